@@ -1,0 +1,88 @@
+"""All that a plugin may import. Small and stable: what stands here is a promise.
+
+A plugin is a Python distribution with an entry point in the group `orchestrator` that names a
+module with hook implementations (`@hookimpl`, see hookspecs.py). Most register an `Action`.
+
+Paths are bytes: a file name need not be UTF-8. Config values are str (`surrogateescape` carries
+what is not UTF-8), so a program's arguments may mix both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pluggy
+
+from orchestrator.config.model import Config, Option, Options
+from orchestrator.errors import ConfigError
+from orchestrator.logic import event as etypes
+from orchestrator.logic.verdict import AGAIN, DIE, OK, RSYNC_EXIT_CODES, SSH_EXIT_CODES, Verdict
+from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.sync.inlet import Inlet
+
+__all__ = [
+    "AGAIN",
+    "API_VERSION",
+    "DIE",
+    "OK",
+    "RSYNC_EXIT_CODES",
+    "SSH_EXIT_CODES",
+    "Action",
+    "Agent",
+    "Config",
+    "ConfigError",
+    "Event",
+    "EventList",
+    "Inlet",
+    "Option",
+    "Options",
+    "Verdict",
+    "etypes",
+    "hookimpl",
+]
+
+API_VERSION = 1
+"""Goes up when a plugin written for an older version could break."""
+
+hookimpl = pluggy.HookimplMarker("orchestrator")
+
+
+class Action:
+    """How one kind of sync transfers. Lua sees it as `default.<name>`.
+
+    One Action serves all syncs of its kind: it keeps no state of a sync in itself. Only `action`
+    must be written. Every method runs on the loop's thread and must not wait for anything: it
+    spawns a process (`inlet.spawn`) or a job, and hears of its end in `collect`.
+    """
+
+    name: ClassVar[str]
+    """Lua's `default.<name>`, TOML's `action = "<name>"`."""
+
+    sets: ClassVar[bool] = True
+    """True: a spawn brings paths up to date, whatever happened to them, so changes of one path
+    combine by the whole matrix of spec 3.4. False: each kind of change is handed over."""
+
+    options: ClassVar[Options] = {}
+    """Config keys beside those every sync has, with defaults; unknown keys are refused."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Values for keys that every sync has (`delay`, `maxProcesses`, `exitcodes`, …)."""
+
+    def prepare(self, config: Config) -> None:
+        """Check and complete a sync's config. Raise ConfigError with one clear line."""
+
+    def init(self, event: Event) -> None:
+        """Bring the target up to the source at startup. Left waiting, the event is dropped."""
+
+    def full(self, event: Event) -> None:
+        """Bring everything up to date once more (crontab, after an overflow)."""
+        self.init(event)
+
+    def action(self, inlet: Inlet) -> None:
+        """Something is due: take it from the inlet and spawn, or discard it."""
+        raise NotImplementedError
+
+    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+        """Judge a transfer's end, or None for the common rule (spec 3.7) over `exitcodes`."""
+        return None

@@ -1,0 +1,82 @@
+"""A sync's configuration as Python sees it, whatever language it was written in.
+
+Knows nothing of Lua: `config.lua` gives a `Config` over a Lua table, `DictConfig` one over plain
+dicts and lists (the plugin kit, tests). A view, not a copy: what a user's Lua function
+changes later is seen here, and the other way round.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Union, runtime_checkable
+
+
+@runtime_checkable
+class Config(Protocol):
+    """A table of settings. Strings are str with surrogateescape; tables are Configs."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value: str, int, float, bool, a Config for a table, `default` where missing."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Set a key; None removes it; dicts and lists become tables."""
+
+    def items(self) -> builtins.list[tuple[str, Any]]:
+        """The string keys with their values, in no particular order."""
+
+    def int_items(self) -> builtins.list[tuple[int, Any]]:
+        """The number keys with their values, ascending (`exitcodes`)."""
+
+    def list(self) -> builtins.list[Any]:
+        """The list part: values of 1, 2, … up to the first gap."""
+
+
+class DictConfig:
+    """A Config over a dict or list (see Config for the contract)."""
+
+    def __init__(self, data: Mapping[Any, Any] | builtins.list[Any] | None = None) -> None:
+        self.data: dict[Any, Any] = {}
+        for key, value in enumerate(data, 1) if isinstance(data, list) else (data or {}).items():
+            self.data[key] = DictConfig(value) if isinstance(value, (dict, list)) else value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.data.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        if value is None:
+            self.data.pop(key, None)
+        else:
+            self.data[key] = DictConfig(value) if isinstance(value, (dict, list)) else value
+
+    def items(self) -> builtins.list[tuple[str, Any]]:
+        return [(key, value) for key, value in self.data.items() if isinstance(key, str)]
+
+    def int_items(self) -> builtins.list[tuple[int, Any]]:
+        return sorted((key, value) for key, value in self.data.items() if isinstance(key, int))
+
+    def list(self) -> builtins.list[Any]:
+        return list(self._values())
+
+    def _values(self) -> Iterator[Any]:
+        index = 1
+        while index in self.data:
+            yield self.data[index]
+            index += 1
+
+
+@dataclass(frozen=True)
+class Option:
+    """One config key of an action: what it may hold, what it is without being set, what it means.
+
+    `types` are Python types (bool, str, int, float, list, dict); no types: anything goes.
+    """
+
+    types: tuple[type, ...] = ()
+    default: Any = None
+    help: str = ""
+
+
+Options = Mapping[str, Union[Option, "Options"]]
+"""Key → Option, or → Options for a nested table."""
