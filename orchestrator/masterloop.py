@@ -1,0 +1,192 @@
+"""The loop that everything happens in: waits for descriptors, signals and other threads (spec 3.8).
+
+It decides when something is called, never what is done. Time comes in as a timeout: what is due
+when is the runner's knowledge.
+
+How signals get here. The ways weighed:
+
+* Doing the work in the handler: runs between any two bytecodes, so every structure would have to
+  bear being half changed.
+* signalfd(2): needs the signals blocked, and a blocked mask is inherited by every child and by
+  every program that a Lua config starts with os.execute.
+* pidfd_open(2) for children: exact, but one descriptor for each child, and none can be had at the
+  very moment when descriptors have run out, which is when children must still be collected.
+* signal.set_wakeup_fd: C writes one byte into a pipe, poll returns, and the Python handler has
+  done nothing but note the number. One pipe for all signals and for all threads that want the
+  loop awake, nothing is blocked. This one.
+
+SIGCHLD says that some child ended, not which. So the collector asks waitpid for each child of its
+own and never for "any": a child that Lua's io.popen started must be left for Lua to collect.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+Callback = Callable[[], None]
+
+MAX_TIMEOUT = 86400.0
+"""Seconds. poll(2) counts milliseconds in an int; waking once a day early harms nobody."""
+
+
+class LoopLike(Protocol):
+    """What the rest of the program may ask of the loop."""
+
+    def add_reader(self, fd: int, callback: Callback) -> None: ...
+    def add_writer(self, fd: int, callback: Callback) -> None: ...
+    def remove_reader(self, fd: int) -> None: ...
+    def remove_writer(self, fd: int) -> None: ...
+    def on_signal(self, signum: int, callback: Callback) -> None: ...
+    def soon(self, callback: Callback) -> None: ...
+    def soon_threadsafe(self, callback: Callback) -> None: ...
+
+
+class Loop:
+    """One per process, made on the main thread (signals are Python's to give only there).
+
+    poll(2) is used rather than epoll(7): it needs no descriptor of its own, is not shared with the
+    parent after a fork, and takes regular files, which a Lua config may observe. It is linear in
+    the number of descriptors, of which there are a few.
+
+    Order within a turn, whatever came first: descriptors in the order they were added, SIGCHLD,
+    the other signals in the order they came, then what `soon` put down before or meanwhile. So the
+    kernel's events are read before anything is decided, and a child's end is known before a signal
+    is obeyed.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.PollSelector()
+        self._callbacks: dict[int, list[Callback | None]] = {}
+        self._soon: deque[Callback] = deque()
+        self._on_signal: dict[int, Callback] = {}
+        self._old_handlers: dict[int, Any] = {}
+        self._caught: dict[int, None] = {}
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._old_wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        # Whoever started us may have left signals blocked; children would inherit that as well.
+        self._old_mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def add_reader(self, fd: int, callback: Callback) -> None:
+        """Call `callback` in each turn in which `fd` can be read, or is at its end, or broken."""
+        self._set(fd, 0, callback)
+
+    def add_writer(self, fd: int, callback: Callback) -> None:
+        """Call `callback` in each turn in which `fd` can be written, or is broken."""
+        self._set(fd, 1, callback)
+
+    def remove_reader(self, fd: int) -> None:
+        """Forget the reader; no error where there is none. To be done before `fd` is closed."""
+        self._set(fd, 0, None)
+
+    def remove_writer(self, fd: int) -> None:
+        """Forget the writer; no error where there is none. To be done before `fd` is closed."""
+        self._set(fd, 1, None)
+
+    def on_signal(self, signum: int, callback: Callback) -> None:
+        """Call `callback` from the loop, once for all signals `signum` that came since the last turn."""
+        self._on_signal[signum] = callback
+        if signum not in self._old_handlers:
+            self._old_handlers[signum] = signal.signal(signum, self._note)
+
+    def soon(self, callback: Callback) -> None:
+        """Call `callback` at the end of this turn, or of the next one, which then does not sleep."""
+        self._soon.append(callback)
+
+    def soon_threadsafe(self, callback: Callback) -> None:
+        """As `soon`, from any thread: wakes the loop."""
+        self._soon.append(callback)
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            pass  # a full pipe wakes as well
+
+    def turn(self, timeout: float | None) -> None:
+        """Wait at most `timeout` seconds (None: until something happens), then call what is due.
+
+        An exception of a callback ends the turn; what it kept from being called comes in the next.
+        """
+        for fd, events in self._wait(timeout):
+            if fd == self._wake_read:
+                self._drain()
+                continue
+            # Asked again for each: an earlier callback of this turn may have removed it.
+            if events & selectors.EVENT_READ:
+                self._call(fd, 0)
+            if events & selectors.EVENT_WRITE:
+                self._call(fd, 1)
+        if signal.SIGCHLD in self._caught:
+            self._call_signal(signal.SIGCHLD)
+        while self._caught:
+            self._call_signal(next(iter(self._caught)))
+        # Only those there are now: one that puts down another must not keep the turn from ending.
+        for _ in range(len(self._soon)):
+            self._soon.popleft()()
+
+    def close(self) -> None:
+        """Give the signals back to whoever had them, and close."""
+        for signum, handler in self._old_handlers.items():
+            # None: a handler set by C code, which Python can't set again.
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+        self._old_handlers.clear()
+        signal.set_wakeup_fd(self._old_wakeup)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _set(self, fd: int, index: int, callback: Callback | None) -> None:
+        pair = self._callbacks.get(fd)
+        if pair is None:
+            if callback is None:
+                return
+            pair = [None, None]
+        pair[index] = callback
+        events = (selectors.EVENT_READ if pair[0] else 0) | (selectors.EVENT_WRITE if pair[1] else 0)
+        if not events:
+            del self._callbacks[fd]
+            self._selector.unregister(fd)
+        elif fd in self._callbacks:
+            self._selector.modify(fd, events)
+        else:
+            self._selector.register(fd, events)
+            self._callbacks[fd] = pair
+
+    def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
+        if self._soon or self._caught:
+            timeout = 0.0
+        elif timeout is not None:
+            # Written so that a NaN, too, becomes something that poll takes.
+            timeout = max(0.0, timeout) if timeout < MAX_TIMEOUT else MAX_TIMEOUT
+        return [(key.fd, events) for key, events in self._selector.select(timeout)]
+
+    def _call(self, fd: int, index: int) -> None:
+        pair = self._callbacks.get(fd)
+        callback = pair[index] if pair else None
+        if callback:
+            callback()
+
+    def _call_signal(self, signum: int) -> None:
+        # Taken out first: one that comes while its callback runs is a new one.
+        del self._caught[signum]
+        self._on_signal[signum]()
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        self._caught[signum] = None
+
+    def _drain(self) -> None:
+        # The bytes only wake. What came stands in _caught, which can't overflow as the pipe can;
+        # should a handler run later than this, the next turn finds _caught filled and does not sleep.
+        try:
+            while len(os.read(self._wake_read, 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass

@@ -1,0 +1,380 @@
+"""Children: the one door to other programs, and to jobs in threads (spec 3.6, 3.7, 5.2).
+
+It starts, feeds, and tells the end. It does not know what a sync is, nor what an exit code means.
+Nothing here waits: input goes out as the child takes it, ends come through the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.clock import Clock, MonotonicClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from orchestrator.masterloop import LoopLike
+
+EXIT_NOT_EXECUTED = 255
+"""What a program that could not be started, or a job that raised, is collected with."""
+
+TAIL = 2048
+"""Bytes kept of the end of a child's stderr, where asked for."""
+
+_PIPE = 1 << 20
+"""Bytes. The most that an unprivileged process may give a pipe by default (pipe(7)): a long list
+then goes out in sixteen times fewer turns of the loop than with the usual 64 kB."""
+
+_PLAIN_FAILURES = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR})
+"""What `Failed executing` says well enough by itself."""
+
+
+class LogLike(Protocol):
+    """What is asked of a Log."""
+
+    def __call__(self, category: str, *parts: object) -> None: ...
+    def shows(self, category: str) -> bool: ...
+
+
+class Child:
+    """A program or a job that is running, or has ended.
+
+    `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
+    clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
+    where that was asked for. `stop` is a job's: set when it should come to an end.
+    """
+
+    __slots__ = (
+        *("argv", "error", "feed", "feed_fd", "on_exit", "pid", "popen", "started"),
+        *("stderr", "stderr_tail", "stop", "thread"),
+    )
+
+    def __init__(self, argv: Sequence[bytes], started: float, on_exit: Callable[[Child, int], None]) -> None:
+        self.argv = argv
+        self.started = started
+        self.on_exit = on_exit
+        self.pid = 0
+        self.error: str | None = None
+        self.stderr_tail = b""
+        self.stop: threading.Event | None = None
+        self.thread: threading.Thread | None = None
+        self.popen: subprocess.Popen[bytes] | None = None
+        self.feed = memoryview(b"")
+        self.feed_fd = -1
+        self.stderr: _Stderr | None = None
+
+    def __repr__(self) -> str:
+        return f"<Child {self.pid} {self.argv!r}>"
+
+
+class _Stderr:
+    """The reading end of a child's stderr and where it goes on to. May outlive the child (a master of ssh keeps it)."""
+
+    __slots__ = ("fd", "on", "tail")
+
+    def __init__(self, fd: int, on: int) -> None:
+        self.fd = fd
+        self.on = on
+        self.tail = b""
+
+
+class Processes:
+    """All that runs for us. A child counts (`len`) until its `on_exit` is called.
+
+    `output` is the path of a file that children's stdout and stderr are appended to; None: they have
+    ours. It is opened for each child, so a rotated log file is not written to for long.
+    """
+
+    def __init__(self, loop: LoopLike, log: LogLike, clock: Clock | None = None) -> None:
+        self.output: bytes | None = None
+        self._loop = loop
+        self._log = log
+        self._clock = clock or MonotonicClock()
+        self._running: dict[int, Child] = {}
+        self._counted: dict[Child, None] = {}
+        self._ended: deque[tuple[Child, int]] = deque()
+        self._stderrs: dict[_Stderr, None] = {}
+        loop.on_signal(signal.SIGCHLD, self._reap)
+
+    def __len__(self) -> int:
+        return len(self._counted)
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(list(self._counted))
+
+    def get(self, pid: int) -> Child | None:
+        """The running program with this pid, if it is one of ours."""
+        return self._running.get(pid)
+
+    def spawn(
+        self,
+        argv: Sequence[bytes],
+        *,
+        stdin: bytes | None = None,
+        on_exit: Callable[[Child, int], None],
+        env: Mapping[bytes, bytes] | Mapping[str, str] | None = None,
+        stderr_tail: bool = False,
+    ) -> Child:
+        """Start a program; `argv[0]` is looked up in PATH. `on_exit(child, exit_code)` comes through the loop.
+
+        The exit code is 128 + signal for one that was killed. What can't be started is no exception:
+        it is logged, and `on_exit` is called with 255, never before this returns. `stdin` None: the
+        child has our stdin. `env` None: our environment.
+        """
+        if self._log.shows("Exec"):
+            self._log("Exec", _exec_line(argv, stdin))
+        child = Child(argv, self._clock.now(), on_exit)
+        self._counted[child] = None
+        try:
+            self._start(child, stdin, env, stderr_tail)
+        except (OSError, ValueError, MemoryError) as error:
+            # ValueError: a NUL in an argument. Cutting it off there, as C would, runs another command.
+            self._not_started(child, error)
+        return child
+
+    def run_job(self, job: Callable[[threading.Event], int], on_exit: Callable[[Child, int], None]) -> Child:
+        """Run `job(stop)` in a thread of its own; its result is the exit code.
+
+        A job that raises, or returns anything but an int, is logged and ends with 255. There is no
+        pool: as many jobs run as the limits of spec 3.5 allow, and an idle daemon has no threads.
+        """
+        name = getattr(job, "__qualname__", None) or type(job).__qualname__
+        child = Child((os.fsencode(name),), self._clock.now(), on_exit)
+        stop = child.stop = threading.Event()
+        self._counted[child] = None
+
+        def work() -> None:
+            code, trouble = _run(job, stop)
+            self._loop.soon_threadsafe(lambda: self._job_ended(child, code, trouble))
+
+        child.thread = threading.Thread(target=work, daemon=True, name=f"job {name}")
+        try:
+            child.thread.start()
+        except RuntimeError as error:  # no more threads to be had
+            child.thread = None
+            code, trouble = EXIT_NOT_EXECUTED, str(error)
+            self._loop.soon(lambda: self._job_ended(child, code, trouble))
+        return child
+
+    def kill(self, child: Child, signum: int = signal.SIGTERM) -> None:
+        """Send a signal; a job is asked to stop instead. Nothing is done to what has ended."""
+        if child.stop is not None:
+            child.stop.set()
+        elif child.pid in self._running:
+            # Not collected yet, so the pid can't belong to somebody else.
+            os.kill(child.pid, signum)
+
+    def stop_jobs(self) -> None:
+        """Ask every job to come to an end (on fading)."""
+        for child in self._counted:
+            if child.stop is not None:
+                child.stop.set()
+
+    def close(self) -> None:
+        """Close what is open towards children. They go on; nobody hears of their end."""
+        for child in self._running.values():
+            self._stop_feeding(child)
+            if child.popen is not None:
+                child.popen.returncode = 0  # else Python warns of a child nobody waited for
+        for stderr in list(self._stderrs):
+            self._close_stderr(stderr)
+        self._running.clear()
+        self._counted.clear()
+        self._ended.clear()
+
+    def _start(
+        self,
+        child: Child,
+        stdin: bytes | None,
+        env: Mapping[bytes, bytes] | Mapping[str, str] | None,
+        stderr_tail: bool,
+    ) -> None:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            stdin_fd = stdout_fd = stderr_fd = None
+            output = self._open_output()
+            if output is not None:
+                theirs.callback(os.close, output)
+                stdout_fd = stderr_fd = output
+            if stdin is not None:
+                stdin_fd, child.feed_fd = _pipe(theirs, ours, reads=True)
+                _prepare_feed(child.feed_fd, len(stdin))
+            if stderr_tail:
+                stderr_fd, reading = _pipe(theirs, ours, reads=False)
+                os.set_blocking(reading, False)
+                on = os.dup(2 if output is None else output)
+                ours.callback(os.close, on)
+                child.stderr = _Stderr(reading, on)
+            # Without preexec_fn Python takes vfork: a daemon with 150,000 watches is not copied.
+            child.popen = subprocess.Popen(
+                _checked(child.argv), stdin=stdin_fd, stdout=stdout_fd, stderr=stderr_fd, env=env
+            )
+            ours.pop_all()
+        child.pid = child.popen.pid
+        self._running[child.pid] = child
+        if stdin is not None:
+            child.feed = memoryview(stdin)
+            self._feed(child)
+        if child.stderr is not None:
+            stderr = child.stderr
+            self._stderrs[stderr] = None
+            self._loop.add_reader(stderr.fd, lambda: self._read_stderr(stderr))
+
+    def _open_output(self) -> int | None:
+        if self.output is None:
+            return None
+        try:
+            return os.open(self.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+        except OSError:
+            return None  # the log itself tells when its file can't be written
+
+    def _not_started(self, child: Child, error: Exception) -> None:
+        child.feed_fd = -1
+        child.stderr = None
+        child.error = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        self._log("Error", "Failed executing [ ", child.argv[0] if child.argv else b"", " ]!")
+        if getattr(error, "errno", None) not in _PLAIN_FAILURES:
+            self._log("Warn", child.argv[0] if child.argv else b"", ": ", child.error)
+        self._ended.append((child, EXIT_NOT_EXECUTED))
+        self._loop.soon(self._deliver)
+
+    def _feed(self, child: Child) -> None:
+        """Give as much as the pipe takes; the rest when it takes more."""
+        try:
+            while child.feed:
+                child.feed = child.feed[os.write(child.feed_fd, child.feed) :]
+        except BlockingIOError:
+            self._loop.add_writer(child.feed_fd, lambda: self._feed(child))
+            return
+        except BrokenPipeError:
+            self._log("Normal", "broken pipe.")
+        self._stop_feeding(child)
+
+    def _stop_feeding(self, child: Child) -> None:
+        if child.feed_fd >= 0:
+            self._loop.remove_writer(child.feed_fd)
+            os.close(child.feed_fd)
+        child.feed_fd = -1
+        child.feed = memoryview(b"")
+
+    def _read_stderr(self, stderr: _Stderr) -> None:
+        while True:
+            try:
+                data = os.read(stderr.fd, 65536)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_stderr(stderr)
+                return
+            stderr.tail = (stderr.tail + data)[-TAIL:]
+            try:
+                os.write(stderr.on, data)
+            except OSError:
+                pass  # where it would have gone is gone, as it would be for the child
+
+    def _close_stderr(self, stderr: _Stderr) -> None:
+        if stderr in self._stderrs:
+            del self._stderrs[stderr]
+            self._loop.remove_reader(stderr.fd)
+            os.close(stderr.fd)
+            os.close(stderr.on)
+
+    def _reap(self) -> None:
+        for child in list(self._running.values()):
+            try:
+                pid, status = os.waitpid(child.pid, os.WNOHANG)
+            except ChildProcessError:
+                # Somebody else has waited for it (a Lua library that waits for any). Not known to have
+                # succeeded, so not taken as a success.
+                code = EXIT_NOT_EXECUTED
+            else:
+                if pid == 0:
+                    continue
+                code = os.waitstatus_to_exitcode(status)
+            self._program_ended(child, code if code >= 0 else 128 - code)
+        self._deliver()
+
+    def _program_ended(self, child: Child, code: int) -> None:
+        del self._running[child.pid]
+        if child.popen is not None:
+            child.popen.returncode = code
+        if child.feed_fd >= 0:
+            # It has not read all. A process of its own may hold the pipe open, which is then nobody's to feed.
+            self._feed(child)
+            self._stop_feeding(child)
+        if child.stderr is not None:
+            if child.stderr in self._stderrs:
+                self._read_stderr(child.stderr)
+            child.stderr_tail = child.stderr.tail
+        self._ended.append((child, code))
+
+    def _job_ended(self, child: Child, code: int, trouble: str | None) -> None:
+        if child.thread is not None:
+            child.thread.join()  # it has nothing left to do but to end
+        if trouble is not None:
+            child.error = trouble
+            self._log("Error", child.argv[0], " failed: ", trouble)
+        self._ended.append((child, code))
+        self._deliver()
+
+    def _deliver(self) -> None:
+        try:
+            while self._ended:
+                child, code = self._ended.popleft()
+                # None: closed meanwhile.
+                if child in self._counted:
+                    del self._counted[child]
+                    child.on_exit(child, code)
+        finally:
+            if self._ended:  # one raised; SIGCHLD won't come again for the others
+                self._loop.soon(self._deliver)
+
+
+def _checked(argv: Sequence[bytes]) -> list[bytes]:
+    if not argv:
+        raise ValueError("nothing to execute")
+    return list(argv)
+
+
+def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, *, reads: bool) -> tuple[int, int]:
+    """A pipe: the child's end (`reads`: the reading one) and ours, each to be closed by its stack."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    child, parent = (read, write) if reads else (write, read)
+    theirs.callback(os.close, child)
+    ours.callback(os.close, parent)
+    return child, parent
+
+
+def _prepare_feed(fd: int, size: int) -> None:
+    os.set_blocking(fd, False)
+    if size > 65536:
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, min(size, _PIPE))
+        except OSError:
+            pass  # over the user's limit of pipe memory: it goes out in smaller pieces
+
+
+def _run(job: Callable[[threading.Event], int], stop: threading.Event) -> tuple[int, str | None]:
+    """A job's exit code, and what to say where it failed. Catches all: a thread's exception goes nowhere."""
+    try:
+        code = job(stop)
+        if not isinstance(code, int):
+            raise TypeError(f"a job must return an exit code, not {code!r}")
+        return code, None
+    except BaseException as error:
+        return EXIT_NOT_EXECUTED, f"{type(error).__name__}: {error}"
+
+
+def _exec_line(argv: Sequence[bytes], stdin: bytes | None) -> bytes:
+    words = [*argv[:1]]
+    if stdin is not None:
+        words += [b"[<]", b"[%s]" % stdin]
+    words += [b"[%s]" % argument for argument in argv[1:]]
+    return b" ".join(words).replace(b"\0", b"\n")
