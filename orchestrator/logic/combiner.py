@@ -1,0 +1,138 @@
+"""How a new change and an older delay of the same sync get on with each other (spec 3.3, 3.4).
+
+A change that arrives (N) is held against the pending delays from the newest to the oldest; the
+first one (O) that conflicts decides. This module says, for one such pair, what happens:
+
+    absorb    O does N's work as well: N is dropped.
+    replace   O takes over N's type, at its old place in the queue and with its old alarm.
+    block     N waits until O is gone.
+    turn      O is a Move onto N's path, which nobody needs any more: O turns into a Delete of its
+              origin, and N waits until that is done.
+    split     N is a Move that cannot run as one: it is combined anew as Delete and Create.
+    beside    the same file, but two kinds of change that must both be seen: look at older ones.
+    (None)    nothing to do with each other.
+
+Two rules are above the tables. Init and Blanket concern everything, so all that comes later waits
+for them. What is active is being transferred right now: nothing is absorbed into it, replaced in
+it or turned, or a change made during its own transfer would be lost.
+
+lsyncd compares whole paths only, so it lets `mkdir a` run beside the `rm` of a file `a` that was
+there before, and the `rm` of a file `d` beside a `cp` into the directory `d` that took its place.
+Here such paths touch each other: a file and a directory of one name, and a file whose path is
+above another path.
+
+Pure: knows neither the queue nor the time. logic/queue.py applies it with the help of an index,
+the property tests with a plain backward scan; both ask `combine`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from orchestrator.logic.event import ACTIVE, ATTRIB, BARRIERS, CREATE, DELETE, FULL, MODIFY
+from orchestrator.logic.paths import touches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.logic.delay import Delay
+
+ABSORB: Final = "absorb"
+REPLACE: Final = "replace"
+BLOCKED: Final = "block"
+TURN: Final = "turn"
+SPLIT: Final = "split"
+BESIDE: Final = "beside"
+
+Table: TypeAlias = "Mapping[tuple[str, str], str]"
+"""(type of the old delay, type of the new change) -> what happens."""
+
+WHOLE_MATRIX: Final[Table] = {
+    (ATTRIB, ATTRIB): ABSORB,
+    (ATTRIB, MODIFY): REPLACE,
+    (ATTRIB, CREATE): REPLACE,
+    (ATTRIB, DELETE): REPLACE,
+    (MODIFY, ATTRIB): ABSORB,
+    (MODIFY, MODIFY): ABSORB,
+    (MODIFY, CREATE): REPLACE,
+    (MODIFY, DELETE): REPLACE,
+    (CREATE, ATTRIB): ABSORB,
+    (CREATE, MODIFY): ABSORB,
+    (CREATE, CREATE): ABSORB,
+    (CREATE, DELETE): REPLACE,
+    (DELETE, ATTRIB): ABSORB,
+    (DELETE, MODIFY): ABSORB,
+    (DELETE, CREATE): REPLACE,
+    (DELETE, DELETE): ABSORB,
+}
+"""The same file twice, where a transfer brings paths up to date whatever happened to them."""
+
+AS_RELEASED: Final[Table] = {
+    (ATTRIB, ATTRIB): ABSORB,
+    (MODIFY, MODIFY): ABSORB,
+    (CREATE, CREATE): ABSORB,
+    (DELETE, DELETE): ABSORB,
+    (DELETE, CREATE): REPLACE,
+    # Not in lsyncd: with `CloseWrite only` a file can come back without a Create. Were its Modify
+    # absorbed into one from before the Delete, the Delete would have the last word.
+    (DELETE, MODIFY): BLOCKED,
+    (DELETE, ATTRIB): BLOCKED,
+}
+"""The same file twice, where user-written handlers are to see each kind of change: what is not
+listed queues side by side, as lsyncd 2.2.3 and 2.3.1 do."""
+
+DIRECTORIES: Final[Table] = {(ATTRIB, ATTRIB): ABSORB}
+"""The same directory twice; what is not listed blocks."""
+
+
+def combine(etype: str, path: bytes, path2: bytes | None, old: Delay, sets: bool) -> str | None:
+    """What a new change does when it meets the pending delay `old`: a word of the list above.
+
+    The new change is one of a path (never Init, Blanket or Full); `path2` is given for a Move.
+    `sets`: the whole matrix holds for files, else the one as released.
+    """
+    old_etype = old.etype
+    if old_etype in BARRIERS:
+        return BLOCKED
+    if old_etype == FULL:
+        return None
+    if path2 is not None:
+        ends = (path, path2)
+        met = any(touches(end, old.path) or (old.path2 is not None and touches(end, old.path2)) for end in ends)
+        return SPLIT if met else None
+    if old.path2 is not None:
+        if touches(path, old.path):
+            return BLOCKED
+        if path == old.path2 and etype in (CREATE, DELETE) and old.status != ACTIVE:
+            return TURN
+        return BLOCKED if touches(path, old.path2) else None
+    if path == old.path:
+        if old.status == ACTIVE:
+            return BLOCKED
+        if path.endswith(b"/"):
+            return DIRECTORIES.get((old_etype, etype), BLOCKED)
+        return (WHOLE_MATRIX if sets else AS_RELEASED).get((old_etype, etype), BESIDE)
+    return BLOCKED if touches(path, old.path) else None
+
+
+def describe(verdict: str | None, etype: str, path: bytes, path2: bytes | None, old: Delay | None) -> str:
+    """The line of `-log Delay` that tells what became of a new change, in lsyncd's words."""
+    there = _show(path)
+    if old is None or verdict is None:
+        return f"New {etype}: {there}" + (f" -> {_show(path2)}" if path2 is not None else "")
+    theirs = f"{old.etype}: {_show(old.path)}"
+    if verdict == BLOCKED:
+        # no spaces around this arrow: lsyncd's own inconsistency, and log readers match on it
+        return f"{etype}: {there}" + (f"->{_show(path2)}" if path2 is not None else "") + f" blocked by {theirs}"
+    if verdict == SPLIT:
+        return f"{etype}: {there} -> {_show(path2)} splits on {theirs}"
+    if verdict == TURN:
+        return f"{etype}: {there} turns {theirs} -> {_show(old.path2)} into Delete: {_show(old.path)}"
+    return f"{etype}: {there} {_VERBS[verdict]} {theirs}"
+
+
+_VERBS: Final[Mapping[str, str]] = {ABSORB: "absorbed by", REPLACE: "replaces"}
+
+
+def _show(path: bytes | None) -> str:
+    return "" if path is None else path.decode("utf-8", "surrogateescape")

@@ -1,0 +1,349 @@
+"""The queue of one sync's delays: combines what arrives, offers what is due (spec 3.3 to 3.5, 2.4).
+
+Decides order, blocking and what is taken together; knows neither clock nor processes nor log.
+A delay's place in the queue is its `seq`. Waiting delays stand in a heap of places, from which
+entries are not removed when a delay stops waiting: they are skipped when they come up, and swept
+out when half of the heap is stale. So every operation costs by the depth of a path and the
+logarithm of the queue's length, `select` by what it looks at.
+
+Invariants: a delay is `block` exactly while it has a blocker; the blocker is in the queue and
+stands before it, so there are no cycles; what is in `delay.blocks` but names another blocker, or
+none, is no longer blocked by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
+from typing import Final
+
+from orchestrator.logic.combiner import ABSORB, BESIDE, BLOCKED, REPLACE, SPLIT, TURN, combine, describe
+from orchestrator.logic.delay import Delay
+from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, FULL, MOVE, WAIT
+from orchestrator.logic.paths import PathIndex
+
+Test = Callable[[Delay], bool | str | None]
+"""True: take the delay. False or None: skip it, and all that it blocks. "break": stop there."""
+
+BREAK: Final = "break"
+SLACK: Final = 64
+"""Stale entries that the heap may keep before it is worth sweeping."""
+
+
+class Queue:
+    """The pending changes of one sync.
+
+    `sets`: the sync's action brings sets of paths up to date, so changes of one file combine by
+    the whole matrix of spec 3.4, else as lsyncd 2.2.3 does. `on_move`: the action takes Moves;
+    otherwise each is split into Delete and Create from the start. `report` is told one line for
+    `-log Delay` about each change that is added; with None no line is ever made.
+    """
+
+    def __init__(self, *, sets: bool, on_move: bool, report: Callable[[str], None] | None = None) -> None:
+        self._sets = sets
+        self._on_move = on_move
+        self._report = report
+        self._delays: dict[int, Delay] = {}  # in the order of the queue
+        self._index = PathIndex(self._delays)
+        self._barriers: list[Delay] = []
+        self._last = 0
+        self._first = 0
+        self._waiting: list[int] = []  # the heap
+        self._stale = 0  # about how many entries of it are of delays that do not wait any more
+        self._declined: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._delays)
+
+    def __iter__(self) -> Iterator[Delay]:
+        """All delays, whatever their status, in the order of the queue."""
+        return iter(self._delays.values())
+
+    # -- what arrives
+
+    def add(self, etype: str, alarm: float, path: bytes, path2: bytes | None = None) -> bool:
+        """Combine a change of a path with what is pending (spec 3.3).
+
+        `alarm` is when it is due. True: a Move became a Delete and a Create. Where `path2` is a
+        directory, nobody moves its contents then, so the caller must add a Create for all in it.
+        """
+        if path2 is None:
+            self._add_one(etype, alarm, path)
+            return False
+        return self._add_move(alarm, path, path2)
+
+    def append(self, etype: str, alarm: float, path: bytes, *, stacked: bool) -> Delay:
+        """Add Init, Blanket or Full at the end; `stacked`: blocked by the last delay, if there is one.
+
+        Init and Blanket block what is added later; nothing is combined with a Full.
+        """
+        blocker = next(reversed(self._delays.values())) if stacked and self._delays else None
+        delay = self._append(etype, alarm, path, None, blocker)
+        if etype in BARRIERS:
+            self._barriers.append(delay)
+        return delay
+
+    def prepend(self, etype: str, alarm: float, path: bytes) -> Delay:
+        """Add Init, Blanket or Full in front of all others.
+
+        An Init or Blanket blocks what follows it: here all that waits.
+        """
+        self._first -= 1
+        delay = Delay(self._first, etype, alarm, path)
+        if etype in BARRIERS:
+            for old in self._delays.values():
+                if old.status == WAIT:
+                    self._block(old, delay)
+            self._barriers.insert(0, delay)
+            self._waiting.clear()
+            self._declined.clear()
+            self._stale = 0
+        behind = list(self._delays.items())
+        self._delays.clear()  # the same dict must stay: the index looks into it
+        self._delays[delay.seq] = delay
+        self._delays.update(behind)
+        self._wait(delay)
+        return delay
+
+    # -- what is due
+
+    def first_waiting(self) -> Delay | None:
+        """The first delay that waits, due or not, declined or not."""
+        top = self._top()
+        declined = [self._delays[seq] for seq in self._declined if self._is_waiting(seq)]
+        return min([*declined, top] if top is not None else declined, key=_place, default=None)
+
+    def first_due(self, now: float, max_delays: int) -> Delay | None:
+        """The first delay that waits and was not declined, if it is due.
+
+        One that is not due yet holds up all behind it. With `max_delays` delays or more in the
+        queue every delay is due.
+        """
+        top = self._top()
+        if top is None or (top.alarm > now and len(self._delays) < max_delays):
+            return None
+        return top
+
+    def next_alarm(self, max_delays: int) -> float | None:
+        """When `first_due` has something to give: a time, 0 for at once, None for not by itself."""
+        top = self._top()
+        if top is None:
+            return None
+        return 0.0 if len(self._delays) >= max_delays else top.alarm
+
+    def decline(self, delay: Delay) -> None:
+        """Do not offer this delay again until something in the queue changes.
+
+        For one that its action was asked about and left waiting: asking again at once would
+        keep the loop spinning.
+        """
+        self._declined.add(delay.seq)
+
+    def select(self, test: Test | None) -> list[Delay]:
+        """What can be taken together now, in the order of the queue (getEvents, spec 2.4).
+
+        All that waits and passes the test, and what is blocked by nothing but that.
+        """
+        delays = self._delays
+        if self._declined:
+            waiting = sorted({*self._waiting, *self._declined})
+        else:
+            self._waiting.sort()  # a sorted list is a heap, too; mostly sorted already
+            waiting = self._waiting.copy()  # a test is foreign code, it may change the queue
+        waiting.reverse()
+        freed: list[int] = []
+        selected: list[Delay] = []
+        last: int | None = None
+        while waiting or freed:
+            if freed and (not waiting or freed[0] < waiting[-1]):
+                delay = delays.get(heappop(freed))
+                if delay is None or delay.status != BLOCK:
+                    continue
+            else:
+                seq = waiting.pop()
+                delay = delays.get(seq)
+                if delay is None or delay.status != WAIT or seq == last:
+                    continue
+                last = seq
+            if test is not None:
+                verdict = test(delay)
+                if verdict == BREAK:
+                    break
+                if not verdict:
+                    continue
+            selected.append(delay)
+            if delay.blocks:
+                for blocked in delay.blocks:
+                    if blocked.blocker is delay:
+                        heappush(freed, blocked.seq)
+        return selected
+
+    # -- what becomes of a delay
+
+    def activate(self, delays: Iterable[Delay]) -> None:
+        """A process serves these now. Those among them that others of them blocked are free."""
+        delays = list(delays)
+        for delay in delays:
+            delay.status = ACTIVE
+            delay.blocker = None
+        for delay in delays:
+            if delay.blocks:
+                delay.blocks = [blocked for blocked in delay.blocks if blocked.blocker is delay] or None
+        self._changed(len(delays))
+
+    def retry(self, delay: Delay, alarm: float) -> None:
+        """An active delay waits again, at its old place, and is due at `alarm`."""
+        delay.alarm = alarm
+        for barrier in reversed(self._barriers):
+            # only one that was prepended meanwhile can stand before a delay that was active
+            if barrier.seq < delay.seq:
+                self._block(delay, barrier)
+                self._changed(0)
+                return
+        self._wait(delay)
+        self._changed(0)
+
+    def remove(self, delay: Delay) -> None:
+        """The delay is done with. What it blocked waits now."""
+        del self._delays[delay.seq]
+        if delay.etype in BARRIERS:
+            self._barriers.remove(delay)
+        elif delay.etype != FULL:
+            self._index.leave(delay, delay.path)
+            if delay.path2 is not None:
+                self._index.leave(delay, delay.path2)
+        delay.blocker = None
+        blocks, delay.blocks = delay.blocks, None
+        for blocked in blocks or ():
+            if blocked.blocker is delay:
+                blocked.blocker = None
+                self._wait(blocked)
+        self._changed(1 if delay.status == WAIT else 0)
+
+    # -- within
+
+    def _add_one(self, etype: str, alarm: float, path: bytes) -> None:
+        """Combine a change that is not a Move."""
+        here, blocker = self._index.around(path)
+        if self._barriers and (blocker is None or blocker.seq < self._barriers[-1].seq):
+            blocker = self._barriers[-1]
+        replaced: Delay | None = None
+        verdict: str | None = BLOCKED if blocker is not None else None
+        for old in reversed(here):
+            if blocker is not None and old.seq < blocker.seq:
+                break
+            met = combine(etype, path, None, old, self._sets)
+            if met == BESIDE:
+                continue
+            if met == ABSORB:
+                if replaced is not None:
+                    # The file was created, deleted and created again: without its Delete, the
+                    # first Create says it all. Else a file that comes and goes a thousand times
+                    # would stand in the queue as a thousand Creates.
+                    self._tell(REPLACE, etype, path, None, replaced)
+                    self.remove(replaced)
+                self._tell(ABSORB, etype, path, None, old)
+                return
+            if replaced is not None:
+                break
+            if met == REPLACE:
+                replaced = old
+                if self._sets:
+                    break
+                continue
+            verdict, blocker = met, old
+            break
+        if replaced is not None:
+            self._tell(REPLACE, etype, path, None, replaced)
+            replaced.etype = etype
+            return
+        self._tell(verdict, etype, path, None, blocker)
+        if verdict == TURN and blocker is not None and blocker.path2 is not None:
+            self._index.leave(blocker, blocker.path2)
+            blocker.etype = DELETE
+            blocker.path2 = None
+        self._enter(self._append(etype, alarm, path, None, blocker))
+
+    def _add_move(self, alarm: float, path: bytes, path2: bytes) -> bool:
+        """Combine a Move. True: it was split."""
+        if self._on_move:
+            met = self._newest_touching(path, path2)
+            verdict = combine(MOVE, path, path2, met, self._sets) if met is not None else None
+            self._tell(verdict, MOVE, path, path2, met)
+            if verdict != SPLIT:
+                self._enter(self._append(MOVE, alarm, path, path2, met))
+                return False
+        elif self._report is not None:
+            self._report("splitting Move into Delete & Create")
+        self._add_one(DELETE, alarm, path)
+        self._add_one(CREATE, alarm, path2)
+        return True
+
+    def _newest_touching(self, path: bytes, path2: bytes) -> Delay | None:
+        """The newest delay that has to do with either end of a Move."""
+        here, around = self._index.around(path)
+        here2, around2 = self._index.around(path2)
+        found = [*here[-1:], *here2[-1:], *self._barriers[-1:]]
+        found += [delay for delay in (around, around2) if delay is not None]
+        return max(found, key=_place, default=None)
+
+    def _append(self, etype: str, alarm: float, path: bytes, path2: bytes | None, blocker: Delay | None) -> Delay:
+        self._last += 1
+        delay = Delay(self._last, etype, alarm, path, path2)
+        self._delays[delay.seq] = delay
+        if blocker is None:
+            heappush(self._waiting, delay.seq)
+        else:
+            self._block(delay, blocker)
+        if self._declined:
+            self._changed(0)
+        return delay
+
+    def _enter(self, delay: Delay) -> None:
+        self._index.enter(delay, delay.path)
+        if delay.path2 is not None:
+            self._index.enter(delay, delay.path2)
+
+    def _tell(self, verdict: str | None, etype: str, path: bytes, path2: bytes | None, old: Delay | None) -> None:
+        if self._report is not None:
+            self._report(describe(verdict, etype, path, path2, old))
+
+    def _block(self, delay: Delay, blocker: Delay) -> None:
+        delay.status = BLOCK
+        delay.blocker = blocker
+        if blocker.blocks is None:
+            blocker.blocks = [delay]
+        else:
+            blocker.blocks.append(delay)
+
+    def _wait(self, delay: Delay) -> None:
+        delay.status = WAIT
+        heappush(self._waiting, delay.seq)
+
+    def _is_waiting(self, seq: int) -> bool:
+        delay = self._delays.get(seq)
+        return delay is not None and delay.status == WAIT
+
+    def _top(self) -> Delay | None:
+        """The first delay that waits and was not declined."""
+        waiting = self._waiting
+        while waiting:
+            delay = self._delays.get(waiting[0])
+            if delay is not None and delay.status == WAIT and delay.seq not in self._declined:
+                return delay
+            heappop(waiting)
+        return None
+
+    def _changed(self, no_longer_waiting: int) -> None:
+        """After any change: what was declined is offered again; stale entries are swept out."""
+        for seq in self._declined:
+            heappush(self._waiting, seq)
+        self._declined.clear()
+        self._stale += no_longer_waiting
+        if self._stale > SLACK and 2 * self._stale > len(self._waiting):
+            self._waiting = sorted({seq for seq in self._waiting if self._is_waiting(seq)})
+            self._stale = 0
+
+
+def _place(delay: Delay) -> int:
+    return delay.seq
