@@ -1,0 +1,242 @@
+"""The status file (spec 5.3): its text, how it is put in its place, and when.
+
+`render` is pure; `write` touches the world; `StatusFile` decides when, by a time it is told.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from orchestrator.logic.delay import Delay
+
+RETRY = 10.0
+"""Seconds, at least, until a status file that could not be written is tried again."""
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_NO_RENAME = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV, errno.ENAMETOOLONG})
+"""Why a file beside the status file can't be made, or not put in its place."""
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """One sync's part. `delays` in the order of the queue; `retrying`: paths waiting in the lane of spec 6, 16b."""
+
+    name: str
+    source: bytes
+    delays: Iterable[Delay]
+    filters: Sequence[bytes] = ()
+    excludes: Sequence[bytes] = ()
+    retrying: int = 0
+
+
+@dataclass(frozen=True)
+class TunnelReport:
+    """One tunnel's part. `processes`: pid, type and start (as it is to be shown) of each that runs."""
+
+    name: str
+    status: str
+    processes: Sequence[tuple[int, str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the status file says. `wall` in seconds since 1970; `watched`: every watched directory, in order."""
+
+    wall: float
+    syncs: Iterable[SyncReport]
+    tunnels: Iterable[TunnelReport] = ()
+    watched: Sequence[bytes] = ()
+
+
+def render(report: Report) -> bytes:
+    """The file's content, byte for byte as lsyncd's where there is nothing that lsyncd does not know.
+
+    Control characters in paths are shown as `\\xNN`: a line of the report is one thing, whatever
+    somebody names a file.
+    """
+    stamp = time.asctime(time.localtime(report.wall)).encode("ascii")
+    lines = [b"Lsyncd status report at " + stamp, b""]
+    for sync in report.syncs:
+        _add_sync(lines, sync)
+    for tunnel in report.tunnels:
+        _add_tunnel(lines, tunnel)
+    lines.append(b"Inotify watching %d directories" % len(report.watched))
+    lines += [b"  %d: %s" % (number, _plain(path)) for number, path in enumerate(report.watched, 1)]
+    lines.append(b"")
+    return b"\n".join(lines)
+
+
+def _add_sync(lines: list[bytes], sync: SyncReport) -> None:
+    lines.append(b"%s source=%s" % (_plain(os.fsencode(sync.name)), _plain(sync.source)))
+    head = len(lines)
+    lines.append(b"")
+    for delay in sync.delays:
+        line = b"%-7s%s %s" % (delay.status.encode(), delay.etype.encode(), _plain(delay.path))
+        lines.append(line if delay.path2 is None else line + b" -> " + _plain(delay.path2))
+    lines[head] = b"There are %d delays" % (len(lines) - head - 1)
+    if sync.retrying:
+        lines.append(b"%d paths wait to be tried again" % sync.retrying)
+    lines.append(b"Filtering:")
+    lines += map(_plain, sync.filters)
+    if sync.excludes:
+        lines.append(b"From excludes:")
+        lines += [b"- " + _plain(pattern) for pattern in sync.excludes]
+    elif not sync.filters:
+        lines.append(b"  nothing.")
+    lines += (b"", b"")
+
+
+def _add_tunnel(lines: list[bytes], tunnel: TunnelReport) -> None:
+    lines.append(b"Tunnel: name=%s status=%s" % (_plain(os.fsencode(tunnel.name)), tunnel.status.encode()))
+    lines.append(b"Running processes: %d" % len(tunnel.processes))
+    lines += [f"  pid={pid} type={kind} started={started}".encode() for pid, kind, started in tunnel.processes]
+    lines += (b"", b"")
+
+
+def _plain(path: bytes) -> bytes:
+    if _CONTROL.search(path) is None:
+        return path
+    return _CONTROL.sub(lambda match: b"\\x%02x" % match[0][0], path)
+
+
+def write(path: bytes, data: bytes) -> None:
+    """Put `data` at `path` so that no reader ever sees half of it. OSError where that can't be done at all.
+
+    By a file in the same directory and rename. In place where `path` is a device or a pipe, and where
+    the directory is not ours to write. A link is followed, except to a file out of a directory where
+    everybody may put links, like /tmp: there it is replaced.
+    """
+    old = _status(os.lstat, path)
+    if old is not None and stat.S_ISLNK(old.st_mode):
+        target = _status(os.stat, path)
+        if target is not None and _is_special(target):
+            old = target
+        elif not _everybody_writes(os.path.dirname(path)):
+            path, old = os.path.realpath(path), target
+    if old is not None and _is_special(old):
+        # O_NONBLOCK: a pipe that nobody reads must not hold up the loop.
+        _write_in_place(path, data, os.O_NONBLOCK)
+        return
+    try:
+        _write_and_rename(path, data, old)
+    except OSError as error:
+        if error.errno not in _NO_RENAME:
+            raise
+        _write_in_place(path, data, os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW)
+
+
+def _status(ask: Callable[[bytes], os.stat_result], path: bytes) -> os.stat_result | None:
+    try:
+        return ask(path)
+    except FileNotFoundError:
+        return None
+
+
+def _is_special(status: os.stat_result) -> bool:
+    return not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode) or stat.S_ISDIR(status.st_mode))
+
+
+def _everybody_writes(directory: bytes) -> bool:
+    return bool(os.stat(directory).st_mode & stat.S_IWOTH)
+
+
+def _write_and_rename(path: bytes, data: bytes, old: os.stat_result | None) -> None:
+    directory, name = os.path.split(path)
+    beside = os.path.join(directory, b".%s.new" % name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(beside, flags, 0o666)
+    except FileExistsError:  # we were killed while writing it
+        os.unlink(beside)
+        fd = os.open(beside, flags, 0o666)
+    try:
+        try:
+            if old is not None and stat.S_ISREG(old.st_mode):
+                _keep_owner(fd, old)
+            _write_all(fd, data)
+        finally:
+            os.close(fd)
+        os.rename(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def _keep_owner(fd: int, old: os.stat_result) -> None:
+    """Who may read it is the administrator's to say, once for all."""
+    new = os.fstat(fd)
+    try:
+        if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+            os.fchown(fd, old.st_uid, old.st_gid)
+        os.fchmod(fd, stat.S_IMODE(old.st_mode))
+    except OSError:
+        pass  # not ours to give away
+
+
+def _write_in_place(path: bytes, data: bytes, flags: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | flags, 0o666)
+    try:
+        _write_all(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class StatusFile:
+    """When the status file is written: when something may have changed, at most once in `interval` seconds.
+
+    What falls inside the interval is written when it ends; nothing changed, nothing to wake up for.
+    Times are of the monotonic clock. Trouble is logged once, and again when it is another, or comes
+    back after it was gone; the daemon goes on.
+    """
+
+    def __init__(self, path: str | bytes, interval: float, log: Callable[..., None]) -> None:
+        self.path = os.path.abspath(os.fsencode(path))
+        self._shown = os.fsdecode(path)
+        self._interval = interval
+        self._log = log
+        self._changed = False
+        self._next = float("-inf")
+        self._trouble: str | None = None
+
+    def touch(self) -> None:
+        """Something may have changed."""
+        self._changed = True
+
+    def alarm(self) -> float | None:
+        """When to call `write_if_due`; None: there is nothing to write."""
+        return self._next if self._changed else None
+
+    def write_if_due(self, now: float, make_report: Callable[[], Report]) -> bool:
+        """Write if something changed and the interval is over. The report is made only then."""
+        if not self._changed or now < self._next:
+            return False
+        self._changed = False
+        self._next = now + self._interval
+        try:
+            write(self.path, render(make_report()))
+        except OSError as error:
+            # Tried again even if nothing more happens: its directory may come back.
+            self._changed = True
+            self._next = now + max(self._interval, RETRY)
+            reason = error.strerror or str(error)
+            if reason != self._trouble:
+                self._log("Error", f'Cannot open status file "{self._shown}" :{reason}')
+            self._trouble = reason
+            return False
+        self._trouble = None
+        return True
