@@ -1,0 +1,450 @@
+"""Where messages go and what the lines look like (spec 5.1)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import syslog
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.errors import OrchestratorError, UsageError
+from orchestrator.log import Log, escape
+from tests.kit.clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WALL = 1_470_062_304.0  # Mon Aug  1 14:38:24 2016 in UTC
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    log = Log(FakeClock(wall=WALL))
+    yield log
+    log.close()
+
+
+# -- categories
+
+
+def test_three_categories_are_always_shown(log: Log) -> None:
+    assert [log.shows(name) for name in ("Normal", "Warn", "Error", "Exec", "Mine")] == [True, True, True, False, False]
+
+
+def test_a_named_category_is_shown_others_are_not(log: Log) -> None:
+    log.enable("Exec")
+    log.enable("Mine")
+    assert [log.shows(name) for name in ("Exec", "Mine", "Delay", "Normal")] == [True, True, False, True]
+
+
+def test_all(log: Log) -> None:
+    log.enable("all")
+    assert log.shows("Anything")
+
+
+def test_scarce_is_error_and_warn_only(log: Log) -> None:
+    log.enable("Exec")
+    log.enable("scarce")
+    assert [log.shows(name) for name in ("Error", "Warn", "Normal", "Exec")] == [True, True, False, False]
+
+
+def test_of_all_and_scarce_the_later_one_counts(log: Log) -> None:
+    log.enable("all")
+    log.enable("scarce")
+    assert not log.shows("Normal")
+    log.enable("all")
+    assert log.shows("Exec")
+
+
+@pytest.mark.parametrize("name", ["bad", "", "1", "-x", " Exec"])
+def test_category_must_begin_with_a_capital(log: Log, name: str) -> None:
+    with pytest.raises(UsageError, match=f"^'{name}' is not a valid logging category$"):
+        log.enable(name)
+
+
+def test_what_is_not_shown_is_not_formatted(log: Log) -> None:
+    class Costly:
+        def __str__(self) -> str:
+            raise AssertionError("formatted")
+
+    log("Exec", Costly())
+
+
+# -- places
+
+
+def test_before_startup_everything_goes_to_stderr_without_a_time(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log.enable("Exec")
+    log("Normal", "one")
+    log("Error", "two")
+    log("Exec", "three")
+    assert capfd.readouterr() == ("", "Normal: one\nError: two\nExec: three\n")
+
+
+def test_console_error_to_stderr_all_else_to_stdout(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log.configure(nodaemon=True)
+    log("Normal", "one")
+    log("Warn", "two")
+    log("Error", "three")
+    assert capfd.readouterr() == ("14:38:24 Normal: one\n14:38:24 Warn: two\n", "14:38:24 Error: three\n")
+
+
+def test_foreground_with_a_log_file_writes_both(log: Log, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    log("Normal", "one")
+    assert capfd.readouterr().out == "14:38:24 Normal: one\n"
+    assert (tmp_path / "log").read_text() == "Mon Aug  1 14:38:24 2016 Normal: one\n"
+
+
+def test_log_file_appends(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("old\n")
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    log("Error", "one")
+    assert (tmp_path / "log").read_text() == "old\nMon Aug  1 14:38:24 2016 Error: one\n"
+
+
+def test_detached_nothing_goes_to_the_console(log: Log, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log.configure(logfile=str(tmp_path / "log"))
+    log("Normal", "--- Startup, daemonizing ---")
+    log.detach()
+    log("Normal", "one")
+    log("Error", "two")
+    assert capfd.readouterr() == ("14:38:24 Normal: --- Startup, daemonizing ---\n", "")
+    assert (tmp_path / "log").read_text().count("\n") == 3
+
+
+def test_a_detached_process_stays_off_the_console_after_a_reset(
+    log: Log, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log.configure(logfile=str(tmp_path / "log"))
+    log.detach()
+    log.configure(logfile=str(tmp_path / "new"))
+    log("Error", "one")
+    assert capfd.readouterr() == ("", "")
+    assert (tmp_path / "new").read_text() == "Mon Aug  1 14:38:24 2016 Error: one\n"
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_log_file_that_cannot_be_opened(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "none" / "log"
+    with pytest.raises(OrchestratorError) as caught:
+        log.configure(nodaemon=True, logfile=str(path))
+    assert str(caught.value) == f"Cannot open logfile [{path}]!"
+    assert caught.value.exit_code == 255
+
+
+def test_a_reset_that_fails_leaves_the_old_places(log: Log, tmp_path: Path) -> None:
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    with pytest.raises(OrchestratorError):
+        log.configure(nodaemon=True, logfile=str(tmp_path / "none" / "log"))
+    log("Normal", "one")
+    assert (tmp_path / "log").read_text() == "Mon Aug  1 14:38:24 2016 Normal: one\n"
+
+
+def test_a_relative_log_file_stays_the_same_after_chdir(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log.configure(nodaemon=True, logfile="log")
+    (tmp_path / "log").unlink()
+    monkeypatch.chdir("/")
+    log("Normal", "one")
+    assert (tmp_path / "log").exists()
+
+
+def test_logrotate_by_rename(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log.configure(nodaemon=True, logfile=str(path))
+    log("Normal", "one")
+    path.rename(tmp_path / "log.1")
+    log("Normal", "two")
+    assert (tmp_path / "log.1").read_text().endswith("Normal: one\n")
+    assert path.read_text() == "Mon Aug  1 14:38:24 2016 Normal: two\n"
+
+
+def test_logrotate_that_makes_the_new_file_itself(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log.configure(nodaemon=True, logfile=str(path))
+    path.rename(tmp_path / "log.1")
+    path.touch()
+    log("Normal", "two")
+    assert path.read_text() == "Mon Aug  1 14:38:24 2016 Normal: two\n"
+
+
+def test_logrotate_copytruncate(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log.configure(nodaemon=True, logfile=str(path))
+    log("Normal", "one")
+    os.truncate(path, 0)
+    log("Normal", "two")
+    assert path.read_text() == "Mon Aug  1 14:38:24 2016 Normal: two\n"
+
+
+def test_a_directory_that_is_gone_for_a_while(log: Log, tmp_path: Path) -> None:
+    """The daemon goes on, and says so when it can again."""
+    path = tmp_path / "dir" / "log"
+    path.parent.mkdir()
+    log.configure(nodaemon=True, logfile=str(path))
+    path.unlink()
+    path.parent.rmdir()
+    log("Normal", "lost")
+    log("Normal", "lost too")
+    path.parent.mkdir()
+    log("Normal", "three")
+    log("Normal", "four")
+    reason = os.strerror(errno.ENOENT)
+    stamp = "Mon Aug  1 14:38:24 2016"
+    assert path.read_text() == (
+        f"{stamp} Warn: 2 messages could not be written to this file: {reason}\n"
+        f"{stamp} Normal: three\n{stamp} Normal: four\n"
+    )
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A file size limit stands in for the disk: the write is cut in the middle of a line, then refused."""
+    script = """
+import resource, signal, sys
+from orchestrator.log import Log
+from tests.kit.clock import FakeClock
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = Log(FakeClock(wall=1_470_062_304.0))
+log.configure(logfile=sys.argv[1])
+log.detach()
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, resource.RLIM_INFINITY))
+log("Normal", "one")
+log("Normal", "two is cut")
+log("Normal", "three")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+log("Normal", "four")
+"""
+    subprocess.run([sys.executable, "-c", script, tmp_path / "log"], check=True)
+    stamp = "Mon Aug  1 14:38:24 2016"
+    assert (tmp_path / "log").read_text().splitlines() == [
+        f"{stamp} Normal: one",
+        "Mon Aug  1 14",
+        f"{stamp} Warn: 2 messages could not be written to this file: {os.strerror(errno.EFBIG)}",
+        f"{stamp} Normal: four",
+    ]
+
+
+def test_out_of_descriptors_the_log_file_is_still_written(log: Log, tmp_path: Path) -> None:
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    fds = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+    try:
+        while True:
+            try:
+                fds.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                break
+        log("Normal", "one")
+    finally:
+        for fd in fds:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (tmp_path / "log").read_text() == "Mon Aug  1 14:38:24 2016 Normal: one\n"
+
+
+def test_a_console_that_is_gone(log: Log, tmp_path: Path) -> None:
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    saved = os.dup(1)
+    read, write = os.pipe()
+    os.close(read)
+    os.dup2(write, 1)
+    os.close(write)
+    try:
+        log("Normal", "one")
+        os.close(1)
+        log("Normal", "two")
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+    assert (tmp_path / "log").read_text().count("\n") == 2
+
+
+# -- syslog
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What libc would be asked to send: there need not be a syslogd where tests run."""
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *arguments: sent.append(("open", *arguments)))
+    monkeypatch.setattr(syslog, "syslog", lambda *arguments: sent.append(arguments))
+    return sent
+
+
+def test_syslog_where_neither_nodaemon_nor_logfile_is_set(log: Log, sent: list[tuple[object, ...]]) -> None:
+    log.configure()
+    log.detach()
+    log.enable("Exec")
+    for category in ("Normal", "Warn", "Error", "Exec"):
+        log(category, "one")
+    assert sent == [
+        ("open", "lsyncd", 0, syslog.LOG_USER),
+        (syslog.LOG_NOTICE, "Normal, one"),
+        (syslog.LOG_WARNING, "Warn, one"),
+        (syslog.LOG_ERR, "Error, one"),
+        (syslog.LOG_NOTICE, "Exec, one"),
+    ]
+
+
+def test_before_it_detaches_a_daemon_speaks_to_both(
+    log: Log, sent: list[tuple[object, ...]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    log.configure()
+    log("Normal", "--- Startup, daemonizing ---")
+    assert sent[1:] == [(syslog.LOG_NOTICE, "Normal, --- Startup, daemonizing ---")]
+    assert capfd.readouterr().out == "14:38:24 Normal: --- Startup, daemonizing ---\n"
+
+
+@pytest.mark.parametrize(
+    ("facility", "code"),
+    [("daemon", syslog.LOG_DAEMON), ("LOCAL7", syslog.LOG_LOCAL7), (24, syslog.LOG_DAEMON), (None, syslog.LOG_USER)],
+)
+def test_facility_and_ident(log: Log, sent: list[tuple[object, ...]], facility: str | int | None, code: int) -> None:
+    log.configure(facility=facility, ident="mirror")
+    assert sent == [("open", "mirror", 0, code)]
+
+
+@pytest.mark.parametrize("facility", ["bogus", "", 3, -8, 10**9])
+def test_unknown_facility(log: Log, sent: list[tuple[object, ...]], facility: str | int) -> None:
+    with pytest.raises(OrchestratorError, match=f"^Logging facility '{facility}' unknown.$"):
+        log.configure(facility=facility)
+    assert sent == []
+
+
+def test_syslog_takes_any_bytes(log: Log, sent: list[tuple[object, ...]]) -> None:
+    log.configure()
+    log("Normal", b"/\xff\xfe")
+    assert sent[1:] == [(syslog.LOG_NOTICE, "Normal, /\\xff\\xfe")]
+
+
+@pytest.mark.parametrize("settings", [{"nodaemon": True}, {"logfile": "/dev/null"}])
+def test_no_syslog_otherwise(
+    log: Log, sent: list[tuple[object, ...]], settings: dict[str, object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    log.configure(**settings)  # type: ignore[arg-type]
+    log("Normal", "one")
+    assert sent == []
+
+
+# -- messages
+
+
+def test_parts_are_put_together_without_spaces(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log("Normal", "a", 1, b"b", None, True, False, 1.5)
+    assert capfd.readouterr().err == "Normal: a1b(nil)(true)(false)1.5\n"
+
+
+@pytest.mark.parametrize("text", ["{}", "{0} {x}", "<red>x</red>", "%s %d", "\\", "{", "}}"])
+def test_nothing_in_a_message_is_a_format(log: Log, capfd: pytest.CaptureFixture[str], text: str) -> None:
+    log("Normal", text)
+    assert capfd.readouterr().err == f"Normal: {text}\n"
+
+
+def test_newlines_are_written_as_they_are(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log("Normal", "list:\n/a\n\t/b\n\n/c 10:10:10 x")
+    assert capfd.readouterr().err == "Normal: list:\n/a\n\t/b\n\n/c 10:10:10 x\n"
+
+
+def test_bytes_that_are_no_text_are_written_as_they_are(log: Log, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    log("Normal", b"/\xff\xfe\x80", "\udcff", "ä")
+    assert capfdbinary.readouterr().err == b"Normal: /\xff\xfe\x80\xff\xc3\xa4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a\n10:10:10 Error: x", "a\\n10:10:10 Error: x"),
+        ("a\nMon Aug  1 14:38:24 2016 Error: x", "a\\nMon Aug  1 14:38:24 2016 Error: x"),
+        ("a\nMon Aug 12 14:38:24 2016 Error: x", "a\\nMon Aug 12 14:38:24 2016 Error: x"),
+        ("a\n\n10:10:10 Error: x\n/b", "a\n\\n10:10:10 Error: x\n/b"),
+        ("a\r10:10:10 Error: x", "a\\r10:10:10 Error: x"),
+        ("\x1b[2K\x1b[1A", "\\x1b[2K\\x1b[1A"),
+        ("\x00\x07\x08\x0b\x0c\x7f", "\\x00\\x07\\x08\\x0b\\x0c\\x7f"),
+        ("\x85\x9b31m", "\\x85\\x9b31m"),
+        ("a\u202810:10:10 x", "a\\u202810:10:10 x"),
+        ("ä é – € 日本", "ä é – € 日本"),
+    ],
+)
+def test_no_line_can_be_forged(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_a_stray_surrogate_does_no_harm(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log("Normal", "\ud800x")
+    assert capfd.readouterr().err == "Normal: \\ud800x\n"
+
+
+def test_a_category_that_a_user_invents(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log.enable("all")
+    log("Mine {}\n10:10:10 Error", "x")
+    assert capfd.readouterr().err == "Mine {}\\n10:10:10 Error: x\n"
+
+
+def test_a_list_of_many_paths_arrives_whole(log: Log, tmp_path: Path) -> None:
+    log.configure(logfile=str(tmp_path / "log"))
+    log.detach()
+    paths = "\n".join(f"/directory/{number}" for number in range(100_000))
+    log("Normal", "list:\n", paths)
+    assert (tmp_path / "log").read_text() == f"Mon Aug  1 14:38:24 2016 Normal: list:\n{paths}\n"
+
+
+def test_from_several_threads_no_line_is_torn(log: Log, tmp_path: Path) -> None:
+    log.configure(logfile=str(tmp_path / "log"))
+    log.detach()
+
+    def say(name: str) -> None:
+        for _ in range(200):
+            log("Normal", name * 50)
+
+    threads = [threading.Thread(target=say, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert sorted(lines) == sorted(f"Mon Aug  1 14:38:24 2016 Normal: {name * 50}" for name in "abcd" * 200)
+
+
+def test_a_plugin_s_own_loguru_logger_is_another(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    from loguru import logger
+
+    number = logger.add(sys.stdout, format="plugin {message}")
+    logger.info("hello")
+    log("Normal", "one")
+    logger.remove(number)
+    assert capfd.readouterr() == ("plugin hello\n", "Normal: one\n")
+
+
+def test_what_print_has_put_into_the_buffer_comes_first() -> None:
+    script = """
+from orchestrator.log import Log
+log = Log()
+log.configure(nodaemon=True)
+print("one")
+log("Normal", "two")
+print("three")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, second, third = done.stdout.splitlines()
+    assert (first, second[9:], third) == ("one", "Normal: two", "three")
