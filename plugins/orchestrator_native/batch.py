@@ -1,0 +1,177 @@
+"""Changed paths, each brought up to date from the source as it is now.
+
+What happened to a path hardly matters, nor in what order: the source is looked at, and the target made the
+same. Only two things are taken from the kind of change: a write means that equal size and time prove
+nothing (rules.is_same_data), and a Move may be a rename on the target, too.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator_native.mirror import ELSEWHERE
+from orchestrator_native.report import Stopped
+from orchestrator_native.trees import join, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from orchestrator_native.mirror import Mirror
+    from orchestrator_native.run import Run
+
+ATTRIBUTES = frozenset({"Attrib", "Modify"})
+"""Of a directory: nothing about what lies in it."""
+
+WRITES = frozenset({"Modify", "Create"})
+
+
+class Change(NamedTuple):
+    """Paths as lsyncd has them: a leading slash, a directory's with a trailing one."""
+
+    etype: str
+    path: bytes
+    path2: bytes | None = None
+
+
+def relative(path: bytes) -> str:
+    return os.fsdecode(path.strip(b"/"))
+
+
+def update(run: Run, changes: Iterable[Change]) -> None:
+    """Hands to `run` what is large or a whole directory; `run.drain` afterwards."""
+    batch = _Batch(run)
+    for change in changes:
+        if run.task.stop.is_set():
+            raise Stopped
+        if change.path2 is None:
+            batch.path(relative(change.path), change.etype)
+        else:
+            origin, destination = relative(change.path), relative(change.path2)
+            batch.rename(origin, destination)
+            batch.path(origin, "Delete")
+            batch.path(destination, "Move")
+
+
+class _Batch:
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.task = run.task
+        self.mirror: Mirror = run.mirror
+        self.begun: set[str] = set()
+
+    def path(self, path: str, etype: str) -> None:
+        """Make `path` on the target what it is in the source."""
+        if not path:
+            self._root(etype)
+            return
+        parent, name = split(path)
+        if self._is_begun(parent):
+            return
+        try:
+            wanted = _status(self.mirror.source.open, parent, name)
+        except OSError as error:
+            self.task.report.trouble("read", path, error)
+            return
+        if wanted is None:
+            self._gone(path)
+            return
+        if self.task.is_excluded(path, is_dir=stat.S_ISDIR(wanted.st_mode)):
+            return
+        try:
+            source, target = self.mirror.source.open(parent), self.mirror.target.open(parent)
+        except OSError:
+            self._ancestor(parent)
+            return
+        have = self._target_status(parent, name)
+        if stat.S_ISDIR(wanted.st_mode):
+            if have is None or not stat.S_ISDIR(have.st_mode):
+                self.begun.add(path)
+            elif etype in ATTRIBUTES:
+                self.run.later_settle(path)
+                return
+        written = etype == "Modify" or (etype == "Create" and wanted.st_nlink == 1)
+        self.mirror.entry(path, source, target, wanted, have, written=written)
+        self.run.later_settle(parent)
+
+    def _root(self, etype: str) -> None:
+        if etype in ATTRIBUTES:
+            self.run.later_settle("")
+        else:
+            self.run.later_directory("", touched=True)
+
+    def _is_begun(self, parent: str) -> bool:
+        """It lies in a directory that is new on the target, and comes with it."""
+        while self.begun:
+            if parent in self.begun:
+                return True
+            if not parent:
+                return False
+            parent = split(parent)[0]
+        return False
+
+    def _gone(self, path: str) -> None:
+        if not self.task.deletes:
+            return
+        parent, name = split(path)
+        have = self._target_status(parent, name)
+        if have is not None:
+            self.mirror.remover.remove(path, have.st_mode)
+            self.mirror.target.forget()
+            self.run.later_settle(parent)
+
+    def _ancestor(self, path: str) -> None:
+        """The target has no such directory: bring over the topmost that is missing, with all in it."""
+        names = path.split("/")
+        for count in range(1, len(names) + 1):
+            top = "/".join(names[:count])
+            parent, name = split(top)
+            have = self._target_status(parent, name)
+            if have is None or not stat.S_ISDIR(have.st_mode):
+                self.path(top, "Create")
+                return
+
+    def _target_status(self, parent: str, name: str) -> os.stat_result | None:
+        try:
+            return _status(self.mirror.target.open, parent, name)
+        except OSError:
+            return None
+
+    def rename(self, origin: str, destination: str) -> None:
+        """Follow a Move by a rename on the target where that makes sense; what comes of it is compared
+        with the source in any case. Where nothing may be deleted, the old name stays."""
+        if not self.task.deletes:
+            return
+        try:
+            self._rename(split(origin), split(destination))
+        except OSError:
+            return
+        self.mirror.target.forget()
+        self.mirror.remover.tree.forget()
+        self.run.later_settle(split(origin)[0])
+        self.run.later_settle(split(destination)[0])
+
+    def _rename(self, origin: tuple[str, str], destination: tuple[str, str]) -> None:
+        """OSError: there is nothing to rename, or it does not go; no harm is done."""
+        mirror = self.mirror
+        wanted = _status(mirror.source.open, *destination)
+        have = _status(mirror.target.open, *origin)
+        if wanted is None or have is None or stat.S_IFMT(wanted.st_mode) != stat.S_IFMT(have.st_mode):
+            raise FileNotFoundError
+        is_dir = stat.S_ISDIR(wanted.st_mode)
+        if _status(mirror.source.open, *origin) or self.task.is_excluded(join(*destination), is_dir=is_dir):
+            raise FileExistsError
+        old = mirror.remover.tree.open(origin[0])
+        new = mirror.target.open(destination[0])
+        os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
+
+
+def _status(opens: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:
+    """None: there is no such entry. OSError: there is no telling."""
+    try:
+        return os.stat(name, dir_fd=opens(parent), follow_symlinks=False)
+    except OSError as error:
+        if error.errno in ELSEWHERE:
+            return None
+        raise

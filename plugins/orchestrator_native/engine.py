@@ -1,0 +1,142 @@
+"""The two things the action asks for: everything at startup, and a batch of changes.
+
+Knows nothing of syncs, events or configs: two directory paths, what may be done, and when to stop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator_native import batch, meta
+from orchestrator_native.links import Links
+from orchestrator_native.report import FILE_IO, STOPPED, Report, Stopped
+from orchestrator_native.rules import my_rule
+from orchestrator_native.run import Run
+from orchestrator_native.task import Task
+from orchestrator_native.trees import Tree
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable
+
+    from orchestrator_native.task import Excluded
+
+
+@dataclass
+class Memory:
+    """What is worth knowing from one run to the next; a loss costs time, nothing else."""
+
+    links: Links = field(default_factory=Links)
+    granularity: int | None = None
+
+
+@dataclass(frozen=True)
+class Trees:
+    """What is mirrored, and how."""
+
+    source: bytes
+    target: bytes
+    excluded: Excluded | None = None
+    xattrs: bool = True
+    hard_links: bool = True
+    threads: int = 4
+
+
+def mirror(trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool) -> Report:
+    """Make the whole target like the source, creating its directory (not what lies above) if need be."""
+    try:
+        os.mkdir(trees.target, 0o777)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.EROFS, errno.EACCES):
+            return _failure("create the target", error)
+    return _work(trees, memory, stop, deletes=deletes, changes=None)
+
+
+def update(
+    trees: Trees, changes: Iterable[batch.Change], memory: Memory, stop: threading.Event, *, deletes: bool
+) -> Report:
+    """Bring changed paths of the target up to date."""
+    return _work(trees, memory, stop, deletes=deletes, changes=changes)
+
+
+def _failure(what: str, error: OSError) -> Report:
+    report = Report()
+    report.trouble(what, "", error)
+    report.end(FILE_IO)
+    return report
+
+
+def _work(
+    trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool, changes: Iterable[batch.Change] | None
+) -> Report:
+    try:
+        source = Tree.at(trees.source)
+    except OSError as error:
+        return _failure("open the source", error)
+    try:
+        try:
+            target = Tree.at(trees.target)
+        except OSError as error:
+            return _failure("open the target", error)
+        try:
+            return _work_between(source, target, trees, memory, stop, deletes=deletes, changes=changes)
+        finally:
+            target.close()
+    finally:
+        source.close()
+
+
+def _work_between(
+    source: Tree,
+    target: Tree,
+    trees: Trees,
+    memory: Memory,
+    stop: threading.Event,
+    *,
+    deletes: bool,
+    changes: Iterable[batch.Change] | None,
+) -> Report:
+    ours = [(status.st_dev, status.st_ino) for status in (os.fstat(source.root), os.fstat(target.root))]
+    if ours[0] == ours[1]:
+        return _failure("mirror a directory onto itself", OSError(errno.EINVAL, os.strerror(errno.EINVAL)))
+    if memory.granularity is None:
+        memory.granularity = meta.granularity(target.root)
+    task = Task(
+        rule=my_rule(granularity=memory.granularity, xattrs=trees.xattrs, hard_links=trees.hard_links),
+        stop=stop,
+        deletes=deletes,
+        makes_way=deletes or changes is not None,
+        excluded=_without_target(trees),
+        guarded=frozenset(ours),
+    )
+    run = Run(task, source, target, memory.links, threads=trees.threads, is_whole=changes is None)
+    try:
+        if changes is None:
+            memory.links.clear()
+            run.later_directory("", touched=True)
+        else:
+            batch.update(run, changes)
+        run.drain()
+    except Stopped:
+        task.report.end(STOPPED)
+    finally:
+        run.close()
+    return task.report
+
+
+def _without_target(trees: Trees) -> Excluded | None:
+    """A target inside the source is left out, or it would be copied into itself."""
+    source, target = os.path.realpath(trees.source), os.path.realpath(trees.target)
+    outer = source if source.endswith(b"/") else source + b"/"
+    excluded = trees.excluded
+    if not target.startswith(outer):
+        return excluded
+    inside = b"/" + target[len(outer) :] + b"/"
+
+    def is_excluded(path: bytes) -> bool:
+        return (path + b"/").startswith(inside) or (excluded is not None and excluded(path))
+
+    return is_excluded

@@ -1,0 +1,71 @@
+"""Do two directories plainly hold the same? The one question a startup asks for every directory.
+
+Kept apart, and kept short, because it is nearly all the time of a startup on an equal tree. "No" costs
+nothing but a second, careful look (mirror.py), so everything out of the ordinary is a "no".
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from orchestrator_native import xattrs
+from orchestrator_native.rules import TICK
+
+if TYPE_CHECKING:
+    from orchestrator_native.rules import Rule
+
+IFMT = 0o170000
+IFREG = 0o100000
+IFDIR = 0o040000
+IFLNK = 0o120000
+
+
+def glance(source: int, target: int, rule: Rule) -> list[str] | None:
+    """The names of the sub-directories if the entries of both are the same, else None.
+
+    `source`, `target`: descriptors. Contents of sub-directories are not looked at.
+    """
+    with os.scandir(target) as entries:
+        there = {entry.name: entry for entry in entries}
+    by_xattrs = rule.xattrs
+    below_source = xattrs.below(source, "")
+    below_target = xattrs.below(target, "")
+    directories: list[str] = []
+    count = 0
+    with os.scandir(source) as entries:
+        for entry in entries:
+            count += 1
+            name = entry.name
+            other = there.get(name)
+            if other is None:
+                return None
+            have = other.stat(follow_symlinks=False)
+            wanted = entry.stat(follow_symlinks=False)
+            mode = wanted.st_mode
+            time = wanted.st_mtime_ns
+            if (
+                mode != have.st_mode
+                or (time != have.st_mtime_ns and time - time % rule.granularity != have.st_mtime_ns)
+                or (
+                    (wanted.st_gid != have.st_gid or wanted.st_uid != have.st_uid)
+                    and (rule.root or (wanted.st_gid != have.st_gid and wanted.st_gid in rule.groups))
+                )
+            ):
+                return None
+            kind = mode & IFMT
+            if kind == IFREG:
+                if wanted.st_size != have.st_size or 0 <= have.st_ctime_ns - time < TICK:
+                    return None
+            elif kind == IFDIR:
+                directories.append(name)
+            elif kind == IFLNK:
+                if os.readlink(name, dir_fd=source) != os.readlink(name, dir_fd=target):
+                    return None
+            elif wanted.st_rdev != have.st_rdev:
+                return None
+            if wanted.st_nlink > 1 and rule.hard_links and kind != IFDIR:
+                return None
+            if by_xattrs and not xattrs.is_same(below_source + name, below_target + name, rule):
+                return None
+    return directories if count == len(there) else None

@@ -1,0 +1,163 @@
+"""Hard links: which names of the source are one file, so that they are one file on the target too.
+
+inotify tells of a write under the one name it was made by, and says nothing of the other names; so all
+names of a file with several must be known, or the others would go stale on the target.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+from orchestrator_native.report import Stopped
+from orchestrator_native.trees import join, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from orchestrator_native.mirror import Key, Mirror
+    from orchestrator_native.task import Task
+    from orchestrator_native.trees import Tree
+
+
+class Links:
+    """The names known of every file that has several; lives as long as the sync. Names may be out of date:
+    who uses them looks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: dict[Key, set[str]] = {}
+        self._searched: dict[Key, int] = {}
+
+    def add(self, key: Key, path: str) -> None:
+        with self._lock:
+            self._names.setdefault(key, set()).add(path)
+
+    def names(self, key: Key) -> list[str]:
+        with self._lock:
+            return sorted(self._names.get(key, ()))
+
+    def discard(self, key: Key, path: str) -> None:
+        with self._lock:
+            names = self._names.get(key)
+            if names is not None:
+                names.discard(path)
+                if not names:
+                    del self._names[key]
+                    self._searched.pop(key, None)
+
+    def clear(self) -> None:
+        """A walk of the whole tree begins: it finds all."""
+        with self._lock:
+            self._names.clear()
+            self._searched.clear()
+
+    def missing(self, key: Key, count: int) -> bool:
+        """Names are unknown, and it has not been searched for them since `count` names there were."""
+        with self._lock:
+            return len(self._names.get(key, ())) < count and self._searched.get(key) != count
+
+    def searched(self, key: Key, count: int) -> None:
+        """All names in the tree are known now; others lie outside."""
+        with self._lock:
+            self._searched[key] = count
+
+
+def search(tree: Tree, keys: Iterable[Key], links: Links, task: Task) -> None:
+    """Find all names of some files in the source. Reads directories only: their entries tell inodes."""
+    wanted = set(keys)
+    inodes = {inode for _, inode in wanted}
+    pending = [""]
+    while pending:
+        if task.stop.is_set():
+            raise Stopped
+        directory = pending.pop()
+        try:
+            with os.scandir(tree.open(directory)) as listing:
+                for entry in listing:
+                    path = join(directory, entry.name)
+                    if entry.is_dir(follow_symlinks=False):
+                        if not task.is_excluded(path, is_dir=True):
+                            pending.append(path)
+                    elif entry.inode() in inodes:
+                        status = entry.stat(follow_symlinks=False)
+                        key = (status.st_dev, status.st_ino)
+                        if key in wanted and not task.is_excluded(path, is_dir=False):
+                            links.add(key, path)
+        except OSError:
+            continue
+
+
+def bring_together(mirror: Mirror, key: Key, links: Links, *, written: bool) -> None:
+    """One file with several names: up to date under one of them, the others linked to that."""
+    names = _names_now(mirror, key, links)
+    leader = _leader(mirror, names, written=written)
+    if leader is None:
+        return
+    lead = _target_status(mirror, leader)
+    if lead is None:
+        return
+    for path, wanted in names:
+        have = _target_status(mirror, path)
+        if path == leader or (have is not None and (have.st_dev, have.st_ino) == (lead.st_dev, lead.st_ino)):
+            continue
+        parent = split(path)[0]
+        try:
+            mirror.put_link(leader, path, mirror.target.open(parent))
+        except OSError:
+            # No links between these two, or too many: a copy is right but for the link.
+            _put(mirror, path, wanted, have, written=written, names=len(names))
+        mirror.crew.later_settle(parent)
+
+
+def _names_now(mirror: Mirror, key: Key, links: Links) -> list[tuple[str, os.stat_result]]:
+    found: list[tuple[str, os.stat_result]] = []
+    for path in links.names(key):
+        parent, name = split(path)
+        try:
+            status = os.stat(name, dir_fd=mirror.source.open(parent), follow_symlinks=False)
+        except OSError:
+            status = None
+        if status is not None and (status.st_dev, status.st_ino) == key and not stat.S_ISDIR(status.st_mode):
+            found.append((path, status))
+        else:
+            links.discard(key, path)
+    return found
+
+
+def _leader(mirror: Mirror, names: list[tuple[str, os.stat_result]], *, written: bool) -> str | None:
+    """The first name whose target is right already, else the first that can be put there."""
+    here = [(path, wanted, _target_status(mirror, path)) for path, wanted in names]
+    for path, wanted, have in here:
+        if have is not None and mirror.is_same(path, wanted, have, written=written):
+            _put(mirror, path, wanted, have, written=written, names=len(names))
+            return path
+    for path, wanted, have in here:
+        _put(mirror, path, wanted, have, written=written, names=len(names))
+        now = _target_status(mirror, path)
+        if now is not None and (have is None or now.st_ino != have.st_ino):
+            mirror.crew.later_settle(split(path)[0])
+            return path
+    return None
+
+
+def _put(
+    mirror: Mirror, path: str, wanted: os.stat_result, have: os.stat_result | None, *, written: bool, names: int
+) -> None:
+    parent = split(path)[0]
+    try:
+        source, target = mirror.source.open(parent), mirror.target.open(parent)
+    except OSError as error:
+        mirror.task.report.trouble("mirror", path, error)
+        return
+    mirror.entry(path, source, target, wanted, have, written=written, names=names)
+
+
+def _target_status(mirror: Mirror, path: str) -> os.stat_result | None:
+    parent, name = split(path)
+    try:
+        return os.stat(name, dir_fd=mirror.target.open(parent), follow_symlinks=False)
+    except OSError:
+        return None

@@ -1,0 +1,63 @@
+"""What went wrong in one run, and the exit code it makes (rsync's numbers, rsync(1))."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+OK = 0
+FILE_IO = 11
+STOPPED = 20
+PARTIAL = 23
+
+AGAIN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""These concern the file system or the machine, not one path: the whole run is tried again."""
+
+SHOWN = 20
+
+
+class Vanished(Exception):
+    """The source is gone or has become something else meanwhile. No error: its event comes."""
+
+
+class Stopped(Exception):
+    """The run shall end."""
+
+
+class Report:
+    """Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
+        self._notes: dict[str, None] = {}
+        self._count = 0
+        self._code = OK
+
+    def trouble(self, what: str, path: str, error: OSError) -> None:
+        """Something could not be done on `path`; the rest goes on."""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        with self._lock:
+            self._count += 1
+            self._code = FILE_IO if error.errno in AGAIN or self._code == FILE_IO else PARTIAL
+            if len(self._lines) < SHOWN:
+                self._lines.append(f'cannot {what} "/{path}": {reason}')
+
+    def note(self, line: str) -> None:
+        """Worth telling once, but no failure."""
+        with self._lock:
+            self._notes[line] = None
+
+    def end(self, code: int) -> None:
+        with self._lock:
+            self._code = code
+
+    @property
+    def exit_code(self) -> int:
+        return self._code
+
+    def lines(self) -> list[str]:
+        with self._lock:
+            more = self._count - len(self._lines)
+            return [*self._notes, *self._lines, *([f"and {more} more like these"] if more else [])]

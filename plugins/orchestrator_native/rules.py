@@ -1,0 +1,67 @@
+"""When are two entries the same? Every comparison the engine makes stands here.
+
+As rsync, size and time of change stand for a file's data. Because the kernel's time stamps come in ticks,
+a file changed twice within one tick looks unchanged; see `is_racy`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple
+
+TICK = 20_000_000
+"""Nanoseconds. Time stamps of files are as coarse as the kernel's tick: 10 ms with CONFIG_HZ=100."""
+
+
+class Rule(NamedTuple):
+    """What can be and shall be carried over."""
+
+    root: bool
+    """Owners are set (and compared); others can only give files to their own groups."""
+    groups: frozenset[int]
+    granularity: int
+    """Nanoseconds: times of the target's file system are multiples of it."""
+    xattrs: bool
+    hard_links: bool
+
+
+def my_rule(*, granularity: int = 1, xattrs: bool = True, hard_links: bool = True) -> Rule:
+    return Rule(os.geteuid() == 0, frozenset([os.getegid(), *os.getgroups()]), granularity, xattrs, hard_links)
+
+
+def is_same_time(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:
+    wanted = source.st_mtime_ns
+    return wanted == target.st_mtime_ns or wanted - wanted % rule.granularity == target.st_mtime_ns
+
+
+def is_racy(source: os.stat_result, target: os.stat_result) -> bool:
+    """The target was finished within a tick of the source's last change: another change in that
+    same tick would not show. (The target's ctime is the moment we finished it.)"""
+    return 0 <= target.st_ctime_ns - source.st_mtime_ns < TICK
+
+
+def is_same_data(source: os.stat_result, target: os.stat_result, rule: Rule, *, written: bool) -> bool:
+    """Regular files hold the same. `written`: the kernel told of a write, so equal size and time do
+    not count unless the target was finished after the source's inode last changed."""
+    if source.st_size != target.st_size or not is_same_time(source, target, rule) or is_racy(source, target):
+        return False
+    return not written or source.st_ctime_ns + TICK < target.st_ctime_ns
+
+
+def is_same_owner(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:
+    if rule.root:
+        return source.st_uid == target.st_uid and source.st_gid == target.st_gid
+    return source.st_gid == target.st_gid or source.st_gid not in rule.groups
+
+
+def is_same_meta(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:
+    """Mode, owner and time; extended attributes are compared elsewhere."""
+    return (
+        source.st_mode == target.st_mode and is_same_time(source, target, rule) and is_same_owner(source, target, rule)
+    )
+
+
+def is_special(mode: int) -> bool:
+    """A FIFO, a socket or a device."""
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))

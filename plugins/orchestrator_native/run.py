@@ -1,0 +1,198 @@
+"""One run over a tree: a queue of directories and large files, and the threads that work on it.
+
+Why the number of threads changes: Python runs one thread at a time. As long as the file system answers
+from memory, a second thread that walks only gets in the way (half as fast, measured); where it waits for
+a disk or a server, more threads mean more questions asked at once. So a thread is taken on when the
+process mostly waits, and walkers step back when it does not. Large files are copied by the kernel
+without Python's lock, side by side.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from orchestrator_native.links import Links, bring_together, search
+from orchestrator_native.mirror import Mirror
+from orchestrator_native.report import Stopped
+
+if TYPE_CHECKING:
+    import os
+
+    from orchestrator_native.mirror import Key
+    from orchestrator_native.task import Task
+    from orchestrator_native.trees import Tree
+
+PACE = 0.05
+"""Seconds between two looks at how busy the process is."""
+
+IDLE, BUSY = 0.6, 0.9
+"""Shares of time in which the process computes: below, one more walker; above, one less."""
+
+
+class Run:
+    """Is the Crew of its Mirrors. `drain` by the thread that made it; `source` and `target` stay the caller's.
+
+    `is_whole`: it walks the whole tree, and so meets every name of every file by itself.
+    """
+
+    def __init__(self, task: Task, source: Tree, target: Tree, links: Links, *, threads: int, is_whole: bool) -> None:
+        self.task = task
+        self.links = links
+        self.threads = threads
+        self.is_whole = is_whole
+        self._source = source
+        self._target = target
+        self._changed = threading.Condition()
+        self._directories: deque[tuple[str, bool]] = deque()
+        self._files: deque[tuple[str, bool]] = deque()
+        self._linked: dict[Key, bool] = {}
+        self._counts: dict[Key, int] = {}
+        self._unsettled: set[str] = set()
+        self._workers: list[threading.Thread] = []
+        self._walking = 0
+        self._copying = 0
+        self._walkers = 1
+        self._failure: BaseException | None = None
+        self._pace = (time.perf_counter(), time.process_time())
+        self.mirror = self._make_mirror()
+
+    def _make_mirror(self) -> Mirror:
+        return Mirror(self.task, self._source.clone(), self._target.clone(), self)
+
+    def later_directory(self, path: str, *, touched: bool) -> None:
+        with self._changed:
+            self._directories.append((path, touched))
+            if self._walking < self._walkers:
+                self._changed.notify()
+
+    def later_file(self, path: str, *, written: bool) -> None:
+        with self._changed:
+            self._files.append((path, written))
+            self._hire()
+            self._changed.notify()
+
+    def later_link(self, path: str, wanted: os.stat_result, *, written: bool) -> None:
+        key = (wanted.st_dev, wanted.st_ino)
+        self.links.add(key, path)
+        with self._changed:
+            self._linked[key] = self._linked.get(key, False) or written
+            self._counts[key] = wanted.st_nlink
+
+    def later_settle(self, path: str) -> None:
+        with self._changed:
+            self._unsettled.add(path)
+
+    def drain(self) -> None:
+        """Work until nothing is left; then links, then attributes of directories. Raises Stopped."""
+        try:
+            self._work(self.mirror)
+            self._end_workers()
+            if self._failure is not None:
+                raise self._failure
+            self._bring_links_together()
+            for path in sorted(self._unsettled, reverse=True):
+                self.mirror.settle(path)
+        finally:
+            self._end_workers()
+
+    def close(self) -> None:
+        self._end_workers()
+        self.mirror.close()
+
+    def _bring_links_together(self) -> None:
+        self._search_links()
+        for key, written in self._linked.items():
+            if self.task.stop.is_set():
+                raise Stopped
+            bring_together(self.mirror, key, self.links, written=written)
+
+    def _search_links(self) -> None:
+        """Look for names not known yet of files known to have so many."""
+        missing = {key: count for key, count in self._counts.items() if self.links.missing(key, count)}
+        if missing and not self.is_whole:
+            search(self.mirror.source, missing, self.links, self.task)
+        for key, count in missing.items():
+            self.links.searched(key, count)
+
+    def _hire(self) -> None:
+        if len(self._workers) < self.threads - 1 and self._failure is None:
+            thread = threading.Thread(target=self._help, name="native", daemon=True)
+            self._workers.append(thread)
+            thread.start()
+
+    def _help(self) -> None:
+        mirror = self._make_mirror()
+        try:
+            self._work(mirror)
+        except BaseException as error:
+            with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+        finally:
+            mirror.close()
+
+    def _end_workers(self) -> None:
+        while True:
+            with self._changed:
+                if not self._workers:
+                    return
+                workers, self._workers = self._workers, []
+            for thread in workers:
+                thread.join()
+
+    def _work(self, mirror: Mirror) -> None:
+        while True:
+            with self._changed:
+                while True:
+                    if self._failure is not None:
+                        return
+                    if self._files:
+                        path, flag = self._files.popleft()
+                        is_file = True
+                        self._copying += 1
+                        break
+                    if self._directories and self._walking < self._walkers:
+                        path, flag = self._directories.pop()
+                        is_file = False
+                        self._walking += 1
+                        break
+                    if not self._walking and not self._copying and not self._directories:
+                        self._changed.notify_all()
+                        return
+                    self._changed.wait()
+            try:
+                if self.task.stop.is_set():
+                    raise Stopped
+                if is_file:
+                    mirror.file(path, written=flag)
+                else:
+                    mirror.directory(path, touched=flag)
+            except BaseException as error:
+                with self._changed:
+                    self._failure = error
+                raise
+            finally:
+                with self._changed:
+                    if is_file:
+                        self._copying -= 1
+                    else:
+                        self._walking -= 1
+                        self._look_at_pace()
+                    self._changed.notify_all()
+
+    def _look_at_pace(self) -> None:
+        wall, cpu = self._pace
+        now = time.perf_counter()
+        if now - wall < PACE:
+            return
+        used = time.process_time()
+        share = (used - cpu) / (now - wall)
+        self._pace = (now, used)
+        if share < IDLE and len(self._directories) > self._walkers < self.threads:
+            self._walkers += 1
+            self._hire()
+        elif share > BUSY and self._walkers > 1:
+            self._walkers -= 1

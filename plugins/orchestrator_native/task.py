@@ -1,0 +1,37 @@
+"""What one run is to do: told once, read by all of its parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator_native.report import Report
+
+if TYPE_CHECKING:
+    import threading
+
+    from orchestrator_native.rules import Rule
+
+Excluded = Callable[[bytes], bool]
+"""Of a path with its leading slash, a directory's with a trailing one (spec 3.2)."""
+
+
+@dataclass
+class Task:
+    rule: Rule
+    stop: threading.Event
+    deletes: bool
+    """Remove from the target what the source has not."""
+    makes_way: bool
+    """A directory with something in it may be removed where the source now has something else."""
+    excluded: Excluded | None = None
+    guarded: frozenset[tuple[int, int]] = frozenset()
+    """(device, inode) of directories that are never removed: the sync's own source and target."""
+    report: Report = field(default_factory=Report)
+
+    def is_excluded(self, path: str, *, is_dir: bool) -> bool:
+        if self.excluded is None:
+            return False
+        return self.excluded(b"/" + os.fsencode(path) + (b"/" if is_dir else b""))
