@@ -1,0 +1,282 @@
+"""The inotify monitor: raw events in, changes with absolute paths out (spec 3.1).
+
+Knows no sync and no filter beyond `wants`. One tight loop reads the events; what concerns directories goes to the
+survey, what concerns the sources themselves to the roots.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import MonitorError
+from orchestrator.logic.change import Change
+from orchestrator.monitor.kernel import (
+    ATTRIB,
+    CLOSE_WRITE,
+    CREATE,
+    DELETE,
+    HEADER,
+    IGNORED,
+    ISDIR,
+    MODIFY,
+    MOVE_SELF,
+    MOVED_FROM,
+    MOVED_TO,
+    Q_OVERFLOW,
+    UNMOUNT,
+    Kernel,
+)
+from orchestrator.monitor.roots import Roots
+from orchestrator.monitor.survey import Survey
+from orchestrator.monitor.watches import Node, Watches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONTENT_FLAGS = {
+    "CloseWrite": CLOSE_WRITE,
+    "CloseWrite only": CLOSE_WRITE,
+    "Modify": MODIFY,
+    "CloseWrite or Modify": CLOSE_WRITE | MODIFY,
+}
+"""inotifyMode: what tells that a file's content changed."""
+
+_FILE_KINDS = {CREATE: "Create", CLOSE_WRITE: "Modify", MODIFY: "Modify", ATTRIB: "Attrib", DELETE: "Delete"}
+_SELF_KINDS = IGNORED | UNMOUNT | MOVE_SELF
+_HEADER_SIZE = HEADER.size
+_READ_AHEAD = 100_000  # raw events taken up by one call of read() at most, beyond those that waited at its beginning
+_PARTNER_WITHIN = 32  # events between the two halves of a rename at most: other processors' events may slip in
+_PATIENCE = 3  # times that we step back for the second half of a rename
+_MEAN_EVENT = 40  # bytes
+
+
+class InotifyMonitor:
+    """Watches source trees. One `read()` gives all changes that happened since the last one, in order."""
+
+    def __init__(
+        self,
+        mode: str,
+        wants: Callable[[bytes], bool],
+        log: Callable[[str, str], None],
+        *,
+        make_kernel: Callable[[int], Kernel] = Kernel,
+    ) -> None:
+        """`mode`: the setting inotifyMode. `wants(directory)`: False for one that no sync wants watched.
+
+        `log(category, message)`. Raises MonitorError.
+        """
+        content = CONTENT_FLAGS.get(mode)
+        if content is None:
+            raise MonitorError(f"'{mode}' not a valid inotfiyMode.")
+        self.overflowed = False
+        """Set by `read()` when the kernel has dropped events; the caller clears it, and calls `rescan()`."""
+        self._kinds = dict(_FILE_KINDS)
+        if mode == "CloseWrite only":
+            del self._kinds[CREATE]
+        self._pieces: deque[bytes] = deque()
+        self._taken = 0  # bytes taken from the kernel since read() was called
+        self._paired: set[int] = set()  # cookies of renames whose second half is still to be passed
+        self._kernel = make_kernel(content)
+        self._watches = Watches()
+        self._survey = Survey(self._kernel, self._watches, wants, log, self.drain)
+        self._roots = Roots(self._kernel, self._watches, self._survey)
+
+    def fileno(self) -> int:
+        """Readable when `read()` has something to do, events held in memory included."""
+        return self._kernel.fileno()
+
+    def watch(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
+        """Watches a source (absolute, with a slash at the end) with everything below it that is wanted.
+
+        `progress(directories)` is called every thousand directories read. A source that does not exist is told of by
+        `lost_roots()`, and watched when it appears. Raises MonitorError when the kernel has no watches left.
+        """
+        self._survey.progress = progress
+        is_collecting = gc.isenabled()
+        gc.disable()  # 100,000 new objects, none of them garbage: looking for some again and again is half the time
+        try:
+            self._roots.add(root)
+        finally:
+            if is_collecting:
+                gc.enable()
+            self._survey.progress = None
+        self._ring()
+
+    def unwatch(self, root: bytes) -> None:
+        """Ends the watching of a source; what other sources need stays watched."""
+        self._roots.remove(root)
+        self._ring()
+
+    def rescan(self) -> None:
+        """Reads all trees again, after an overflow: watches what is new, drops what is gone. No changes are told."""
+        self._roots.check()
+        for top in self._roots.tops():
+            self._survey.sweep(top)
+        self._ring()
+
+    def lost_roots(self) -> list[bytes]:
+        """Sources that are gone, replaced or unmounted, each once."""
+        return self._roots.lost()
+
+    def returned_roots(self) -> list[bytes]:
+        """Lost sources that are there again and watched again; nothing is told of their contents: a full run is due."""
+        return self._roots.returned()
+
+    def contents(self, directory: bytes) -> list[Change]:
+        """A Create for everything now below a directory: for a sync that takes a Move of it as Delete and Create."""
+        return list(self._survey.contents(directory))
+
+    def watched(self) -> list[bytes]:
+        """All watched directories, in order of being watched, each with a slash at the end."""
+        return self._watches.all_paths()
+
+    def close(self) -> None:
+        self._kernel.close()
+
+    def drain(self) -> None:
+        """Takes all events that wait in the kernel's queue (16,384 at most) into memory; quick.
+
+        To be called now and then by whoever is busy for long. `fileno()` stays readable until `read()`.
+        """
+        if self._drain():
+            self._kernel.ring()
+
+    def read(self) -> list[Change]:
+        """All that changed since last called, oldest first. Does not wait."""
+        kernel, pieces, roots, survey = self._kernel, self._pieces, self._roots, self._survey
+        kernel.calm()
+        self._taken = 0
+        self._drain()
+        if kernel.has_mounts_changed():
+            roots.is_doubtful = True
+            survey.retry_missing()
+        survey.retry_unread()
+        while True:
+            while pieces:
+                self._decode(pieces.popleft())
+                if self._taken < _READ_AHEAD * _MEAN_EVENT:
+                    self._drain()
+            if not (roots.is_doubtful or survey.is_uprooted):
+                break
+            roots.check()
+        changes, survey.changes = survey.changes, []
+        kernel.calm()
+        return changes
+
+    def _ring(self) -> None:
+        if self._pieces or self._survey.changes:
+            self._kernel.ring()
+
+    def _drain(self) -> bool:
+        """Takes what the kernel has; gives whether there was anything."""
+        read, append = self._kernel.read, self._pieces.append
+        taken = 0
+        while piece := read():
+            append(piece)
+            taken += len(piece)
+        self._taken += taken
+        return taken > 0
+
+    def _decode(self, piece: bytes) -> None:
+        """Turns raw events into changes. The cost of a burst is the cost of this loop."""
+        unpack, kinds, paths, path_of = HEADER.unpack_from, self._kinds, self._watches.paths, self._watches.path_of
+        make, append = tuple.__new__, self._survey.changes.append
+        position, end = 0, len(piece)
+        while position < end:
+            wd, mask, cookie, size = unpack(piece, position)
+            start = position + _HEADER_SIZE
+            position = start + size
+            kind = kinds.get(mask)
+            if kind is not None:
+                above = paths.get(wd) or path_of(wd)
+                if above is not None and size:
+                    append(make(Change, (kind, above + piece[start : piece.index(0, start)], None)))
+                continue
+            name = piece[start:position].rstrip(b"\0")
+            if mask & MOVED_FROM:
+                piece = self._renamed(wd, mask, cookie, name, piece, position)
+                end = len(piece)
+            else:
+                self._decode_rest(wd, mask, cookie, name)
+
+    def _decode_rest(self, wd: int, mask: int, cookie: int, name: bytes) -> None:
+        """All events but those of `_kinds` and moved-from."""
+        if mask & Q_OVERFLOW:
+            self.overflowed = True
+            return
+        if mask & _SELF_KINDS:
+            self._roots.hint(wd)
+            if mask & IGNORED:
+                self._survey.ended(wd)
+            return
+        if mask & ISDIR and self._roots.is_guard(wd):
+            self._roots.is_doubtful = True
+        if mask & MOVED_TO and cookie in self._paired:
+            self._paired.discard(cookie)
+            return
+        node = self._watches.nodes.get(wd)
+        if node is not None and name:
+            self._tell(node, mask, name)
+
+    def _tell(self, node: Node, mask: int, name: bytes) -> None:
+        survey = self._survey
+        path = (self._watches.path_of(node.wd) or b"") + name
+        if not mask & ISDIR:
+            if mask & DELETE | mask & MOVED_FROM:
+                survey.changes.append(Change("Delete", path))
+            elif mask & MOVED_TO or not self._kernel.is_unfinished(path):
+                survey.changes.append(Change("Create", path))
+            return
+        path += b"/"
+        if mask & (CREATE | MOVED_TO):
+            survey.appeared(node, name, path)
+        elif mask & (DELETE | MOVED_FROM):
+            survey.vanished(node, name, path)
+        elif mask & ATTRIB:
+            survey.touched(node, name, path)
+
+    def _renamed(self, wd: int, mask: int, cookie: int, name: bytes, piece: bytes, position: int) -> bytes:
+        """A moved-from with its moved-to, if that comes soon. Gives the piece, longer if that lay in the next one."""
+        if mask & ISDIR and self._roots.is_guard(wd):
+            self._roots.is_doubtful = True
+        origin = self._watches.nodes.get(wd)
+        if origin is None:
+            return piece
+        piece, partner = self._partner(cookie, piece, position)
+        destination = None if partner is None else self._watches.nodes.get(partner[0])
+        if partner is None or destination is None:
+            self._tell(origin, mask, name)
+            return piece
+        self._paired.add(cookie)
+        name2 = partner[1]
+        path = self._watches.path(origin) + name
+        path2 = self._watches.path(destination) + name2
+        if mask & ISDIR:
+            self._survey.renamed((origin, name, path + b"/"), (destination, name2, path2 + b"/"))
+        else:
+            self._survey.changes.append(Change("Move", path, path2))
+        return piece
+
+    def _partner(self, cookie: int, piece: bytes, position: int) -> tuple[bytes, tuple[int, bytes] | None]:
+        """The moved-to with a cookie: its watch and name. Nothing else about the two names can come in between.
+
+        (The kernel holds both directories locked until it has told both halves.)
+        """
+        patience = _PATIENCE
+        for _ in range(_PARTNER_WITHIN):
+            while position >= len(piece):
+                if not self._pieces and not self._drain():
+                    if not patience:
+                        return piece, None
+                    patience -= 1
+                    self._kernel.give_way()
+                    continue
+                piece += self._pieces.popleft()
+            wd, mask, other, size = HEADER.unpack_from(piece, position)
+            start = position + _HEADER_SIZE
+            position = start + size
+            if other == cookie and mask & MOVED_TO:
+                return piece, (wd, piece[start:position].rstrip(b"\0"))
+        return piece, None

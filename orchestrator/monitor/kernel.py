@@ -1,0 +1,237 @@
+"""The door to the kernel: inotify watches, raw events, and the few questions asked of the file system.
+
+Decides nothing about paths or changes. Everything that touches the world on behalf of the monitor is
+here, so that a test can put a small world of its own in its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from struct import Struct
+from typing import TYPE_CHECKING, TypeVar
+
+from inotify_simple import INotify, flags
+
+from orchestrator.errors import MonitorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEADER = Struct("iIII")
+"""`struct inotify_event` without its name: wd, mask, cookie, length of the padded name (inotify(7))."""
+
+ATTRIB = int(flags.ATTRIB)
+CLOSE_WRITE = int(flags.CLOSE_WRITE)
+CREATE = int(flags.CREATE)
+DELETE = int(flags.DELETE)
+IGNORED = int(flags.IGNORED)
+ISDIR = int(flags.ISDIR)
+MODIFY = int(flags.MODIFY)
+MOVED_FROM = int(flags.MOVED_FROM)
+MOVED_TO = int(flags.MOVED_TO)
+MOVE_SELF = int(flags.MOVE_SELF)
+Q_OVERFLOW = int(flags.Q_OVERFLOW)
+UNMOUNT = int(flags.UNMOUNT)
+
+# DELETE_SELF is not asked for: IGNORED comes anyway when a watched directory is gone. EXCL_UNLINK: what is written
+# to a file after its name was deleted would be told under a name that is gone, or is another file's by now.
+_TREE = ATTRIB | CREATE | DELETE | MOVED_FROM | MOVED_TO | MOVE_SELF
+_TREE |= int(flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK)
+_SELF = MOVE_SELF | int(flags.ONLYDIR)
+
+GUARD_ANCESTOR = _SELF
+"""Asked of the directories above a source: silent unless one of them is itself moved or gone."""
+GUARD_PARENT = _SELF | DELETE
+"""Asked of a source's parent. A source that somebody still holds open says nothing when it is deleted."""
+GUARD_WAITING = _SELF | DELETE | CREATE | MOVED_TO | ATTRIB
+"""Asked of the directory in which the way to a lost source should appear again."""
+
+_CHUNK = 65536  # one read's worth of raw events: 1,300 to 4,000 of them
+_PIECE = 3000  # bytes of a path walked in one system call; PATH_MAX is 4096
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+OUT_OF_WATCHES = "Terminating since out of inotify watches.\nConsider increasing /proc/sys/fs/inotify/max_user_watches"
+
+_Result = TypeVar("_Result")
+
+
+class Kernel:
+    """One inotify descriptor, and what wakes it besides: the mount table, and a bell for events held in memory.
+
+    `fileno()` is an epoll descriptor over the three, so that one descriptor stands for the monitor in the loop.
+    """
+
+    def __init__(self, content: int) -> None:
+        """`content`: the inotify flags that tell a file's content changed. Raises MonitorError."""
+        self._mask = _TREE | content
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except OSError as error:
+            raise MonitorError(f"Cannot access inotify monitor! ({error.strerror})") from None
+        self._fd = self._inotify.fileno()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll = select.epoll()
+        self._epoll.register(self._fd, select.EPOLLIN)
+        self._epoll.register(self._bell, select.EPOLLIN)
+        self._mounts = _Mounts(self._epoll)
+
+    def fileno(self) -> int:
+        """Readable when there is something to read."""
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        self._epoll.close()
+        self._mounts.close()
+        os.close(self._bell)
+        self._inotify.close()
+
+    def watch(self, path: bytes) -> int:
+        """Watches the directory `path` and gives its number: the same number again for the same directory.
+
+        A trailing slash follows a symlink, its absence does not. Raises MonitorError when there are no watches
+        left, else OSError.
+        """
+        return self._add(path, self._mask)
+
+    def guard(self, path: bytes, mask: int, *, more: bool) -> int:
+        """Watches `path` for the events of `mask`, beside those already asked of it if `more`, else instead."""
+        return self._add(path, mask | (flags.MASK_ADD if more else 0))
+
+    def unwatch(self, wd: int) -> None:
+        """Ends a watch; one that the kernel has ended by itself already is no error."""
+        try:
+            self._inotify.rm_watch(wd)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+
+    def read(self) -> bytes:
+        """The next piece of raw events, b"" if the queue is empty."""
+        try:
+            return os.read(self._fd, _CHUNK)
+        except BlockingIOError:
+            return b""
+
+    def ring(self) -> None:
+        """Makes `fileno()` readable until `calm()`: events wait in memory where the kernel cannot see them."""
+        os.eventfd_write(self._bell, 1)
+
+    def calm(self) -> None:
+        try:
+            os.eventfd_read(self._bell)
+        except BlockingIOError:
+            pass
+
+    def has_mounts_changed(self) -> bool:
+        """Whether something was mounted or unmounted since last asked."""
+        return self._mounts.has_changed()
+
+    def give_way(self) -> None:
+        """Lets a program that the kernel interrupted between the two halves of a rename finish it."""
+        os.sched_yield()
+
+    def directories(self, path: bytes) -> list[bytes]:
+        """The names of the directories in the directory `path`. Raises OSError."""
+        return _reach(_directories, path)
+
+    def entries(self, path: bytes) -> list[tuple[bytes, bool]]:
+        """The names in the directory `path`, each with whether it is a directory. Raises OSError."""
+        return _reach(_entries, path)
+
+    def device(self, path: bytes) -> int | None:
+        """The number of the file system that the directory `path` is on; None if there is no such directory."""
+        try:
+            found = _reach(os.stat, path)
+        except OSError:
+            return None
+        return found.st_dev if stat.S_ISDIR(found.st_mode) else None
+
+    def is_unfinished(self, path: bytes) -> bool:
+        """Whether a close-write is to be expected for the file just created at `path`.
+
+        Not for hard links, symlinks, FIFOs, sockets and devices: nobody writes those in order to make them.
+        """
+        try:
+            found = _reach(os.lstat, path)
+        except OSError:
+            return True
+        return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+
+    def _add(self, path: bytes, mask: int) -> int:
+        try:
+            return int(self._inotify.add_watch(path, mask))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise MonitorError(OUT_OF_WATCHES) from None
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+        return _at_length(lambda short: int(self._inotify.add_watch(short, mask)), path)
+
+
+class _Mounts:
+    """Notices changes of the mount table (proc(5), /proc/pid/mountinfo).
+
+    The kernel tells each open file once. What an epoll descriptor inside another one is told, the outer one has
+    used up, so one file wakes us and a second one is asked.
+    """
+
+    def __init__(self, epoll: select.epoll) -> None:
+        self._files: list[int] = []
+        self._poll = select.poll()
+        try:
+            for _ in range(2):
+                self._files.append(os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return  # no /proc: the sources are still guarded by their own events
+        epoll.register(self._files[0], select.EPOLLPRI)
+        self._poll.register(self._files[1], select.POLLPRI)
+
+    def has_changed(self) -> bool:
+        return bool(self._poll.poll(0))
+
+    def close(self) -> None:
+        for file in self._files:
+            os.close(file)
+
+
+def is_shortage(error: OSError) -> bool:
+    """Whether the process or the machine ran out of something that comes back by itself."""
+    return error.errno in _TOO_MANY_FILES
+
+
+def _directories(path: bytes) -> list[bytes]:
+    with os.scandir(path) as found:
+        return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+
+
+def _entries(path: bytes) -> list[tuple[bytes, bool]]:
+    with os.scandir(path) as found:
+        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+
+
+def _reach(call: Callable[[bytes], _Result], path: bytes) -> _Result:
+    try:
+        return call(path)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    return _at_length(call, path)
+
+
+def _at_length(call: Callable[[bytes], _Result], path: bytes) -> _Result:
+    """`call` on a path longer than the kernel takes: most of the way is walked piece by piece, by descriptors."""
+    directory = os.open(b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    rest = path.lstrip(b"/")
+    try:
+        while len(rest) > _PIECE:
+            cut = rest.rindex(b"/", 0, _PIECE)
+            step = os.open(rest[:cut], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+            os.close(directory)
+            directory = step
+            rest = rest[cut:].lstrip(b"/")
+        return call(b"/proc/self/fd/%d/%s" % (directory, rest))
+    finally:
+        os.close(directory)

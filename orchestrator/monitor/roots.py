@@ -1,0 +1,223 @@
+"""The sources themselves: notices when one is gone or replaced, and when it is back.
+
+A source is held as long as its path leads to the directory that we watch. Every directory above it is asked to tell
+when it is moved, its parent also of deletions; the loss of the source's own watch and every change of the mount table
+count as hints, too. A hint only makes us look. While a source is lost, the nearest directory on the way to it that
+exists is asked to tell what appears in it: no polling.
+
+A source whose file system was unmounted leaves an empty directory, which must not be taken for it: spec 6, row 22.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.monitor.kernel import GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, Kernel
+
+if TYPE_CHECKING:
+    from orchestrator.monitor.survey import Survey
+    from orchestrator.monitor.watches import Node, Watches
+
+
+class _Root:
+    """One source: held (`node` is its directory) or lost (`node` is None)."""
+
+    __slots__ = ("device", "node", "path", "users", "vacant")
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+        self.users = 1
+        self.node: Node | None = None
+        self.device: int | None = None  # of the file system it was seen on first; None: never seen
+        self.vacant: int | None = None  # of what was found in its place while lost
+
+
+class Roots:
+    """All sources. `is_doubtful` is set on a hint; `check()` then finds out."""
+
+    def __init__(self, kernel: Kernel, watches: Watches, survey: Survey) -> None:
+        self.is_doubtful = False
+        self._kernel = kernel
+        self._watches = watches
+        self._survey = survey
+        self._roots: dict[bytes, _Root] = {}
+        self._guards: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
+        self._lost: list[bytes] = []
+        self._returned: list[bytes] = []
+
+    def add(self, path: bytes) -> None:
+        """Watches a source with all below it. One that is not there is lost from the beginning."""
+        root = self._roots.get(path)
+        if root is not None:
+            root.users += 1
+            if root.node is not None:
+                self._survey.enter(path)  # what was unwanted so far may be wanted by the newcomer
+            return
+        root = self._roots[path] = _Root(path)
+        if not self._enter(root):
+            self._lost.append(path)
+        self.check()
+
+    def remove(self, path: bytes) -> None:
+        """Ends the watching of a source, except for what lies within other ones."""
+        root = self._roots[path]
+        root.users -= 1
+        if root.users:
+            return
+        del self._roots[path]
+        if root.node is not None:
+            self._leave(root.node)
+        self.check()
+
+    def tops(self) -> list[Node]:
+        """The directories of all sources held, without those that lie within the tree of another."""
+        found = {root.node for root in self._roots.values() if root.node is not None and root.node.parent is None}
+        return list(found)
+
+    def hint(self, wd: int) -> None:
+        """An event came that may concern a source, if `wd` has to do with one."""
+        if wd in self._watches.landmarks:
+            self.is_doubtful = True
+
+    def is_guard(self, wd: int) -> bool:
+        """Whether `wd` is of a directory above a source."""
+        return wd in self._guards
+
+    def lost(self) -> list[bytes]:
+        """The sources lost since last asked."""
+        lost, self._lost = self._lost, []
+        return lost
+
+    def returned(self) -> list[bytes]:
+        """The sources back, and watched again, since last asked."""
+        returned, self._returned = self._returned, []
+        return returned
+
+    def check(self) -> None:
+        """Finds out about every source, and sets the guards anew."""
+        self._set_guards()
+        while self._look():  # the guards stand before the last look, so that nothing falls in between
+            self._set_guards()
+        self.is_doubtful = self._survey.is_uprooted = False
+
+    def _look(self) -> bool:
+        changed = False
+        for root in self._roots.values():
+            if root.node is not None and not self._is_held(root):
+                self._lose(root)
+                changed = True
+            if root.node is None and self._is_back(root) and self._enter(root):
+                self._returned.append(root.path)
+                changed = True
+        return changed
+
+    def _is_held(self, root: _Root) -> bool:
+        node = root.node
+        if node is None or self._watches.path(node) != root.path:
+            return False
+        if node.wd <= 0:  # a twin of another source
+            return node in self._watches.idle
+        if self._watches.nodes.get(node.wd) is not node:
+            return False
+        try:
+            found = self._kernel.watch(root.path)
+        except PermissionError:
+            return True  # closed to us meanwhile, watched as before
+        except OSError:
+            return False
+        if found not in self._watches.nodes and found not in self._watches.landmarks:
+            self._kernel.unwatch(found)
+        return found == node.wd
+
+    def _is_back(self, root: _Root) -> bool:
+        device = self._kernel.device(root.path)
+        if device is None:
+            return False
+        if root.device is None or device == root.device:
+            return True
+        if root.vacant is None:
+            root.vacant = device
+        return device != root.vacant
+
+    def _enter(self, root: _Root) -> bool:
+        device = self._kernel.device(root.path)
+        try:
+            root.node = self._survey.enter(root.path)
+        except OSError:
+            return False
+        root.device = device
+        return True
+
+    def _lose(self, root: _Root) -> None:
+        node, root.node = root.node, None
+        root.vacant = None
+        self._lost.append(root.path)
+        if node is not None and node.parent is None and self._is_known(node):
+            self._survey.leave(node)
+
+    def _leave(self, node: Node) -> None:
+        """Gives up a tree, but for the sources that lie within."""
+        if node.parent is not None or not self._is_known(node):
+            return  # within another source, which goes on
+        for other in self._roots.values():
+            inner = other.node
+            if inner is not None and inner is not node and self._watches.is_below(inner, node):
+                self._watches.move(inner, None, other.path[:-1])
+        self._survey.leave(node)
+
+    def _is_known(self, node: Node) -> bool:
+        return node in self._watches.idle or self._watches.nodes.get(node.wd) is node
+
+    def _set_guards(self) -> None:
+        wanted: dict[bytes, int] = {}
+        for root in self._roots.values():
+            above = _above(root.path)
+            if not above:
+                continue
+            wanted[above[0]] = wanted.get(above[0], 0) | GUARD_PARENT
+            for path in above[1:]:
+                wanted[path] = wanted.get(path, 0) | GUARD_ANCESTOR
+            if root.node is None:
+                self._wait(root, above, wanted)
+        guards: dict[int, int] = {}
+        for path, mask in wanted.items():
+            wd = self._guard(path, mask)
+            if wd is not None:
+                guards[wd] = guards.get(wd, 0) | mask
+        for wd in self._guards.keys() - guards.keys() - self._watches.nodes.keys():
+            self._kernel.unwatch(wd)
+        self._guards = guards
+        landmarks = self._watches.landmarks
+        landmarks.clear()
+        landmarks.update(guards)
+        landmarks.update(root.node.wd for root in self._roots.values() if root.node is not None)
+
+    def _wait(self, root: _Root, above: list[bytes], wanted: dict[bytes, int]) -> None:
+        """Asks the nearest directory on the way to a lost source that exists to tell what appears in it."""
+        nearest = None
+        while (found := self._nearest(above)) != nearest:
+            nearest = found
+            if nearest is not None:
+                wanted[nearest] = wanted.get(nearest, 0) | GUARD_WAITING
+                self._guard(nearest, wanted[nearest])
+
+    def _nearest(self, above: list[bytes]) -> bytes | None:
+        return next((path for path in above if self._kernel.device(path) is not None), None)
+
+    def _guard(self, path: bytes, mask: int) -> int | None:
+        try:
+            wd = self._kernel.guard(path, mask, more=True)
+            if wd not in self._watches.nodes and self._guards.get(wd) != mask:
+                self._kernel.guard(path, mask, more=False)
+        except OSError:
+            return None  # not there or not ours to read
+        return wd
+
+
+def _above(path: bytes) -> list[bytes]:
+    """The directories above a source, its parent first; each with a slash at the end."""
+    found = []
+    while path != b"/":
+        path = path[: path.rindex(b"/", 0, -1) + 1]
+        found.append(path)
+    return found

@@ -1,0 +1,368 @@
+"""Brings the tree of watches in line with the directories on the disk.
+
+The kernel's events are history: when one is read, the disk may have moved on. What makes this safe:
+
+* A directory is watched first and read afterwards, so that whatever happens in it later is told by an event.
+* All events come through one queue in order. What is told about a new watch comes after everything that had happened
+  before it was set, so each directory that we find in the "wrong" place, because the disk is ahead of the events, has
+  its own event still waiting in the queue. That event finds it watched under another name (the kernel gives the same
+  number for the same directory) and puts it right: `_take`.
+* Before a directory is given up because an event says so, the kernel is asked whether it is still there: the event
+  may be about an earlier one of the same name.
+
+Where the tree was wrong, the changes told make up for it: Delete for the wrong place, Create for all of the right one.
+Iterative throughout: the depth of a tree is not limited by Python's stack.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.change import Change
+from orchestrator.monitor.kernel import Kernel, is_shortage
+from orchestrator.monitor.watches import MISSING, REFUSED, TWIN, UNWANTED, Node, Watches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_PERIOD = 1000  # directories between two looks at the kernel's queue, which holds 16,384 events by default
+
+
+class Survey:
+    """Watches directories, reads them, and tells of what it finds in `changes`."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        watches: Watches,
+        wants: Callable[[bytes], bool],
+        log: Callable[[str, str], None],
+        drain: Callable[[], None],
+    ) -> None:
+        """`drain` is called now and then during long work, to keep the kernel's queue from overflowing."""
+        self.changes: list[Change] = []
+        self.is_uprooted = False  # whether a watch has ended that a source depends on; cleared by who looks after those
+        self.progress: Callable[[int], None] | None = None
+        self._kernel = kernel
+        self._watches = watches
+        self._wants = wants
+        self._log = log
+        self._drain = drain
+        self._stack: list[tuple[Node, bytes, bool, bool]] = []  # to be read: directory, path, report, again
+        self._doubtful: list[tuple[Node, bytes]] = []  # places (parent, name) to be looked at again
+        self._unread: list[tuple[Node, bool]] = []  # could not be read for want of descriptors or memory
+        self._shifts = 0  # how often a directory turned out to be elsewhere: paths on the stack are stale then
+        self._healing = True  # whether what has to be put right is told
+
+    # -- sources ---------------------------------------------------------------------------------------------------
+
+    def enter(self, path: bytes) -> Node:
+        """Watches the whole tree of a source and tells nothing of what it finds. Raises OSError, MonitorError."""
+        wd = self._kernel.watch(path)
+        node = self._watches.nodes.get(wd)
+        if node is not None and self._watches.path(node) == path:
+            self._look_again(self._watches.idle_below(node))
+            return node
+        if node is not None:
+            if self._is_at(node):
+                self._say_twin(path, node)
+                return self._watches.add(TWIN, None, path[:-1])
+            self._discard(node)
+            wd = self._kernel.watch(path)
+        node = self._watches.add(wd, None, path[:-1])
+        self._stack.append((node, path, False, False))
+        self._run()
+        return node
+
+    def leave(self, top: Node) -> None:
+        """Ends all watches at and below `top`."""
+        self._discard(top, again=False)
+
+    def sweep(self, top: Node) -> None:
+        """Reads the whole tree again, after events were lost: watches what is new, drops what is gone."""
+        self._healing = False
+        self._stack.append((top, self._watches.path(top), False, True))
+        self._run(sweep=True)
+        self._healing = True
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def appeared(self, parent: Node, name: bytes, path: bytes, *, again: bool = False) -> None:
+        """A directory was created or moved in. `again`: tell of all of it even if it is known already."""
+        self._visit(parent, name, path, report=True, again=again)
+        self._run()
+
+    def vanished(self, parent: Node, name: bytes, path: bytes) -> None:
+        """A directory was deleted or moved out."""
+        self.changes.append(Change("Delete", path))
+        node = self._watches.child(parent, name)
+        if node is None:
+            return
+        if node.wd > 0 and self._leads_to(path[:-1], node.wd):
+            self.appeared(parent, name, path, again=True)
+        else:
+            self._discard(node, again=False)
+
+    def renamed(self, origin: tuple[Node, bytes, bytes], destination: tuple[Node, bytes, bytes]) -> None:
+        """A directory was renamed within what is watched: `parent, name, path` of both ends."""
+        parent, name, path = destination
+        node = self._watches.child(origin[0], origin[1])
+        there = self._watches.child(parent, name)
+        if (
+            node is None
+            or node.wd in (MISSING, TWIN)
+            or self._watches.is_below(parent, node)
+            or (there is not None and there.wd > 0 and self._leads_to(path[:-1], there.wd))
+        ):
+            # The disk is ahead of the events: what was renamed is not what we know under that name.
+            self.vanished(*origin)
+            if self._is_known(parent):
+                self.appeared(parent, name, path, again=True)
+            return
+        if there is not None:
+            self._discard(there, again=False)
+        self._watches.move(node, parent, name)
+        self.changes.append(Change("Move", origin[2], path))
+        if node.wd > 0 and not self._wants(path):
+            self._discard(node, again=False)
+            self._watches.add(UNWANTED, parent, name)
+        else:
+            self._look_again(self._watches.idle_below(node))
+
+    def touched(self, parent: Node, name: bytes, path: bytes) -> None:
+        """A directory's attributes changed: one that we were refused may be open to us now."""
+        self.changes.append(Change("Attrib", path))
+        node = self._watches.child(parent, name)
+        if node is not None and node.wd == REFUSED:
+            self._look_again([node])
+
+    def ended(self, wd: int) -> None:
+        """The kernel has ended a watch: the directory is deleted, or its file system is unmounted."""
+        node = self._watches.nodes.get(wd)
+        if node is not None:
+            self._replace(node, MISSING)
+
+    def retry_unread(self) -> None:
+        """Reads what could not be read for want of descriptors or memory."""
+        unread, self._unread = self._unread, []
+        for node, report in unread:
+            if self._is_known(node):
+                self._stack.append((node, self._watches.path(node), report, False))
+        self._run()
+
+    def retry_missing(self) -> None:
+        """Looks again for what was not there: something may be mounted now."""
+        self._look_again([node for node in self._watches.idle if node.wd == MISSING])
+
+    # -- the contents of a tree, without a look at the watches -------------------------------------------------------
+
+    def contents(self, path: bytes) -> Iterator[Change]:
+        """A Create for everything below the directory `path`, as it is on the disk; parents first."""
+        stack = [path]
+        while stack:
+            above = stack.pop()
+            try:
+                entries = self._kernel.entries(above)
+            except OSError:
+                continue  # gone again, or not ours to read: the watching has told of it
+            for name, is_directory in entries:
+                if is_directory:
+                    found = b"%s%s/" % (above, name)
+                    if self._wants(found):
+                        stack.append(found)
+                else:
+                    found = above + name
+                yield Change("Create", found)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _visit(self, parent: Node, name: bytes, path: bytes, *, report: bool, again: bool) -> None:
+        """Watches the directory found at a place, and puts it on the stack if its contents are to be read."""
+        watches = self._watches
+        known = None if parent.children is None else parent.children.get(name)
+        if (known is None or known.wd == UNWANTED) and not self._wants(path):
+            if known is None:
+                watches.add(UNWANTED, parent, name)
+                self._tell(report, path)
+            return
+        try:
+            wd = self._kernel.watch(path[:-1])
+        except OSError as error:
+            self._fail(parent, name, path, known, error, report)
+            return
+        node = watches.nodes.get(wd)
+        if node is None:
+            if known is not None:
+                self._discard(known, again=False)
+            node = watches.add(wd, parent, name)
+            self._tell(report, path)
+            self._stack.append((node, path, report, again))
+        elif node is not known:
+            self._take(node, parent, name, path, known, report)
+        elif again:
+            self._tell(report, path)
+            self._stack.append((node, path, report, again))
+
+    def _tell(self, report: bool, path: bytes) -> None:
+        if report:
+            self.changes.append(Change("Create", path))
+
+    def _fail(self, parent: Node, name: bytes, path: bytes, known: Node | None, error: OSError, report: bool) -> None:
+        wd = MISSING if error.errno in _GONE else REFUSED
+        if known is not None and known.wd > 0:
+            return  # still watched; if it is gone, its event comes
+        if wd == REFUSED and (known is None or known.wd != REFUSED):
+            self._warn(path, error)
+        if known is None:
+            self._watches.add(wd, parent, name)
+            self._tell(report, path)
+        else:
+            known.wd = wd
+
+    def _take(self, node: Node, parent: Node, name: bytes, path: bytes, known: Node | None, report: bool) -> None:
+        """`node`, known elsewhere, was found here: the disk is ahead of the events, or behind a bind mount."""
+        watches = self._watches
+        if node.parent is None and watches.path(node) == path:  # a source inside another one
+            self._put(node, parent, name, known)
+            self._tell(report, path)
+            if report:
+                self._stack.append((node, path, report, True))
+            return
+        if self._is_at(node):
+            if known is None:
+                self._say_twin(path, node)
+                watches.add(TWIN, parent, name)
+                self._tell(report, path)
+            return
+        if watches.is_below(parent, node):  # all that we believe of this branch is out of date
+            self._discard(node)
+            return
+        self._doubt(node)
+        self._put(node, parent, name, known)
+        self._tell(report, path)
+        self._stack.append((node, path, report, True))
+
+    def _put(self, node: Node, parent: Node, name: bytes, known: Node | None) -> None:
+        self._watches.move(node, None, node.name)  # `known`, which has to go, may be above it
+        if known is not None:
+            self._discard(known, again=False)
+        self._watches.move(node, parent, name)
+        self._shifts += 1
+
+    def _doubt(self, node: Node) -> None:
+        """What is at the place that `node` is about to leave is to be found out, and told anew."""
+        if node.parent is not None:
+            if self._healing:
+                self.changes.append(Change("Delete", self._watches.path(node)))
+            self._doubtful.append((node.parent, node.name))
+
+    def _discard(self, top: Node, *, again: bool = True) -> None:
+        """Forgets a branch and ends its watches; `again`: looks at its place afterwards."""
+        if again:
+            self._doubt(top)
+        wds = self._watches.drop(top)
+        if not self._watches.landmarks.isdisjoint(wds):
+            self.is_uprooted = True
+        for count, wd in enumerate(wds, 1):
+            self._kernel.unwatch(wd)
+            if count % _PERIOD == 0:  # each ended watch is an event of its own
+                self._drain()
+
+    def _replace(self, node: Node, wd: int) -> None:
+        """In place of a watched directory, the reason why it is watched no longer."""
+        parent, name = node.parent, node.name
+        self._discard(node, again=False)
+        if parent is not None:
+            self._watches.add(wd, parent, name)
+
+    def _look_again(self, idle: list[Node]) -> None:
+        for node in idle:
+            if node in self._watches.idle and node.parent is not None:
+                self._visit(node.parent, node.name, self._watches.path(node), report=True, again=False)
+        self._run()
+
+    def _run(self, *, sweep: bool = False) -> None:
+        """Reads all directories on the stack, and what is found below them."""
+        watches, stack, doubtful = self._watches, self._stack, self._doubtful
+        shifts = self._shifts
+        count = 0
+        while stack or doubtful:
+            if not stack:
+                parent, name = doubtful.pop()
+                if self._is_known(parent):
+                    path = b"%s%s/" % (watches.path(parent), name)
+                    self._visit(parent, name, path, report=self._healing, again=False)
+                continue
+            node, path, report, again = stack.pop()
+            if watches.nodes.get(node.wd) is not node:
+                continue
+            if shifts != self._shifts:
+                path = watches.path(node)
+            count += 1
+            if count % _PERIOD == 0:
+                self._drain()
+                if self.progress is not None:
+                    self.progress(count)
+            try:
+                if report:
+                    self._read_and_tell(node, path, again)
+                else:
+                    self._read(node, path, again, sweep)
+            except OSError as error:
+                self._cannot_read(node, path, error, report)
+
+    def _read(self, node: Node, path: bytes, again: bool, sweep: bool) -> None:
+        names = self._kernel.directories(path)
+        for name in names:
+            self._visit(node, name, b"%s%s/" % (path, name), report=False, again=again)
+        if sweep and node.children is not None and self._is_known(node):
+            for name in node.children.keys() - set(names):
+                self._discard(node.children[name], again=False)
+                if node.children is None:
+                    break
+
+    def _read_and_tell(self, node: Node, path: bytes, again: bool) -> None:
+        changes = self.changes
+        for name, is_directory in self._kernel.entries(path):
+            if is_directory:
+                self._visit(node, name, b"%s%s/" % (path, name), report=True, again=again)
+            else:
+                changes.append(Change("Create", path + name))
+
+    def _cannot_read(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
+        if error.errno in _GONE:
+            return  # its event comes
+        self._warn(path, error)
+        if is_shortage(error) or node.parent is None:
+            self._unread.append((node, report))
+        else:
+            self._replace(node, REFUSED)
+
+    def _is_known(self, node: Node) -> bool:
+        return self._watches.nodes.get(node.wd) is node
+
+    def _is_at(self, node: Node) -> bool:
+        """Whether a watched directory is where we believe it to be."""
+        path = self._watches.path(node)
+        return self._leads_to(path if node.parent is None else path[:-1], node.wd)
+
+    def _leads_to(self, place: bytes, wd: int) -> bool:
+        """Whether the directory at `place` is the one watched as `wd`."""
+        try:
+            found = self._kernel.watch(place)
+        except OSError:
+            return False
+        if found != wd and found not in self._watches.nodes and found not in self._watches.landmarks:
+            self._kernel.unwatch(found)  # somebody else; if it is of interest, its own event or a second look comes
+        return found == wd
+
+    def _warn(self, path: bytes, error: OSError) -> None:
+        shown = path.decode("utf-8", "surrogateescape")
+        self._log("Warn", f"Cannot watch {shown}: {error.strerror}. Trying again when its attributes change.")
+
+    def _say_twin(self, path: bytes, node: Node) -> None:
+        here = path.decode("utf-8", "surrogateescape")
+        there = self._watches.path(node).decode("utf-8", "surrogateescape")
+        self._log("Warn", f"{here} is the same directory as {there}: changes are seen there only.")
