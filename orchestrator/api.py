@@ -9,24 +9,39 @@ what is not UTF-8), so a program's arguments may mix both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
 from orchestrator.config.model import Config, Option, Options
 from orchestrator.errors import ConfigError
 from orchestrator.logic import event as etypes
-from orchestrator.logic.verdict import AGAIN, DIE, OK, RSYNC_EXIT_CODES, SSH_EXIT_CODES, Verdict
+from orchestrator.logic.verdict import (
+    AGAIN,
+    COMMON,
+    DIE,
+    OK,
+    RSYNC_EXIT_CODES,
+    SHORT,
+    SSH_EXIT_CODES,
+    Verdict,
+    Wording,
+    classify,
+)
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "AGAIN",
     "API_VERSION",
+    "COMMON",
     "DIE",
     "OK",
     "RSYNC_EXIT_CODES",
+    "SHORT",
     "SSH_EXIT_CODES",
     "Action",
     "Agent",
@@ -38,7 +53,10 @@ __all__ = [
     "Option",
     "Options",
     "Verdict",
+    "Wording",
+    "classify",
     "etypes",
+    "exit_codes_of",
     "hookimpl",
 ]
 
@@ -69,6 +87,9 @@ class Action:
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Values for keys that every sync has (`delay`, `maxProcesses`, `exitcodes`, …)."""
 
+    wording: ClassVar[Wording] = COMMON
+    """The log lines that tell how a transfer ended, where the common rule judges it (spec 3.7)."""
+
     def prepare(self, config: Config) -> None:
         """Check and complete a sync's config. Raise ConfigError with one clear line."""
 
@@ -84,5 +105,15 @@ class Action:
         raise NotImplementedError
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        """Judge a transfer's end, or None for the common rule (spec 3.7) over `exitcodes`."""
+        """Judge a transfer's end, or None for the common rule (spec 3.7) over `exit_codes`."""
         return None
+
+    def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
+        """The table for the common rule; None: 0 is ok and all else die."""
+        return exit_codes_of(agent.config, "exitcodes")
+
+
+def exit_codes_of(config: Config, key: str) -> Mapping[int, Verdict] | None:
+    """An exit code table of a config (`exitcodes = {[0] = "ok", [5] = "again"}`), None where there is none."""
+    table = config.get(key)
+    return dict(table.int_items()) if isinstance(table, Config) else None

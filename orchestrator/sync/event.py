@@ -114,15 +114,16 @@ class Event:
 
     @property
     def target_path(self) -> bytes:
-        return self.target + self.path
+        """`/trg/d/f` for the target `/trg`, `/trg//d/f` for `/trg/`, as lsyncd does."""
+        return self.target + self.raw_path
 
     @property
     def target_pathname(self) -> bytes:
-        return self.target + self.pathname
+        return self.target_path.removesuffix(b"/")
 
     @property
     def target_pathdir(self) -> bytes:
-        return self.target + self.pathdir
+        return self.target + b"/" + self.pathdir
 
 
 class EventList:

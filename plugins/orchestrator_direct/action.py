@@ -1,0 +1,97 @@
+"""The direct action: full runs by rsync, then one event a process (spec 4.4)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from orchestrator.api import (
+    AGAIN,
+    OK,
+    SHORT,
+    Action,
+    Agent,
+    Config,
+    ConfigError,
+    Event,
+    Inlet,
+    Verdict,
+    Wording,
+    etypes,
+    exit_codes_of,
+)
+from orchestrator_direct.commands import command, file_kind
+from orchestrator_direct.options import OPTIONS
+from orchestrator_rsync.action import prepare_rsync, spawn_full
+from orchestrator_rsync.arguments import deletes_running, with_slash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SIGNALLED = 128
+
+
+class Direct(Action):
+    name = "direct"
+    sets = False
+    options = OPTIONS
+    defaults: ClassVar[Mapping[str, Any]] = {"delay": 1, "maxProcesses": 1, "onMove": True}
+    wording: ClassVar[Wording] = SHORT
+
+    def prepare(self, config: Config) -> None:
+        target = config.get("target")
+        if target is None:
+            raise ConfigError('default.direct needs "target" configured')
+        if not isinstance(target, str) or not target.strip():
+            raise ConfigError("default.direct: the target must not be empty")
+        if os.path.realpath(os.fsencode(target)) == b"/":
+            raise ConfigError("default.direct: the target must not be the root directory")
+        prepare_rsync(config)
+        config.set("target", with_slash(target))
+
+    def init(self, event: Event) -> None:
+        spawn_full(event)
+
+    def full(self, event: Event) -> None:
+        spawn_full(event)
+
+    def action(self, inlet: Inlet) -> None:
+        event = inlet.get_event()
+        if event is None:
+            return
+        argv = command(event, deletes_running(inlet.config))
+        if argv is not None:
+            inlet.spawn(event, argv)
+            return
+        if event.etype == etypes.ATTRIB:
+            inlet.log("Warn", f'ignored an event of type "{event.etype}"')
+        inlet.discard(event)
+
+    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+        if not isinstance(agent, Event) or agent.etype in etypes.SPECIAL:
+            return None
+        if exit_code > SIGNALLED and exit_code != 255:
+            return AGAIN
+        if exit_code != 0:
+            _put_right(agent)
+        return OK
+
+    def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
+        return exit_codes_of(agent.config, "rsyncExitCodes")
+
+
+def _put_right(event: Event) -> None:
+    """A step failed. Mostly the file has gone meanwhile, and its own event tells; else the source decides."""
+    inlet = event.inlet
+    if event.etype == etypes.MOVE:
+        inlet.create(event.destination.raw_path)
+        return
+    wanted = file_kind(event.source_pathname)
+    if event.etype == etypes.DELETE or wanted is None:
+        return
+    there = file_kind(event.target_pathname)
+    if there is not None and stat.S_ISDIR(wanted) and stat.S_ISDIR(there):
+        return  # a directory that was there already
+    if not len(inlet.get_events(lambda waiting: waiting.etype == etypes.FULL)):
+        inlet.full_event()

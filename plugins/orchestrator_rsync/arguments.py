@@ -1,0 +1,129 @@
+"""From a config to rsync's argument lists (spec 4.2). Pure: starts nothing, asks nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from orchestrator.api import Config, ConfigError
+from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Argument = str | bytes
+
+DELETE = ("--delete", "--ignore-errors")
+
+
+class Run(NamedTuple):
+    """One rsync to start: its arguments, what it reads, and the line that announces it."""
+
+    argv: list[Argument]
+    stdin: bytes | None
+    message: bytes
+
+
+def computed(rsync: Config | None) -> list[str]:
+    """`config.rsync._computed`: short flags joined, extras, long options. Raises ConfigError."""
+    if rsync is None:
+        return []
+    archive = is_on(rsync.get("archive"))
+
+    def wanted(key: str) -> bool:
+        value = rsync.get(key)
+        return archive if value is None and key in ARCHIVE else is_on(value)
+
+    flags = "".join(letter for key, letter, _ in SHORT_FLAGS if wanted(key))
+    long: list[str] = []
+    if wanted("devices") and wanted("specials"):
+        flags += "D"
+    else:
+        long += [f"--{key}" for key in ("devices", "specials") if wanted(key)]
+    for key, valued, _ in LONG_OPTIONS:
+        value = rsync.get(key)
+        if not is_on(value):
+            continue
+        name = "--" + key.replace("_", "-")
+        if not valued:
+            long.append(name)
+        elif isinstance(value, (str, int, float)) and value is not True:
+            long.append(f"{name}={value}")
+        else:
+            raise ConfigError(f'Parameter "rsync.{key}" must be a string or a number.')
+    extra = rsync.get("_extra")
+    return [*([f"-{flags}"] if flags else []), *(strings(extra) if isinstance(extra, Config) else []), *long]
+
+
+def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[bytes], filters: Sequence[bytes]) -> Run:
+    """Everything, recursively. `filters` are the `+ p` / `- p` lines; excludes follow them as `- p`."""
+    lead: list[Argument] = []
+    stdin: bytes | None = None
+    told = b""
+    if filters:
+        lead = ["--filter=. -"]
+        stdin = b"\n".join([*filters, *(b"- " + pattern for pattern in excludes)])
+        told = b" filtering\n" + stdin
+    elif excludes:
+        lead = ["--exclude-from=-"]
+        stdin = b"\n".join(excludes)
+        told = b" excluding\n" + stdin
+    if config.get("delete") is True or config.get("delete") == "startup":
+        lead += DELETE
+    table = rsync_table(config)
+    if table is not None and is_on(table.get("delete_excluded")):
+        lead.append("--delete-excluded")
+    argv = [binary(config), *lead, *computed_of(config), "-r", source, target]
+    return Run(argv, stdin, source + b" -> " + target + told)
+
+
+def batch_run(config: Config, source: bytes, target: bytes, entries: Sequence[bytes]) -> Run:
+    """Just the entries of a filter list (see filterlist.py)."""
+    argv: list[Argument] = [binary(config), *computed_of(config), "-r"]
+    if deletes_running(config):
+        argv += DELETE
+    argv += ["--force", "--from0", "--include-from=-", "--exclude=*", source, target]
+    message = b"Calling rsync with filter-list of new/modified files/dirs\n" + b"\n".join(entries)
+    return Run(argv, b"\0".join(entries), message)
+
+
+def deletes_running(config: Config) -> bool:
+    """Whether what is deleted on the source is to be deleted on the target (`delete`)."""
+    return config.get("delete") is True or config.get("delete") == "running"
+
+
+def with_slash(target: str) -> str:
+    """A trailing slash, unless there is one or the target ends in a `:` (a home directory)."""
+    return target if target.endswith(("/", ":")) else target + "/"
+
+
+def binary(config: Config) -> str:
+    table = rsync_table(config)
+    return str(table.get("binary") or "rsync") if table is not None else "rsync"
+
+
+def rsync_table(config: Config) -> Config | None:
+    table = config.get("rsync")
+    return table if isinstance(table, Config) else None
+
+
+def computed_of(config: Config) -> list[str]:
+    """What `prepare` computed, with whatever the user's code has made of it since."""
+    table = rsync_table(config)
+    value = table.get("_computed") if table is not None else None
+    return strings(value) if isinstance(value, Config) else computed(table)
+
+
+def strings(table: Config) -> list[str]:
+    """The list part as arguments, tables in it spread."""
+    found: list[str] = []
+    for value in table.list():
+        if isinstance(value, Config):
+            found += strings(value)
+        else:
+            found.append(str(value))
+    return found
+
+
+def is_on(value: Any) -> bool:
+    """Lua's truth: all but nil and false (`bwlimit = 0` is a bandwidth limit of 0)."""
+    return value is not None and value is not False

@@ -1,0 +1,99 @@
+"""From the paths that changed to the list that tells rsync these and nothing else (spec 4.2).
+
+rsync runs over the whole tree with `--include-from=- --exclude=*`: an entry is the path itself,
+anchored by its leading slash, and it is reached only where every directory above it is an entry
+too. `PATH/***` lets all below a deleted directory go. Nothing in the list may match more than what
+changed: rsync would delete the rest on the target.
+
+rsync(1) takes a backslash for an escape only in a pattern that holds a wildcard (`*`, `?`, `[`);
+elsewhere it stands for itself. Seen from there, lsyncd's own escaping loses names with `]` or
+with a backslash beside a wildcard.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator_rsync.patterns import below, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WILD = re.compile(rb"[*?\[]")
+_SPECIAL = re.compile(rb"[\\*?\[]")
+
+EVERYTHING_BELOW = b"***"
+
+
+class Change(NamedTuple):
+    """A path with its leading slash, a directory's with a trailing one; `whole`: with all below it."""
+
+    path: bytes
+    whole: bool = False
+
+
+def filterlist(changes: Iterable[Change]) -> list[bytes]:
+    """The entries in order, none twice: each path, then its parents up to `/`. Linear in their number."""
+    entries: dict[bytes, None] = {}
+    add = entries.setdefault
+    for path, whole in changes:
+        # `/***` would be all there is: the root is an entry, but never whole.
+        if whole and path != b"/":
+            add(escape_always(path) + EVERYTHING_BELOW)
+        # A path that is here already came with its parents.
+        while (entry := escape(path)) not in entries:
+            add(entry)
+            if path == b"/":
+                break
+            path = path[: path.rfind(b"/", 0, -1) + 1]
+    return list(entries)
+
+
+def guarded(changes: Iterable[Change], excludes: Iterable[bytes], filters: Iterable[bytes]) -> list[bytes]:
+    """The list where a directory went and something is excluded: excluded files on the target stay.
+
+    The exclude rules come first, as at startup. An include rule (`+ PATTERN`) would reach all over the tree, so
+    it is cut down to what it says of the deleted directories; as it then no longer shields what
+    changed from the excludes behind it, the changed paths themselves come before the rules.
+    """
+    changes = list(changes)
+    rules = [*filters, *(b"- " + pattern for pattern in excludes)]
+    entries = filterlist(changes)
+    if not any(rule.startswith(b"+") for rule in rules):
+        return [*rules, *entries]
+    exact = [entry for entry in entries if not entry.endswith(b"/" + EVERYTHING_BELOW)]
+    whole = [entry for entry in entries if entry.endswith(b"/" + EVERYTHING_BELOW)]
+    tops = _topmost(change.path for change in changes if change.whole and change.path != b"/")
+    return [*exact, *_narrowed(rules, tops), *whole]
+
+
+def _narrowed(rules: Iterable[bytes], tops: list[bytes]) -> list[bytes]:
+    narrowed: dict[bytes, None] = {}
+    for rule in rules:
+        if rule.startswith(b"+"):
+            for top in tops:
+                lead = escape_always(top)
+                narrowed.update((b"+ " + settled(lead + rest), None) for rest in below(rule[2:], top))
+        else:
+            narrowed[rule] = None
+    return list(narrowed)
+
+
+def _topmost(paths: Iterable[bytes]) -> list[bytes]:
+    """Those directories that lie below no other one of them."""
+    tops: list[bytes] = []
+    for path in sorted(set(paths)):
+        if not tops or not path.startswith(tops[-1]):
+            tops.append(path)
+    return tops
+
+
+def escape(path: bytes) -> bytes:
+    """The pattern that matches this path and no other."""
+    return escape_always(path) if _WILD.search(path) else path
+
+
+def escape_always(path: bytes) -> bytes:
+    """The path as the literal part of a pattern that has a wildcard elsewhere."""
+    return _SPECIAL.sub(rb"\\\g<0>", path)

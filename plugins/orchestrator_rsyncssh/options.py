@@ -1,0 +1,27 @@
+"""The config keys of `default.rsyncssh` (spec 4.3)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestrator.api import RSYNC_EXIT_CODES, SSH_EXIT_CODES, Option, Options
+from orchestrator_rsync.options import RSYNC_TABLE, SELECTION
+
+SSH_TABLE: Final[Options] = {
+    "binary": Option((str,), "ssh", "the program, looked up in PATH"),
+    "identityFile": Option((str,), None, "private key (-i)"),
+    "port": Option((int, str), None, "port (-p)"),
+    "options": Option((dict,), None, "ssh_config settings, { Key = 'value' } (-o)"),
+    "_extra": Option((list,), None, "further arguments for the ssh that moves, handed over as they are"),
+}
+
+OPTIONS: Final[Options] = {
+    **SELECTION,
+    "host": Option((str,), None, "the target's host, or user@host"),
+    "targetdir": Option((str,), None, "the directory there"),
+    "ssh": SSH_TABLE,
+    "rsyncExitCodes": Option((dict,), dict(RSYNC_EXIT_CODES), "what rsync's exit codes mean"),
+    "sshExitCodes": Option((dict,), dict(SSH_EXIT_CODES), "what the exit codes of ssh mean, for moves"),
+    "batchSizeLimit": Option((int, float), None, "bytes; a larger file gets a run of its own"),
+    "rsync": RSYNC_TABLE,
+}
