@@ -1,0 +1,101 @@
+"""What csync2's words mean (csync2 2.0, Debian's 2.0-42). Pure: takes lines, starts nothing.
+
+With `-v` csync2 tells of each path "Updating PATH on HOST ..." or "Deleting PATH on HOST ...", and says
+"File stays in dirty state. Try again later..." after it where the host did not take it. Both an exit code
+of 0 and of 1 go with that: a path whose parent directory the host does not have, and of which csync2 does
+not know it either, stays dirty under "Finished with 0 errors." So the words count, not the exit code.
+
+Only with `-v -v -v` there is a reason, the peer's answer: "response from peer(PATH): HOST [10] <- File is
+also marked dirty here!" is a conflict that `auto` did not resolve.
+
+"Finished with N errors." is the last line of a run that came to its end, unless N is 0 and there is no
+`-v`. A run that gave up (no such configuration, key not readable, database locked) says why instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import NamedTuple
+
+TAIL = 5
+"""Last lines kept of what csync2 said, for when it gave up."""
+
+_START = re.compile(rb"(?:Updating|Deleting) (?P<path>.+) on (?P<host>\S+) \.\.\.", re.DOTALL)
+_STAYS = b"File stays in dirty state. Try again later..."
+_ANSWER = re.compile(rb"response from peer\((?P<path>.*)\): \S+ \[\d+\] <- (?P<words>.*)", re.DOTALL)
+_UNREACHABLE = re.compile(rb"ERROR: Connection to remote host [`'](?P<host>\S+)' failed\.")
+_FINISHED = re.compile(rb"Finished with \d+ errors\.")
+_MISSING_PARENT = b"missing parent dir : "
+
+_OPENERS = (b"Updating ", b"Deleting ", b"response from peer(")
+"""What begins a message that holds a path: it goes over several lines where the path does."""
+
+_LONGEST = 8192
+"""Bytes. A message that is still open after so many is not one: a path is 4096 at most."""
+
+
+class Place(NamedTuple):
+    """A path, as csync2 writes it (with a `%prefix%`), on a host."""
+
+    path: bytes
+    host: bytes
+
+
+class Report:
+    """Takes csync2's lines one by one; holds what they said so far.
+
+    `refused` are the places whose host did not take the path, with the reason where it was told.
+    `unreachable` are hosts that could not be connected to. `missing_parent` says that a host lacks a
+    directory of which csync2 was never told here. `finished`: csync2 came to its end.
+    """
+
+    def __init__(self) -> None:
+        self.refused: dict[Place, bytes] = {}
+        self.unreachable: set[bytes] = set()
+        self.missing_parent = False
+        self.finished = False
+        self.tail: deque[bytes] = deque(maxlen=TAIL)
+        self._open = b""
+        self._place: Place | None = None
+        self._reason = b""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything has been delivered to every host."""
+        return self.finished and not self.refused and not self.unreachable
+
+    def feed(self, line: bytes) -> None:
+        """Take one line, without its newline."""
+        self.tail.append(line)
+        if self._open or line.startswith(_OPENERS):
+            self._message(line)
+        # After it, not else: "auto resolving... response = 10File stays in dirty state." has lost its newline.
+        if line.endswith(_STAYS):
+            self._stays()
+        elif line.startswith(_MISSING_PARENT):
+            self.missing_parent = True
+        elif match := _UNREACHABLE.match(line):
+            self.unreachable.add(match["host"])
+        elif _FINISHED.match(line):
+            self.finished = True
+
+    def _message(self, line: bytes) -> None:
+        text = self._open + b"\n" + line if self._open else line
+        if match := _START.fullmatch(text):
+            self._place = Place(match["path"], match["host"])
+            self._reason = b""
+            # Tried again in the same run, as the winner of a conflict: the last try counts.
+            self.refused.pop(self._place, None)
+            self._open = b""
+        elif match := _ANSWER.fullmatch(text):
+            self._reason = match["words"]
+            self._open = b""
+        else:
+            self._open = b"" if len(text) > _LONGEST else text
+
+    def _stays(self) -> None:
+        self._open = b""
+        if self._place is not None:
+            self.refused[self._place] = self._reason
+            self._place = None

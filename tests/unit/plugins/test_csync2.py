@@ -1,0 +1,585 @@
+"""default.csync2 as values, and against a stand-in csync2 that records how it is called."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.api import AGAIN, DIE, OK, ConfigError, Event, EventList
+from orchestrator.config.model import DictConfig
+from orchestrator.logic.delay import Delay
+from orchestrator_csync2.action import LONGEST_PAUSE, Csync2
+from orchestrator_csync2.jobs import Batch, argument_lists, batch_of, parents_of
+from orchestrator_csync2.options import settings_of
+from orchestrator_csync2.report import Place, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CONFLICT = b"""\
+Connecting to host beta (PLAIN) ...
+Updating %tree%/f on beta ...
+While syncing file %tree%/f:
+response from peer(%tree%/f): beta [10] <- File is also marked dirty here!
+File stays in dirty state. Try again later...
+Finished with 1 errors.
+"""
+
+DOWN = b"ERROR: Connection to remote host `beta' failed.\nFinished with 1 errors.\n"
+STAYS = b"File stays in dirty state. Try again later...\n"
+
+
+# ---- what csync2's words mean -------------------------------------------------------------------
+
+
+def report_of(text: bytes) -> Report:
+    report = Report()
+    for line in text.splitlines():
+        report.feed(line)
+    return report
+
+
+def test_a_refused_path_is_told_with_the_peers_reason() -> None:
+    report = report_of(CONFLICT)
+    assert report.refused == {Place(b"%tree%/f", b"beta"): b"File is also marked dirty here!"}
+    assert report.finished
+    assert not report.is_clean
+
+
+@pytest.mark.parametrize("name", [b"a b", b"new\nline", b"\xff", b'it\'s "q"', b"%", b" on a ..."])
+def test_any_name_is_read_as_it_is(name: bytes) -> None:
+    text = b"Deleting %%t%%/%s on 127.0.0.2 ...\nFile stays in dirty state. Try again later...\n" % name
+    report = report_of(b"Updating /before on 127.0.0.2 ...\n" + text + b"Finished with 1 errors.\n")
+    assert list(report.refused) == [Place(b"%t%/" + name, b"127.0.0.2")]
+    assert report.finished
+
+
+def test_the_last_try_of_a_run_counts() -> None:
+    report = report_of(
+        b"Updating /f on beta ...\nFile stays in dirty state. Try again later...\nUpdating /f on beta ...\n"
+        b"Finished with 0 errors.\n"
+    )
+    assert report.is_clean
+
+
+def test_what_runs_into_the_next_message_is_still_read() -> None:
+    report = report_of(
+        b"Deleting /f on beta ...\nauto resolving... response = 10File stays in dirty state. Try again later...\n"
+    )
+    assert list(report.refused) == [Place(b"/f", b"beta")]
+
+
+def test_a_path_may_stay_dirty_without_an_error() -> None:
+    report = report_of(
+        b"Updating /d/f on beta ...\nFile stays in dirty state. Try again later...\nmissing parent dir : /d\n"
+        b"Finished with 0 errors.\n"
+    )
+    assert report.missing_parent
+    assert not report.is_clean
+
+
+def test_hosts_that_are_down() -> None:
+    report = report_of(DOWN)
+    assert report.unreachable == {b"beta"}
+    assert not report.is_clean
+
+
+def test_a_run_that_gave_up_has_not_finished() -> None:
+    assert not report_of(b"Config error: Can't read keyfile /etc/key.\n").finished
+
+
+# ---- which paths are handed over ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "trees", "paths"),
+    [
+        ([("Modify", b"/f")], [], [b"/src/f"]),
+        ([("Attrib", b"/d/")], [], [b"/src/d"]),
+        ([("Create", b"/d/")], [b"/src/d"], []),
+        ([("Delete", b"/d/")], [b"/src/d"], []),
+        ([("Create", b"/d/"), ("Create", b"/d/f"), ("Create", b"/d/e/"), ("Modify", b"/d/e/g")], [b"/src/d"], []),
+        ([("Create", b"/d/f"), ("Modify", b"/d"), ("Create", b"/dd")], [b"/src/d/f", b"/src/dd"], [b"/src/d"]),
+        ([("Delete", b"/f"), ("Attrib", b"/f")], [b"/src/f"], []),
+        ([("Move", b"/a"), ("Move", b"/b")], [b"/src/a", b"/src/b"], []),
+        (
+            [("Modify", b"/-r"), ("Modify", b"/a\nb"), ("Modify", b"/\xff")],
+            [],
+            [b"/src/-r", b"/src/a\nb", b"/src/\xff"],
+        ),
+    ],
+)
+def test_only_what_changed_is_checked(changes: list[tuple[str, bytes]], trees: list[bytes], paths: list[bytes]) -> None:
+    assert batch_of(changes, b"/src/") == Batch(trees, paths)
+
+
+def test_the_root_as_source() -> None:
+    assert batch_of([("Modify", b"/f"), ("Create", b"/d/")], b"/") == Batch([b"/d"], [b"/f"])
+
+
+def test_parents_come_from_the_top() -> None:
+    assert parents_of(Batch([b"/src/a/b/c"], [b"/src/f"]), b"/src/") == [b"/src", b"/src/a", b"/src/a/b"]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40)), st.integers(min_value=1, max_value=300))
+def test_argument_lists_keep_everything_and_the_limit(paths: list[bytes], room: int) -> None:
+    lists = list(argument_lists(paths, room))
+    assert [path for some in lists for path in some] == paths
+    assert all(some for some in lists)
+    assert all(sum(len(path) + 9 for path in some) <= room for some in lists if len(some) > 1)
+
+
+# ---- the config ---------------------------------------------------------------------------------
+
+
+def config_of(directory: Path, **keys: Any) -> DictConfig:
+    (directory / "csync2_web.cfg").touch()
+    csync2 = {"config_dir": str(directory), **keys.pop("csync2", {})}
+    return DictConfig({"syncid": "web", "csync2": csync2, **keys})
+
+
+def test_a_sync_needs_a_syncid() -> None:
+    with pytest.raises(ConfigError, match="^Missing 'syncid' parameter.$"):
+        Csync2().prepare(DictConfig({}))
+
+
+def test_the_syncids_configuration_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        Csync2().prepare(config_of(tmp_path, syncid="nosuch"))
+    assert str(error.value) == f"Invalid 'syncid' parameter: {tmp_path}/csync2_nosuch.cfg: No such file or directory"
+
+
+def test_a_syncid_that_csync2_would_refuse(tmp_path: Path) -> None:
+    (tmp_path / "csync2_My-Web.cfg").touch()
+    with pytest.raises(ConfigError, match="Invalid 'syncid' parameter: My-Web: csync2 takes lower case letters"):
+        Csync2().prepare(config_of(tmp_path, syncid="My-Web"))
+
+
+def test_the_system_directory_comes_from_csync2s_own_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "csync2_web.cfg").touch()
+    monkeypatch.setenv("CSYNC2_SYSTEM_DIR", str(tmp_path))
+    assert settings_of(DictConfig({"syncid": "web"})).environment == {"CSYNC2_SYSTEM_DIR": str(tmp_path)}
+
+
+def test_every_key_has_its_place_in_the_command(tmp_path: Path) -> None:
+    csync2 = {
+        "binary": "/opt/csync2",
+        "hostname": "alpha",
+        "database": "/var/db",
+        "port": 30900,
+        "_extra": ["-P", "beta", "-l"],
+    }
+    settings = settings_of(config_of(tmp_path, csync2=csync2))
+    words = "/opt/csync2 -C web -N alpha -D /var/db -p 30900 -P beta -l"
+    assert settings.command == tuple(words.encode().split())
+
+
+def test_which_syncs_share_a_database(tmp_path: Path) -> None:
+    def database(syncid: str, **keys: str) -> tuple[str, ...]:
+        (tmp_path / f"csync2_{syncid}.cfg").touch()
+        return settings_of(config_of(tmp_path, syncid=syncid, csync2=keys)).database
+
+    assert database("a") == database("a", database="/var/lib/csync2/")
+    assert database("a") != database("b"), "csync2 keeps a file for each syncid"
+    assert database("a", hostname="x") != database("a", hostname="y")
+    assert database("a", database="mysql://host/db") == database("b", database="mysql://host/db")
+
+
+# ---- at work, with a stand-in for csync2 --------------------------------------------------------
+
+
+class Inlet:
+    """An inlet without a daemon behind it: `run` runs the job at once, its end is collected."""
+
+    def __init__(self, action: Csync2, config: DictConfig) -> None:
+        self.name = "Sync1"
+        self.source = b"/src/"
+        self.config = config
+        self.action = action
+        self.lines: list[tuple[str, str]] = []
+        self.waiting: list[Delay] = []
+        self.plans: list[tuple[float, Callable[[], None]]] = []
+        self.retrying = 0
+        self.limit: str | None = None
+        self.ended: list[tuple[int, str | None]] = []
+        self.stop = threading.Event()
+
+    def get_events(self, test: Callable[[Event], bool]) -> EventList:
+        return EventList(self, [delay for delay in self.waiting if test(Event(self, delay))])  # type: ignore[arg-type]
+
+    def run(self, agent: Event | EventList, job: Callable[[threading.Event], int]) -> None:
+        code = job(self.stop)
+        self.ended.append((code, self.action.collect(agent, code)))
+
+    def log(self, category: str, *parts: str | bytes | int) -> None:
+        texts = [part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else str(part) for part in parts]
+        self.lines.append((category, "".join(texts)))
+
+    def shows(self, category: str) -> bool:
+        return True
+
+    def max_processes_reached(self) -> str | None:
+        return self.limit
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        self.plans.append((seconds, callback))
+
+    def report_retrying(self, count: int) -> None:
+        self.retrying = count
+
+    def told(self, category: str) -> list[str]:
+        return [text for kind, text in self.lines if kind == category]
+
+
+class World:
+    """A csync2 that records its arguments and answers as told, and syncs of one action that use it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.binary = directory / "csync2"
+        self.binary.write_text(
+            "#!/bin/sh\n"
+            'for word; do printf "%s\\0" "$word"; done >>"$0.calls"; printf "\\0" >>"$0.calls"\n'
+            '[ -e "$0.answer" ] || { echo "Finished with 0 errors."; exit 0; }\n'
+            '. "$0.answer"\n'
+        )
+        self.binary.chmod(0o755)
+        self.action = Csync2()
+        self.inlet = self.sync()
+
+    def sync(self, **csync2: Any) -> Inlet:
+        settings = {"binary": str(self.binary), **csync2}
+        exitcodes = {0: OK, 1: AGAIN}
+        return Inlet(self.action, config_of(self.directory, csync2=settings, exitcodes=exitcodes, delay=1))
+
+    def answer(self, script: str) -> None:
+        """What csync2 does, as shell: `$*` are its arguments."""
+        (self.directory / "csync2.answer").write_text(script)
+
+    def calls(self) -> list[list[bytes]]:
+        """Arguments of each call since the last question, without `-C web`."""
+        record = self.directory / "csync2.calls"
+        data = record.read_bytes() if record.exists() else b""
+        record.unlink(missing_ok=True)
+        calls: list[list[bytes]] = [[]]
+        for word in data.split(b"\0")[:-1]:
+            if word:
+                calls[-1].append(word)
+            else:
+                calls.append([])
+        return [call[2:] for call in calls[:-1]]
+
+    def change(self, *changes: tuple[str, bytes]) -> None:
+        self.inlet.waiting = [Delay(number, etype, 0.0, path) for number, (etype, path) in enumerate(changes)]
+        self.action.action(self.inlet)  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        self.action.init(self.event("Init"))
+
+    def event(self, etype: str) -> Event:
+        return Event(self.inlet, Delay(0, etype, 0.0, b""))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def update_fails(text: bytes) -> str:
+    """An answer: checks go well, an update says this and ends with 1."""
+    return f"case \"$*\" in *-u*|*-x*) cat <<'END'\n{text.decode()}END\nexit 1;; esac\n"
+
+
+def test_startup_checks_and_updates_everything(world: World) -> None:
+    world.start()
+    assert world.calls() == [[b"-c", b"/src"], [b"-x", b"-r", b"-v"]]
+    assert world.inlet.ended == [(0, OK)]
+    assert world.inlet.told("Normal") == [
+        "recursive startup csync2: web:/src/",
+        "Startup of 'web' instance finished.",
+    ]
+
+
+def test_a_full_run_is_the_same(world: World) -> None:
+    world.action.full(world.event("Full"))
+    assert world.calls() == [[b"-c", b"/src"], [b"-x", b"-r", b"-v"]]
+    assert world.inlet.told("Normal")[-1] == "Full sync of 'web' instance finished."
+
+
+def test_a_source_that_csync2_does_not_cover_is_told(world: World) -> None:
+    world.answer('[ "$3" != -c ] || echo "WARNING: Parameter will be ignored: /src"; echo "Finished with 0 errors."')
+    world.start()
+    assert world.inlet.told("Warn") == ["csync2 web: csync2_web.cfg does not include /src on this host."]
+
+
+def test_a_batch_checks_the_changed_paths_and_updates(world: World) -> None:
+    world.change(("Create", b"/d/"), ("Modify", b'/it\'s "q" \xff'), ("Delete", b"/gone"), ("Create", b"/d/f"))
+    assert world.calls() == [
+        [b"-cr", b"/src/d", b"/src/gone"],
+        [b"-c", b'/src/it\'s "q" \xff'],
+        [b"-u", b"-v"],
+    ]
+    assert world.inlet.ended == [(0, OK)]
+    assert world.inlet.told("Normal")[-1] == "Finished events list = 0"
+
+
+def test_nothing_to_do_runs_nothing(world: World) -> None:
+    world.change(("Full", b""))
+    assert world.calls() == []
+
+
+def test_a_long_batch_is_checked_in_several_runs(world: World) -> None:
+    paths = [b"/%0200d" % number for number in range(20_000)]
+    world.change(*(("Modify", path) for path in paths))
+    *checks, update = world.calls()
+    assert len(checks) > 1
+    assert [path for check in checks for path in check[1:]] == [b"/src" + path for path in paths]
+    assert {check[0] for check in checks} == {b"-c"}
+    assert update == [b"-u", b"-v"]
+
+
+def test_a_failed_check_is_tried_again_as_a_whole(world: World) -> None:
+    world.answer('echo "Database backend is exceedingly busy => Terminating (requesting retry)."; exit 1')
+    world.change(("Modify", b"/f"))
+    world.change(("Modify", b"/f"))
+    assert world.calls() == [[b"-c", b"/src/f"]] * 2, "what is not noted is not updated"
+    assert world.inlet.ended == [(1, None)] * 2, "the common rule: again"
+    busy = "csync2 web: Database backend is exceedingly busy => Terminating (requesting retry)."
+    assert world.inlet.told("Warn") == [busy], "told once"
+
+
+def test_a_startup_that_gives_up_is_judged_by_the_common_rule(world: World) -> None:
+    world.answer('echo "Config error: Can\'t read keyfile /etc/key."; exit 1')
+    world.start()
+    assert world.inlet.ended == [(1, None)]
+    assert world.inlet.told("Warn") == ["csync2 web: Config error: Can't read keyfile /etc/key."]
+
+
+def test_a_host_that_is_down_is_tried_with_growing_pauses(world: World) -> None:
+    world.answer(update_fails(DOWN))
+    world.change(("Modify", b"/f"))
+    assert world.inlet.ended == [(1, OK)], "csync2 has noted it: the queue need not keep it"
+    assert world.inlet.told("Normal")[-1] == "Finished events list = 1; not every host has everything yet"
+    world.calls()
+    pauses = []
+    for _ in range(11):
+        pause, again = world.inlet.plans.pop()
+        pauses.append(pause)
+        again()
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert world.calls() == [[b"-u", b"-v"]] * 11, "nothing is checked again"
+    assert {verdict for _, verdict in world.inlet.ended} == {OK}, "and nothing else is held up"
+    down = "csync2 web: no connection to beta: what it has to get is kept and tried again."
+    assert world.inlet.told("Warn") == [down]
+
+    world.answer('echo "Finished with 0 errors."')
+    world.inlet.plans.pop()[1]()
+    assert world.inlet.plans == []
+    assert world.inlet.told("Normal")[-2:] == [
+        "csync2 web: beta answers again.",
+        "csync2 web: everything has been delivered.",
+    ]
+
+
+def test_a_startup_with_a_host_down_goes_on(world: World) -> None:
+    world.answer(update_fails(DOWN))
+    world.start()
+    assert world.inlet.ended == [(1, OK)]
+    assert world.inlet.told("Normal")[-1] == "Startup of 'web' instance finished; not every host has everything yet."
+    assert len(world.inlet.plans) == 1
+
+
+def test_a_batch_delivers_what_was_left(world: World) -> None:
+    world.answer(update_fails(DOWN))
+    world.change(("Modify", b"/f"))
+    world.change(("Modify", b"/g"))
+    assert len(world.inlet.plans) == 1, "one plan for all that is left"
+    world.answer('echo "Finished with 0 errors."')
+    world.change(("Modify", b"/h"))
+    world.calls()
+    world.inlet.plans.pop()[1]()
+    assert world.calls() == [], "there is nothing left to try"
+
+
+@pytest.mark.parametrize(("limit", "plans"), [("global", [1.0]), ("sync", [])])
+def test_the_rest_waits_for_a_free_process(world: World, limit: str, plans: list[float]) -> None:
+    world.answer(update_fails(DOWN))
+    world.change(("Modify", b"/f"))
+    world.calls()
+    world.inlet.limit = limit
+    world.inlet.plans.pop()[1]()
+    assert world.calls() == []
+    assert [pause for pause, _ in world.inlet.plans] == plans, "a transfer of its own takes the rest along"
+
+
+def test_a_conflict_is_told_once_and_kept_in_the_status(world: World) -> None:
+    world.answer(update_fails(CONFLICT))
+    world.change(("Modify", b"/f"))
+    assert world.calls() == [[b"-c", b"/src/f"], [b"-u", b"-v"], [b"-u", b"-v", b"-v", b"-v"]], (
+        "once more for the reason"
+    )
+    world.inlet.plans.pop()[1]()
+    assert world.calls() == [[b"-u", b"-v"]], "known by now"
+    assert world.inlet.told("Warn") == [
+        (
+            "csync2 web: 1 not taken, needs attention (conflicts: resolve with csync2 -f):\n"
+            "\t%tree%/f on beta: File is also marked dirty here!"
+        )
+    ]
+    assert world.inlet.retrying == 1
+    world.answer('echo "Finished with 0 errors."')
+    world.inlet.plans.pop()[1]()
+    assert world.inlet.retrying == 0
+    assert world.inlet.told("Normal")[-1] == "csync2 web: everything has been delivered."
+
+
+def test_a_refused_path_is_not_forgotten_while_its_host_is_down(world: World) -> None:
+    world.answer(update_fails(CONFLICT))
+    world.change(("Modify", b"/f"))
+    world.answer(update_fails(DOWN))
+    world.change(("Modify", b"/g"))
+    assert world.inlet.retrying == 1
+    world.answer(update_fails(CONFLICT))
+    world.change(("Modify", b"/h"))
+    assert sum("not taken" in text for text in world.inlet.told("Warn")) == 1
+
+
+def test_a_parent_that_csync2_does_not_know_is_checked_too(world: World) -> None:
+    world.answer(
+        'case "$*" in *-u*) [ -e "$0.known" ] || cat <<END\n'
+        f"Updating /src/d/e/f on beta ...\n{STAYS.decode()}missing parent dir : /src/d/e\n"
+        'END\n;; *"-c /src /src/d"*) touch "$0.known";; esac\necho "Finished with 0 errors."\n'
+    )
+    world.change(("Create", b"/d/e/f"))
+    calls = world.calls()
+    assert calls[0] == [b"-cr", b"/src/d/e/f"]
+    assert [b"-c", b"/src", b"/src/d", b"/src/d/e"] in calls
+    assert world.inlet.ended == [(0, OK)]
+
+
+def test_left_dirty_without_an_error_counts_as_1(world: World) -> None:
+    world.answer(
+        'case "$*" in *-u*) echo "Updating /f on beta ..."; '
+        f'echo "{STAYS.decode().strip()}";; esac\necho "Finished with 0 errors."\n'
+    )
+    world.change(("Modify", b"/f"))
+    assert world.inlet.ended == [(1, OK)]
+    assert len(world.inlet.plans) == 1
+
+
+def test_the_users_own_table_has_the_last_word(world: World) -> None:
+    world.inlet.config.set("exitcodes", {0: OK, 1: DIE})
+    world.answer(update_fails(CONFLICT))
+    world.change(("Modify", b"/f"))
+    assert world.inlet.ended == [(1, None)]
+
+
+def test_a_csync2_killed_by_a_signal(world: World) -> None:
+    world.answer("kill -9 $$")
+    world.change(("Modify", b"/f"))
+    assert world.inlet.ended == [(137, None)]
+
+
+def test_no_such_program(world: World) -> None:
+    world.binary.unlink()
+    world.change(("Modify", b"/f"))
+    assert world.inlet.ended == [(255, None)]
+    assert world.inlet.told("Error")[0].startswith(f"Failed executing [ {world.binary} ]!")
+
+
+def test_a_dry_run_lists_and_changes_nothing(world: World) -> None:
+    world.inlet = world.sync(dry_run=True)
+    world.answer('case "$*" in *-u*) echo "?M: beta            /src/f";; esac; echo "Finished with 0 errors."')
+    world.change(("Modify", b"/f"))
+    assert world.calls()[-1] == [b"-u", b"-d", b"-v"]
+    assert "csync2: ?M: beta            /src/f" in world.inlet.told("Normal")
+    assert world.inlet.plans == []
+
+
+def test_verbose_logs_what_csync2_says(world: World) -> None:
+    world.inlet = world.sync(verbose=True)
+    world.change(("Modify", b"/f"))
+    assert world.calls() == [[b"-c", b"-v", b"/src/f"], [b"-u", b"-v"]]
+    assert world.inlet.told("Normal").count("csync2: Finished with 0 errors.") == 2
+
+
+def test_the_commands_are_shown_to_who_asks(world: World) -> None:
+    world.change(("Modify", b"/a b"))
+    assert f"{world.binary} [-C] [web] [-c] [/src/a b]" in world.inlet.told("Exec")
+
+
+def test_a_stopped_job_takes_its_csync2_along(world: World) -> None:
+    world.answer('echo $$ >"$0.pid"; exec sleep 600')
+    runner = threading.Thread(target=world.change, args=(("Modify", b"/f"),))
+    runner.start()
+    pid = wait_for_pid(world.directory / "csync2.pid")
+    world.inlet.stop.set()
+    runner.join(10)
+    assert world.inlet.ended == [(143, None)]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_csync2_leaves_in_the_background_does_not_hold_up(world: World) -> None:
+    world.answer('case "$*" in *-u*) sleep 600 & echo $! >"$0.pid";; esac; echo "Finished with 0 errors."')
+    started = time.monotonic()
+    try:
+        world.change(("Modify", b"/f"))
+    finally:
+        os.kill(wait_for_pid(world.directory / "csync2.pid"), 9)
+    assert world.inlet.ended == [(0, OK)]
+    assert time.monotonic() - started < 60
+
+
+def wait_for_pid(file: Path) -> int:
+    end = time.monotonic() + 20
+    while not (file.exists() and file.read_text().strip()):
+        assert time.monotonic() < end, "the stand-in was not started"
+        time.sleep(0.01)
+    return int(file.read_text())
+
+
+OVERLAP = """
+mkdir "$0.busy" 2>/dev/null || echo overlap >>"$0.overlaps"
+sleep 0.05
+rmdir "$0.busy"
+echo "Finished with 0 errors."
+"""
+
+
+def test_syncs_that_share_a_database_take_turns(world: World) -> None:
+    world.answer(OVERLAP)
+    inlets = [world.sync() for _ in range(4)]
+    for inlet in inlets:
+        inlet.waiting = [Delay(0, "Modify", 0.0, b"/f")]
+    threads = [threading.Thread(target=world.action.action, args=(inlet,)) for inlet in inlets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [inlet.ended for inlet in inlets] == [[(0, OK)]] * 4
+    assert not (world.directory / "csync2.overlaps").exists()
+
+
+def test_a_job_that_waits_for_its_turn_can_be_stopped(world: World) -> None:
+    world.answer('echo $$ >"$0.pid"; exec sleep 600')
+    first, second = world.inlet, world.sync()
+    first.waiting = second.waiting = [Delay(0, "Modify", 0.0, b"/f")]
+    holder = threading.Thread(target=world.action.action, args=(first,))
+    holder.start()
+    wait_for_pid(world.directory / "csync2.pid")
+    waiter = threading.Thread(target=world.action.action, args=(second,))
+    waiter.start()
+    second.stop.set()
+    waiter.join(10)
+    assert second.ended == [(143, None)]
+    first.stop.set()
+    holder.join(10)
+    assert len(world.calls()) == 1
