@@ -11,6 +11,8 @@ from pathlib import Path
 from differential.commands import oracle, ours
 from differential.world import run
 
+LONGEST = 6000  # characters of one field
+
 
 def main() -> None:
     side, *names = sys.argv[1:]
@@ -24,6 +26,7 @@ def main() -> None:
                 result = run(case, command, Path(scratch) / "b")
             print(f"######## {case.name} ({label})")
             for key, text in result.items():
+                text = text if len(text) < LONGEST else f"{text[: LONGEST // 2]}\n[…]\n{text[-LONGEST // 2 :]}"
                 if text:
                     print(f"---- {key}\n{text}", end="" if text.endswith("\n") else "\n", flush=True)
 

@@ -21,10 +21,11 @@ from differential.confine import UnsafeCase, check_targets, confinement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from re import Pattern
 
     Outcome = dict[str, str]
 
-DEADLINE = 20.0  # seconds one step may take
+DEADLINE = float(os.environ.get("DIFFERENTIAL_DEADLINE", "20"))  # seconds one step may take
 POLL = 0.01  # seconds between two looks at a condition
 STUB = Path(__file__).with_name("stub.sh")
 
@@ -44,7 +45,7 @@ class Case:
     None runs without a config file. ``tree`` exists in the source before the start (a trailing slash makes a
     directory), ``files`` in the sandbox. ``plan`` maps a stub's name, or the number of a call, to shell text the stub
     runs after recording. ``why`` names the reason of a wanted difference and ``ours`` what must come out instead:
-    for a field of the outcome its text, or a function of the oracle's text.
+    for a field of the outcome its text, a pattern of it, or a function of the oracle's text.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Case:
     only_ours: bool = False  # the oracle cannot be asked: too dangerous, or it has no such thing
     unsafe: bool = False  # names a target outside the sandbox on purpose: only ours, only where confined
     why: str = ""
-    ours: Mapping[str, str | Callable[[str], str]] = field(default_factory=dict)
+    ours: Mapping[str, str | Pattern[str] | Callable[[str], str]] = field(default_factory=dict)
 
 
 class Box:
@@ -259,6 +260,11 @@ def normal(box: Box, text: str) -> str:
     text = CTIME.sub("DATE", TIME.sub("", text))
     text = re.sub(r"\b0x[0-9a-f]{6,}", "0xADDRESS", text)
     text = re.sub(r"\(Timestamp: [\d.]+\)", "(Timestamp)", text)
+    # frames inside of either program are its own affair; those of the user's files must be told
+    text = re.sub(r"^Error: Backtrace \d+ :(?!@|\[C\]).*\n", "", text, flags=re.M)
+    text = re.sub(r"^Error: Backtrace \d+ :\[C\]:-1\n", "", text, flags=re.M)
+    text = re.sub(r"^Error: Backtrace \d+ :", "Error: Backtrace :", text, flags=re.M)
+    text = re.sub(r"/build/\S*/lsyncd\.lua:\d+: ", "INTERNAL: ", text)
     # the original walks a Lua table: the order of the short flags changes from run to run
     text = SHORT_FLAGS.sub(lambda match: "-" + "".join(sorted(match[1])), text)
     for pattern, replacement in box.case.cut:

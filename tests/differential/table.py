@@ -1,0 +1,7 @@
+"""The table: every case, by the pages of the behaviour it covers."""
+
+from __future__ import annotations
+
+from differential import cases_errors, cases_lua
+
+CASES = [*cases_errors.CASES, *cases_lua.CASES]
