@@ -6,9 +6,9 @@ entries are not removed when a delay stops waiting: they are skipped when they c
 out when half of the heap is stale. So every operation costs by the depth of a path and the
 logarithm of the queue's length, `select` by what it looks at.
 
-Invariants: a delay is `block` exactly while it has a blocker; the blocker is in the queue and
-stands before it, so there are no cycles; what is in `delay.blocks` but names another blocker, or
-none, is no longer blocked by it.
+Invariants: a delay is `block` exactly while it has a blocker, which is in the queue. There are no
+cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked itself. What is in
+`delay.blocks` but names another blocker, or none, is no longer blocked by it.
 """
 
 from __future__ import annotations
@@ -58,6 +58,14 @@ class Queue:
     def __iter__(self) -> Iterator[Delay]:
         """All delays, whatever their status, in the order of the queue."""
         return iter(self._delays.values())
+
+    def __contains__(self, delay: Delay) -> bool:
+        """Whether this very delay is still here; costs the same in a queue of any length."""
+        return self._delays.get(delay.seq) is delay
+
+    def places_held(self) -> int:
+        """How many paths the index keeps in memory: with an empty queue none (for leak tests)."""
+        return len(self._index)
 
     # -- what arrives
 
@@ -139,6 +147,10 @@ class Queue:
         """
         self._declined.add(delay.seq)
 
+    def offer_again(self) -> None:
+        """Take back what was declined: what it waited for, beside the queue, has changed."""
+        self._changed(0)
+
     def select(self, test: Test | None) -> list[Delay]:
         """What can be taken together now, in the order of the queue (getEvents, spec 2.4).
 
@@ -219,6 +231,16 @@ class Queue:
                 blocked.blocker = None
                 self._wait(blocked)
         self._changed(1 if delay.status == WAIT else 0)
+
+    def hand_over(self, delay: Delay, heir: Delay) -> None:
+        """What `delay` blocks is blocked by `heir` from now on. The heir itself must not be blocked.
+
+        For a Blanket that takes the place of an Init (spec 2.6).
+        """
+        blocks, delay.blocks = delay.blocks, None
+        for blocked in blocks or ():
+            if blocked.blocker is delay and blocked is not heir:
+                self._block(blocked, heir)
 
     # -- within
 

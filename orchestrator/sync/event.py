@@ -5,14 +5,15 @@ An Event is a view: it keeps nothing of its own, so two for the same delay say t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
-from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import MOVE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orchestrator.config.model import Config
+    from orchestrator.logic.delay import Delay
     from orchestrator.sync.inlet import Inlet
 
 
@@ -157,5 +158,5 @@ class EventList:
         return paths
 
 
-Agent = Union[Event, EventList]
+Agent = Event | EventList
 """What a spawn serves: the owner of a child."""

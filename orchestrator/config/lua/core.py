@@ -1,0 +1,346 @@
+"""What our Lua files call on: the engine's side of spec 2, one exported function each.
+
+The Lua files decide what a user sees and where an error points; here is what needs the engine.
+Lua gets engine objects (events, lists) as opaque values that only come back here.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import LSYNCD_VERSION
+from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
+from orchestrator.config.lua.table import to_lua
+from orchestrator.config.settings import SETTINGS
+from orchestrator.errors import ConfigError, Terminated
+from orchestrator.logic.event import INIT, MOVE
+from orchestrator.logic.layer3 import VARIABLES, Template, translate
+from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.sync.event import Agent, Event, EventList
+    from orchestrator.sync.inlet import Inlet
+
+EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
+    "etype": lambda event: to_bytes(event.etype),
+    "status": lambda event: to_bytes(event.status),
+    "isdir": lambda event: event.is_dir,
+    "isList": lambda event: False,
+    "move": lambda event: to_bytes(event.half) if event.half else None,
+    "name": lambda event: event.name or None,
+    "basename": lambda event: event.basename,
+    "path": lambda event: event.path,
+    "pathname": lambda event: event.pathname,
+    "pathdir": lambda event: event.pathdir,
+    "source": lambda event: event.source,
+    "sourcePath": lambda event: event.source_path,
+    "sourcePathname": lambda event: event.source_pathname,
+    "sourcePathdir": lambda event: event.source_pathdir,
+    "target": lambda event: event.target,
+    "targetPath": lambda event: event.target_path,
+    "targetPathname": lambda event: event.target_pathname,
+    "targetPathdir": lambda event: event.target_pathdir,
+}
+"""The table of spec 2.5, but `config` and `inlet`, which are Lua's own."""
+
+FIELDS_BY_NAME = {to_bytes(name): read for name, read in EVENT_FIELDS.items()}
+
+
+def key_of(event: Event) -> bytes:
+    """The same for two requests for the same delay."""
+    return b"%d:%d:%b" % (event.inlet.number, event.delay.seq, to_bytes(event.half or ""))
+
+
+def with_key(event: Event | None) -> tuple[Any, ...]:
+    return (None, None) if event is None else (event, key_of(event))
+
+
+class Core:
+    """The functions of one LuaConfig. Public methods are exported under their names."""
+
+    def __init__(self, config: LuaConfig, lua: Lua) -> None:
+        self._config = config
+        self._lua = lua
+        self._host = config.host
+        self._templates: list[Template] = []
+        self._opaque = object()
+
+    def exported(self) -> Any:
+        table = self._lua.table()
+        for name in dir(type(self)):
+            if not name.startswith("_") and name != "exported":
+                table[to_bytes(name)] = self._lua.export(getattr(self, name))
+        return table
+
+    # ---- values -------------------------------------------------------------------------------
+
+    def userdata(self) -> object:
+        return self._opaque
+
+    def now(self) -> float:
+        return self._host.clock.now()
+
+    def version(self) -> bytes:
+        return to_bytes(LSYNCD_VERSION)
+
+    def exit_codes(self, name: bytes) -> Any:
+        return to_lua(self._lua, RSYNC_EXIT_CODES if name == b"rsync" else SSH_EXIT_CODES)
+
+    def is_setting(self, key: Any) -> bool:
+        return isinstance(key, bytes) and to_text(key) in SETTINGS
+
+    def command_line(self, key: bytes) -> Any:
+        return to_lua(self._lua, self._config.command_line.get(to_text(key)))
+
+    # ---- log and life -------------------------------------------------------------------------
+
+    def log(self, category: bytes, text: bytes) -> None:
+        self._host.log(to_text(category), text)
+
+    def shows(self, category: bytes) -> bool:
+        return self._host.log.shows(to_text(category))
+
+    def fail(self, message: bytes) -> None:
+        raise ConfigError(to_text(message))
+
+    def terminate(self, code: float) -> None:
+        raise Terminated(int(code) & 0xFF)
+
+    def configure(self, command: bytes, value: Any = None) -> None:
+        """lsyncd's own Lua part sets its C part up with this; a config has no use for it."""
+
+    # ---- making syncs -------------------------------------------------------------------------
+
+    def next_sync(self) -> int:
+        return self._config.next_number()
+
+    def real_source(self, path: bytes) -> bytes:
+        try:
+            real = os.path.realpath(path, strict=True)
+        except OSError:
+            self._host.log("Error", b"failure getting absolute path of [", path, b"]")
+            raise ConfigError(f"Cannot access source directory: {to_text(path)}") from None
+        if not os.path.isdir(real):
+            raise ConfigError(f"Cannot access source directory: {to_text(path)}")
+        return real.rstrip(b"/") + b"/"
+
+    def has_monitor(self, name: Any) -> bool:
+        return name is None or (isinstance(name, bytes) and to_text(name) in self._config.monitors)
+
+    def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: Any) -> None:
+        codes = frozenset(code for code in own_die_codes if isinstance(code, int))
+        self._config.add_sync(number, table, sets, codes)
+
+    def layer3(self, string: bytes, name: bytes) -> int:
+        template = translate(string)
+        if self._host.log.shows("FWrite"):
+            shown = b" ".join(b"[%b]" % word for word in template.argv(lambda variable: b"^" + variable.encode()))
+            self._host.log("FWrite", b'translated "', string, b'" to \n', shown)
+        self._templates.append(template)
+        return len(self._templates) - 1
+
+    # ---- events -------------------------------------------------------------------------------
+
+    def sync_of(self, agent: Agent) -> int:
+        return agent.inlet.number
+
+    def is_init(self, event: Event) -> bool:
+        return event.delay.etype == INIT
+
+    def event_field(self, event: Event, field: Any) -> tuple[bool, Any]:
+        read = FIELDS_BY_NAME.get(field)
+        return (False, None) if read is None else (True, read(event))
+
+    def list_paths(self, events: EventList) -> tuple[Any, Any, Any]:
+        delays, table = events.delays, self._lua.table
+        return (
+            table(to_bytes(delay.etype) for delay in delays),
+            table(delay.path for delay in delays),
+            # false where there is none: a list with gaps has no length
+            table(delay.path2 if delay.path2 is not None else False for delay in delays),
+        )
+
+    def list_size(self, events: EventList) -> int:
+        return len(events)
+
+    def list_event(self, events: EventList, place: int) -> tuple[Any, ...]:
+        return with_key(events.inlet.event(events.delays[place - 1]))
+
+    # ---- inlets -------------------------------------------------------------------------------
+
+    def get_event(self, number: int) -> tuple[Any, ...]:
+        event = self._inlet(number).get_event()
+        if event is None or event.etype != MOVE:
+            return with_key(event)
+        return (*with_key(event), *with_key(event.destination))
+
+    def get_events(self, number: int, test: Any) -> EventList:
+        if test is None:
+            return self._inlet(number).get_events()
+        return self._inlet(number).get_events(lambda event: _selected(test(event, key_of(event))))
+
+    def discard(self, number: int, event: Event) -> None:
+        self._inlet(number).discard(event)
+
+    def add_exclude(self, number: int, pattern: bytes) -> None:
+        self._inlet(number).add_exclude(pattern)
+
+    def remove_exclude(self, number: int, pattern: bytes) -> None:
+        self._inlet(number).rm_exclude(pattern)
+
+    def append_filter(self, number: int, line: bytes) -> None:
+        try:
+            self._inlet(number).append_filter(line)
+        except ValueError:
+            raise LuaUserError(f'Unknown filter rule: "{to_text(line)}"', 2) from None
+
+    def excludes(self, number: int) -> Any:
+        return self._lua.table(self._inlet(number).excludes())
+
+    def filters(self, number: int) -> Any:
+        inlet = self._inlet(number)
+        return self._lua.table([*inlet.filter_lines(), *(b"- " + pattern for pattern in inlet.excludes())])
+
+    def has_filters(self, number: int) -> bool:
+        inlet = self._inlet(number)
+        return bool(inlet.filter_lines() or inlet.excludes())
+
+    def blanket_event(self, number: int) -> tuple[Any, ...]:
+        return with_key(self._inlet(number).blanket_event())
+
+    def full_event(self, number: int, path: bytes | None = None) -> tuple[Any, ...]:
+        return with_key(self._inlet(number).full_event())
+
+    def sync_name(self, number: int) -> bytes:
+        return to_bytes(self._inlet(number).name)
+
+    def substitutions(self, number: int, event: Event) -> Any:
+        return to_lua(self._lua, {name: value(event) for name, value in SUBSTITUTIONS.items()})
+
+    # ---- processes ----------------------------------------------------------------------------
+
+    def spawn(self, agent: Agent, binary: bytes, stdin: bytes | None, args: Any) -> bytes | None:
+        return self._started(agent, [binary, *_items(args)], stdin)
+
+    def spawn_layer3(self, number: int, event: Event, event2: Event | None = None) -> bytes | None:
+        template = self._templates[number]
+
+        def value(variable: str) -> bytes:
+            return variable_value(variable, event, event2)
+
+        self._host.log("Normal", template.message(event.etype, value))
+        return self._started(event, template.argv(value), None)
+
+    def _started(self, agent: Agent, argv: list[bytes], stdin: bytes | None) -> bytes | None:
+        try:
+            agent.inlet.spawn(agent, argv, stdin)
+        except ValueError as error:
+            return to_bytes(str(error))
+        return None
+
+    def default_collect(self, agent: Agent, exit_code: float) -> bytes:
+        return to_bytes(agent.inlet.judge(agent, int(exit_code)))
+
+    def exec(self, binary: bytes, args: Any) -> int:
+        """`lsyncd.exec`: a process that nobody hears of again; its pid."""
+        return self._host.processes.spawn([binary, *_items(args)], on_exit=lambda child, code: None).pid
+
+    def kill(self, pid: float, signum: float | None = None) -> bool:
+        try:
+            os.kill(int(pid), int(signum if signum is not None else signal.SIGTERM))
+        except (OSError, OverflowError):
+            return False
+        return True
+
+    def process_info(self) -> tuple[int, int | None]:
+        return len(self._host.processes), self._host.max_processes
+
+    # ---- the world ----------------------------------------------------------------------------
+
+    def alarm(self, when: float, func: Any) -> None:
+        self._host.alarms.add(when, lambda: self._config.run_callback(func))
+
+    def observe_fd(self, fd: float, ready: Any, writey: Any) -> None:
+        self._config.observe(int(fd), ready, writey)
+
+    def nonobserve_fd(self, fd: float) -> None:
+        self._config.nonobserve(int(fd))
+
+    def readdir(self, path: bytes) -> Any:
+        try:
+            with os.scandir(path) as entries:
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            self._host.log("Error", b"cannot open dir [", path, b"].")
+            return None
+        table = self._lua.table()
+        for name, is_dir in found:
+            table[name] = is_dir
+        return table
+
+    def realdir(self, path: bytes) -> bytes | None:
+        try:
+            real = os.path.realpath(path, strict=True)
+        except OSError:
+            self._host.log("Error", b"failure getting absolute path of [", path, b"]")
+            return None
+        return real.rstrip(b"/") + b"/" if os.path.isdir(real) else None
+
+    def file_size(self, path: bytes) -> int | None:
+        try:
+            return os.stat(path).st_size
+        except OSError:
+            return None
+
+    def free_port(self) -> int:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port: int = sock.getsockname()[1]
+            return port
+
+    def split_quoted(self, text: bytes) -> Any:
+        try:
+            words = shlex.split(to_text(text))
+        except ValueError as error:
+            raise LuaUserError(f"cannot split [{to_text(text)}]: {error}", 2) from None
+        return to_lua(self._lua, words)
+
+    def ticks_per_second(self) -> int:
+        return os.sysconf("SC_CLK_TCK")
+
+    def _inlet(self, number: int) -> Inlet:
+        sync = self._config.syncs_by_number.get(number)
+        if sync is None:
+            raise LuaUserError("the inlet cannot be used before its sync is made", 2)
+        return sync.inlet
+
+
+def variable_value(variable: str, event: Event, event2: Event | None = None) -> bytes:
+    """The value of a layer-3 variable (spec 2.7)."""
+    end, _, name = variable.rpartition(".")
+    of = event2 if end == "d" and event2 is not None else event
+    value: bytes = EVENT_FIELDS[name](of)
+    return value
+
+
+def _substitution(variable: str) -> Callable[[Event], bytes]:
+    return lambda event: variable_value(variable, event, event.destination if event.half else None)
+
+
+SUBSTITUTIONS = {variable: _substitution(variable) for variable in VARIABLES}
+"""What getSubstitutionData gives."""
+
+
+def _selected(answer: Any) -> Any:
+    return "break" if answer == b"break" else answer not in (None, False)
+
+
+def _items(table: Any) -> Iterator[bytes]:
+    return (table[place] for place in range(1, len(table) + 1))

@@ -1,0 +1,157 @@
+-- `default`: what every sync starts from, and the common functions that the built-in actions and
+-- users' own build on (spec 2.6, 3.7, 4). The actions themselves are added by their plugins.
+
+local core, shared = ...
+
+local function any(...)
+    local gauge = {}
+    for _, key in ipairs{...} do gauge[key] = true end
+    return gauge
+end
+
+default = {
+    delay = nil,
+    maxDelays = 1000,
+    maxProcesses = 1,
+    statusInterval = 10,
+    checkgauge = any(
+        'action', 'batchSizeLimit', 'checkgauge', 'collect', 'crontab', 'delay', 'exclude', 'excludeFrom',
+        'exitcodes', 'filter', 'filterFrom', 'full', 'init', 'maxDelays', 'maxProcesses', 'monitor', 'name',
+        'onAttrib', 'onBatchEnd', 'onBatchStart', 'onCreate', 'onDelete', 'onFull', 'onModify', 'onMove',
+        'onStartup', 'prepare', 'source', 'target', 'tunnel', '_source'
+    ),
+    rsyncExitCodes = core.exit_codes('rsync'),
+    sshExitCodes = core.exit_codes('ssh'),
+}
+default.rsyncExitCodes._verbatim = true
+default.sshExitCodes._verbatim = true
+
+local function check(config, gauge, prefix, level)
+    for key, value in pairs(config) do
+        local name = prefix .. tostring(key)
+        local known = gauge[key]
+        if not known then
+            -- number keys are list parts or exit codes, not parameters
+            if type(key) ~= 'number' then
+                error('Parameter "' .. name .. '" unknown. ( if this is not a typo add it to checkgauge )', level + 1)
+            end
+        elseif type(known) == 'table' then
+            if type(value) ~= 'table' then error('Parameter "' .. name .. '" must be a table.', level + 1) end
+            check(value, known, name .. '.', level + 1)
+        end
+    end
+end
+
+function default.prepare(config, level)
+    local gauge = config.checkgauge
+    if not gauge then return end
+    check(config, gauge, '', (level or 4) + 1)
+    local _ = nil -- not a tail call: error levels count this frame
+end
+
+function default.action(inlet)
+    local event, event2 = inlet.getEvent()
+    if event == nil then return end
+    local config = inlet.getConfig()
+    local handler = config['on' .. event.etype]
+    if type(handler) == 'function' then handler(event, event2) end
+    if event.status == 'wait' then inlet.discardEvent(event) end
+end
+
+function default.init(event)
+    local handler = event.config.onStartup
+    if type(handler) == 'function' then handler(event) end
+    if event.status == 'wait' then event.inlet.discardEvent(event) end
+end
+
+function default.collect(agent, exitcode)
+    local engine_agent = type(agent) == 'table' and shared.engine_of[agent]
+    if not engine_agent then error('collect takes an event or an event list, not a ' .. type(agent), 2) end
+    if type(exitcode) ~= 'number' then error('collect takes an exit code, not a ' .. type(exitcode), 2) end
+    return core.default_collect(engine_agent, exitcode)
+end
+
+-- ---- actions of plugins -----------------------------------------------------------------------
+
+-- `functions` are of the engine; what users see are functions of their own, one for each.
+-- gauge: the keys of the action's options. sets: it brings sets of paths up to date (spec 3.4).
+function shared.add_action(name, values, gauge, functions, sets)
+    local action = values
+    -- an action that transfers by itself has no use for handlers: a typo or a misunderstanding
+    for _, handler in ipairs{'onCreate', 'onDelete', 'onModify', 'onMove', 'onStartup'} do
+        if gauge[handler] == nil then gauge[handler] = values[handler] ~= nil end
+    end
+    action.checkgauge = gauge
+
+    function action.prepare(config, level)
+        level = level or 4
+        default.prepare(config, level + 1)
+        local problem = functions.prepare(config)
+        if problem then error(problem, level) end
+    end
+
+    function action.action(inlet)
+        local number = shared.number_of[inlet]
+        if not number then error('default.' .. name .. '.action takes an inlet, not a ' .. type(inlet), 2) end
+        functions.action(number)
+    end
+
+    local function run(method, event)
+        if type(event) ~= 'table' or not shared.engine_of[event] then
+            error('default.' .. name .. '.' .. method .. ' takes an event, not a ' .. type(event), 3)
+        end
+        functions[method](shared.engine_of[event])
+    end
+    function action.init(event) run('init', event) end
+    function action.full(event) run('full', event) end
+
+    if functions.collect then
+        function action.collect(agent, exitcode)
+            local engine_agent = type(agent) == 'table' and shared.engine_of[agent]
+            if not engine_agent then error('collect takes an event or an event list, not a ' .. type(agent), 2) end
+            return functions.collect(engine_agent, exitcode)
+        end
+    end
+    default[name] = action
+    shared.sets[action.action] = sets
+    shared.built_in[action] = true
+    shared.fixed[action.prepare] = {maxProcesses = values.maxProcesses ~= nil}
+end
+
+-- ---- what the engine calls --------------------------------------------------------------------
+
+local calls = {}
+shared.calls = calls
+
+-- Init goes to config.init. Left waiting with a Blanket event of its own running, it was a config of
+-- lsyncd 2.0; the engine sorts that out (spec 2.6).
+function calls.init(number, event, key)
+    shared.config_of[number].init(shared.event_for(event, key))
+end
+
+function calls.full(number, event, key)
+    local config = shared.config_of[number]
+    if config.full then
+        config.full(shared.event_for(event, key))
+    else
+        config.action(shared.inlet_of[number])
+    end
+end
+
+function calls.action(number)
+    shared.config_of[number].action(shared.inlet_of[number])
+end
+
+function calls.collect(number, agent, key, exitcode)
+    local collect = shared.config_of[number].collect
+    if not collect then return nil end
+    return collect(shared.agent_for(agent, key), exitcode)
+end
+
+function calls.alarm(func)
+    func()
+end
+
+function calls.ready(func, fd)
+    func(fd)
+end

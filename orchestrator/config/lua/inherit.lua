@@ -1,0 +1,41 @@
+-- How a sync's config is made from the user's table and the tables it names (spec 2.3, steps 1 and 2).
+
+local _, shared = ...
+
+-- Copy `from` into `to` where `to` has nothing yet.
+-- verbatim: number keys are keys (exit codes), not parents.
+local function inherit(to, from, verbatim)
+    local limit = from._merge
+    verbatim = verbatim or from._verbatim
+    for key, value in pairs(from) do
+        local is_number = type(key) == 'number'
+        if key == '_merge' or key == '_verbatim' or (is_number and not verbatim)
+            or (type(limit) == 'table' and not limit[key])
+        then -- not to be inherited under this key
+        elseif type(value) ~= 'table' or key == 'tunnel' then
+            if to[key] == nil then to[key] = value end
+        elseif to[key] == nil then
+            to[key] = {}
+            inherit(to[key], value, key == 'exitcodes')
+        elseif type(to[key]) == 'table' and value._merge ~= false then
+            inherit(to[key], value, key == 'exitcodes')
+        end
+    end
+    if verbatim then return end
+    -- the list part in order, over gaps: { default.nosuch, parent } has a nil in front
+    local numbers = {}
+    for key in pairs(from) do
+        if type(key) == 'number' then numbers[#numbers + 1] = key end
+    end
+    table.sort(numbers)
+    for _, key in ipairs(numbers) do
+        local value = from[key]
+        if type(value) == 'table' then
+            inherit(to, value)
+        else
+            to[#to + 1] = value
+        end
+    end
+end
+
+shared.inherit = inherit

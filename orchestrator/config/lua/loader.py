@@ -1,0 +1,330 @@
+"""A Lua config: runs the user's files, makes syncs of them, and calls their functions later on."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config.lua.core import Core, key_of
+from orchestrator.config.lua.runtime import DEFAULT_VERSION, Lua, LuaFailure, to_bytes, to_text
+from orchestrator.config.lua.table import TableConfig, to_lua
+from orchestrator.config.model import Option
+from orchestrator.config.settings import Settings, make_settings
+from orchestrator.errors import ConfigError, Died, OrchestratorError
+from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
+from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.sync.sync import Options, Sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from orchestrator.api import Action
+    from orchestrator.masterloop import LoopLike
+    from orchestrator.sync.host import Host
+
+FILES = (
+    "compat.lua",
+    "queue.lua",
+    "timestamp.lua",
+    "inherit.lua",
+    "settings.lua",
+    "event.lua",
+    "functions.lua",
+    "sync.lua",
+    "default.lua",
+)
+"""Our own Lua files, in the order in which they are run."""
+
+
+class LuaConfig:
+    """One Lua state with all that was configured in it. Thrown away at a reset."""
+
+    def __init__(
+        self,
+        host: Host,
+        loop: LoopLike,
+        actions: Mapping[str, Action],
+        monitors: Iterable[str],
+        command_line: Mapping[str, Any],
+        version: str = DEFAULT_VERSION,
+    ) -> None:
+        self.host = host
+        self.monitors = frozenset(monitors)
+        self.command_line = command_line
+        self.syncs: list[Sync] = []
+        self.syncs_by_number: dict[int, Sync] = {}
+        self._loop = loop
+        self._observed: dict[int, None] = {}
+        self._numbers = 0
+        self._names: set[str] = set()
+        self.lua = Lua(version)
+        self._shared = self.lua.table()
+        self._run_own_files()
+        self._calls = self._shared[b"calls"]
+        for action in actions.values():
+            self._add_action(action)
+
+    # ---- loading ------------------------------------------------------------------------------
+
+    def run_file(self, path: str) -> None:
+        """Run a user's file, `-script` or config. Raises ConfigError."""
+        self.lua.run_file(path)
+
+    def finish(self) -> Settings:
+        """All files are loaded: handlers that are strings become functions, globals are locked."""
+        self.lua.call(self._shared[b"adopt_settings"])
+        values = {
+            to_text(key): to_text(value) if isinstance(value, bytes) else value
+            for key, value in self._shared[b"settings"].items()
+        }
+        return make_settings({**values, **self.command_line})
+
+    def lock(self) -> None:
+        """The daemon starts: layer 3 is translated, then no global may be made any more (spec 1.2, 2.8)."""
+        self.lua.call(self._shared[b"translate_layer3"])
+        self.lua.call(self._shared[b"lock_globals"])
+
+    def add_command_line_sync(self, action: str, values: Mapping[str, Any]) -> None:
+        """A sync of `-rsync`, `-rsyncssh` or `-direct`."""
+        table = to_lua(self.lua, values)
+        table[1] = self.lua.globals[b"default"][to_bytes(action)]
+        if table[1] is None:
+            raise ConfigError(f"there is no action '{action}': its plugin is not installed")
+        try:
+            self.lua.call(self.lua.globals[b"sync"], table)
+        except LuaFailure as failure:
+            raise ConfigError(failure.message) from None
+
+    def next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: frozenset[int]) -> None:
+        """Called by sync{…} when its config is complete."""
+        config = TableConfig(self.lua, table)
+        name = str(config.get("name", f"Sync{number}"))
+        if name in self._names:
+            raise ConfigError(f'there are two syncs with the name "{name}"; give each its own.')
+        self._names.add(name)
+        options = Options(
+            delay=float(config.get("delay", 0)),
+            max_delays=int(config.get("maxDelays", 1000)),
+            max_processes=int(config.get("maxProcesses", 1)),
+            sets=sets,
+            on_move=bool(config.get("onMove")),
+            own_die_codes=own_die_codes,
+        )
+        source = table[b"source"]
+        sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)
+        self.syncs.append(sync)
+        self.syncs_by_number[number] = sync
+
+    # ---- running ------------------------------------------------------------------------------
+
+    def guarded(self, function: Any, *args: Any) -> Any:
+        """Call user code while running: an error is logged as lsyncd does, and ends the daemon (spec 2.9)."""
+        try:
+            return self.lua.call(function, *args)
+        except LuaFailure as failure:
+            self.host.log("Error", "in Lua: ", failure.message)
+            for number, frame in enumerate(failure.backtrace, 1):
+                self.host.log("Error", f"Backtrace {number} :{frame.source}:{frame.line}")
+            raise Died(failure.message) from None
+
+    def call(self, name: str, *args: Any) -> Any:
+        return self.guarded(self._calls[to_bytes(name)], *args)
+
+    def run_callback(self, func: Any) -> None:
+        self.call("alarm", func)
+
+    def observe(self, fd: int, ready: Any, writey: Any) -> None:
+        """Serve a descriptor of the user's from the loop."""
+        for add, remove, func in (
+            (self._loop.add_reader, self._loop.remove_reader, ready),
+            (self._loop.add_writer, self._loop.remove_writer, writey),
+        ):
+            if func is None:
+                remove(fd)
+            else:
+                add(fd, lambda func=func: self.call("ready", func, fd))  # type: ignore[misc]
+        self._observed[fd] = None
+
+    def nonobserve(self, fd: int) -> None:
+        """Stop serving a descriptor, and close it."""
+        if self._observed.pop(fd, self) is self:
+            return
+        self._loop.remove_reader(fd)
+        self._loop.remove_writer(fd)
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Let go of everything, before a reset or the end."""
+        for fd in list(self._observed):
+            self.nonobserve(fd)
+
+    # ---- within -------------------------------------------------------------------------------
+
+    def _run_own_files(self) -> None:
+        core = Core(self, self.lua).exported()
+        place = resources.files("orchestrator.config.lua")
+        for name in FILES:
+            chunk = self.lua.compile((place / name).read_bytes(), name)
+            self.lua.call(chunk, core, self._shared)
+
+    def _add_action(self, action: Action) -> None:
+        # one without a collect of its own shares default.collect
+        has_own_collect = any("collect" in vars(kind) for kind in type(action).__mro__[:-2])
+        calls = _ActionCalls(self, action)
+        functions = self.lua.table()
+        for name in ("prepare", "action", "init", "full"):
+            functions[to_bytes(name)] = self.lua.export(getattr(calls, name))
+        if has_own_collect:
+            functions[b"collect"] = self.lua.export(calls.collect)
+        values = to_lua(self.lua, {**_defaults(action.options), **action.defaults})
+        gauge = to_lua(self.lua, _gauge(action.options))
+        add = self._shared[b"add_action"]
+        self.lua.call(add, to_bytes(action.name), values, gauge, functions, action.sets)
+
+
+class _LuaCalls:
+    """The functions of one sync's config, looked up anew at each call: users replace them."""
+
+    def __init__(self, config: LuaConfig, table: Any, number: int) -> None:
+        self._config = config
+        self._table = table
+        self._number = number
+
+    def has_init(self) -> bool:
+        return self._table[b"init"] not in (None, False)
+
+    def init(self, event: Event) -> None:
+        self._config.call("init", self._number, event, key_of(event))
+
+    def full(self, event: Event) -> None:
+        self._config.call("full", self._number, event, key_of(event))
+
+    def action(self) -> None:
+        self._config.call("action", self._number)
+
+    def collect(self, agent: Agent, exit_code: int) -> str | None:
+        key = None if isinstance(agent, EventList) else key_of(agent)
+        verdict = self._config.call("collect", self._number, agent, key, exit_code)
+        if verdict is None or isinstance(verdict, bytes):
+            return None if verdict is None else to_text(verdict)
+        if verdict is True or verdict is False:
+            return None
+        self._config.host.log(
+            "Error", f"collect returned {_shown(verdict)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
+        )
+        return None
+
+
+class _ActionCalls:
+    """What default.<name>'s Lua functions call: the Action of a plugin.
+
+    A plugin that raises is named in one Error line; its sync tries again later, nothing else is
+    touched.
+    """
+
+    def __init__(self, config: LuaConfig, action: Action) -> None:
+        self._config = config
+        self._action = action
+
+    def prepare(self, table: Any) -> bytes | None:
+        try:
+            self._action.prepare(TableConfig(self._config.lua, table))
+        except ConfigError as error:
+            return to_bytes(str(error))
+        except OrchestratorError:
+            raise
+        except Exception as error:
+            raise ConfigError(self._trouble("prepare", error)) from error
+        return None
+
+    def action(self, number: int) -> None:
+        sync = self._config.syncs_by_number[number]
+        self._guarded("action", sync, lambda: self._action.action(sync.inlet))
+
+    def init(self, event: Event) -> None:
+        self._guarded("init", self._sync_of(event), lambda: self._action.init(event))
+
+    def full(self, event: Event) -> None:
+        self._guarded("full", self._sync_of(event), lambda: self._action.full(event))
+
+    def collect(self, agent: Agent, exit_code: float) -> bytes | None:
+        try:
+            verdict = self._action.collect(agent, int(exit_code))
+        except OrchestratorError:
+            raise
+        except Exception as error:
+            self._config.host.log("Error", self._trouble("collect", error))
+            verdict = "again"
+        return to_bytes(verdict if verdict is not None else agent.inlet.judge(agent, int(exit_code)))
+
+    def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except OrchestratorError:
+            raise
+        except Exception as error:
+            self._config.host.log("Error", self._trouble(method, error))
+            sync.trouble()
+
+    def _sync_of(self, event: Event) -> Sync:
+        return self._config.syncs_by_number[event.inlet.number]
+
+    def _trouble(self, method: str, error: Exception) -> str:
+        return f'plugin "{self._action.name}" failed in {method}(): {type(error).__name__}: {error}'
+
+
+def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, option in options.items():
+        if not isinstance(option, Option):
+            values[key] = _defaults(option)
+        elif option.default is not None:
+            values[key] = option.default
+    return values
+
+
+def _gauge(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: True if isinstance(option, Option) else _gauge(option) for key, option in options.items()}
+
+
+def _filters(config: TableConfig) -> Filters:
+    """The rules of a sync (spec 3.2). Raises ConfigError for a bad rule or a file that can't be read."""
+    filters = Filters()
+    for line in [*_patterns(config, "filter"), *_from_file(config, "filterFrom", "filter", read_filter_lines)]:
+        try:
+            filters.append_filter(line)
+        except ValueError:
+            raise ConfigError(f'Unknown filter rule: "{to_text(line)}"') from None
+    for pattern in [*_patterns(config, "exclude"), *_from_file(config, "excludeFrom", "exclude", read_exclude_lines)]:
+        filters.add_exclude(pattern)
+    return filters
+
+
+def _patterns(config: TableConfig, key: str) -> list[bytes]:
+    value = config.get(key)
+    if value is None:
+        return []
+    return [to_bytes(str(item)) for item in (value.list() if isinstance(value, TableConfig) else [value])]
+
+
+def _from_file(config: TableConfig, key: str, what: str, read: Callable[[bytes], list[bytes]]) -> list[bytes]:
+    path = config.get(key)
+    if path is None:
+        return []
+    try:
+        with open(to_bytes(str(path)), "rb") as file:
+            return read(file.read())
+    except OSError as error:
+        raise ConfigError(f'Cannot open {what} file "{path}": {error.strerror}') from None
+
+
+def _shown(value: Any) -> str:
+    return f"{value}" if isinstance(value, (int, float)) else "neither a string nor nil"

@@ -1,0 +1,214 @@
+"""A Lua runtime that is safe to hand a user's config: bytes in, bytes out, no Python to be seen.
+
+Decides how Lua is called and how errors cross the border, and nothing about syncs. The rules:
+
+* Python never calls a Lua function directly, only through `Lua.call`, which runs it under
+  xpcall with a handler of ours: what went wrong arrives as LuaFailure (message and backtrace).
+* Lua never calls a Python function directly, only through a Lua closure made by `Lua.export`.
+  An exception does not unwind through Lua frames: it is parked, Lua sees an ordinary error, and
+  `Lua.call` raises the parked exception when the stack is back in Python. So a user's pcall
+  cannot swallow `terminate`, and no Python object ever becomes a Lua value by accident.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from orchestrator.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+VERSIONS = {"5.1": "lua51", "5.2": "lua52", "5.3": "lua53", "5.4": "lua54", "jit": "luajit21"}
+"""What `--lua` takes; 5.3 is what distributions link lsyncd with."""
+DEFAULT_VERSION = "5.3"
+
+
+class Frame(NamedTuple):
+    """One level of a Lua backtrace: the source's name and the line, -1 in C."""
+
+    source: str
+    line: int
+
+
+class LuaFailure(Exception):
+    """An error raised in Lua code. `message` carries Lua's own FILE:LINE where Lua has one."""
+
+    def __init__(self, message: str, backtrace: list[Frame]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.backtrace = backtrace
+
+
+class LuaUserError(Exception):
+    """Raised by an exported function for a mistake of the calling Lua code: an ordinary Lua error,
+    with the place `level` frames above the exported function (1: its caller), which pcall may catch."""
+
+    def __init__(self, message: str, level: int = 1) -> None:
+        super().__init__(message)
+        self.level = level
+
+
+def to_text(value: bytes) -> str:
+    """Bytes of Lua as the str that carries them unharmed."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def to_bytes(value: str | bytes) -> bytes:
+    """A str, or bytes, as Lua's bytes."""
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+
+
+class Lua:
+    """One Lua state."""
+
+    def __init__(self, version: str = DEFAULT_VERSION) -> None:
+        try:
+            module = importlib.import_module(f"lupa.{VERSIONS[version]}")
+        except KeyError:
+            raise UsageError(f"'{version}' is not a Lua version; one of {', '.join(VERSIONS)}") from None
+        except ImportError:
+            raise UsageError(f"Lua {version} is not part of the installed lupa package") from None
+        self.version = version
+        self._runtime = module.LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            attribute_filter=_no_attributes,
+        )
+        self._lua_type: Callable[[Any], str | None] = module.lua_type
+        self._lua_error: type[Exception] = module.LuaError
+        self._parked: BaseException | None = None
+        self.globals: Any = self._runtime.globals()
+        self.globals[b"python"] = None
+        self.globals[b"package"][b"loaded"][b"python"] = None
+        self._protect, self._export, self._loadfile = self._runtime.execute(_BORDER)
+
+    def is_table(self, value: Any) -> bool:
+        return self._lua_type(value) == "table"
+
+    def is_function(self, value: Any) -> bool:
+        return self._lua_type(value) == "function"
+
+    def table(self, items: Iterable[Any] = ()) -> Any:
+        """A new Lua table with `items` as its list part."""
+        return self._runtime.table_from(list(items))
+
+    def compile(self, text: bytes, name: str) -> Any:
+        """Compile Lua text that is ours; `name` is what error messages call it."""
+        return self._runtime.compile(text, name=b"=" + to_bytes(name))
+
+    def export(self, function: Callable[..., Any]) -> Any:
+        """A Lua function that calls a Python one. What it raises ends in `call` (see above)."""
+
+        def guarded(*args: Any) -> tuple[Any, ...]:
+            try:
+                result = function(*args)
+            except LuaUserError as error:
+                return False, to_bytes(str(error)), error.level
+            except LuaFailure as failure:
+                return False, to_bytes(failure.message), None
+            except self._lua_error as error:
+                # a Lua function that was handed to Python, and called by it, failed
+                return False, to_bytes(str(error).partition("\nstack traceback:")[0]), None
+            except BaseException as error:
+                # Parked: seen again by `call`, whatever Lua code does with the message. The first
+                # one wins: what follows is Lua code running on after a pcall.
+                self._parked = self._parked or error
+                return False, to_bytes(str(error)), None
+            return (True, *result) if isinstance(result, tuple) else (True, result)
+
+        return self._export(guarded)
+
+    def call(self, function: Any, *args: Any) -> Any:
+        """Call a Lua function; several results come as a tuple.
+
+        Raises LuaFailure for an error in Lua, or what an exported Python function raised.
+        """
+        outer, self._parked = self._parked, None
+        try:
+            ok, *results = self._protect(function, *args)
+        finally:
+            parked, self._parked = self._parked, outer
+        if parked is not None:
+            raise parked
+        if not ok:
+            message, frames = results
+            values = list(frames.values())
+            backtrace = [Frame(to_text(source), line) for source, line in zip(values[::2], values[1::2], strict=False)]
+            raise LuaFailure(to_text(message), backtrace)
+        if len(results) == 1:
+            return results[0]
+        return tuple(results) if results else None
+
+    def run_file(self, path: str) -> None:
+        """Run a user's file. Raises ConfigError with lsyncd's words (spec 1.2)."""
+        chunk, message = self.call(self._loadfile, to_bytes(path))
+        if chunk is None:
+            raise ConfigError(f"error loading {path}: {to_text(message)}")
+        try:
+            self.call(chunk)
+        except LuaFailure as failure:
+            raise ConfigError(f"error preparing {path}: {failure.message}") from None
+
+
+def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
+    raise AttributeError("not to be reached from Lua")
+
+
+# debug.getinfo(2 …) from the handler: level 1 is the handler itself. A message that is no string
+# (`error({})`) shows as lsyncd shows it. `t`: text only, a compiled chunk could crash the process.
+_BORDER = b"""
+local xpcall, select, type, tostring, getinfo, error = xpcall, select, type, tostring, debug.getinfo, error
+local unpack, loadfile = table.unpack or unpack, loadfile
+
+local function handler(message)
+    local frames, level = {}, 2
+    local info = getinfo(level, 'Sl')
+    while info do
+        frames[#frames + 1] = info.short_src
+        frames[#frames + 1] = info.currentline
+        level = level + 1
+        info = level < 60 and getinfo(level, 'Sl')
+    end
+    local kind = type(message)
+    if kind ~= 'string' and kind ~= 'number' then message = '(null)' end
+    return {tostring(message), frames}
+end
+
+local function finish(ok, ...)
+    if ok then return true, ... end
+    local failure = ...
+    -- an error inside the handler, as in a stack overflow, comes as a bare string
+    if type(failure) ~= 'table' then return false, tostring(failure), {} end
+    return false, failure[1], failure[2]
+end
+
+local function protect(f, ...)
+    local n, args = select('#', ...), {...}
+    return finish(xpcall(function() return f(unpack(args, 1, n)) end, handler))
+end
+
+local function pass(ok, ...)
+    if ok then return ... end
+    local message, level = ...
+    -- 1 is this function, 2 the exported one, 3 its caller
+    error(message, level and level + 2 or 0)
+end
+
+local function export(f)
+    return function(...)
+        local function back(...) return ... end
+        return back(pass(f(...)))
+    end
+end
+
+local function load_text(path)
+    local chunk, message = loadfile(path, 't')
+    return chunk, message or false
+end
+
+return protect, export, load_text
+"""

@@ -1,0 +1,75 @@
+-- settings{…}, and the two older spellings `settings = {…}` and `settings.key = value` (spec 2.2).
+
+local core, shared = ...
+
+local values = {}
+shared.settings = values
+
+local obsolete_told = false
+
+local function obsolete()
+    if obsolete_told then return end
+    obsolete_told = true
+    core.log('Warn', 'settings = { ... } is obsolete since lsyncd 2.1: write settings { ... }, without the equals sign.')
+end
+
+local function set(key, value, level)
+    if not core.is_setting(key) then error('setting "' .. tostring(key) .. '" unknown.', level + 1) end
+    values[key] = value
+end
+
+local function set_all(from, level)
+    for key, value in pairs(from) do
+        if type(key) ~= 'number' then
+            set(key, value, level + 1)
+        elseif type(value) == 'string' then
+            set(value, true, level + 1)
+        else
+            error('settings takes keys and names, not a ' .. type(value), level + 1)
+        end
+    end
+end
+
+local function settings_function(arg)
+    if type(arg) == 'table' then
+        set_all(arg, 2)
+    elseif type(arg) == 'string' then
+        if not core.is_setting(arg) then error('setting "' .. arg .. '" unknown.', 2) end
+        return values[arg]
+    else
+        error('settings{...} takes a table, or the name of a setting, not a ' .. type(arg), 2)
+    end
+end
+
+settings = settings_function
+
+-- `settings.key = value` on a function: Lua asks the metatable that all functions share. For any
+-- other function it answers as Lua does without one.
+debug.setmetatable(settings_function, {
+    __index = function(f, key)
+        if f ~= settings_function then error('attempt to index a function value', 2) end
+        return values[key]
+    end,
+    __newindex = function(f, key, value)
+        if f ~= settings_function then error('attempt to index a function value', 2) end
+        obsolete()
+        set(key, value, 2)
+    end,
+})
+
+-- After `settings = {…}` the global is the user's table: take over what it holds so far. Called
+-- before each sync and at the end, since a delay in it counts for the syncs that follow.
+function shared.adopt_settings()
+    local global = rawget(_G, 'settings')
+    if global == settings_function or type(global) ~= 'table' then return end
+    obsolete()
+    for key, value in pairs(global) do
+        if type(key) == 'number' then key, value = value, true end
+        if core.is_setting(key) then
+            values[key] = value
+        elseif not shared.unknown_told then
+            shared.unknown_told = true
+            core.log('Warn', 'setting "' .. tostring(key) .. '" unknown.')
+        end
+    end
+end

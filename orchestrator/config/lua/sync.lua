@@ -1,0 +1,143 @@
+-- sync{…}: from the user's table to a running sync (spec 2.3).
+
+local core, shared = ...
+
+local inherit = shared.inherit
+
+-- prepare function of a built-in action → keys that settings do not override. lsyncd applies
+-- settings.maxProcesses, the total over all syncs, to each sync too; default.rsyncssh then refuses to start.
+shared.fixed = {}
+-- action function of a plugin → whether it works on sets of paths
+shared.sets = {}
+-- action tables of plugins
+shared.built_in = {}
+
+-- Exit codes that the user's own tables map to die, as keys: tables of plugins do not count.
+local function own_die_codes(from, found)
+    if shared.built_in[from] then return found end
+    for code, verdict in pairs(type(from.exitcodes) == 'table' and from.exitcodes or {}) do
+        if verdict == 'die' and from.exitcodes ~= default.rsyncExitCodes and from.exitcodes ~= default.sshExitCodes then
+            found[code] = true
+        end
+    end
+    for key, parent in pairs(from) do
+        if type(key) == 'number' and type(parent) == 'table' then own_die_codes(parent, found) end
+    end
+    return found
+end
+
+-- What of `default` itself every sync inherits.
+local from_default = {
+    action = true, checkgauge = true, collect = true, delay = true, init = true,
+    maxDelays = true, maxProcesses = true, prepare = true,
+}
+
+local function make_config(opts)
+    local config = {}
+    inherit(config, opts)
+    local inherited = {_merge = from_default}
+    for key in pairs(from_default) do inherited[key] = default[key] end
+    inherit(config, inherited)
+    for _, key in ipairs{'delay', 'maxDelays', 'maxProcesses'} do
+        local value = core.command_line(key)
+        if value == nil then value = shared.settings[key] end
+        if value ~= nil and not (shared.fixed[config.prepare] or {})[key] then config[key] = value end
+    end
+    return config
+end
+
+-- FILE:LINE of the user's sync call: `level` counts as in error().
+local function place(level)
+    local info = debug.getinfo(level + 1, 'Sl')
+    return info and info.short_src .. ':' .. info.currentline or '?:0'
+end
+
+local has_handler = {'onAttrib', 'onCreate', 'onDelete', 'onFull', 'onModify', 'onMove', 'onStartup'}
+
+-- Two frames stand between prepare and the user's file, as in lsyncd: configs raise errors at level 4.
+local function add(opts)
+    local where = place(3)
+    if type(opts) ~= 'table' then error('sync{...} takes a table, not a ' .. type(opts), 3) end
+    if shared.locked then error('Sync can only be created during initialization.', 3) end
+    shared.adopt_settings()
+    local number = core.next_sync()
+    local config = make_config(opts)
+    local inlet = shared.make_inlet(number, config)
+
+    if type(config.prepare) == 'function' then
+        config.prepare(config, 4)
+    end
+
+    local source = config.source
+    if source == nil then core.fail(where .. ': source missing from sync.') end
+    if type(source) ~= 'string' then error('source must be a string, not a ' .. type(source), 3) end
+    config._source = source
+    config.source = core.real_source(source)
+
+    local acts = config.action ~= nil
+    for _, name in ipairs(has_handler) do acts = acts or config[name] ~= nil end
+    if not acts then core.fail(where .. ': no actions specified.') end
+
+    local monitor = config.monitor or shared.settings.monitor
+    if not core.has_monitor(monitor) then
+        core.fail(where .. ': event monitor "' .. tostring(monitor) .. '" unknown.')
+    end
+
+    if type(config.delay) == 'string' and tonumber(config.delay) then config.delay = tonumber(config.delay) end
+    if config.delay ~= nil and (type(config.delay) ~= 'number' or config.delay < 0) then
+        error('delay must be a number and >= 0', 3)
+    end
+    for _, key in ipairs{'filter', 'exclude'} do
+        local kind = type(config[key])
+        if kind ~= 'nil' and kind ~= 'string' and kind ~= 'table' then
+            error('type for ' .. key .. ' must be table or string', 3)
+        end
+    end
+    for _, key in ipairs{'maxDelays', 'maxProcesses'} do
+        local value = tonumber(config[key])
+        if config[key] ~= nil and (not value or value < 1) then
+            error(key .. ' must be a number and >= 1', 3)
+        end
+        config[key] = value
+    end
+    core.add_sync(number, config, shared.sets[config.action] or false, own_die_codes(opts, {}))
+    return inlet
+end
+
+function sync(opts)
+    local inlet = add(opts)
+    return inlet
+end
+
+-- Layer 3 (spec 2.7): once all is loaded, every handler that is a string becomes a function.
+function shared.translate_layer3()
+    for _, config in pairs(shared.config_of) do
+        for _, name in ipairs(has_handler) do
+            if type(config[name]) == 'string' then
+                local id = core.layer3(config[name], name)
+                config[name] = function(event, event2)
+                    local engine_of = shared.engine_of
+                    local problem = core.spawn_layer3(id, engine_of[event], event2 and engine_of[event2])
+                    if problem then error(problem, 2) end
+                end
+            end
+        end
+    end
+end
+
+-- From now on globals are fixed (spec 2.8).
+function shared.lock_globals()
+    shared.locked = true
+    local function is_free(name) return type(name) == 'string' and (name == '_' or name:sub(1, 2) == '__') end
+    setmetatable(_G, {
+        __index = function(_, name)
+            if is_free(name) then return nil end
+            error('Access of non-existing global "' .. tostring(name) .. '"', 2)
+        end,
+        __newindex = function(globals, name, value)
+            if is_free(name) then return rawset(globals, name, value) end
+            error('Lsyncd does not allow GLOBALS to be created on the fly. Declare "'
+                .. tostring(name) .. '" local or declare global on load.', 2)
+        end,
+    })
+end

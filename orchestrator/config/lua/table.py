@@ -1,0 +1,63 @@
+"""A Lua table as a Config (see config.model): what an action plugin reads of a Lua config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config.lua.runtime import Lua, to_bytes, to_text
+
+if TYPE_CHECKING:
+    import builtins
+
+
+class TableConfig:
+    """A view on a Lua table. Functions of Lua show as they are; nothing is copied."""
+
+    __slots__ = ("_lua", "table")
+
+    def __init__(self, lua: Lua, table: Any) -> None:
+        self._lua = lua
+        self.table = table
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = self.table[to_bytes(key)]
+        return default if value is None else self._view(value)
+
+    def set(self, key: str, value: Any) -> None:
+        self.table[to_bytes(key)] = to_lua(self._lua, value)
+
+    def items(self) -> builtins.list[tuple[str, Any]]:
+        return [(to_text(key), self._view(value)) for key, value in self.table.items() if isinstance(key, bytes)]
+
+    def int_items(self) -> builtins.list[tuple[int, Any]]:
+        pairs = [(key, self._view(value)) for key, value in self.table.items() if isinstance(key, int)]
+        return sorted(pairs, key=lambda pair: pair[0])
+
+    def list(self) -> builtins.list[Any]:
+        values: builtins.list[Any] = []
+        while (value := self.table[len(values) + 1]) is not None:
+            values.append(self._view(value))
+        return values
+
+    def _view(self, value: Any) -> Any:
+        if isinstance(value, bytes):
+            return to_text(value)
+        if self._lua.is_table(value):
+            return TableConfig(self._lua, value)
+        return value
+
+
+def to_lua(lua: Lua, value: Any) -> Any:
+    """A Python value as Lua sees it: text as bytes, lists and dicts as tables, deeply."""
+    if isinstance(value, (str, bytes)):
+        return to_bytes(value)
+    if isinstance(value, TableConfig):
+        return value.table
+    if isinstance(value, (list, tuple)):
+        return lua.table(to_lua(lua, item) for item in value)
+    if hasattr(value, "items"):
+        table = lua.table()
+        for key, item in value.items():
+            table[to_bytes(key) if isinstance(key, str) else key] = to_lua(lua, item)
+        return table
+    return value

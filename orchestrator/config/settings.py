@@ -1,0 +1,95 @@
+"""The settings of a daemon: every key, its type, its meaning (spec 2.2, 6). One table rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.config.model import Option
+from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SETTINGS: Final[Mapping[str, Option]] = {
+    "logfile": Option((str,), None, "log to this file; opened anew when it was rotated"),
+    "pidfile": Option((str,), None, "file with the daemon's process id, locked while it lives"),
+    "nodaemon": Option((bool,), False, "stay in the foreground"),
+    "onepass": Option((bool,), False, "do the startup of every sync once, then exit"),
+    "statusFile": Option((str,), None, "file with a report of syncs, delays and watches"),
+    "statusInterval": Option((float,), 10, "seconds between two writes of the status file at least; 0: each time"),
+    "logfacility": Option((str, int), None, "syslog facility, a name or a number"),
+    "logident": Option((str,), None, "syslog ident"),
+    "insist": Option((bool,), False, "keep trying when a startup fails with a temporary error"),
+    "inotifyMode": Option(
+        (str,), "CloseWrite", "CloseWrite, Modify, CloseWrite or Modify, CloseWrite only: when a written file counts"
+    ),
+    "maxProcesses": Option((int,), None, "processes over all syncs"),
+    "maxDelays": Option((int,), None, "pending changes of a sync that make it act before its delay is over"),
+    "delay": Option((float,), None, "seconds from a change to its transfer, for every sync"),
+    "monitor": Option((str,), None, "where events come from: inotify"),
+}
+
+
+@dataclass
+class Settings:
+    """The settings in force, checked. Names as in the config, in snake case."""
+
+    logfile: str | None = None
+    pidfile: str | None = None
+    nodaemon: bool = False
+    onepass: bool = False
+    status_file: str | None = None
+    status_interval: float = 10
+    logfacility: str | int | None = None
+    logident: str | None = None
+    insist: bool = False
+    inotify_mode: str = "CloseWrite"
+    max_processes: int | None = None
+    max_delays: int | None = None
+    delay: float | None = None
+    monitor: str | None = None
+
+
+_FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
+    "maxProcesses": "max_processes",
+    "maxDelays": "max_delays",
+}
+
+
+def make_settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from what config and command line gave. Raises ConfigError for a value of a wrong type."""
+    settings = Settings()
+    for key, value in values.items():
+        if value is not None:
+            setattr(settings, _FIELDS.get(key, key), _checked(key, value, SETTINGS[key].types))
+    return settings
+
+
+def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
+    """The value, converted where lsyncd's users rely on it: numbers as strings, and the other way round."""
+    if bool in types:
+        return value not in (False, "false")
+    if isinstance(value, bool):
+        raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {str(value).lower()}.')
+    if float in types or (int in types and str not in types):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f'setting "{key}" must be a number, not {_shown(value)}.') from None
+        if number < 0 or number != number or number == float("inf"):
+            raise ConfigError(f'setting "{key}" must be a number >= 0, not {value}.')
+        return number if float in types else int(number)
+    if int in types and isinstance(value, (int, float)):
+        return int(value)
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {_shown(value)}.')
+
+
+def _names(types: tuple[type, ...]) -> str:
+    return " or ".join({str: "string", int: "number", float: "number", bool: "boolean"}[kind] for kind in types)
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else "a table or function"

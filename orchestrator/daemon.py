@@ -1,0 +1,234 @@
+"""The life of the process (spec 1.2 to 1.5): load, detach, run, reset on HUP, fade and leave on TERM.
+
+The only place that catches everything: a known error is one line, a bug of ours a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from typing import TYPE_CHECKING
+
+from orchestrator.clock import MonotonicClock
+from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.runtime import DEFAULT_VERSION
+from orchestrator.errors import EXIT_FAILURE, Died, OrchestratorError, Terminated, UsageError
+from orchestrator.log import Log
+from orchestrator.masterloop import Loop
+from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.plugins import make_manager
+from orchestrator.process.detach import detach, fill_standard_descriptors
+from orchestrator.process.pidfile import PidFile
+from orchestrator.process.spawn import Processes
+from orchestrator.process.title import set_title
+from orchestrator.runner import Runner
+from orchestrator.sync.host import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.api import Action
+    from orchestrator.cli import CommandLine
+    from orchestrator.config.settings import Settings
+
+MONITORS = ("inotify",)
+
+FADING_TELLS = 60.0
+"""Seconds between two lines about children that are still waited for."""
+
+PATIENCE = 60.0
+"""Seconds of fading after which a second TERM is obeyed at once."""
+
+
+class Daemon:
+    """One process, from the parsed command line to its exit status."""
+
+    def __init__(self, line: CommandLine) -> None:
+        fill_standard_descriptors()
+        self._line = line
+        self._clock = MonotonicClock()
+        self._log = Log(self._clock)
+        self._loop = Loop()
+        self._processes = Processes(self._loop, self._log, self._clock)
+        self._actions: dict[str, Action] = {}
+        self._pidfile: PidFile | None = None
+        self._config_path = os.path.abspath(line.config) if line.config is not None else None
+        self._scripts = [os.path.abspath(script) for script in line.scripts]
+        self._insists = False
+        self._signal: signal.Signals | None = None
+        self._asks_reset = False
+        self._is_urged = False
+
+    def run(self) -> int:
+        """Run to the end. Returns the exit status."""
+        try:
+            return self._run()
+        except Terminated as error:
+            return error.exit_code
+        except Died as error:
+            return error.exit_code
+        except OrchestratorError as error:
+            self._log("Error", str(error))
+            return error.exit_code
+        except Exception:
+            self._log("Error", "this is a bug of lsyncd-orchestrator:\n", traceback.format_exc())
+            return EXIT_FAILURE
+        finally:
+            self._leave()
+
+    def _run(self) -> int:
+        for category in self._line.log:
+            self._log.enable(category)
+        set_title(b"lsyncd", [argument.encode("utf-8", "surrogateescape") for argument in self._line.arguments])
+        if self._line.asks_monitors:
+            print("Available monitors:", *(f"    {name}" for name in MONITORS), sep="\n")
+            return EXIT_FAILURE
+        manager = make_manager()
+        self._actions = manager.actions()
+        config, settings, host = self._load()
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.on_signal(signum, self._on_signal(signum))
+        self._switch_log(settings)
+        self._log("Normal", "--- Startup, daemonizing ---" if not settings.nodaemon else "--- Startup ---")
+        if settings.nodaemon:
+            self._open_pidfile(settings)
+        else:
+            detach(lambda: self._open_pidfile(settings))
+            self._log.detach()
+        return self._live(config, settings, host)
+
+    # ---- one configuration after the other ----------------------------------------------------
+
+    def _live(self, config: LuaConfig, settings: Settings, host: Host) -> int:
+        while True:
+            config.lock()
+            runner = Runner(host, self._loop, config, settings, self._monitor_maker(settings))
+            try:
+                runner.start()
+                following = self._turn(runner)
+            finally:
+                runner.close()
+            if following is None:
+                return self._exit_status(host)
+            config, settings, host = following
+            self._switch_log(settings)
+
+    def _turn(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
+        """Turn until the end (None), or until a reset has brought a new configuration."""
+        while True:
+            # Signals first: one that came while starting is obeyed before anything is spawned.
+            self._loop.turn(0.0)
+            if self._signal is not None:
+                self._fade(runner.host, f"--- {self._signal.name.removeprefix('SIG')} signal, fading ---")
+                return None
+            if self._asks_reset:
+                self._asks_reset = False
+                following = self._reset(runner)
+                if following is not None:
+                    return following
+            runner.cycle()
+            if self._is_over(runner):
+                return None
+            self._loop.turn(runner.timeout())
+            runner.touch()
+
+    def _is_over(self, runner: Runner) -> bool:
+        if runner.settings.onepass and runner.is_done():
+            self._log("Info", "onepass active and all syncs finished. Exiting successfully")
+            return True
+        if all(sync.is_stopped for sync in runner.syncs):
+            raise Died("every sync is stopped")
+        return False
+
+    def _reset(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
+        """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9)."""
+        self._log("Normal", "--- HUP signal, resetting ---")
+        self._insists = True
+        try:
+            following = self._load()
+        except OrchestratorError as error:
+            self._log("Error", str(error))
+            self._log("Error", "keeping the old configuration.")
+            return None
+        self._fade(runner.host)
+        return None if self._signal is not None else following
+
+    def _load(self) -> tuple[LuaConfig, Settings, Host]:
+        host = Host(self._clock, self._log, self._processes, hooks=None)
+        config = LuaConfig(
+            host, self._loop, self._actions, MONITORS, self._line.settings, self._line.lua or DEFAULT_VERSION
+        )
+        for script in self._scripts:
+            config.run_file(script)
+        if self._config_path is not None:
+            config.run_file(self._config_path)
+        for action, values in self._line.syncs:
+            config.add_command_line_sync(action, values)
+        settings = config.finish()
+        if not config.syncs:
+            raise UsageError("Nothing to watch!")
+        host.max_processes = settings.max_processes
+        host.insist = settings.insist or self._insists
+        host.onepass = settings.onepass
+        return config, settings, host
+
+    # ---- the end ------------------------------------------------------------------------------
+
+    def _on_signal(self, signum: signal.Signals) -> Callable[[], None]:
+        def note() -> None:
+            if signum == signal.SIGHUP:
+                self._asks_reset = True
+            elif self._signal is None:
+                self._signal = signum
+            else:
+                self._is_urged = True
+
+        return note
+
+    def _fade(self, host: Host, message: str | None = None) -> None:
+        """Start nothing more, and wait for what runs (spec 1.5)."""
+        if message is not None:
+            self._log("Normal", message)
+        host.fading = True
+        self._processes.stop_jobs()
+        self._is_urged = False
+        begun = next_tell = self._clock.now()
+        while len(self._processes):
+            now = self._clock.now()
+            if now >= next_tell:
+                self._log("Normal", f"waiting for {len(self._processes)} more child processes.")
+                next_tell = now + FADING_TELLS
+            if self._is_urged and now - begun >= PATIENCE:
+                return
+            self._loop.turn(next_tell - now)
+
+    def _exit_status(self, host: Host) -> int:
+        if host.failed:
+            return EXIT_FAILURE
+        return 128 + self._signal if self._signal is not None else 0
+
+    def _leave(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.remove()
+        self._processes.close()
+        self._log.close()
+        self._loop.close()
+
+    # ---- places -------------------------------------------------------------------------------
+
+    def _switch_log(self, settings: Settings) -> None:
+        self._log.configure(
+            nodaemon=settings.nodaemon,
+            logfile=settings.logfile,
+            facility=settings.logfacility,
+            ident=settings.logident,
+        )
+        self._processes.output = self._log.logfile if not settings.nodaemon else None
+
+    def _open_pidfile(self, settings: Settings) -> None:
+        if settings.pidfile is not None and self._pidfile is None:
+            self._pidfile = PidFile(settings.pidfile)
+
+    def _monitor_maker(self, settings: Settings) -> Callable[[Callable[[bytes], bool]], InotifyMonitor]:
+        return lambda wants: InotifyMonitor(settings.inotify_mode, wants, self._log)

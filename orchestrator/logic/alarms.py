@@ -1,0 +1,28 @@
+"""What is to be called when: user alarms, plugins' timers, crontabs. In time order, first come first served."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+
+Callback = Callable[[], None]
+
+
+class Alarms:
+    """Callbacks with a time of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callback]] = []
+        self._number = itertools.count()
+
+    def add(self, when: float, callback: Callback) -> None:
+        heapq.heappush(self._heap, (when, next(self._number), callback))
+
+    def next(self) -> float | None:
+        """When the soonest is due."""
+        return self._heap[0][0] if self._heap else None
+
+    def pop_due(self, now: float) -> Callback | None:
+        """Take out the soonest if it is due."""
+        return heapq.heappop(self._heap)[2] if self._heap and self._heap[0][0] <= now else None

@@ -1,0 +1,40 @@
+"""Which syncs a path belongs to: an index over their sources, not a loop over all syncs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Owner = TypeVar("Owner")
+
+CACHED = 65536
+"""Directories remembered; when full it starts anew: a burst lies in few directories."""
+
+
+class RootIndex(Generic[Owner]):
+    """Sources (absolute, with a trailing slash) and who owns them. Several may share one, or lie in another."""
+
+    def __init__(self, roots: Iterable[tuple[bytes, Owner]]) -> None:
+        self._owners: dict[bytes, list[Owner]] = {}
+        for root, owner in roots:
+            self._owners.setdefault(root, []).append(owner)
+        self._cache: dict[bytes, list[Owner]] = {}
+
+    def of(self, path: bytes) -> list[Owner]:
+        """The owners of every root that holds the path, or is it, outermost first."""
+        directory = path[: path.rfind(b"/", 0, -1) + 1] if path not in self._owners else path
+        found = self._cache.get(directory)
+        if found is None:
+            if len(self._cache) >= CACHED:
+                self._cache.clear()
+            found = self._cache[directory] = self._search(directory)
+        return found
+
+    def _search(self, directory: bytes) -> list[Owner]:
+        found: list[Owner] = []
+        end = 0
+        while end := directory.find(b"/", end) + 1:
+            found += self._owners.get(directory[:end], ())
+        return found

@@ -1,0 +1,179 @@
+"""Owns what one configuration is made of: syncs, monitor, status file. One `cycle` is one turn's work.
+
+A Runner lives from start to end or reset. It knows what is due when; the loop only waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.event import MOVE
+from orchestrator.logic.roots import RootIndex
+from orchestrator.sync.statusfile import Report, StatusFile, SyncReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.config.settings import Settings
+    from orchestrator.logic.change import Change
+    from orchestrator.masterloop import LoopLike
+    from orchestrator.monitor.inotify import InotifyMonitor
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.sync import Sync
+
+PROGRESS_INTERVAL = 10.0
+"""Seconds between two lines about a tree that takes long to watch (spec 6 row 21)."""
+
+
+class Runner:
+    """The syncs of one configuration at work."""
+
+    def __init__(
+        self,
+        host: Host,
+        loop: LoopLike,
+        config: LuaConfig,
+        settings: Settings,
+        make_monitor: Callable[[Callable[[bytes], bool]], InotifyMonitor],
+    ) -> None:
+        self.host = host
+        self.config = config
+        self.settings = settings
+        self.syncs = config.syncs
+        self._loop = loop
+        self._first = 0
+        self._roots = RootIndex((sync.source, sync) for sync in self.syncs)
+        self._status = (
+            StatusFile(settings.status_file, settings.status_interval, host.log) if settings.status_file else None
+        )
+        self._next_progress = 0.0
+        self.monitor = make_monitor(self._wants)
+
+    def start(self) -> None:
+        """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2)."""
+        self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
+        for sync in self.syncs:
+            sync.on_filters_changed = self._refilter
+            self.monitor.watch(sync.source, self._tell_progress)
+            sync.start()
+        self._loop.add_reader(self.monitor.fileno(), self._read)
+        self.touch()
+
+    def close(self) -> None:
+        """Stop watching and serving; children go on."""
+        self._loop.remove_reader(self.monitor.fileno())
+        self.monitor.close()
+        self.config.close()
+
+    # ---- one turn -----------------------------------------------------------------------------
+
+    def timeout(self) -> float | None:
+        """Seconds until something is due by itself; None: never (spec 3.8)."""
+        times = [self.host.alarms.next(), self._status.alarm() if self._status else None]
+        if not self.host.is_at_limit():
+            times += [sync.next_alarm() for sync in self.syncs]
+        soonest = min((time for time in times if time is not None), default=None)
+        return None if soonest is None else max(0.0, soonest - self.host.clock.now())
+
+    def cycle(self) -> None:
+        """Do what is due: alarms, delays, the status file."""
+        now = self.host.clock.now()
+        while (callback := self.host.alarms.pop_due(now)) is not None:
+            callback()
+            self.touch()
+        # The one that goes first rotates, so under the global limit every sync gets its chance (spec 3.5).
+        count = len(self.syncs)
+        if count:
+            self._first = (self._first + 1) % count
+        for place in range(count):
+            sync = self.syncs[(self._first + place) % count]
+            alarm = sync.next_alarm()
+            if alarm is not None and alarm <= now:
+                sync.invoke(now)
+                self.touch()
+        if self._status:
+            self._status.write_if_due(now, self._report)
+
+    def touch(self) -> None:
+        """Something may have changed that the status file tells."""
+        if self._status:
+            self._status.touch()
+
+    def is_done(self) -> bool:
+        """Whether with `onepass` everything has been done (spec 1.5)."""
+        return not len(self.host.processes) and all(sync.is_started_up for sync in self.syncs)
+
+    # ---- events -------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        for change in self.monitor.read():
+            self._dispatch(change)
+        self._look_after_roots()
+        if self.monitor.overflowed:
+            self.monitor.overflowed = False
+            self._recover()
+        self.touch()
+
+    def _dispatch(self, change: Change) -> None:
+        etype, path, path2 = change
+        now = self.host.clock.now()
+        for sync in self._roots.of(path):
+            sync.change(etype, now + sync.options.delay, path, path2)
+        if etype == MOVE and path2 is not None:
+            for sync in self._roots.of(path2):
+                if not path.startswith(sync.source):
+                    sync.change(etype, now + sync.options.delay, path, path2)
+
+    def _recover(self) -> None:
+        """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
+        self.host.log("Normal", "--- OVERFLOW in event queue ---")
+        self.monitor.rescan()
+        for sync in self.syncs:
+            sync.request_full()
+
+    def _look_after_roots(self) -> None:
+        """Sources that went away, or came back (spec 6 rows 7 and 22)."""
+        for root in self.monitor.lost_roots():
+            for sync in self._syncs_at(root):
+                sync.suspend()
+        for root in self.monitor.returned_roots():
+            for sync in self._syncs_at(root):
+                sync.resume()
+
+    def _syncs_at(self, root: bytes) -> Iterator[Sync]:
+        return (sync for sync in self.syncs if sync.source == root)
+
+    def _wants(self, directory: bytes) -> bool:
+        """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
+        return any(
+            not sync.filters.excludes_path(directory[len(sync.source) - 1 :]) for sync in self._roots.of(directory)
+        )
+
+    def _refilter(self, sync: Sync) -> None:
+        """Rules changed while running: watch what is wanted now, drop what is not."""
+        self.monitor.rescan()
+
+    def _tell_progress(self, directories: int) -> None:
+        now = self.host.clock.now()
+        if now >= self._next_progress:
+            self._next_progress = now + PROGRESS_INTERVAL
+            self.host.log("Normal", f"watching {directories} directories so far")
+
+    # ---- status -------------------------------------------------------------------------------
+
+    def _report(self) -> Report:
+        return Report(
+            wall=self.host.clock.wall(),
+            syncs=[
+                SyncReport(
+                    name=sync.name,
+                    source=sync.source,
+                    delays=sync.queue,
+                    filters=sync.filters.filter_lines(),
+                    excludes=sync.filters.excludes(),
+                )
+                for sync in self.syncs
+            ],
+            watched=self.monitor.watched(),
+        )

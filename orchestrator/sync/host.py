@@ -1,0 +1,51 @@
+"""What all syncs of a daemon share, and what a sync may ask of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.logic.alarms import Alarms
+
+if TYPE_CHECKING:
+    from orchestrator.clock import Clock
+    from orchestrator.log import Log
+    from orchestrator.process.spawn import Processes
+    from orchestrator.sync.event import Agent, Event
+
+
+@dataclass
+class Host:
+    """The daemon as its syncs see it. `max_processes`: over all syncs, None for no limit.
+
+    `fading`: nothing is started any more. `hooks`: pluggy's relay of the observer hooks.
+    """
+
+    clock: Clock
+    log: Log
+    processes: Processes
+    hooks: Any
+    max_processes: int | None = None
+    insist: bool = False
+    onepass: bool = False
+    fading: bool = False
+    alarms: Alarms = field(default_factory=Alarms)
+    failed: bool = False
+    """A sync was stopped for good: the exit status at the end is 255 (spec 6 row 17)."""
+
+    def is_at_limit(self) -> bool:
+        return self.max_processes is not None and len(self.processes) >= self.max_processes
+
+
+class Calls(Protocol):
+    """The functions of a sync's config: a plugin's, or what the user's Lua put in their place."""
+
+    def has_init(self) -> bool: ...
+
+    def init(self, event: Event) -> None: ...
+
+    def full(self, event: Event) -> None: ...
+
+    def action(self) -> None: ...
+
+    def collect(self, agent: Agent, exit_code: int) -> str | None: ...

@@ -1,0 +1,164 @@
+"""The inlet: what an action may see of, and do to, its sync (spec 2.4). Lua has a twin of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.event import BLANKET, CREATE, FULL, MOVE
+from orchestrator.logic.verdict import COMMON, Verdict, Wording
+from orchestrator.sync.event import Agent, Event, EventList
+
+if TYPE_CHECKING:
+    import threading
+
+    from orchestrator.config.model import Config
+    from orchestrator.logic.delay import Delay
+    from orchestrator.sync.sync import Sync
+
+EventTest = Callable[[Event], bool | str | None]
+"""True: take it. False or None: skip it and all that it blocks. "break": stop there."""
+
+
+def encode(value: str | bytes) -> bytes:
+    """An argument as the bytes that a program gets."""
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+
+
+class Inlet:
+    """The door between an action and its sync's queue."""
+
+    def __init__(self, sync: Sync) -> None:
+        self._sync = sync
+
+    @property
+    def number(self) -> int:
+        """Which sync of the daemon it is, from 1."""
+        return self._sync.number
+
+    @property
+    def name(self) -> str:
+        """The sync's name: `Sync1`, or `name` of its config."""
+        return self._sync.name
+
+    @property
+    def config(self) -> Config:
+        return self._sync.config
+
+    @property
+    def source(self) -> bytes:
+        """Absolute, all symlinks resolved, with a trailing slash."""
+        return self._sync.source
+
+    @property
+    def target(self) -> bytes:
+        """`config.target`, empty where there is none."""
+        return encode(str(self._sync.config.get("target", "")))
+
+    # ---- what is due --------------------------------------------------------------------------
+
+    def get_event(self) -> Event | None:
+        """The first change that waits; of a Move its origin (see Event.destination)."""
+        delay = self._sync.queue.first_waiting()
+        return None if delay is None else self.event(delay)
+
+    def get_events(self, test: EventTest | None = None) -> EventList:
+        """All changes that can be taken together now and that pass the test (spec 2.4)."""
+        if test is None:
+            return EventList(self, self._sync.queue.select(None))
+        ask = test
+        return EventList(self, self._sync.queue.select(lambda delay: ask(self.event(delay))))
+
+    def event(self, delay: Delay) -> Event:
+        return Event(self, delay, "Fr" if delay.etype == MOVE else None)
+
+    def discard(self, event: Event) -> None:
+        """Forget a waiting change, with an Error line if it does not wait."""
+        self._sync.discard(event)
+
+    def blanket_event(self) -> Event:
+        """A new event that everything after it waits for; spawn on it at once."""
+        return Event(self, self._sync.queue.append(BLANKET, self._sync.host.clock.now(), b"", stacked=False))
+
+    def full_event(self) -> Event:
+        """A new event that asks for one more run over the whole tree."""
+        return Event(self, self._sync.queue.append(FULL, self._sync.host.clock.now(), b"", stacked=False))
+
+    def create(self, path: bytes) -> None:
+        """Queue a Create of a path (leading slash; a directory's ends with one) as if it had just appeared."""
+        self._sync.add(CREATE, path)
+
+    # ---- acting -------------------------------------------------------------------------------
+
+    def spawn(self, agent: Agent, argv: Sequence[str | bytes], stdin: bytes | None = None) -> None:
+        """Start a program for these changes; they are active until it ends.
+
+        `argv[0]` is looked up in PATH; no shell. Raises ValueError for changes that do not wait.
+        """
+        problem = self._sync.spawn(agent, [encode(arg) for arg in argv], stdin)
+        if problem:
+            raise ValueError(problem)
+
+    def run(self, agent: Agent, job: Callable[[threading.Event], int]) -> None:
+        """As spawn, with a function in a worker thread; what it returns is the exit code.
+
+        It is given an Event that is set when it should come to an end.
+        """
+        problem = self._sync.run(agent, job)
+        if problem:
+            raise ValueError(problem)
+
+    def max_processes_reached(self) -> str | None:
+        """Which limit forbids one more process now: "sync", "global", None."""
+        if self._sync.is_at_limit():
+            return "sync"
+        return "global" if self._sync.host.is_at_limit() else None
+
+    def judge(self, agent: Agent, exit_code: int, wording: Wording = COMMON) -> Verdict:
+        """The common rule over `exitcodes` (spec 3.7), its log line said in the given wording."""
+        return self._sync.judge(agent, exit_code, wording)
+
+    def wake(self) -> None:
+        """Offer again what the action has left waiting: something it waited for has changed."""
+        self._sync.queue.offer_again()
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back from the loop, once, after some seconds, unless the daemon ends or resets before."""
+        self._sync.host.alarms.add(self._sync.host.clock.now() + seconds, callback)
+
+    def report_retrying(self, count: int) -> None:
+        """Tell the status how many paths wait outside the queue to be tried again (spec 6 row 16b)."""
+        self._sync.retrying = count
+
+    # ---- filters ------------------------------------------------------------------------------
+
+    def excludes(self) -> list[bytes]:
+        return self._sync.filters.excludes()
+
+    def filter_lines(self) -> list[bytes]:
+        """The filter rules, `+ PATTERN` and `- PATTERN`, without the excludes."""
+        return self._sync.filters.filter_lines()
+
+    def add_exclude(self, pattern: bytes) -> None:
+        """Raises nothing: any pattern is one. Takes effect at once; directories are unwatched later."""
+        self._sync.filters.add_exclude(pattern)
+        self._sync.filters_changed()
+
+    def rm_exclude(self, pattern: bytes) -> None:
+        self._sync.filters.rm_exclude(pattern)
+        self._sync.filters_changed()
+
+    def append_filter(self, line: bytes) -> None:
+        """Raises ValueError for a line that is no rule."""
+        self._sync.filters.append_filter(line)
+        self._sync.filters_changed()
+
+    # ---- log ----------------------------------------------------------------------------------
+
+    def log(self, category: str, *parts: str | bytes | int) -> None:
+        """Say something; Normal, Warn and Error are always shown (spec 5.1)."""
+        self._sync.host.log(category, *parts)
+
+    def shows(self, category: str) -> bool:
+        """Whether anybody would see it: asked before a long message is made."""
+        return self._sync.host.log.shows(category)

@@ -1,0 +1,32 @@
+"""What is in a directory tree right now, as paths relative to a source."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def entries_below(source: bytes, path: bytes, is_excluded: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """Every path below the directory `path` (leading slash; directories end with one), parents first.
+
+    Symlinks are not followed. What vanishes or can't be read meanwhile is passed over: its
+    deletion, or the change of its rights, is an event of its own.
+    """
+    pending = [path]
+    while pending:
+        directory = pending.pop()
+        try:
+            with os.scandir(source + directory[1:]) as entries:
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            continue
+        for name, is_dir in found:
+            below = directory + name + b"/" if is_dir else directory + name
+            if is_excluded(below):
+                continue
+            yield below
+            if is_dir:
+                pending.append(below)

@@ -1,0 +1,330 @@
+"""One sync: from a change in its tree to a transfer, and what becomes of it (spec 3).
+
+filter → combine → queue, here; when something is due, the config's functions are called (a
+plugin's, or the user's in their place); they take what they want and spawn; the end of the spawn
+comes back here. It knows neither the kernel's events nor Lua.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import Died
+from orchestrator.logic.backoff import Backoff
+from orchestrator.logic.event import ACTIVE, BLANKET, BLOCK, CREATE, DELETE, FULL, INIT, MOVE, WAIT
+from orchestrator.logic.queue import Queue
+from orchestrator.logic.verdict import AGAIN, COMMON, DIE, Judgement, Kind, Verdict, Wording, judge
+from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.scan import entries_below
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.config.model import Config
+    from orchestrator.logic.delay import Delay
+    from orchestrator.logic.filters import Filters
+    from orchestrator.process.spawn import Child
+    from orchestrator.sync.host import Calls, Host
+
+
+class State(Enum):
+    """What a sync is about, for the status."""
+
+    STARTING = "starting"
+    IN_SYNC = "in sync"
+    SYNCING = "syncing"
+    RETRYING = "retrying"
+    STOPPED = "stopped"
+
+
+@dataclass
+class Options:
+    """What the core itself reads of a sync's config (spec 2.3).
+
+    `sets`, `on_move`: see Queue. `own_die_codes`: exit codes that the user's own table, not a
+    built-in one, maps to die: they end the daemon (spec 6 row 17).
+    """
+
+    delay: float = 0.0
+    max_delays: int = 1000
+    max_processes: int = 1
+    sets: bool = False
+    on_move: bool = False
+    own_die_codes: frozenset[int] = frozenset()
+
+
+class Sync:
+    """One source and where it goes. Made when the config is loaded, started once, then turned."""
+
+    def __init__(
+        self, host: Host, number: int, name: str, source: bytes, config: Config, calls: Calls, filters: Filters,
+        options: Options,
+    ) -> None:  # fmt: skip
+        self.host = host
+        self.number = number
+        self.name = name
+        self.source = source
+        self.config = config
+        self.calls = calls
+        self.filters = filters
+        self.options = options
+        report = (lambda line: host.log("Delay", line)) if host.log.shows("Delay") else None
+        self.queue = Queue(sets=options.sets, on_move=options.on_move, report=report)
+        self.inlet = Inlet(self)
+        self.children: dict[Child, Agent] = {}
+        self.is_stopped = False
+        self.is_suspended = False
+        self.is_started_up = False
+        self.retrying = 0
+        self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
+        self._backoff = Backoff(options.delay)
+        self._hold_until = 0.0
+        self._judged: Judgement | None = None
+
+    @property
+    def state(self) -> State:
+        if self.is_stopped:
+            return State.STOPPED
+        if self._backoff.failures:
+            return State.RETRYING
+        if not self.is_started_up:
+            return State.STARTING
+        return State.SYNCING if len(self.queue) else State.IN_SYNC
+
+    # ---- what happened ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Queue the startup, before everything else, where the config has one."""
+        if self.calls.has_init():
+            self.queue.prepend(INIT, self.host.clock.now(), b"")
+        else:
+            self.is_started_up = True
+
+    def change(self, etype: str, alarm: float, path: bytes, path2: bytes | None) -> None:
+        """Something changed. Absolute paths, of which at least one is inside the source.
+
+        `alarm` is when it is due. A Move with one end outside, or excluded, is what is left of it.
+        """
+        source, cut = self.source, len(self.source) - 1
+        if path2 is None:
+            self._take(etype, alarm, path[cut:])
+            return
+        come_from = path[cut:] if path.startswith(source) else None
+        gone_to = path2[cut:] if path2.startswith(source) else None
+        if come_from is None or gone_to is None:
+            left = CREATE if come_from is None else DELETE
+            self.host.log("Normal", f"Transformed Move to {left} for ", self.name)
+        if come_from is not None and self._is_excluded(MOVE, come_from):
+            come_from = None
+        if gone_to is not None and self._is_excluded(MOVE, gone_to):
+            gone_to = None
+        if come_from is not None and gone_to is not None:
+            was_split = self.queue.add(MOVE, alarm, come_from, gone_to)
+            if was_split:
+                self._take_below(alarm, gone_to)
+        elif come_from is not None:
+            self.queue.add(DELETE, alarm, come_from)
+        elif gone_to is not None:
+            self.queue.add(CREATE, alarm, gone_to)
+            self._take_below(alarm, gone_to)
+
+    def add(self, etype: str, path: bytes) -> None:
+        """A change of our own making: due after the usual delay."""
+        alarm = self.host.clock.now() + self.options.delay
+        self.queue.add(etype, alarm, path)
+        if etype == CREATE:
+            self._take_below(alarm, path)
+
+    def request_full(self) -> None:
+        """One more run over everything, unless one is waiting already."""
+        if not any(delay.etype in (INIT, FULL) and delay.status == WAIT for delay in self.queue):
+            self.queue.append(FULL, self.host.clock.now(), b"", stacked=False)
+
+    def filters_changed(self) -> None:
+        self.on_filters_changed(self)
+
+    def _take(self, etype: str, alarm: float, path: bytes) -> None:
+        if self.filters and self._is_excluded(etype, path):
+            return
+        self.queue.add(etype, alarm, path)
+
+    def _take_below(self, alarm: float, path: bytes) -> None:
+        """A directory came whole: what is in it came as well, and no event tells of it."""
+        if not path.endswith(b"/"):
+            return
+        for below in entries_below(self.source, path, self.filters.excludes_path):
+            if self.host.log.shows("Delay"):
+                self.host.log("Delay", "Create creates Create on ", below)
+            self.queue.add(CREATE, alarm, below)
+
+    def _is_excluded(self, etype: str, path: bytes) -> bool:
+        if not self.filters.excludes_path(path):
+            return False
+        if self.host.log.shows("Filter"):
+            self.host.log("Filter", f'filtered {etype} on "', path, '"')
+        return True
+
+    # ---- what is due --------------------------------------------------------------------------
+
+    def is_at_limit(self) -> bool:
+        return len(self.children) >= self.options.max_processes
+
+    def next_alarm(self) -> float | None:
+        """When invoke has something to do, by itself: a time that may lie in the past, or None."""
+        if self.is_stopped or self.is_suspended or self.is_at_limit():
+            return None
+        alarm = self.queue.next_alarm(self.options.max_delays)
+        return None if alarm is None else max(alarm, self._hold_until)
+
+    def invoke(self, now: float) -> None:
+        """Offer what is due to the config's functions, until a limit is reached (spec 3.5)."""
+        while not (self.is_stopped or self.is_suspended or self.is_at_limit()) and now >= self._hold_until:
+            delay = self.queue.first_due(now, self.options.max_delays)
+            if delay is None:
+                return
+            if self.host.is_at_limit():
+                self.host.log("Alarm", "at global process limit.")
+                return
+            if delay.etype == INIT:
+                self._invoke_init(delay)
+            elif delay.etype == FULL:
+                self.calls.full(self.inlet.event(delay))
+            else:
+                self.calls.action()
+            if delay.status == WAIT and delay in self.queue:
+                self.queue.decline(delay)
+
+    def _invoke_init(self, delay: Delay) -> None:
+        self.calls.init(self.inlet.event(delay))
+        if delay.status != WAIT or delay not in self.queue:
+            if not self.children:
+                self.is_started_up = True  # discarded: there was nothing to do
+            return
+        # Left waiting. A config for lsyncd 2.0 has spawned on a Blanket event of its own: that one takes
+        # over (spec 2.6). Otherwise it had nothing to spawn; lsyncd calls it again for ever.
+        blanket = next((d for d in self.queue if d.etype == BLANKET and d.status == ACTIVE), None)
+        if blanket is not None:
+            self.queue.hand_over(delay, blanket)
+        else:
+            self.is_started_up = True
+        self.queue.remove(delay)
+
+    # ---- transfers ----------------------------------------------------------------------------
+
+    def spawn(self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None = None) -> str | None:
+        """Start a program for the agent; its delays become active. Returns what is wrong, or None."""
+        return self._begin(agent, lambda: self._spawn(argv, stdin))
+
+    def run(self, agent: Agent, job: Callable[[threading.Event], int]) -> str | None:
+        """As spawn, with a function in a worker thread."""
+        return self._begin(agent, lambda: self.host.processes.run_job(job, self._ended))
+
+    def _spawn(self, argv: Sequence[bytes], stdin: bytes | None) -> Child:
+        return self.host.processes.spawn(argv, stdin=stdin, on_exit=self._ended)
+
+    def _begin(self, agent: Agent, start: Callable[[], Child]) -> str | None:
+        if self.host.fading:
+            self.host.log("Normal", "ignored process spawning while fading")
+            return None
+        may_be = (WAIT, BLOCK) if agent.is_list else (WAIT,)
+        for delay in agent.delays:
+            if delay.status not in may_be or delay not in self.queue:
+                return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
+        self.queue.activate(agent.delays)
+        self.children[start()] = agent
+        return None
+
+    def discard(self, event: Event) -> None:
+        delay = event.delay
+        if delay.status != WAIT or delay not in self.queue:
+            self.host.log("Error", "Ignored cancel of a non-waiting event of type ", delay.etype)
+            return
+        self.queue.remove(delay)
+
+    def judge(self, agent: Agent, exit_code: int, wording: Wording = COMMON) -> Verdict:
+        """The common rule of spec 3.7, its log line said: once for each growing pause (spec 6 row 13)."""
+        table = self.config.get("exitcodes")
+        judgement = judge(
+            kind=_kind(agent),
+            etype=agent.etype if isinstance(agent, Event) else "",
+            source_path=agent.source_path if isinstance(agent, Event) else b"",
+            source=self.source,
+            target=self.inlet.target,
+            exit_code=exit_code,
+            exit_codes=dict(table.int_items()) if table else None,
+            insist=self.host.insist,
+        )
+        self._judged = judgement
+        if judgement.verdict != AGAIN or self._backoff.would_grow():
+            self.host.log(judgement.category, judgement.message)
+        return judgement.verdict
+
+    def _ended(self, child: Child, exit_code: int) -> None:
+        agent = self.children.pop(child)
+        if self.host.fading:
+            return
+        self._judged = None
+        verdict = self.calls.collect(agent, exit_code)
+        delays = [delay for delay in agent.delays if delay in self.queue]
+        is_startup = any(delay.etype in (INIT, BLANKET) for delay in delays)
+        if verdict == DIE:
+            self._die(exit_code)
+        elif verdict == AGAIN:
+            self._again(delays)
+        else:
+            self._backoff.succeed()
+            self._hold_until = 0.0
+            for delay in delays:
+                self.queue.remove(delay)
+            if is_startup:
+                self.is_started_up = True
+
+    def _again(self, delays: list[Delay]) -> None:
+        """The delays wait again; the whole sync does, or a target that is down would be tried without pause."""
+        self._backoff.fail()
+        self._hold_until = self.host.clock.now() + self._backoff.pause
+        for delay in delays:
+            self.queue.retry(delay, self._hold_until)
+
+    def _die(self, exit_code: int) -> None:
+        judged = self._judged
+        is_own = judged is None or exit_code in self.options.own_die_codes
+        if judged is not None and (judged.gave_up or (is_own and judged.at_once)):
+            raise Died("startup failed")
+        if is_own:
+            self.host.log("Error", "Critical exitcode.")
+            raise Died("Critical exitcode.")
+        self.stop(f"exit code {exit_code}")
+
+    def trouble(self) -> None:
+        """A function of the action raised: what it was to do is tried again after a pause."""
+        self._backoff.fail()
+        self._hold_until = self.host.clock.now() + self._backoff.pause
+        self.queue.offer_again()
+
+    def suspend(self) -> None:
+        """The source is gone: mirroring what is left of it would wipe the target (spec 6 rows 7, 22)."""
+        self.is_suspended = True
+        self.host.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
+
+    def resume(self) -> None:
+        """The source is there again: whatever happened meanwhile, a full run finds it."""
+        self.is_suspended = False
+        self.host.log("Normal", "source ", self.source, f" of {self.name} is back.")
+        self.request_full()
+
+    def stop(self, reason: str) -> None:
+        """Do nothing more for this sync; the others go on."""
+        self.is_stopped = True
+        self.host.failed = True
+        self.host.log("Error", f"{self.name} is stopped: ", reason)
+
+
+def _kind(agent: Agent) -> Kind:
+    if isinstance(agent, EventList):
+        return "list"
+    return "init" if agent.etype in (INIT, BLANKET) else "event"
