@@ -51,6 +51,7 @@ _ARGUMENTS = 1 << 20
 _POINTER = 8
 """Bytes of each argument beside its text and its NUL: the pointer to it counts too (execve(2))."""
 
+_ATTENTION = " not taken, needs attention (a conflict: csync2 -f PATH on the host that shall win):\n\t"
 _IGNORED = b"WARNING: Parameter will be ignored: "
 
 
@@ -227,13 +228,11 @@ class Job:
             self._log("Normal", name, host, " answers again.")
         new = {place: reason for place, reason in report.refused.items() if place not in memory.refused}
         if new:
-            lines = [
-                place.path + b" on " + place.host + (b": " + reason if reason else b"") for place, reason in new.items()
-            ]
-            self._log(
-                *("Warn", name, len(lines), " not taken, needs attention (conflicts: resolve with csync2 -f):\n\t"),
-                b"\n\t".join(sorted(lines)),
+            lines = sorted(
+                report.real_path(place.path) + b" on " + place.host + (b": " + reason if reason else b"")
+                for place, reason in new.items()
             )
+            self._log("Warn", name, len(lines), _ATTENTION, b"\n\t".join(lines))
         if report.is_clean and (memory.refused or memory.unreachable):
             self._log("Normal", name, "everything has been delivered.")
         # Of a host that is down nothing is heard: what it refused before stays refused.

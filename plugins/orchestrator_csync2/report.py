@@ -6,7 +6,8 @@ of 0 and of 1 go with that: a path whose parent directory the host does not have
 not know it either, stays dirty under "Finished with 0 errors." So the words count, not the exit code.
 
 Only with `-v -v -v` there is a reason, the peer's answer: "response from peer(PATH): HOST [10] <- File is
-also marked dirty here!" is a conflict that `auto` did not resolve.
+also marked dirty here!" is a conflict that `auto` did not resolve. There it also says what its prefixes
+stand for; `csync2 -f`, which resolves the conflict, knows a path by its real name only.
 
 "Finished with N errors." is the last line of a run that came to its end, unless N is 0 and there is no
 `-v`. A run that gave up (no such configuration, key not readable, database locked) says why instead.
@@ -25,6 +26,7 @@ _START = re.compile(rb"(?:Updating|Deleting) (?P<path>.+) on (?P<host>\S+) \.\.\
 _STAYS = b"File stays in dirty state. Try again later..."
 _ANSWER = re.compile(rb"response from peer\((?P<path>.*)\): \S+ \[\d+\] <- (?P<words>.*)", re.DOTALL)
 _UNREACHABLE = re.compile(rb"ERROR: Connection to remote host [`'](?P<host>\S+)' failed\.")
+_PREFIX = re.compile(rb"Prefix '(?P<name>.*)' is set to '(?P<directory>/.*)'\.")
 _FINISHED = re.compile(rb"Finished with \d+ errors\.")
 _MISSING_PARENT = b"missing parent dir : "
 
@@ -55,6 +57,7 @@ class Report:
         self.unreachable: set[bytes] = set()
         self.missing_parent = False
         self.finished = False
+        self._prefixes: dict[bytes, bytes] = {}
         self.tail: deque[bytes] = deque(maxlen=TAIL)
         self._open = b""
         self._place: Place | None = None
@@ -64,6 +67,13 @@ class Report:
     def is_clean(self) -> bool:
         """Whether everything has been delivered to every host."""
         return self.finished and not self.refused and not self.unreachable
+
+    def real_path(self, path: bytes) -> bytes:
+        """The path on this host, where csync2 told what its prefix stands for; else as csync2 writes it."""
+        prefix, _, rest = path[1:].partition(b"%")
+        if path.startswith(b"%") and prefix in self._prefixes:
+            return self._prefixes[prefix] + rest
+        return path
 
     def feed(self, line: bytes) -> None:
         """Take one line, without its newline."""
@@ -77,6 +87,8 @@ class Report:
             self.missing_parent = True
         elif match := _UNREACHABLE.match(line):
             self.unreachable.add(match["host"])
+        elif match := _PREFIX.fullmatch(line):
+            self._prefixes[match["name"]] = match["directory"]
         elif _FINISHED.match(line):
             self.finished = True
 

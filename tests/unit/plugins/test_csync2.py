@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFLICT = b"""\
+Prefix 'tree' is set to '/src'.
 Connecting to host beta (PLAIN) ...
 Updating %tree%/f on beta ...
 While syncing file %tree%/f:
@@ -51,6 +52,14 @@ def test_a_refused_path_is_told_with_the_peers_reason() -> None:
     assert report.refused == {Place(b"%tree%/f", b"beta"): b"File is also marked dirty here!"}
     assert report.finished
     assert not report.is_clean
+
+
+@pytest.mark.parametrize(
+    ("path", "real"),
+    [(b"%tree%/f", b"/src/f"), (b"%tree%", b"/src"), (b"%other%/f", b"%other%/f"), (b"/a%tree%/f", b"/a%tree%/f")],
+)
+def test_a_path_is_told_by_its_real_name(path: bytes, real: bytes) -> None:
+    assert report_of(CONFLICT).real_path(path) == real
 
 
 @pytest.mark.parametrize("name", [b"a b", b"new\nline", b"\xff", b'it\'s "q"', b"%", b" on a ..."])
@@ -146,7 +155,7 @@ def config_of(directory: Path, **keys: Any) -> DictConfig:
 
 
 def test_a_sync_needs_a_syncid() -> None:
-    with pytest.raises(ConfigError, match="^Missing 'syncid' parameter.$"):
+    with pytest.raises(ConfigError, match=r"^Missing 'syncid' parameter\.$"):
         Csync2().prepare(DictConfig({}))
 
 
@@ -429,8 +438,8 @@ def test_a_conflict_is_told_once_and_kept_in_the_status(world: World) -> None:
     assert world.calls() == [[b"-u", b"-v"]], "known by now"
     assert world.inlet.told("Warn") == [
         (
-            "csync2 web: 1 not taken, needs attention (conflicts: resolve with csync2 -f):\n"
-            "\t%tree%/f on beta: File is also marked dirty here!"
+            "csync2 web: 1 not taken, needs attention (a conflict: csync2 -f PATH on the host that shall win):\n"
+            "\t/src/f on beta: File is also marked dirty here!"
         )
     ]
     assert world.inlet.retrying == 1
