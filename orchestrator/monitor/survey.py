@@ -315,6 +315,8 @@ class Survey:
 
     def _read(self, node: Node, path: bytes, again: bool, sweep: bool) -> None:
         names = self._kernel.directories(path)
+        if not self._is_still_at(node, path):
+            return
         for name in names:
             self._visit(node, name, b"%s%s/" % (path, name), report=False, again=again)
         if sweep and node.children is not None and self._is_known(node):
@@ -325,7 +327,10 @@ class Survey:
 
     def _read_and_tell(self, node: Node, path: bytes, again: bool) -> None:
         changes = self.changes
-        for name, is_directory in self._kernel.entries(path):
+        entries = self._kernel.entries(path)
+        if not self._is_still_at(node, path):
+            return
+        for name, is_directory in entries:
             if is_directory:
                 self._visit(node, name, b"%s%s/" % (path, name), report=True, again=again)
             else:
@@ -333,12 +338,20 @@ class Survey:
 
     def _cannot_read(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
         if error.errno in _GONE:
-            return  # its event comes
+            self._replace(node, MISSING)
+            return
         self._warn(path, error)
         if is_shortage(error) or node.parent is None:
             self._unread.append((node, report))
         else:
             self._replace(node, REFUSED)
+
+    def _is_still_at(self, node: Node, path: bytes) -> bool:
+        """Whether what was just read at `path` was that directory; else its event is on its way, and finds it missing."""
+        if self._leads_to(path if node.parent is None else path[:-1], node.wd):
+            return True
+        self._replace(node, MISSING)
+        return False
 
     def _is_known(self, node: Node) -> bool:
         return self._watches.nodes.get(node.wd) is node

@@ -129,11 +129,13 @@ class Lua:
         """
         outer, self._parked = self._parked, None
         try:
-            ok, *results = self._protect(function, *args)
+            answer = self._protect(function, *args)
         finally:
             parked, self._parked = self._parked, outer
         if parked is not None:
             raise parked
+        # lupa gives one value bare, several as a tuple
+        ok, *results = answer if isinstance(answer, tuple) else (answer,)
         if not ok:
             message, frames = results
             values = list(frames.values())
