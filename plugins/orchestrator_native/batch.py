@@ -74,6 +74,7 @@ class _Batch:
         except OSError as error:
             self.task.report.trouble("read", path, error)
             return
+        self._old_names(path, wanted)
         if wanted is None:
             self._gone(path)
             return
@@ -111,15 +112,29 @@ class _Batch:
             parent = split(parent)[0]
         return False
 
-    def _gone(self, path: str) -> None:
-        if not self.task.deletes:
+    def _old_names(self, path: str, wanted: os.stat_result | None) -> None:
+        """A name of a file with several has gone over to another file: what was written to the former under
+        this name has no other event."""
+        key = self.run.links.key(path)
+        if key is None or (wanted is not None and (wanted.st_dev, wanted.st_ino) == key):
             return
+        self.run.links.discard(key, path)
+        for other in self.run.links.names(key):
+            try:
+                status = _status(self.mirror.source.open, *split(other))
+            except OSError:
+                continue
+            if status is not None and (status.st_dev, status.st_ino) == key:
+                self.run.later_link(other, status, written=True)
+                return
+
+    def _gone(self, path: str) -> None:
         parent, name = split(path)
-        have = self._target_status(parent, name)
+        self.run.later_settle(parent)
+        have = self._target_status(parent, name) if self.task.deletes else None
         if have is not None:
             self.mirror.remover.remove(path, have.st_mode)
             self.mirror.target.forget()
-            self.run.later_settle(parent)
 
     def _ancestor(self, path: str) -> None:
         """The target has no such directory: bring over the topmost that is missing, with all in it."""

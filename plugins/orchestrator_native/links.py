@@ -29,11 +29,17 @@ class Links:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: dict[Key, set[str]] = {}
+        self._keys: dict[str, Key] = {}
         self._searched: dict[Key, int] = {}
 
     def add(self, key: Key, path: str) -> None:
         with self._lock:
             self._names.setdefault(key, set()).add(path)
+            self._keys[path] = key
+
+    def key(self, path: str) -> Key | None:
+        """Which file had this name when it was last looked at."""
+        return self._keys.get(path)
 
     def names(self, key: Key) -> list[str]:
         with self._lock:
@@ -41,6 +47,8 @@ class Links:
 
     def discard(self, key: Key, path: str) -> None:
         with self._lock:
+            if self._keys.get(path) == key:
+                del self._keys[path]
             names = self._names.get(key)
             if names is not None:
                 names.discard(path)
@@ -52,6 +60,7 @@ class Links:
         """A walk of the whole tree begins: it finds all."""
         with self._lock:
             self._names.clear()
+            self._keys.clear()
             self._searched.clear()
 
     def missing(self, key: Key, count: int) -> bool:

@@ -18,7 +18,7 @@ from orchestrator_native.glance import glance
 from orchestrator_native.removal import Remover
 from orchestrator_native.report import Stopped, Vanished
 from orchestrator_native.rules import is_same_data, is_same_meta
-from orchestrator_native.temps import is_leftover, temp_name
+from orchestrator_native.temps import is_in_use, is_leftover, temp_name
 from orchestrator_native.trees import join, split
 
 if TYPE_CHECKING:
@@ -374,22 +374,23 @@ class Mirror:
             is_dir = entry.is_dir(follow_symlinks=False)
         except OSError:
             return
+        if is_in_use(entry.name):
+            return
         if self.task.deletes or (not is_dir and is_leftover(entry.name)):
             self.remover.remove(path, stat.S_IFDIR if is_dir else stat.S_IFREG)
 
     def settle(self, path: str) -> None:
-        """A directory's own attributes, once nothing more changes in it."""
+        """A directory's own attributes, once nothing more changes in it. Where one side has no such directory
+        there is nothing to settle."""
         try:
             source = self.source.open(path)
             status = os.fstat(source)
+            target = self.target.open(path)
         except OSError as error:
             if error.errno not in ELSEWHERE:
-                self.task.report.trouble("read", path, error)
+                self.task.report.trouble("set the attributes of", path, error)
             return
-        try:
-            self._settle(path, source, self.target.open(path), status)
-        except OSError as error:
-            self.task.report.trouble("mirror", path, error)
+        self._settle(path, source, target, status)
 
     def _settle(self, path: str, source: int, target: int, wanted: os.stat_result) -> None:
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from orchestrator_native.links import Links, bring_together, search
@@ -35,7 +34,8 @@ IDLE, BUSY = 0.6, 0.9
 class Run:
     """Is the Crew of its Mirrors. `drain` by the thread that made it; `source` and `target` stay the caller's.
 
-    `is_whole`: it walks the whole tree, and so meets every name of every file by itself.
+    A directory is never worked on by two threads at a time. `is_whole`: it walks the whole tree, and so
+    meets every name of every file by itself.
     """
 
     def __init__(self, task: Task, source: Tree, target: Tree, links: Links, *, threads: int, is_whole: bool) -> None:
@@ -46,12 +46,14 @@ class Run:
         self._source = source
         self._target = target
         self._changed = threading.Condition()
-        self._directories: deque[tuple[str, bool]] = deque()
-        self._files: deque[tuple[str, bool]] = deque()
+        self._directories: dict[str, bool] = {}
+        self._running: dict[str, bool | None] = {}
+        self._files: dict[str, bool] = {}
         self._linked: dict[Key, bool] = {}
         self._counts: dict[Key, int] = {}
         self._unsettled: set[str] = set()
         self._workers: list[threading.Thread] = []
+        self._is_open = False
         self._walking = 0
         self._copying = 0
         self._walkers = 1
@@ -64,15 +66,19 @@ class Run:
 
     def later_directory(self, path: str, *, touched: bool) -> None:
         with self._changed:
-            self._directories.append((path, touched))
+            if path in self._running:
+                self._running[path] = touched or bool(self._running[path])
+                return
+            self._directories[path] = touched or self._directories.get(path, False)
             if self._walking < self._walkers:
                 self._changed.notify()
 
     def later_file(self, path: str, *, written: bool) -> None:
         with self._changed:
-            self._files.append((path, written))
-            self._hire()
-            self._changed.notify()
+            self._files[path] = written or self._files.get(path, False)
+            if self._is_open:
+                self._hire()
+                self._changed.notify()
 
     def later_link(self, path: str, wanted: os.stat_result, *, written: bool) -> None:
         key = (wanted.st_dev, wanted.st_ino)
@@ -87,6 +93,10 @@ class Run:
 
     def drain(self) -> None:
         """Work until nothing is left; then links, then attributes of directories. Raises Stopped."""
+        with self._changed:
+            self._is_open = True
+            for _ in self._files:
+                self._hire()
         try:
             self._work(self.mirror)
             self._end_workers()
@@ -150,12 +160,13 @@ class Run:
                     if self._failure is not None:
                         return
                     if self._files:
-                        path, flag = self._files.popleft()
+                        path, flag = self._files.popitem()
                         is_file = True
                         self._copying += 1
                         break
                     if self._directories and self._walking < self._walkers:
-                        path, flag = self._directories.pop()
+                        path, flag = self._directories.popitem()
+                        self._running[path] = None
                         is_file = False
                         self._walking += 1
                         break
@@ -180,6 +191,9 @@ class Run:
                         self._copying -= 1
                     else:
                         self._walking -= 1
+                        again = self._running.pop(path)
+                        if again is not None:
+                            self._directories[path] = again
                         self._look_at_pace()
                     self._changed.notify_all()
 

@@ -28,3 +28,9 @@ def is_leftover(name: str) -> bool:
     """A temporary name that another, now dead, process of ours gave."""
     match = _OURS.fullmatch(name)
     return match is not None and match[1] != TOKEN
+
+
+def is_in_use(name: str) -> bool:
+    """A temporary name of this process: some thread is just filling it."""
+    match = _OURS.fullmatch(name)
+    return match is not None and match[1] == TOKEN
