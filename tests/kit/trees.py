@@ -1,0 +1,67 @@
+"""Small trees on disk: names that lead programs astray, and what a tree holds, for comparing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOSTILE = (
+    b"[x]", b"]", b"[", b"[a-z]", b"*", b"**", b"***", b"?", b"b\\s", b"b\\*s", b"b\\[s", b"b\\", b"\\", b"\\*",
+    b"-rf", b"--delete", b"#h", b";s", b" s p ", b"nl\nx", b"\n", b"\xff\xfe", b"- q", b"+ q", b"!", b"'", b'"',
+    b"$(touch x)", b"`touch x`", b"a;b", b"..x", b"{a,b}", b"~", b"\r", b"\t", b"%", b"host:x", b"x" * 200,
+)  # fmt: skip
+"""Names with any bytes but `/` and NUL: wildcards, escapes, options, comments, prefixes, line ends, no UTF-8."""
+
+DECOYS = (b"x", b"a", b"s", b"bs", b"b*s", b"b[s", b"b\\\\s", b"bxs", b"q", b"h", b"p", b"rf", b"zz", b"b")
+"""Names that a pattern made carelessly of a hostile one matches."""
+
+
+def write(path: bytes, data: bytes = b"data") -> None:
+    """Make the file, and the directories it lies in."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def snapshot(root: bytes) -> dict[bytes, bytes | None]:
+    """Relative path → content; None for a directory, `-> TARGET` for a link."""
+    found: dict[bytes, bytes | None] = {}
+    for top, directories, files in os.walk(root):
+        for name in directories + files:
+            path = os.path.join(top, name)
+            relative = path[len(root) :].lstrip(b"/")
+            if os.path.islink(path):
+                found[relative] = b"-> " + os.readlink(path)
+            elif os.path.isdir(path):
+                found[relative] = None
+            elif os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found[relative] = file.read()
+            else:
+                found[relative] = b"special"
+    return found
+
+
+class Pair:
+    """A source and a target below one directory of the test's own, and nowhere else."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = os.fsencode(os.path.realpath(tmp_path))
+        if self.root.count(b"/") < 2:
+            raise ValueError("a test's tree must not lie at the top of the file system")
+        self.source = self.root + b"/src/"
+        self.target = self.root + b"/trg/"
+        os.makedirs(self.source)
+        os.makedirs(self.target)
+
+    def both(self, path: bytes, data: bytes = b"data") -> None:
+        """Make a file on both sides."""
+        write(self.source + path, data)
+        write(self.target + path, data)
+
+    def config(self, **more: object) -> dict[str, object]:
+        """A config for this pair."""
+        return {"target": os.fsdecode(self.target), **more}
