@@ -172,6 +172,7 @@ class Runner:
                     delays=sync.queue,
                     filters=sync.filters.filter_lines(),
                     excludes=sync.filters.excludes(),
+                    retrying=sync.retrying,
                 )
                 for sync in self.syncs
             ],

@@ -51,6 +51,7 @@ class Queue:
         self._waiting: list[int] = []  # the heap
         self._stale = 0  # about how many entries of it are of delays that do not wait any more
         self._declined: set[int] = set()
+        self._parked: list[tuple[float, int]] = []  # a heap: failed delays until they are due again
 
     def __len__(self) -> int:
         return len(self._delays)
@@ -127,6 +128,8 @@ class Queue:
         One that is not due yet holds up all behind it. With `max_delays` delays or more in the
         queue every delay is due.
         """
+        while self._parked and self._parked[0][0] <= now:
+            heappush(self._waiting, heappop(self._parked)[1])
         top = self._top()
         if top is None or (top.alarm > now and len(self._delays) < max_delays):
             return None
@@ -135,9 +138,12 @@ class Queue:
     def next_alarm(self, max_delays: int) -> float | None:
         """When `first_due` has something to give: a time, 0 for at once, None for not by itself."""
         top = self._top()
-        if top is None:
-            return None
-        return 0.0 if len(self._delays) >= max_delays else top.alarm
+        alarm = None if top is None else 0.0 if len(self._delays) >= max_delays else top.alarm
+        while self._parked and not self._is_waiting(self._parked[0][1]):
+            heappop(self._parked)
+        if self._parked and (alarm is None or self._parked[0][0] < alarm):
+            return self._parked[0][0]
+        return alarm
 
     def decline(self, delay: Delay) -> None:
         """Do not offer this delay again until something in the queue changes.
@@ -204,7 +210,11 @@ class Queue:
         self._changed(len(delays))
 
     def retry(self, delay: Delay, alarm: float) -> None:
-        """An active delay waits again, at its old place, and is due at `alarm`."""
+        """An active delay waits again, at its old place, and is due at `alarm`.
+
+        Until then it stands aside: neither `first_due` nor `select` gives it, and it holds up
+        nothing but what it blocks (spec 6 rows 13 and 16b).
+        """
         delay.alarm = alarm
         for barrier in reversed(self._barriers):
             # only one that was prepended meanwhile can stand before a delay that was active
@@ -212,7 +222,8 @@ class Queue:
                 self._block(delay, barrier)
                 self._changed(0)
                 return
-        self._wait(delay)
+        delay.status = WAIT
+        heappush(self._parked, (alarm, delay.seq))
         self._changed(0)
 
     def remove(self, delay: Delay) -> None:

@@ -71,8 +71,7 @@ COMMON: Final[Wording] = {
         AGAIN: Line(NORMAL, "Retrying startup of {source} -> {target}: {code}"),
         GIVE_UP: Line(
             ERROR,
-            "Temporary or permanent failure on startup of {source} -> {target}. "
-            'Terminating since "insist" is not set.',
+            'Temporary or permanent failure on startup of {source} -> {target}. Terminating since "insist" is not set.',
             at_once=True,
         ),
         DIE: Line(ERROR, "Failure on startup of {source} -> {target}.", at_once=True),
@@ -154,6 +153,8 @@ def judge(
     """
     verdict = classify(exit_code, exit_codes)
     outcome: str = verdict if verdict is not None else UNKNOWN
+    if verdict == DIE and not exit_codes:
+        verdict = None  # worded as a failure, but no table says that it is one
     gives_up = kind == "init" and not insist
     if outcome == AGAIN and gives_up:
         outcome, verdict = GIVE_UP, DIE

@@ -182,7 +182,7 @@ class InotifyMonitor:
     def _decode(self, piece: bytes) -> None:
         """Turns raw events into changes. The cost of a burst is the cost of this loop."""
         unpack, kinds, paths, path_of = HEADER.unpack_from, self._kinds, self._watches.paths, self._watches.path_of
-        make, append = tuple.__new__, self._survey.changes.append
+        make, append, retell = tuple.__new__, self._survey.changes.append, self._survey.retell
         position, end = 0, len(piece)
         while position < end:
             wd, mask, cookie, size = unpack(piece, position)
@@ -192,7 +192,10 @@ class InotifyMonitor:
             if kind is not None:
                 above = paths.get(wd) or path_of(wd)
                 if above is not None and size:
-                    append(make(Change, (kind, above + piece[start : piece.index(0, start)], None)))
+                    name = piece[start : piece.index(0, start)]
+                    append(make(Change, (kind, above + name, None)))
+                    if mask == DELETE:
+                        retell(wd, name)
                 continue
             name = piece[start:position].rstrip(b"\0")
             if mask & MOVED_FROM:
@@ -224,8 +227,9 @@ class InotifyMonitor:
         survey = self._survey
         path = (self._watches.path_of(node.wd) or b"") + name
         if not mask & ISDIR:
-            if mask & DELETE | mask & MOVED_FROM:
+            if mask & MOVED_FROM:
                 survey.changes.append(Change("Delete", path))
+                survey.retell(node.wd, name)
             elif mask & MOVED_TO or not self._kernel.is_unfinished(path):
                 survey.changes.append(Change("Create", path))
             return
@@ -257,6 +261,8 @@ class InotifyMonitor:
             self._survey.renamed((origin, name, path + b"/"), (destination, name2, path2 + b"/"))
         else:
             self._survey.changes.append(Change("Move", path, path2))
+            self._survey.retell(wd, name)
+            self._survey.retell(partner[0], name2)
         return piece
 
     def _partner(self, cookie: int, piece: bytes, position: int) -> tuple[bytes, tuple[int, bytes] | None]:

@@ -131,6 +131,12 @@ class Survey:
         else:
             self._look_again(self._watches.idle_below(node))
 
+    def retell(self, wd: int, name: bytes) -> None:
+        """A file was removed where, by now, a directory is known: it was told of too early, so it is told of again."""
+        parent = self._watches.nodes.get(wd)
+        if parent is not None and parent.children is not None and name in parent.children:
+            self.appeared(parent, name, b"%s%s/" % (self._watches.path(parent), name), again=True)
+
     def touched(self, parent: Node, name: bytes, path: bytes) -> None:
         """A directory's attributes changed: one that we were refused may be open to us now."""
         self.changes.append(Change("Attrib", path))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import Died
 from orchestrator.logic.backoff import Backoff
-from orchestrator.logic.event import ACTIVE, BLANKET, BLOCK, CREATE, DELETE, FULL, INIT, MOVE, WAIT
+from orchestrator.logic.event import ACTIVE, BLANKET, BLOCK, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.verdict import AGAIN, COMMON, DIE, Judgement, Kind, Verdict, Wording, judge
 from orchestrator.sync.event import Agent, Event, EventList
@@ -82,6 +82,7 @@ class Sync:
         self.retrying = 0
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
         self._backoff = Backoff(options.delay)
+        self._failing: dict[Delay, Backoff] = {}  # single changes that wait to be tried again
         self._hold_until = 0.0
         self._judged: Judgement | None = None
 
@@ -89,7 +90,7 @@ class Sync:
     def state(self) -> State:
         if self.is_stopped:
             return State.STOPPED
-        if self._backoff.failures:
+        if self._backoff.failures or self._failing:
             return State.RETRYING
         if not self.is_started_up:
             return State.STARTING
@@ -123,10 +124,12 @@ class Sync:
         if gone_to is not None and self._is_excluded(MOVE, gone_to):
             gone_to = None
         if come_from is not None and gone_to is not None:
+            self._forget_failing(come_from)
             was_split = self.queue.add(MOVE, alarm, come_from, gone_to)
             if was_split:
                 self._take_below(alarm, gone_to)
         elif come_from is not None:
+            self._forget_failing(come_from)
             self.queue.add(DELETE, alarm, come_from)
         elif gone_to is not None:
             self.queue.add(CREATE, alarm, gone_to)
@@ -150,7 +153,16 @@ class Sync:
     def _take(self, etype: str, alarm: float, path: bytes) -> None:
         if self.filters and self._is_excluded(etype, path):
             return
+        if etype == DELETE:
+            self._forget_failing(path)
         self.queue.add(etype, alarm, path)
+
+    def _forget_failing(self, path: bytes) -> None:
+        """A path is gone, with all below it. What failed there can only fail again, and would block its deletion."""
+        for delay in list(self._failing) if self._failing else ():
+            if delay.path.startswith(path) and delay.status == WAIT and (path.endswith(b"/") or delay.path == path):
+                del self._failing[delay]
+                self.queue.remove(delay)
 
     def _take_below(self, alarm: float, path: bytes) -> None:
         """A directory came whole: what is in it came as well, and no event tells of it."""
@@ -259,7 +271,7 @@ class Sync:
             insist=self.host.insist,
         )
         self._judged = judgement
-        if judgement.verdict != AGAIN or self._backoff.would_grow():
+        if judgement.verdict != AGAIN or self._backoff_of(agent).would_grow():
             self.host.log(judgement.category, judgement.message)
         return judgement.verdict
 
@@ -274,21 +286,41 @@ class Sync:
         if verdict == DIE:
             self._die(exit_code)
         elif verdict == AGAIN:
-            self._again(delays)
+            self._again(agent, delays)
         else:
-            self._backoff.succeed()
-            self._hold_until = 0.0
-            for delay in delays:
-                self.queue.remove(delay)
-            if is_startup:
-                self.is_started_up = True
+            self._succeeded(delays)
+            self.is_started_up |= is_startup
 
-    def _again(self, delays: list[Delay]) -> None:
-        """The delays wait again; the whole sync does, or a target that is down would be tried without pause."""
-        self._backoff.fail()
-        self._hold_until = self.host.clock.now() + self._backoff.pause
+    def _succeeded(self, delays: list[Delay]) -> None:
+        self._backoff.succeed()
+        self._hold_until = 0.0
         for delay in delays:
-            self.queue.retry(delay, self._hold_until)
+            self._failing.pop(delay, None)
+            self.queue.remove(delay)
+
+    def _again(self, agent: Agent, delays: list[Delay]) -> None:
+        """The delays wait again, longer each time.
+
+        One change that fails stands aside alone. When a list or a startup fails, it is the target that
+        does not answer: the whole sync waits, or each new change would be tried in vain at once.
+        """
+        backoff = self._backoff_of(agent)
+        backoff.fail()
+        due = self.host.clock.now() + backoff.pause
+        if backoff is self._backoff:
+            self._hold_until = due
+        for delay in delays:
+            if backoff is not self._backoff:
+                if any(newer.etype == DELETE and newer.path == delay.path for newer in delay.blocks or ()):
+                    self.queue.remove(delay)  # it was deleted meanwhile
+                    continue
+                self._failing[delay] = backoff
+            self.queue.retry(delay, due)
+
+    def _backoff_of(self, agent: Agent) -> Backoff:
+        if isinstance(agent, EventList) or agent.etype in SPECIAL:
+            return self._backoff
+        return self._failing.get(agent.delay) or Backoff(self.options.delay)
 
     def _die(self, exit_code: int) -> None:
         judged = self._judged
@@ -319,6 +351,8 @@ class Sync:
 
     def stop(self, reason: str) -> None:
         """Do nothing more for this sync; the others go on."""
+        if self.is_stopped:
+            return
         self.is_stopped = True
         self.host.failed = True
         self.host.log("Error", f"{self.name} is stopped: ", reason)

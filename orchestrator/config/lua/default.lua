@@ -33,10 +33,10 @@ local function check(config, gauge, prefix, level)
         if not known then
             -- number keys are list parts or exit codes, not parameters
             if type(key) ~= 'number' then
-                error('Parameter "' .. name .. '" unknown. ( if this is not a typo add it to checkgauge )', level + 1)
+                error('Parameter "' .. name .. '" unknown. ( if this is not a typo add it to checkgauge )', level)
             end
         elseif type(known) == 'table' then
-            if type(value) ~= 'table' then error('Parameter "' .. name .. '" must be a table.', level + 1) end
+            if type(value) ~= 'table' then error('Parameter "' .. name .. '" must be a table.', level) end
             check(value, known, name .. '.', level + 1)
         end
     end
@@ -54,6 +54,8 @@ function default.action(inlet)
     if event == nil then return end
     local config = inlet.getConfig()
     local handler = config['on' .. event.etype]
+    -- events were lost, and there is no handler for that: the startup finds what they would have told
+    if event.etype == 'Full' and not handler then handler = config.onStartup end
     if type(handler) == 'function' then handler(event, event2) end
     if event.status == 'wait' then inlet.discardEvent(event) end
 end
