@@ -170,16 +170,20 @@ class Job:
 
     def _deliver(self, *mode: str) -> tuple[int, Report]:
         """Run csync2 in a mode that transfers, and tell what is new about what it could not deliver."""
-        code, report = self._run_report(*mode)
-        if code in (0, INCOMPLETE):
-            if not self._settings.dry_run and any(place not in self._memory.refused for place in report.refused):
-                # Once more, for the reasons: only at this depth csync2 passes on what the host answered. It
-                # tells the key as well then, so nothing of it is logged as it is.
-                reasons = Report()
-                again = self._run(("-u", "-v", "-v", "-v"), reasons.feed)
-                if again in (0, INCOMPLETE) and reasons.finished:
-                    code, report = again, reasons
-            self._tell(report)
+        return self._explain(*self._run_report(*mode))
+
+    def _explain(self, code: int, report: Report) -> tuple[int, Report]:
+        """Tell what is new about what csync2 could not deliver, with the reasons; what is known after that."""
+        if code not in (0, INCOMPLETE):
+            return code, report
+        if not self._settings.dry_run and any(place not in self._memory.refused for place in report.refused):
+            # Once more, for the reasons: only at this depth csync2 passes on what the host answered. It
+            # tells the key as well then, so nothing of it is logged as it is.
+            reasons = Report()
+            again = self._run(("-u", "-v", "-v", "-v"), reasons.feed)
+            if again in (0, INCOMPLETE) and reasons.finished:
+                code, report = again, reasons
+        self._tell(report)
         return code, report
 
     def _run_report(self, *mode: str) -> tuple[int, Report]:
@@ -341,14 +345,14 @@ class Changes(Job):
         if code != 0:
             return code
         self.is_noted = True
-        code, report = self._deliver("-u")
+        code, report = self._run_report("-u")
         if report.missing_parent:
             # A host lacks a directory on the way, and csync2 does not know it here either, as after `init = false`.
             code = self._check("-c", parents_of(self._batch, self._inlet.source))
             if code != 0:
                 return code
-            code, report = self._deliver("-u")
-        return self._end(code, report)
+            code, report = self._run_report("-u")
+        return self._end(*self._explain(code, report))
 
 
 class Leftovers(Job):

@@ -467,10 +467,10 @@ def test_a_parent_that_csync2_does_not_know_is_checked_too(world: World) -> None
         'END\n;; *"-c /src /src/d"*) touch "$0.known";; esac\necho "Finished with 0 errors."\n'
     )
     world.change(("Create", b"/d/e/f"))
-    calls = world.calls()
-    assert calls[0] == [b"-cr", b"/src/d/e/f"]
-    assert [b"-c", b"/src", b"/src/d", b"/src/d/e"] in calls
+    parents = [b"-c", b"/src", b"/src/d", b"/src/d/e"]
+    assert world.calls() == [[b"-cr", b"/src/d/e/f"], [b"-u", b"-v"], parents, [b"-u", b"-v"]]
     assert world.inlet.ended == [(0, OK)]
+    assert world.inlet.told("Warn") == []
 
 
 def test_left_dirty_without_an_error_counts_as_1(world: World) -> None:
