@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.event import BLANKET, CREATE, FULL, MOVE
+from orchestrator.logic.event import BLANKET, CREATE, FULL, MODIFY, MOVE
+from orchestrator.logic.filters import Filters
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
 
@@ -23,6 +25,15 @@ EventTest = Callable[[Event], bool | str | None]
 def encode(value: str | bytes) -> bytes:
     """An argument as the bytes that a program gets."""
     return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+
+
+@dataclass
+class Spawn:
+    """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
+
+    argv: list[bytes]
+    stdin: bytes | None = None
+    env: dict[str, str] | None = None
 
 
 class Inlet:
@@ -88,6 +99,14 @@ class Inlet:
         """Queue a Create of a path (leading slash; a directory's ends with one) as if it had just appeared."""
         self._sync.add(CREATE, path)
 
+    def retry(self, path: bytes) -> None:
+        """Queue a Modify of a path that could not be transferred: to be looked at again, whatever it is by now."""
+        self._sync.add(MODIFY, path)
+
+    def report_retrying(self, count: int) -> None:
+        """Tell the status how many paths wait to be tried again outside the queue."""
+        self._sync.retrying = count
+
     # ---- acting -------------------------------------------------------------------------------
 
     def spawn(self, agent: Agent, argv: Sequence[str | bytes], stdin: bytes | None = None) -> None:
@@ -138,6 +157,23 @@ class Inlet:
     def filter_lines(self) -> list[bytes]:
         """The filter rules, `+ PATTERN` and `- PATTERN`, without the excludes."""
         return self._sync.filters.filter_lines()
+
+    def matcher(self) -> Callable[[bytes], bool] | None:
+        """Whether a path is left out (leading slash; a directory's ends with one): the rules as they are now,
+        safe to ask from a job's thread. None: there are no rules."""
+        rules = Filters()
+        for line in self.filter_lines():
+            rules.append_filter(line)
+        for pattern in self.excludes():
+            rules.add_exclude(pattern)
+        return rules.excludes_path if rules else None
+
+    def matcher(self) -> Callable[[bytes], bool]:
+        """A test whether a path (leading slash; directories end with one) is excluded, safe in a worker thread.
+
+        It is of the rules as they are now.
+        """
+        return self._sync.filters.copy().excludes_path
 
     def add_exclude(self, pattern: bytes) -> None:
         """Raises nothing: any pattern is one. Takes effect at once; directories are unwatched later."""

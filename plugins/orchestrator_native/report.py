@@ -32,6 +32,7 @@ class Report:
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._notes: dict[str, None] = {}
+        self._paths: dict[str, None] = {}
         self._count = 0
         self._code = OK
 
@@ -40,6 +41,7 @@ class Report:
         reason = os.strerror(error.errno) if error.errno else str(error)
         with self._lock:
             self._count += 1
+            self._paths[path] = None
             self._code = FILE_IO if error.errno in AGAIN or self._code == FILE_IO else PARTIAL
             if len(self._lines) < SHOWN:
                 self._lines.append(f'cannot {what} "/{path}": {reason}')
@@ -56,6 +58,11 @@ class Report:
     @property
     def exit_code(self) -> int:
         return self._code
+
+    def paths(self) -> list[str]:
+        """What there was trouble with."""
+        with self._lock:
+            return list(self._paths)
 
     def lines(self) -> list[str]:
         with self._lock:

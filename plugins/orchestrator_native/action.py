@@ -1,0 +1,163 @@
+"""The native action: what to mirror, when, and what becomes of what could not be mirrored (spec 4.5)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, Event, EventList, Inlet, Verdict, etypes
+from orchestrator_native import engine
+from orchestrator_native.batch import Change
+from orchestrator_native.options import OPTIONS, checked_target, checked_threads
+from orchestrator_native.report import PARTIAL, STOPPED, Report
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from orchestrator_native.engine import Trees
+
+LONGEST_PAUSE = 300.0
+"""Seconds between two tries of paths that could not be mirrored, at most (spec 6 row 16b)."""
+
+
+@dataclass
+class State:
+    """What a sync remembers from one run to the next. A loss costs time, nothing else."""
+
+    memory: engine.Memory = field(default_factory=engine.Memory)
+    reports: dict[Agent, Report] = field(default_factory=dict)
+    failing: dict[str, None] = field(default_factory=dict)
+    """Paths to try again, without a leading slash, in the order in which they failed."""
+    told: tuple[str, ...] = ()
+    pause: float = 0.0
+    is_waiting: bool = False
+
+
+class Native(Action):
+    name = "native"
+    sets = True
+    options = OPTIONS
+    defaults: ClassVar[dict[str, Any]] = {"delay": 1, "onMove": True, "exitcodes": dict(RSYNC_EXIT_CODES)}
+
+    def __init__(self) -> None:
+        self._states: WeakKeyDictionary[Inlet, State] = WeakKeyDictionary()
+
+    def prepare(self, config: Config) -> None:
+        checked_threads(config)
+        config.set("target", checked_target(config))
+
+    def init(self, event: Event) -> None:
+        self._mirror(event)
+
+    def full(self, event: Event) -> None:
+        self._mirror(event)
+
+    def action(self, inlet: Inlet) -> None:
+        events = inlet.get_events(lambda event: event.etype not in etypes.SPECIAL)
+        if len(events):
+            self._update(inlet, events)
+
+    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+        state = self._state(agent.inlet)
+        report = state.reports.pop(agent, None)
+        if report is not None and exit_code != STOPPED:
+            _tell(agent.inlet, state, report)
+            if exit_code == PARTIAL:
+                state.failing.update(dict.fromkeys(report.paths()))
+            _try_again_later(agent.inlet, state)
+        return None
+
+    def _state(self, inlet: Inlet) -> State:
+        state = self._states.get(inlet)
+        if state is None:
+            state = self._states[inlet] = State()
+        return state
+
+    def _mirror(self, event: Event) -> None:
+        inlet = event.inlet
+        state = self._state(inlet)
+        trees = _trees(inlet)
+        deletes = inlet.config.get("delete") in (True, "startup")
+        kind = "startup" if event.etype == etypes.INIT else "full"
+        inlet.log("Normal", f"recursive {kind} native: ", inlet.source, " -> ", inlet.target, _rules(inlet))
+        self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes))
+
+    def _update(self, inlet: Inlet, events: EventList) -> None:
+        state = self._state(inlet)
+        trees = _trees(inlet)
+        deletes = inlet.config.get("delete") in (True, "running")
+        changes = [Change(delay.etype, delay.path, delay.path2) for delay in events.delays]
+        inlet.log("Normal", "Calling native with list of new/modified files/dirs\n", b"\n".join(events.paths()))
+        self._run(inlet, events, lambda stop: engine.update(trees, changes, state.memory, stop, deletes=deletes))
+
+    def _run(self, inlet: Inlet, agent: Agent, work: Callable[[threading.Event], Report]) -> None:
+        reports = self._state(inlet).reports
+
+        def native(stop: threading.Event) -> int:
+            report = reports[agent] = work(stop)
+            return report.exit_code
+
+        inlet.run(agent, native)
+
+
+def _trees(inlet: Inlet) -> Trees:
+    config = inlet.config
+    return engine.Trees(
+        source=inlet.source,
+        target=inlet.target,
+        excluded=inlet.matcher(),
+        xattrs=bool(config.get("xattrs", True)),
+        hard_links=bool(config.get("hardLinks", True)),
+        threads=checked_threads(config),
+    )
+
+
+def _rules(inlet: Inlet) -> bytes:
+    """What is left out, for the log line of a full run, as the rsync action says it."""
+    excludes, filters = inlet.excludes(), inlet.filter_lines()
+    if filters:
+        return b" filtering\n" + b"\n".join([*filters, *(b"- " + pattern for pattern in excludes)])
+    return b" excluding\n" + b"\n".join(excludes) if excludes else b""
+
+
+def _tell(inlet: Inlet, state: State, report: Report) -> None:
+    """Trouble is told once: a path that keeps failing says nothing new."""
+    lines = tuple(report.lines())
+    if lines and lines != state.told:
+        for line in lines:
+            inlet.log("Warn", "native: ", line)
+    state.told = lines
+
+
+def _try_again_later(inlet: Inlet, state: State) -> None:
+    """Paths that could not be mirrored come again by themselves, after growing pauses; nothing waits for them."""
+    inlet.report_retrying(len(state.failing))
+    if state.is_waiting:
+        return
+    if not state.failing:
+        state.pause = 0.0
+        return
+    delay = inlet.config.get("delay") or 1.0
+    state.pause = min(LONGEST_PAUSE, 2 * state.pause or max(1.0, float(delay)))
+    state.is_waiting = True
+
+    def again() -> None:
+        state.is_waiting = False
+        failing = list(state.failing)
+        state.failing.clear()
+        for path in failing:
+            _ask_again(inlet, os.fsencode(path))
+
+    inlet.after(state.pause, again)
+
+
+def _ask_again(inlet: Inlet, path: bytes) -> None:
+    if not path:
+        inlet.full_event()
+        return
+    full = inlet.source + path
+    is_dir = os.path.isdir(full) and not os.path.islink(full)
+    inlet.create(b"/" + path + (b"/" if is_dir else b""))

@@ -1,0 +1,50 @@
+"""The config keys of `default.native` (spec 4.5), and what makes a target fit."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from orchestrator.api import Config, ConfigError, Option, Options
+
+OPTIONS: Final[Options] = {
+    "target": Option((str,), None, "the directory to keep equal; neither empty nor the root directory"),
+    "delete": Option((bool, str), True, "true, false, 'startup' (full runs only) or 'running' (changes only)"),
+    "exclude": Option((str, list), None, "patterns of what to leave out"),
+    "excludeFrom": Option((str,), None, "file with such patterns, one a line"),
+    "filter": Option((str, list), None, "'+ PATTERN' and '- PATTERN' rules, the first that matches decides"),
+    "filterFrom": Option((str,), None, "file with such rules, one a line"),
+    "hardLinks": Option((bool,), True, "what is one file with several names is one on the target, too"),
+    "xattrs": Option((bool,), True, "carry extended attributes over"),
+    "threads": Option((int,), 4, "threads that walk and copy at most, for this sync"),
+}
+
+
+def checked_target(config: Config) -> str:
+    """The target, absolute and with a trailing slash. ConfigError where mirroring to it would do harm."""
+    target = config.get("target")
+    if target is None:
+        raise ConfigError('default.native needs "target" configured')
+    if not isinstance(target, str) or not target.strip():
+        raise ConfigError("default.native: the target must not be empty")
+    if ":" in target.split("/")[0]:
+        raise ConfigError(f'default.native: the target "{target}" names a host; native works on local trees only')
+    path = os.path.abspath(os.fsencode(target))
+    real = os.path.realpath(path)
+    if real == b"/":
+        raise ConfigError("default.native: the target must not be the root directory")
+    source = config.get("source")
+    if isinstance(source, str) and source:
+        inner = os.path.realpath(os.fsencode(source))
+        if inner == real:
+            raise ConfigError("default.native: source and target are the same directory")
+        if inner.startswith(real + b"/"):
+            raise ConfigError("default.native: the source lies inside the target")
+    return os.fsdecode(path.rstrip(b"/") + b"/")
+
+
+def checked_threads(config: Config) -> int:
+    threads = config.get("threads", 4)
+    if isinstance(threads, bool) or not isinstance(threads, (int, float)) or threads < 1:
+        raise ConfigError('default.native: "threads" must be a number, 1 or more')
+    return int(threads)
