@@ -97,7 +97,7 @@ class Csync2(Action):
 
     def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> None:
         """See whether anything is left to deliver, and when to try it."""
-        inlet.report_retrying(len(sync.memory.refused))
+        inlet.report_retrying(len({place.path for place in sync.memory.refused}))
         if job.is_clean:
             sync.plan = None
             sync.pause = 0.0

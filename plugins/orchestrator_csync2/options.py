@@ -85,9 +85,9 @@ def settings_of(config: Config) -> Settings:
     command = [_binary(get("binary") or "csync2"), "-C", syncid]
     for flag, key in (("-N", "hostname"), ("-D", "database"), ("-p", "port")):
         if get(key) is not None:
-            command += [flag, str(get(key))]
+            command += [flag, _argument(get(key))]
     extra = get("_extra")
-    command += map(str, extra.list() if extra is not None else [])
+    command += map(_argument, extra.list() if extra is not None else [])
     return Settings(
         syncid=syncid,
         command=tuple(map(os.fsencode, command)),
@@ -96,6 +96,11 @@ def settings_of(config: Config) -> Settings:
         dry_run=bool(get("dry_run")),
         verbose=bool(get("verbose")),
     )
+
+
+def _argument(value: str | int | float) -> str:
+    """Older Luas know no integers: a port may come as 30865.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _config_file(directory: str, syncid: str) -> str:

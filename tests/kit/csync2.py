@@ -18,12 +18,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 DEADLINE = 30.0
@@ -215,3 +216,58 @@ def free_port(addresses: Sequence[str]) -> int:
             except OSError:
                 continue
         return port
+
+
+class Lsyncd:
+    """Our daemon in the foreground, run on a config file; what it says goes to `log`. Use it in a `with`."""
+
+    def __init__(self, config: Path, log: Path, environment: Mapping[str, str], *options: str) -> None:
+        self.log = log
+        root = Path(__file__).resolve().parents[2]
+        path = os.pathsep.join([str(root), str(root / "plugins"), os.environ.get("PYTHONPATH", "")])
+        self._command = [sys.executable, "-m", "orchestrator.cli", "-nodaemon", *options, str(config)]
+        self._environment = {**environment, "PYTHONPATH": path}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Lsyncd:
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        code = self.stop()
+        if error is None:
+            assert code == 128 + signal.SIGTERM, self.said()
+            assert "Traceback" not in self.said()
+        else:
+            print(self.said())
+
+    def stop(self) -> int:
+        """End it with SIGTERM; its exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            return self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; its exit status."""
+        assert self._process is not None
+        return self._process.wait(DEADLINE)
+
+    def said(self) -> str:
+        return self.log.read_text("utf-8", "surrogateescape")
+
+    def wait_for(self, words: str, deadline: float = DEADLINE) -> None:
+        """Wait until it has said that."""
+        assert self._process is not None
+        process = self._process
+        wait_until(lambda: words in self.said() or process.poll() is not None, f"{words!r} in its log", deadline)
+        assert words in self.said(), f"it ended before it said {words!r}: {self.said()}"

@@ -182,7 +182,7 @@ def test_every_key_has_its_place_in_the_command(tmp_path: Path) -> None:
         "binary": "/opt/csync2",
         "hostname": "alpha",
         "database": "/var/db",
-        "port": 30900,
+        "port": 30900.0,
         "_extra": ["-P", "beta", "-l"],
     }
     settings = settings_of(config_of(tmp_path, csync2=csync2))
