@@ -33,8 +33,9 @@ def below(pattern: bytes, directory: bytes) -> list[bytes]:
         states = _closed({after for state in states if (after := _step(state, byte, tokens)) is not None}, tokens)
         if byte == b"/" and not anchored:
             states |= _closed({0}, tokens)
-    rests = [pattern[tokens[state][0] :] for state in sorted(states) if state < len(tokens)]
-    found = [rest for rest in rests if not rest.startswith(b"/")]
+    # what follows a run of stars that may still be empty is told by the stars' own rest
+    places = [state for state in sorted(states - _behind_stars(states, tokens)) if state < len(tokens)]
+    found = [rest for place in places if not (rest := pattern[tokens[place][0] :]).startswith(b"/")]
     if not anchored:
         found.append(b"**/" + pattern)
     return found
@@ -58,6 +59,10 @@ def _closed(states: Iterable[int], tokens: list[tuple[int, bytes]]) -> set[int]:
             state += 1
             closed.add(state)
     return closed
+
+
+def _behind_stars(states: set[int], tokens: list[tuple[int, bytes]]) -> set[int]:
+    return {state + 1 for state in states if state < len(tokens) and tokens[state][1].startswith(b"*")}
 
 
 def _step(state: int, byte: bytes, tokens: list[tuple[int, bytes]]) -> int | None:

@@ -84,7 +84,9 @@ class FakeInlet(Inlet):
     def change(self, etype: str, path: bytes, path2: bytes | None = None) -> None:
         """Something changed: `/d/f`, a directory `/d/e/`. Due at once."""
         if not self._world.filters.excludes_path(path):
-            self._world.queue.add(etype, self.clock.now(), path, path2)
+            was_split = self._world.queue.add(etype, self.clock.now(), path, path2)
+            if was_split and path2 is not None:
+                self._world.add_below(path2)
 
     def startup(self) -> Event:
         """Queue the Init event and hand it to the action."""
@@ -192,12 +194,17 @@ class _World:
     def add(self, etype: str, path: bytes) -> None:
         """As the daemon does: a Create of a directory brings Creates of all that is in it."""
         self.queue.add(etype, self.inlet.clock.now(), path)
-        if etype != etypes.CREATE or not path.endswith(b"/"):
+        if etype == etypes.CREATE:
+            self.add_below(path)
+
+    def add_below(self, path: bytes) -> None:
+        """Creates for all that is in a directory, if it is one."""
+        if not path.endswith(b"/"):
             return
         for top, directories, files in os.walk(self.source + path[1:]):
             below = b"/" + top[len(self.source) :].rstrip(b"/") + b"/"
             for name in [*(directory + b"/" for directory in sorted(directories)), *sorted(files)]:
-                self.queue.add(etype, self.inlet.clock.now(), below + name)
+                self.queue.add(etypes.CREATE, self.inlet.clock.now(), below + name)
 
     def discard(self, event: Event) -> None:
         if event.delay.status != etypes.WAIT:
