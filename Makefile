@@ -1,0 +1,96 @@
+# What one does with a checkout. `make` alone tells.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help test tests lint format pythons packages run bench bench-quick churn soak dist clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# what stands in a venv is installed anew when this changes
+SETUP := pyproject.toml .ci/venv .ci/python
+
+CONFIG ?= configs/layer4-rsync.lua
+DEMO ?= /tmp/lsyncd-demo
+WORKERS ?= 2
+PYTEST ?= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+SEEDS ?= 2000
+SOAK ?= 3600
+
+help:
+	@echo 'make run            start the daemon in the foreground on an example (CONFIG=FILE: on another config)'
+	@echo 'make test           lint, all tests, unit and property tests on every Python that pyenv has'
+	@echo 'make tests          the tests alone (ARGS="tests/unit -k queue")'
+	@echo 'make lint, format   ruff and mypy · put the sources into form'
+	@echo 'make bench          measure beside the real lsyncd · make bench-quick: in three minutes'
+	@echo 'make churn          random changes against a running daemon, SEEDS=$(SEEDS) of them'
+	@echo 'make soak           an hour of churn, looking for leaks'
+	@echo 'make dist           wheel and source package, into dist/'
+	@echo 'make clean          remove what the above made'
+
+# ---- setting up
+
+$(VENV)/.run: $(SETUP)
+	@.ci/venv $(VENV) "$$(.ci/python)"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@.ci/venv $(VENV) "$$(.ci/python)" test lint build
+	@touch $@
+
+# the programs that the tests run against
+packages:
+	@.ci/packages
+
+# ---- checking
+
+# All of it runs, whatever fails first: one look tells everything.
+test: $(VENV)/.dev packages
+	@failed=; for part in lint tests pythons; do $(MAKE) $$part || failed+=" $$part"; done; \
+	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
+
+tests: $(VENV)/.dev
+	$(PYTEST) $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+pythons: $(VENV)/.dev
+	@.ci/pythons $(BIN)/python -n $(WORKERS) --dist loadgroup
+
+bench bench-quick: $(VENV)/.dev
+	$(BIN)/python tests/bench $(if $(filter bench-quick,$@),--quick)
+
+churn: $(VENV)/.dev packages
+	CHURN_SEEDS=$(SEEDS) $(PYTEST) -m churn --timeout 0
+
+soak: $(VENV)/.dev packages
+	SOAK_SECONDS=$(SOAK) $(PYTEST) -m soak --timeout 0
+
+# ---- running
+
+run: $(VENV)/.run
+	@.ci/packages rsync
+	@mkdir -p '$(DEMO)/source' '$(DEMO)/target'
+	@echo 'Mirroring $(DEMO)/source to $(DEMO)/target as $(CONFIG) says. In another terminal:'
+	@echo '    echo hello > $(DEMO)/source/hello; sleep 2; cat $(DEMO)/target/hello'
+	@echo 'Ctrl-C ends it.'
+	@DEMO='$(DEMO)' $(BIN)/lsyncd -nodaemon '$(CONFIG)' || { status=$$?; [ $$status -eq 130 ] || [ $$status -eq 143 ] || exit $$status; }
+
+# ---- packaging
+
+dist: $(VENV)/.dev
+	rm -rf build dist
+	$(BIN)/python -m build
+	@ls -l dist
+
+clean:
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
