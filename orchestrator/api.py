@@ -29,7 +29,7 @@ from orchestrator.logic.verdict import (
     classify,
 )
 from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.inlet import Inlet, Spawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +52,7 @@ __all__ = [
     "Inlet",
     "Option",
     "Options",
+    "Spawn",
     "Verdict",
     "Wording",
     "classify",

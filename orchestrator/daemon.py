@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from orchestrator.clock import MonotonicClock
 from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
-from orchestrator.errors import EXIT_FAILURE, Died, OrchestratorError, Terminated, UsageError
+from orchestrator.errors import EXIT_FAILURE, Died, MonitorError, OrchestratorError, Terminated, UsageError
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
+from orchestrator.monitor.base import Monitor, MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.plugins import make_manager
 from orchestrator.process.detach import detach, fill_standard_descriptors
@@ -23,6 +24,7 @@ from orchestrator.process.pidfile import PidFile
 from orchestrator.process.spawn import Processes
 from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
+from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.cli import CommandLine
     from orchestrator.config.settings import Settings
 
-MONITORS = ("inotify",)
+INOTIFY = MonitorKind("inotify", InotifyMonitor)
 
 FADING_TELLS = 60.0
 """Seconds between two lines about children that are still waited for."""
@@ -52,6 +54,8 @@ class Daemon:
         self._loop = Loop()
         self._processes = Processes(self._loop, self._log, self._clock)
         self._actions: dict[str, Action] = {}
+        self._monitors: dict[str, MonitorKind] = {}
+        self._hooks = Hooks(None, self._log)
         self._pidfile: PidFile | None = None
         self._config_path = os.path.abspath(line.config) if line.config is not None else None
         self._scripts = [os.path.abspath(script) for script in line.scripts]
@@ -81,11 +85,15 @@ class Daemon:
         for category in self._line.log:
             self._log.enable(category)
         set_title(b"lsyncd", [argument.encode("utf-8", "surrogateescape") for argument in self._line.arguments])
-        if self._line.asks_monitors:
-            print("Available monitors:", *(f"    {name}" for name in MONITORS), sep="\n")
-            return EXIT_FAILURE
         manager = make_manager()
+        for problem in manager.problems():
+            self._log("Error", problem)
         self._actions = manager.actions()
+        self._monitors = {kind.name: kind for kinds in manager.hook.orchestrator_monitors() for kind in kinds}
+        self._monitors[INOTIFY.name] = INOTIFY
+        self._hooks = Hooks(manager.hook, self._log)
+        if self._line.asks_monitors:
+            return self._list_monitors()
         config, settings, host = self._load()
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.on_signal(signum, self._on_signal(signum))
@@ -97,6 +105,10 @@ class Daemon:
             detach(lambda: self._open_pidfile(settings))
             self._log.detach()
         return self._live(config, settings, host)
+
+    def _list_monitors(self) -> int:
+        print("Available monitors:", *(f"    {name}" for name in self._monitors), sep="\n")
+        return EXIT_FAILURE
 
     # ---- one configuration after the other ----------------------------------------------------
 
@@ -155,9 +167,9 @@ class Daemon:
         return None if self._signal is not None else following
 
     def _load(self) -> tuple[LuaConfig, Settings, Host]:
-        host = Host(self._clock, self._log, self._processes, hooks=None)
+        host = Host(self._clock, self._log, self._processes, self._hooks)
         config = LuaConfig(
-            host, self._loop, self._actions, MONITORS, self._line.settings, self._line.lua or DEFAULT_VERSION
+            host, self._loop, self._actions, self._monitors, self._line.settings, self._line.lua or DEFAULT_VERSION
         )
         for script in self._scripts:
             config.run_file(script)
@@ -191,6 +203,7 @@ class Daemon:
         if message is not None:
             self._log("Normal", message)
         host.fading = True
+        self._hooks.tell("orchestrator_fading", reason=message or "reset")
         self._processes.stop_jobs()
         self._is_urged = False
         begun = next_tell = self._clock.now()
@@ -230,5 +243,8 @@ class Daemon:
         if settings.pidfile is not None and self._pidfile is None:
             self._pidfile = PidFile(settings.pidfile)
 
-    def _monitor_maker(self, settings: Settings) -> Callable[[Callable[[bytes], bool]], InotifyMonitor]:
-        return lambda wants: InotifyMonitor(settings.inotify_mode, wants, self._log)
+    def _monitor_maker(self, settings: Settings) -> Callable[[Callable[[bytes], bool]], Monitor]:
+        kind = self._monitors.get(settings.monitor or INOTIFY.name)
+        if kind is None:
+            raise MonitorError(f'event monitor "{settings.monitor}" unknown.')
+        return lambda wants: kind.make(settings.inotify_mode, wants, self._log)

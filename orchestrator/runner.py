@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.config.settings import Settings
     from orchestrator.logic.change import Change
     from orchestrator.masterloop import LoopLike
-    from orchestrator.monitor.inotify import InotifyMonitor
+    from orchestrator.monitor.base import Monitor
     from orchestrator.sync.host import Host
     from orchestrator.sync.sync import Sync
 
@@ -35,7 +35,7 @@ class Runner:
         loop: LoopLike,
         config: LuaConfig,
         settings: Settings,
-        make_monitor: Callable[[Callable[[bytes], bool]], InotifyMonitor],
+        make_monitor: Callable[[Callable[[bytes], bool]], Monitor],
     ) -> None:
         self.host = host
         self.config = config
@@ -84,14 +84,13 @@ class Runner:
             self.touch()
         # The one that goes first rotates, so under the global limit every sync gets its chance (spec 3.5).
         count = len(self.syncs)
-        if count:
-            self._first = (self._first + 1) % count
         for place in range(count):
             sync = self.syncs[(self._first + place) % count]
             alarm = sync.next_alarm()
             if alarm is not None and alarm <= now:
                 sync.invoke(now)
                 self.touch()
+        self._first = (self._first + 1) % max(1, count)
         if self._status:
             self._status.write_if_due(now, self._report)
 

@@ -54,6 +54,14 @@ class Filters:
         """Whether there is any rule at all."""
         return bool(self._rules or self._excludes)
 
+    def copy(self) -> Filters:
+        """The same rules, apart: what is added later to one is not to the other."""
+        copy = Filters()
+        copy._rules = self._rules.copy()
+        copy._excludes = self._excludes.copy()
+        copy._tests = self._tests
+        return copy
+
     def add_exclude(self, pattern: bytes) -> None:
         """Exclude what matches. Twice the same counts once; an empty pattern is none."""
         if pattern:

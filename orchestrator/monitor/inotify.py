@@ -158,9 +158,11 @@ class InotifyMonitor:
                 self._decode(pieces.popleft())
                 if self._taken < _READ_AHEAD * _MEAN_EVENT:
                     self._drain()
-            if not (roots.is_doubtful or survey.is_uprooted):
+            if roots.is_doubtful or survey.is_uprooted:
+                roots.check()
+            elif self._taken >= _READ_AHEAD * _MEAN_EVENT or not survey.settle():
                 break
-            roots.check()
+            self._drain()
         changes, survey.changes = survey.changes, []
         kernel.calm()
         return changes
@@ -211,6 +213,8 @@ class InotifyMonitor:
             return
         if mask & _SELF_KINDS:
             self._roots.hint(wd)
+            if mask & UNMOUNT:
+                self._survey.unmounted(wd)
             if mask & IGNORED:
                 self._survey.ended(wd)
             return

@@ -53,6 +53,10 @@ class Survey:
         self._stack: list[tuple[Node, bytes, bool, bool]] = []  # to be read: directory, path, report, again
         self._doubtful: list[tuple[Node, bytes]] = []  # places (parent, name) to be looked at again
         self._unread: list[tuple[Node, bool]] = []  # could not be read for want of descriptors or memory
+        self._bound: list[Node] = []  # watched since `settle()`, while events were waiting, perhaps
+        self._entered: list[Node] = []  # whole trees, likewise
+        self._unmounted: set[int] = set()
+        self._is_shuffled = False  # whether directories went away since then, as the events tell
         self._shifts = 0  # how often a directory turned out to be elsewhere: paths on the stack are stale then
         self._healing = True  # whether what has to be put right is told
 
@@ -72,6 +76,7 @@ class Survey:
             self._discard(node)
             wd = self._kernel.watch(path)
         node = self._watches.add(wd, None, path[:-1])
+        self._entered.append(node)
         self._stack.append((node, path, False, False))
         self._run()
         return node
@@ -84,7 +89,7 @@ class Survey:
         """Reads the whole tree again, after events were lost: watches what is new, drops what is gone."""
         self._healing = False
         self._stack.append((top, self._watches.path(top), False, True))
-        self._run(sweep=True)
+        self._run()
         self._healing = True
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -96,6 +101,7 @@ class Survey:
 
     def vanished(self, parent: Node, name: bytes, path: bytes) -> None:
         """A directory was deleted or moved out."""
+        self._is_shuffled = True
         self.changes.append(Change("Delete", path))
         node = self._watches.child(parent, name)
         if node is None:
@@ -107,6 +113,7 @@ class Survey:
 
     def renamed(self, origin: tuple[Node, bytes, bytes], destination: tuple[Node, bytes, bytes]) -> None:
         """A directory was renamed within what is watched: `parent, name, path` of both ends."""
+        self._is_shuffled = True
         parent, name, path = destination
         node = self._watches.child(origin[0], origin[1])
         there = self._watches.child(parent, name)
@@ -144,11 +151,40 @@ class Survey:
         if node is not None and node.wd == REFUSED:
             self._look_again([node])
 
+    def unmounted(self, wd: int) -> None:
+        """A directory's file system was unmounted: `ended` comes next."""
+        self._unmounted.add(wd)
+
     def ended(self, wd: int) -> None:
         """The kernel has ended a watch: the directory is deleted, or its file system is unmounted."""
         node = self._watches.nodes.get(wd)
         if node is not None:
+            if wd not in self._unmounted and node.parent is not None:
+                self.changes.append(Change("Delete", self._watches.path(node)))
             self._replace(node, MISSING)
+        self._unmounted.discard(wd)
+
+    def settle(self) -> bool:
+        """To be called when all events are worked off: finds what was taken for another directory of the same path.
+
+        That can be when one went away after it was told of and before we came, and another one took its place. Gives
+        whether there was anything to put right; then more events may have come meanwhile.
+        """
+        bound, self._bound = self._bound, []
+        entered, self._entered = self._entered, []
+        if not self._is_shuffled:
+            return False
+        self._is_shuffled = False
+        for top in entered:
+            if self._is_known(top):
+                self.sweep(top)
+        wrong = [node for node in bound if self._is_known(node) and not self._is_at(node)]
+        for node in wrong:
+            if self._is_known(node):
+                self._discard(node)
+        self._run()
+        self.retry_missing()
+        return bool(entered or wrong or self._bound)
 
     def retry_unread(self) -> None:
         """Reads what could not be read for want of descriptors or memory."""
@@ -204,6 +240,8 @@ class Survey:
                 self._discard(known, again=False)
             node = watches.add(wd, parent, name)
             self._tell(report, path)
+            if report or again:
+                self._bound.append(node)
             self._stack.append((node, path, report, again))
         elif node is not known:
             self._take(node, parent, name, path, known, report)
@@ -255,6 +293,7 @@ class Survey:
         if known is not None:
             self._discard(known, again=False)
         self._watches.move(node, parent, name)
+        self._bound.append(node)
         self._shifts += 1
 
     def _doubt(self, node: Node) -> None:
@@ -289,7 +328,7 @@ class Survey:
                 self._visit(node.parent, node.name, self._watches.path(node), report=True, again=False)
         self._run()
 
-    def _run(self, *, sweep: bool = False) -> None:
+    def _run(self) -> None:
         """Reads all directories on the stack, and what is found below them."""
         watches, stack, doubtful = self._watches, self._stack, self._doubtful
         shifts = self._shifts
@@ -299,6 +338,8 @@ class Survey:
                 parent, name = doubtful.pop()
                 if self._is_known(parent):
                     path = b"%s%s/" % (watches.path(parent), name)
+                    if name not in (parent.children or ()):
+                        watches.add(MISSING, parent, name)  # told of only if it is there
                     self._visit(parent, name, path, report=self._healing, again=False)
                 continue
             node, path, report, again = stack.pop()
@@ -312,35 +353,31 @@ class Survey:
                 if self.progress is not None:
                     self.progress(count)
             try:
-                if report:
-                    self._read_and_tell(node, path, again)
-                else:
-                    self._read(node, path, again, sweep)
+                self._read(node, path, report, again)
             except OSError as error:
                 self._cannot_read(node, path, error, report)
 
-    def _read(self, node: Node, path: bytes, again: bool, sweep: bool) -> None:
-        names = self._kernel.directories(path)
-        if not self._is_still_at(node, path):
-            return
-        for name in names:
-            self._visit(node, name, b"%s%s/" % (path, name), report=False, again=again)
-        if sweep and node.children is not None and self._is_known(node):
-            for name in node.children.keys() - set(names):
-                self._discard(node.children[name], again=False)
-                if node.children is None:
-                    break
-
-    def _read_and_tell(self, node: Node, path: bytes, again: bool) -> None:
+    def _read(self, node: Node, path: bytes, report: bool, again: bool) -> None:
         changes = self.changes
-        entries = self._kernel.entries(path)
-        if not self._is_still_at(node, path):
-            return
+        entries: list[tuple[bytes, bool]]
+        entries = self._kernel.entries(path) if report else [(name, True) for name in self._kernel.directories(path)]
+        if report or again:
+            if not self._is_still_at(node, path):
+                return
+            self._drop_unlisted(node, entries)
         for name, is_directory in entries:
             if is_directory:
-                self._visit(node, name, b"%s%s/" % (path, name), report=True, again=again)
+                self._visit(node, name, b"%s%s/" % (path, name), report=report, again=again)
             else:
                 changes.append(Change("Create", path + name))
+
+    def _drop_unlisted(self, node: Node, entries: list[tuple[bytes, bool]]) -> None:
+        """Directories known here that were not found: whatever becomes of them is to be told from the beginning."""
+        if node.children is not None:
+            for name in node.children.keys() - {name for name, is_directory in entries if is_directory}:
+                child = self._watches.child(node, name)
+                if child is not None:
+                    self._discard(child, again=False)
 
     def _cannot_read(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
         if error.errno in _GONE:

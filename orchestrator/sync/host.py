@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.logic.alarms import Alarms
 
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
     from orchestrator.log import Log
     from orchestrator.process.spawn import Processes
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.hooks import Hooks
 
 
 @dataclass
 class Host:
     """The daemon as its syncs see it. `max_processes`: over all syncs, None for no limit.
 
-    `fading`: nothing is started any more. `hooks`: pluggy's relay of the observer hooks.
+    `fading`: nothing is started any more. `hooks`: the plugins that observe.
     """
 
     clock: Clock
     log: Log
     processes: Processes
-    hooks: Any
+    hooks: Hooks
     max_processes: int | None = None
     insist: bool = False
     onepass: bool = False

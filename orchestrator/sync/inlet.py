@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.event import BLANKET, CREATE, FULL, MODIFY, MOVE
-from orchestrator.logic.filters import Filters
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
@@ -133,9 +133,15 @@ class Inlet:
             return "sync"
         return "global" if self._sync.host.is_at_limit() else None
 
-    def judge(self, agent: Agent, exit_code: int, wording: Wording = COMMON) -> Verdict:
-        """The common rule over `exitcodes` (spec 3.7), its log line said in the given wording."""
-        return self._sync.judge(agent, exit_code, wording)
+    def judge(
+        self,
+        agent: Agent,
+        exit_code: int,
+        wording: Wording = COMMON,
+        exit_codes: Mapping[int, Verdict] | None = None,
+    ) -> Verdict:
+        """The common rule (spec 3.7), its log line said in the given wording. `exit_codes` None: `exitcodes`."""
+        return self._sync.judge(agent, exit_code, wording, exit_codes)
 
     def wake(self) -> None:
         """Offer again what the action has left waiting: something it waited for has changed."""
@@ -144,10 +150,6 @@ class Inlet:
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back from the loop, once, after some seconds, unless the daemon ends or resets before."""
         self._sync.host.alarms.add(self._sync.host.clock.now() + seconds, callback)
-
-    def report_retrying(self, count: int) -> None:
-        """Tell the status how many paths wait outside the queue to be tried again (spec 6 row 16b)."""
-        self._sync.retrying = count
 
     # ---- filters ------------------------------------------------------------------------------
 
@@ -161,19 +163,8 @@ class Inlet:
     def matcher(self) -> Callable[[bytes], bool] | None:
         """Whether a path is left out (leading slash; a directory's ends with one): the rules as they are now,
         safe to ask from a job's thread. None: there are no rules."""
-        rules = Filters()
-        for line in self.filter_lines():
-            rules.append_filter(line)
-        for pattern in self.excludes():
-            rules.add_exclude(pattern)
-        return rules.excludes_path if rules else None
-
-    def matcher(self) -> Callable[[bytes], bool]:
-        """A test whether a path (leading slash; directories end with one) is excluded, safe in a worker thread.
-
-        It is of the rules as they are now.
-        """
-        return self._sync.filters.copy().excludes_path
+        rules = self._sync.filters
+        return rules.copy().excludes_path if rules else None
 
     def add_exclude(self, pattern: bytes) -> None:
         """Raises nothing: any pattern is one. Takes effect at once; directories are unwatched later."""

@@ -15,20 +15,24 @@ from orchestrator.errors import Died
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.event import ACTIVE, BLANKET, BLOCK, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
-from orchestrator.logic.verdict import AGAIN, COMMON, DIE, Judgement, Kind, Verdict, Wording, judge
+from orchestrator.logic.verdict import AGAIN, COMMON, DIE, OK, Judgement, Kind, Verdict, Wording, judge
 from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.inlet import Inlet, Spawn
 from orchestrator.sync.scan import entries_below
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.filters import Filters
     from orchestrator.process.spawn import Child
     from orchestrator.sync.host import Calls, Host
+
+
+VETO_PAUSE = 1.0
+"""Seconds until a spawn that a hook forbade is offered again."""
 
 
 class State(Enum):
@@ -79,7 +83,7 @@ class Sync:
         self.is_stopped = False
         self.is_suspended = False
         self.is_started_up = False
-        self.retrying = 0
+        self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
         self._backoff = Backoff(options.delay)
         self._failing: dict[Delay, Backoff] = {}  # single changes that wait to be tried again
@@ -229,16 +233,19 @@ class Sync:
 
     def spawn(self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None = None) -> str | None:
         """Start a program for the agent; its delays become active. Returns what is wrong, or None."""
-        return self._begin(agent, lambda: self._spawn(argv, stdin))
+        spawn = Spawn(list(argv), stdin)
+        return self._begin(agent, spawn, lambda: self._spawn(spawn))
 
     def run(self, agent: Agent, job: Callable[[threading.Event], int]) -> str | None:
         """As spawn, with a function in a worker thread."""
-        return self._begin(agent, lambda: self.host.processes.run_job(job, self._ended))
+        return self._begin(agent, None, lambda: self.host.processes.run_job(job, self._ended))
 
-    def _spawn(self, argv: Sequence[bytes], stdin: bytes | None) -> Child:
-        return self.host.processes.spawn(argv, stdin=stdin, on_exit=self._ended)
+    def _spawn(self, spawn: Spawn) -> Child:
+        return self.host.processes.spawn(
+            spawn.argv, stdin=spawn.stdin, on_exit=self._ended, env=spawn.env, stderr_tail=self.options.sets
+        )
 
-    def _begin(self, agent: Agent, start: Callable[[], Child]) -> str | None:
+    def _begin(self, agent: Agent, spawn: Spawn | None, start: Callable[[], Child]) -> str | None:
         if self.host.fading:
             self.host.log("Normal", "ignored process spawning while fading")
             return None
@@ -246,6 +253,11 @@ class Sync:
         for delay in agent.delays:
             if delay.status not in may_be or delay not in self.queue:
                 return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
+        if spawn is not None and self.host.hooks.has("orchestrator_before_spawn"):
+            allowed = self.host.hooks.tell("orchestrator_before_spawn", inlet=self.inlet, agent=agent, spawn=spawn)
+            if allowed is False:
+                self.host.alarms.add(self.host.clock.now() + VETO_PAUSE, self.queue.offer_again)
+                return None
         self.queue.activate(agent.delays)
         self.children[start()] = agent
         return None
@@ -257,9 +269,20 @@ class Sync:
             return
         self.queue.remove(delay)
 
-    def judge(self, agent: Agent, exit_code: int, wording: Wording = COMMON) -> Verdict:
-        """The common rule of spec 3.7, its log line said: once for each growing pause (spec 6 row 13)."""
+    def judge(
+        self,
+        agent: Agent,
+        exit_code: int,
+        wording: Wording = COMMON,
+        exit_codes: Mapping[int, Verdict] | None = None,
+    ) -> Verdict:
+        """The common rule of spec 3.7, its log line said: once for each growing pause (spec 6 row 13).
+
+        `exit_codes` None: the config's table `exitcodes`.
+        """
         table = self.config.get("exitcodes")
+        if exit_codes is None and table:
+            exit_codes = dict(table.int_items())
         judgement = judge(
             kind=_kind(agent),
             etype=agent.etype if isinstance(agent, Event) else "",
@@ -267,8 +290,9 @@ class Sync:
             source=self.source,
             target=self.inlet.target,
             exit_code=exit_code,
-            exit_codes=dict(table.int_items()) if table else None,
+            exit_codes=exit_codes,
             insist=self.host.insist,
+            wording=wording,
         )
         self._judged = judgement
         if judgement.verdict != AGAIN or self._backoff_of(agent).would_grow():
@@ -281,6 +305,8 @@ class Sync:
             return
         self._judged = None
         verdict = self.calls.collect(agent, exit_code)
+        if self.host.hooks.has("orchestrator_after_collect"):
+            self._tell_collected(child, agent, exit_code, verdict)
         delays = [delay for delay in agent.delays if delay in self.queue]
         is_startup = any(delay.etype in (INIT, BLANKET) for delay in delays)
         if verdict == DIE:
@@ -290,6 +316,18 @@ class Sync:
         else:
             self._succeeded(delays)
             self.is_started_up |= is_startup
+
+    def _tell_collected(self, child: Child, agent: Agent, exit_code: int, verdict: str | None) -> None:
+        self.host.hooks.tell(
+            "orchestrator_after_collect",
+            inlet=self.inlet,
+            agent=agent,
+            paths=EventList(self.inlet, agent.delays).paths(),
+            exit_code=exit_code,
+            verdict=verdict or OK,
+            duration=self.host.clock.now() - child.started,
+            stderr=child.stderr_tail,
+        )
 
     def _succeeded(self, delays: list[Delay]) -> None:
         self._backoff.succeed()

@@ -176,8 +176,10 @@ class LuaConfig:
             self.lua.call(chunk, core, self._shared)
 
     def _add_action(self, action: Action) -> None:
-        # one without a collect of its own shares default.collect
-        has_own_collect = any("collect" in vars(kind) for kind in type(action).__mro__[:-2])
+        # one that judges in no way of its own shares default.collect
+        has_own_collect = any(
+            name in vars(kind) for kind in type(action).__mro__[:-2] for name in ("collect", "exit_codes", "wording")
+        )
         calls = _ActionCalls(self, action)
         functions = self.lua.table()
         for name in ("prepare", "action", "init", "full"):
@@ -263,7 +265,10 @@ class _ActionCalls:
         except Exception as error:
             self._config.host.log("Error", self._trouble("collect", error))
             verdict = "again"
-        return to_bytes(verdict if verdict is not None else agent.inlet.judge(agent, int(exit_code)))
+        if verdict is None:
+            action = self._action
+            verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
+        return to_bytes(verdict)
 
     def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
         try:

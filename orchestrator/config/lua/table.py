@@ -59,5 +59,7 @@ def to_lua(lua: Lua, value: Any) -> Any:
         table = lua.table()
         for key, item in value.items():
             table[to_bytes(key) if isinstance(key, str) else key] = to_lua(lua, item)
+        if any(isinstance(key, int) for key in value):
+            table[b"_verbatim"] = True  # exit codes: keys, not parents to inherit from (spec 2.3)
         return table
     return value
