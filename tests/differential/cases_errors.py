@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from differential.steps import started
 from differential.world import Case
 
 CASES: list[Case] = []
@@ -119,5 +118,3 @@ bad("prepare-own", "sync{ default.rsync, source='@SRC@', target='@TRG@', prepare
 bad("prepare-passed-on", "\n\nsync{ default.rsync, source='@SRC@', prepare = function(c, l)\n default.rsync.prepare(c, l + 1)\n end }")
 bad("prepare-passed-short", "\n\nsync{ default.rsync, source='@SRC@', prepare = function(c, l)\n default.rsync.prepare(c, l)\n end }")
 bad("prepare-helper", "local function h(t)\n  return sync(t)\nend\nh{ default.rsync, source='@SRC@' }\n")
-bad("layer-3-number", "\nsync{ source='@SRC@', onCreate=3 }")
-bad("action-number", "\nsync{ source='@SRC@', action=3 }")

@@ -411,6 +411,9 @@ fails("terminate", "  print('bye') terminate(5)")
 fails("os-exit", "  os.exit(7)")
 fails("discard-nil", "  inlet.discardEvent(nil)", ignore=["err"])
 
+live("fails-action-number", "\nsync{ source='@SRC@', delay=0, init=false, action=3 }", started(), node("f"), ends())
+live("fails-handler-number", "\nsync{ source='@SRC@', delay=0, init=false, onCreate=3 }", started(), node("f"), ends())
+
 # ---- alarms, observed descriptors
 live("alarms", """sync{ source="@SRC@", init=false, delay=0 }
 alarm(now() + 0.3, function(t, x) print("third", type(t), x) end, "X")

@@ -142,3 +142,9 @@ def ends() -> Step:
                 raise
 
     return step
+
+
+def killed(box: Box) -> None:
+    """End the daemon at once, where children still hold and its way of ending is not the matter."""
+    os.kill(box.pid(), signal.SIGKILL)
+    ends()(box)

@@ -97,7 +97,7 @@ class Box:
             (self.bin / name).chmod(0o755)
         for name, text in self.case.plan.items():
             (self.bin / "plan" / name).write_text(self.fill(text))
-            if "hold" in text.split():
+            if re.search(r"\bhold\b", text):
                 os.mkfifo(self.bin / "plan" / f"gate.{name}")
         for entry in self.case.tree:
             self.make(entry)
@@ -232,6 +232,12 @@ TIME = re.compile(r"^\d\d:\d\d:\d\d (?=\w+: )", re.M)
 CTIME = re.compile(r"\b[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \d{4}\b")
 ENTRY = re.compile(r"^\d\d:\d\d:\d\d (\w+): ", re.M)
 SHORT_FLAGS = re.compile(r"(?<=\[)-([A-Za-z46]{2,})(?=\])")
+WATCHES = re.compile(r"(?:^  \d+: @.*\n?)+", re.M)
+
+
+def _sort_watches(match: re.Match[str]) -> str:
+    """The original finds directories in the order of a Lua table, and does not number anew when some are gone."""
+    return "".join(sorted(f"  N: {line.partition(': ')[2]}\n" for line in match[0].splitlines()))
 
 
 def hide(text: str, categories: Sequence[str]) -> str:
@@ -260,6 +266,7 @@ def normal(box: Box, text: str) -> str:
     text = CTIME.sub("DATE", TIME.sub("", text))
     text = re.sub(r"\b0x[0-9a-f]{6,}", "0xADDRESS", text)
     text = re.sub(r"\(Timestamp: [\d.]+\)", "(Timestamp)", text)
+    text = WATCHES.sub(_sort_watches, text)
     # frames inside of either program are its own affair; those of the user's files must be told
     text = re.sub(r"^Error: Backtrace \d+ :(?!@|\[C\]).*\n", "", text, flags=re.M)
     text = re.sub(r"^Error: Backtrace \d+ :\[C\]:-1\n", "", text, flags=re.M)
