@@ -224,10 +224,12 @@ class Survey:
         """Watches the directory found at a place, and puts it on the stack if its contents are to be read."""
         watches = self._watches
         known = None if parent.children is None else parent.children.get(name)
-        if (known is None or known.wd == UNWANTED) and not self._wants(path):
+        if (known is None or known.wd in (UNWANTED, MISSING)) and not self._wants(path):
             if known is None:
                 watches.add(UNWANTED, parent, name)
                 self._tell(report, path)
+            else:
+                known.wd = UNWANTED
             return
         try:
             wd = self._kernel.watch(path[:-1])
@@ -368,6 +370,8 @@ class Survey:
         for name, is_directory in entries:
             if is_directory:
                 self._visit(node, name, b"%s%s/" % (path, name), report=report, again=again)
+                if not self._is_known(node):
+                    return  # it turned out that nothing is where we believed it to be
             else:
                 changes.append(Change("Create", path + name))
 
