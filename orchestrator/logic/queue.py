@@ -51,7 +51,8 @@ class Queue:
         self._waiting: list[int] = []  # the heap
         self._stale = 0  # about how many entries of it are of delays that do not wait any more
         self._declined: set[int] = set()
-        self._parked: list[tuple[float, int]] = []  # a heap: failed delays until they are due again
+        self._aside: set[int] = set()  # those that failed, until they are due again
+        self._parked: list[tuple[float, int]] = []  # (alarm, seq): a heap of those of them that wait
 
     def __len__(self) -> int:
         return len(self._delays)
@@ -117,7 +118,7 @@ class Queue:
     # -- what is due
 
     def first_waiting(self) -> Delay | None:
-        """The first delay that waits, due or not, declined or not."""
+        """The first delay that waits, due or not, declined or not, but none that stands aside."""
         top = self._top()
         declined = [self._delays[seq] for seq in self._declined if self._is_waiting(seq)]
         return min([*declined, top] if top is not None else declined, key=_place, default=None)
@@ -128,8 +129,11 @@ class Queue:
         One that is not due yet holds up all behind it. With `max_delays` delays or more in the
         queue every delay is due.
         """
-        while self._parked and self._parked[0][0] <= now:
-            heappush(self._waiting, heappop(self._parked)[1])
+        while self._parked and (self._parked[0][0] <= now or not self._is_parked(*self._parked[0])):
+            parked = heappop(self._parked)
+            if self._is_parked(*parked):
+                self._aside.discard(parked[1])
+                heappush(self._waiting, parked[1])
         top = self._top()
         if top is None or (top.alarm > now and len(self._delays) < max_delays):
             return None
@@ -139,7 +143,7 @@ class Queue:
         """When `first_due` has something to give: a time, 0 for at once, None for not by itself."""
         top = self._top()
         alarm = None if top is None else 0.0 if len(self._delays) >= max_delays else top.alarm
-        while self._parked and not self._is_waiting(self._parked[0][1]):
+        while self._parked and not self._is_parked(*self._parked[0]):
             heappop(self._parked)
         if self._parked and (alarm is None or self._parked[0][0] < alarm):
             return self._parked[0][0]
@@ -180,7 +184,7 @@ class Queue:
             else:
                 seq = waiting.pop()
                 delay = delays.get(seq)
-                if delay is None or delay.status != WAIT or seq == last:
+                if delay is None or delay.status != WAIT or seq == last or seq in self._aside:
                     continue
                 last = seq
             if test is not None:
@@ -204,6 +208,8 @@ class Queue:
         for delay in delays:
             delay.status = ACTIVE
             delay.blocker = None
+            if self._aside:
+                self._aside.discard(delay.seq)
         for delay in delays:
             if delay.blocks:
                 delay.blocks = [blocked for blocked in delay.blocks if blocked.blocker is delay] or None
@@ -216,14 +222,14 @@ class Queue:
         nothing but what it blocks (spec 6 rows 13 and 16b).
         """
         delay.alarm = alarm
+        self._aside.add(delay.seq)
         for barrier in reversed(self._barriers):
             # only one that was prepended meanwhile can stand before a delay that was active
             if barrier.seq < delay.seq:
                 self._block(delay, barrier)
                 self._changed(0)
                 return
-        delay.status = WAIT
-        heappush(self._parked, (alarm, delay.seq))
+        self._wait(delay)
         self._changed(0)
 
     def remove(self, delay: Delay) -> None:
@@ -236,6 +242,7 @@ class Queue:
             if delay.path2 is not None:
                 self._index.leave(delay, delay.path2)
         delay.blocker = None
+        self._aside.discard(delay.seq)
         blocks, delay.blocks = delay.blocks, None
         for blocked in blocks or ():
             if blocked.blocker is delay:
@@ -351,18 +358,28 @@ class Queue:
 
     def _wait(self, delay: Delay) -> None:
         delay.status = WAIT
-        heappush(self._waiting, delay.seq)
+        if delay.seq in self._aside:
+            heappush(self._parked, (delay.alarm, delay.seq))
+        else:
+            heappush(self._waiting, delay.seq)
 
     def _is_waiting(self, seq: int) -> bool:
+        """Whether an entry of the heap holds."""
         delay = self._delays.get(seq)
-        return delay is not None and delay.status == WAIT
+        return delay is not None and delay.status == WAIT and seq not in self._aside
+
+    def _is_parked(self, alarm: float, seq: int) -> bool:
+        """Whether an entry of the heap of failed ones holds."""
+        delay = self._delays.get(seq)
+        return delay is not None and delay.status == WAIT and delay.alarm == alarm and seq in self._aside
 
     def _top(self) -> Delay | None:
-        """The first delay that waits and was not declined."""
+        """The first delay that waits, was not declined and does not stand aside."""
         waiting = self._waiting
         while waiting:
-            delay = self._delays.get(waiting[0])
-            if delay is not None and delay.status == WAIT and delay.seq not in self._declined:
+            seq = waiting[0]
+            delay = self._delays.get(seq)
+            if delay is not None and delay.status == WAIT and seq not in self._declined and seq not in self._aside:
                 return delay
             heappop(waiting)
         return None

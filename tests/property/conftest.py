@@ -1,0 +1,14 @@
+"""How hard the property tests try: `HYPOTHESIS_PROFILE=ci` for more than the usual 100 examples."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# no deadlines: how long an example takes says more about the machine's other work than about the code
+settings.register_profile("default", max_examples=100, deadline=None)
+settings.register_profile(
+    "ci", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
