@@ -3,22 +3,27 @@
 Why the number of threads changes: Python runs one thread at a time. As long as the file system answers
 from memory, a second thread that walks only gets in the way (half as fast, measured); where it waits for
 a disk or a server, more threads mean more questions asked at once. So a thread is taken on when the
-process mostly waits, and walkers step back when it does not. Large files are copied by the kernel
-without Python's lock, side by side.
+process mostly waits, and walkers step back when it does not. Where it computes, and the tree is large, other
+processes help with the comparing (assistant.py). Large files are copied by the kernel without Python's lock,
+side by side.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from orchestrator_native.assistant import Assistant, processors
 from orchestrator_native.links import Links, bring_together, search
 from orchestrator_native.mirror import Mirror
 from orchestrator_native.report import Stopped
+from orchestrator_native.trees import join
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from orchestrator_native.mirror import Key
     from orchestrator_native.task import Task
@@ -29,6 +34,13 @@ PACE = 0.05
 
 IDLE, BUSY = 0.6, 0.9
 """Shares of time in which the process computes: below, one more walker; above, one less."""
+
+
+WORTH_HELP = 128
+"""Directories that have been looked at, and as many again that wait, before another process is started."""
+
+PORTION = 32
+"""Directories that a helper is asked about at once, at most."""
 
 
 class Run:
@@ -56,6 +68,9 @@ class Run:
         self._is_open = False
         self._walking = 0
         self._copying = 0
+        self._asked = 0
+        self._seen = 0
+        self._helpers = min(threads, processors()) - 1 if is_whole else 0
         self._walkers = 1
         self._failure: BaseException | None = None
         self._pace = (time.perf_counter(), time.process_time())
@@ -129,9 +144,12 @@ class Run:
 
     def _hire(self) -> None:
         if len(self._workers) < self.threads - 1 and self._failure is None:
-            thread = threading.Thread(target=self._help, name="native", daemon=True)
-            self._workers.append(thread)
-            thread.start()
+            self._begin(self._help)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name="native", daemon=True)
+        thread.start()
+        self._workers.append(thread)
 
     def _help(self) -> None:
         mirror = self._make_mirror()
@@ -143,6 +161,57 @@ class Run:
                 self._changed.notify_all()
         finally:
             mirror.close()
+
+    def _assist(self) -> None:
+        """Let another process compare, until nothing is left to compare or it fails."""
+        try:
+            assistant = Assistant(self._source, self._target, self.task.rule)
+        except OSError:
+            return
+        try:
+            while paths := self._portion():
+                self._take_answers(paths, assistant)
+        except OSError:
+            pass
+        finally:
+            assistant.close()
+
+    def _portion(self) -> list[str]:
+        """Half of the directories that wait, those that came first: they have the most below them."""
+        with self._changed:
+            while not self._is_over():
+                count = min(PORTION, len(self._directories) // 2)
+                paths = [path for path in itertools.islice(self._directories, count) if not self._directories[path]]
+                if paths:
+                    for path in paths:
+                        del self._directories[path]
+                        self._running[path] = None
+                    self._asked += len(paths)
+                    return paths
+                self._changed.wait()
+        return []
+
+    def _take_answers(self, paths: list[str], assistant: Assistant) -> None:
+        answers: list[list[str] | None] = [None] * len(paths)
+        try:
+            answers = assistant.ask(paths)
+        finally:
+            inner = [join(path, name) for path, names in zip(paths, answers, strict=True) for name in names or ()]
+            inner = [path for path in inner if not self.task.is_excluded(path, is_dir=True)]
+            with self._changed:
+                self._asked -= len(paths)
+                for path, names in zip(paths, answers, strict=True):
+                    again = self._running.pop(path)
+                    if names is None or again is not None:
+                        self._directories[path] = names is None or bool(again)
+                self._directories.update(dict.fromkeys(inner, False))
+                self._changed.notify_all()
+
+    def _is_over(self) -> bool:
+        """Nothing is left, or all is lost. Asked with the lock held."""
+        if self._failure is not None:
+            return True
+        return not (self._walking or self._copying or self._asked or self._directories or self._files)
 
     def _end_workers(self) -> None:
         while True:
@@ -157,7 +226,8 @@ class Run:
         while True:
             with self._changed:
                 while True:
-                    if self._failure is not None:
+                    if self._is_over():
+                        self._changed.notify_all()
                         return
                     if self._files:
                         path, flag = self._files.popitem()
@@ -170,9 +240,6 @@ class Run:
                         is_file = False
                         self._walking += 1
                         break
-                    if not self._walking and not self._copying and not self._directories:
-                        self._changed.notify_all()
-                        return
                     self._changed.wait()
             try:
                 if self.task.stop.is_set():
@@ -194,10 +261,14 @@ class Run:
                         again = self._running.pop(path)
                         if again is not None:
                             self._directories[path] = again
+                        self._seen += 1
                         self._look_at_pace()
                     self._changed.notify_all()
 
     def _look_at_pace(self) -> None:
+        if self._helpers > 0 and self._seen >= WORTH_HELP <= len(self._directories):
+            self._helpers -= 1
+            self._begin(self._assist)
         wall, cpu = self._pace
         now = time.perf_counter()
         if now - wall < PACE:
