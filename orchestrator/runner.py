@@ -5,14 +5,15 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.event import MOVE
 from orchestrator.logic.roots import RootIndex
+from orchestrator.monitor.drainer import Drainer
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about a tree that takes long to watch (spec 6 row 21)."""
+
+
+HEAVY = 4096
+"""Changes whose handling may take long enough for the kernel's queue to overflow."""
 
 
 class Runner:
@@ -88,7 +93,8 @@ class Runner:
             sync = self.syncs[(self._first + place) % count]
             alarm = sync.next_alarm()
             if alarm is not None and alarm <= now:
-                sync.invoke(now)
+                with self._draining(len(sync.queue)):
+                    sync.invoke(now)
                 self.touch()
         self._first = (self._first + 1) % max(1, count)
         if self._status:
@@ -106,23 +112,29 @@ class Runner:
     # ---- events -------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        for change in self.monitor.read():
-            self._dispatch(change)
+        changes = self.monitor.read()
+        with self._draining(len(changes)):
+            self._dispatch(changes)
         self._look_after_roots()
         if self.monitor.overflowed:
             self.monitor.overflowed = False
             self._recover()
         self.touch()
 
-    def _dispatch(self, change: Change) -> None:
-        etype, path, path2 = change
-        now = self.host.clock.now()
-        for sync in self._roots.of(path):
-            sync.change(etype, now + sync.options.delay, path, path2)
-        if etype == MOVE and path2 is not None:
-            for sync in self._roots.of(path2):
-                if not path.startswith(sync.source):
-                    sync.change(etype, now + sync.options.delay, path, path2)
+    def _dispatch(self, changes: Sequence[Change]) -> None:
+        """Give each change to the syncs that it concerns. One clock reading serves the whole batch."""
+        now, of = self.host.clock.now(), self._roots.of
+        for etype, path, path2 in changes:
+            for sync in of(path):
+                sync.change(etype, now + sync.options.delay, path, path2)
+            if path2 is not None:
+                for sync in of(path2):
+                    if not path.startswith(sync.source):
+                        sync.change(etype, now + sync.options.delay, path, path2)
+
+    def _draining(self, work: int) -> AbstractContextManager[None]:
+        """For the time of heavy work, the kernel's queue is emptied meanwhile."""
+        return Drainer(self.monitor.drain) if work >= HEAVY else nullcontext()
 
     def _recover(self) -> None:
         """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
