@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from orchestrator.api import AGAIN, OK, Action, Event, EventList, etypes
-from orchestrator_csync2.jobs import INCOMPLETE, Changes, Everything, Job, Leftovers, Memory, batch_of
+from orchestrator_csync2.jobs import INCOMPLETE, Changes, Everything, Job, Leftovers, Memory
 from orchestrator_csync2.options import DEFAULTS, OPTIONS, Settings, settings_of
 
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ class Csync2(Action):
         elist = inlet.get_events(lambda event: event.etype not in etypes.SPECIAL)
         if not len(elist):
             return
-        if inlet.shows("Normal"):
-            head = b"\t" + self._sync(inlet).settings.syncid.encode() + b":" + inlet.source.rstrip(b"/")
-            inlet.log("Normal", "Processing syncing list:\n", b"\n".join(head + path for path in elist.paths()))
-        self._start(inlet, elist, Changes(*self._tools(inlet), batch_of(_changes(elist), inlet.source)))
+        self._start(inlet, elist, Changes(*self._tools(inlet), list(_changes(elist))))
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
         inlet = agent.inlet
@@ -80,6 +77,8 @@ class Csync2(Action):
         if isinstance(job, Leftovers):
             # Never `again`: that would hold up the whole sync for a host that may be down for days.
             self._judge_rest(inlet, sync, job)
+            return OK
+        if job.was_idle:
             return OK
         if exit_code == INCOMPLETE and job.is_noted and _is_again(agent.config):
             rest = "; not every host has everything yet"

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.api import etypes
 from orchestrator_csync2.report import Place, Report
+from orchestrator_csync2.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,9 +126,11 @@ def argument_room(command: Sequence[bytes], environment: Iterable[tuple[bytes, b
 
 
 class Memory:
-    """What has been told of one sync's undelivered changes, so that each is told once."""
+    """What one sync's jobs leave for the next: what has been told of undelivered changes, so that each is
+    told once, and the names that could be taken for scratch files."""
 
     def __init__(self) -> None:
+        self.scratch = Scratch()
         self.refused: dict[Place, bytes] = {}
         self.unreachable: set[bytes] = set()
         self.gave_up: tuple[bytes, ...] = ()
@@ -137,12 +140,14 @@ class Job:
     """One sync's work of one time: called in a worker thread, ends with an exit code.
 
     `is_noted` says afterwards that csync2's database knows of all changes that the job was for, so
-    that only their delivery is left; `is_clean`, that nothing at all is left.
+    that only their delivery is left; `is_clean`, that nothing at all is left; `was_idle`, that there was
+    nothing to do at all.
     """
 
     def __init__(self, settings: Settings, inlet: Inlet, lock: threading.Lock, memory: Memory) -> None:
         self.is_noted = False
         self.is_clean = False
+        self.was_idle = False
         self.has_ended = False
         self._settings = settings
         self._inlet = inlet
@@ -187,7 +192,7 @@ class Job:
         return code, report
 
     def _run_report(self, *mode: str) -> tuple[int, Report]:
-        report = Report()
+        report = Report(self._memory.scratch.note)
 
         def read(line: bytes) -> None:
             report.feed(line)
@@ -195,6 +200,12 @@ class Job:
                 self._log("Normal", "csync2: ", line)
 
         return self._run((*mode, *(["-d"] if self._settings.dry_run else []), "-v"), read), report
+
+    def _learn_names(self) -> None:
+        """Once for each sync, have csync2 list what it knows: see scratch.py. 2 is an empty database."""
+        scratch = self._memory.scratch
+        if not scratch.is_complete:
+            scratch.is_complete = self._run(("-L",), scratch.note) in (0, 2)
 
     def _end(self, code: int, report: Report) -> int:
         """The job's exit code: csync2's, but it says 0 as well where something is left (see report.py)."""
@@ -322,6 +333,8 @@ class Everything(Job):
         self._check_source()
         code, report = self._deliver("-x", "-r")
         self.is_noted = report.finished
+        if report.finished:
+            self._learn_names()
         return self._end(code, report)
 
     def _check_source(self) -> None:
@@ -336,19 +349,37 @@ class Everything(Job):
 class Changes(Job):
     """Check what changed, then update what csync2 has noted."""
 
-    def __init__(self, settings: Settings, inlet: Inlet, lock: threading.Lock, memory: Memory, batch: Batch) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        inlet: Inlet,
+        lock: threading.Lock,
+        memory: Memory,
+        changes: Sequence[tuple[str, bytes]],
+    ) -> None:
         super().__init__(settings, inlet, lock, memory)
-        self._batch = batch
+        self._changes = changes
 
     def _work(self) -> int:
-        code = self._check("-cr", self._batch.trees) or self._check("-c", self._batch.paths)
+        self._learn_names()
+        source = self._inlet.source
+        root = source.rstrip(b"/")
+        changes = [change for change in self._changes if not self._memory.scratch.is_scratch(root + change[1])]
+        if not changes:
+            self.was_idle = True
+            return 0
+        if self._inlet.shows("Normal"):
+            head = b"\t" + self._settings.syncid.encode() + b":" + root
+            self._log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
+        batch = batch_of(changes, source)
+        code = self._check("-cr", batch.trees) or self._check("-c", batch.paths)
         if code != 0:
             return code
         self.is_noted = True
         code, report = self._run_report("-u")
         if report.missing_parent:
             # A host lacks a directory on the way, and csync2 does not know it here either, as after `init = false`.
-            code = self._check("-c", parents_of(self._batch, self._inlet.source))
+            code = self._check("-c", parents_of(batch, source))
             if code != 0:
                 return code
             code, report = self._run_report("-u")

@@ -17,7 +17,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TAIL = 5
 """Last lines kept of what csync2 said, for when it gave up."""
@@ -49,16 +52,18 @@ class Report:
 
     `refused` are the places whose host did not take the path, with the reason where it was told.
     `unreachable` are hosts that could not be connected to. `missing_parent` says that a host lacks a
-    directory of which csync2 was never told here. `finished`: csync2 came to its end.
+    directory of which csync2 was never told here. `finished`: csync2 came to its end. `on_path` is told each
+    path that csync2 names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_path: Callable[[bytes], None] = lambda path: None) -> None:
         self.refused: dict[Place, bytes] = {}
         self.unreachable: set[bytes] = set()
         self.missing_parent = False
         self.finished = False
         self._prefixes: dict[bytes, bytes] = {}
         self.tail: deque[bytes] = deque(maxlen=TAIL)
+        self._on_path = on_path
         self._open = b""
         self._place: Place | None = None
         self._reason = b""
@@ -96,6 +101,7 @@ class Report:
         text = self._open + b"\n" + line if self._open else line
         if match := _START.fullmatch(text):
             self._place = Place(match["path"], match["host"])
+            self._on_path(match["path"])
             self._reason = b""
             # Tried again in the same run, as the winner of a conflict: the last try counts.
             self.refused.pop(self._place, None)

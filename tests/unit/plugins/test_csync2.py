@@ -273,7 +273,7 @@ class World:
         (self.directory / "csync2.answer").write_text(script)
 
     def calls(self) -> list[list[bytes]]:
-        """Arguments of each call since the last question, without `-C web`."""
+        """Arguments of each call since the last question, without `-C web`, and without the first one's `-L`."""
         record = self.directory / "csync2.calls"
         data = record.read_bytes() if record.exists() else b""
         record.unlink(missing_ok=True)
@@ -283,7 +283,7 @@ class World:
                 calls[-1].append(word)
             else:
                 calls.append([])
-        return [call[2:] for call in calls[:-1]]
+        return [call[2:] for call in calls[:-1] if call[2:] != [b"-L"]]
 
     def change(self, *changes: tuple[str, bytes]) -> None:
         self.inlet.waiting = [Delay(number, etype, 0.0, path) for number, (etype, path) in enumerate(changes)]
@@ -337,6 +337,49 @@ def test_a_batch_checks_the_changed_paths_and_updates(world: World) -> None:
     ]
     assert world.inlet.ended == [(0, OK)]
     assert world.inlet.told("Normal")[-1] == "Finished events list = 0"
+
+
+def test_scratch_files_of_csync2s_are_left_out(world: World, tmp_path: Path) -> None:
+    world.inlet.source = os.fsencode(tmp_path) + b"/"
+    world.answer('case "$*" in *-L*) printf "v1\\t%%tree%%/d/.old.AbCdEf\\n";; esac; echo "Finished with 0 errors."')
+    (tmp_path / ".there.AbCdEf").touch()
+    names = [
+        b"/.f.AbCdEf",
+        b"/.f.g.AAAAAA",
+        b"/d/.old.AbCdEf",
+        b"/.there.AbCdEf",
+        b"/f.AbCdEf",
+        b"/.f.AbCdE",
+        b"/.a\nb.AbCdEf",
+    ]
+    world.change(*(("Modify", name) for name in names))
+    top = os.fsencode(tmp_path)
+    assert world.calls() == [[b"-c", *(top + name for name in names[2:])], [b"-u", b"-v"]]
+
+    (tmp_path / ".there.AbCdEf").unlink()
+    world.change(("Delete", b"/.there.AbCdEf"), ("Delete", b"/.f.AbCdEf"))
+    assert world.calls() == [[b"-cr", top + b"/.there.AbCdEf"], [b"-u", b"-v"]], "it was handed over when it existed"
+
+    world.inlet.lines.clear()
+    world.change(("Delete", b"/.f.AbCdEf"), ("Modify", b"/.g.AbCdEf"))
+    assert world.calls() == []
+    assert world.inlet.ended[-1] == (0, OK)
+    assert world.inlet.lines == []
+
+
+def test_no_file_is_taken_for_scratch_while_csync2_cannot_list_what_it_knows(world: World) -> None:
+    world.answer('case "$*" in *-L*) exit 1;; esac; echo "Finished with 0 errors."')
+    world.change(("Delete", b"/.f.AbCdEf"))
+    assert world.calls() == [[b"-cr", b"/src/.f.AbCdEf"], [b"-u", b"-v"]]
+
+
+def test_a_name_that_csync2_has_sent_is_no_scratch(world: World) -> None:
+    world.answer(
+        'case "$*" in *-u*) echo "Updating %tree%/new/.f.AbCdEf on beta ...";; esac; echo "Finished with 0 errors."'
+    )
+    world.change(("Create", b"/new/"))
+    world.change(("Delete", b"/new/.f.AbCdEf"))
+    assert world.calls()[2:] == [[b"-cr", b"/src/new/.f.AbCdEf"], [b"-u", b"-v"]]
 
 
 def test_nothing_to_do_runs_nothing(world: World) -> None:
@@ -591,4 +634,4 @@ def test_a_job_that_waits_for_its_turn_can_be_stopped(world: World) -> None:
     assert second.ended == [(143, None)]
     first.stop.set()
     holder.join(10)
-    assert len(world.calls()) == 1
+    assert (world.directory / "csync2.calls").read_bytes().count(b"\0\0") == 1, "the second one started none"
