@@ -133,6 +133,11 @@ class Inlet:
             return "sync"
         return "global" if self._sync.host.is_at_limit() else None
 
+    @property
+    def stderr(self) -> bytes:
+        """In `collect`: the end of what the process wrote to stderr (kept for actions with `sets`)."""
+        return self._sync.stderr_tail
+
     def judge(
         self,
         agent: Agent,

@@ -83,6 +83,7 @@ class Sync:
         self.is_stopped = False
         self.is_suspended = False
         self.is_started_up = False
+        self.stderr_tail = b""  # of the process that is being collected
         self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
         self._backoff = Backoff(options.delay)
@@ -304,6 +305,7 @@ class Sync:
         if self.host.fading:
             return
         self._judged = None
+        self.stderr_tail = child.stderr_tail
         verdict = self.calls.collect(agent, exit_code)
         if self.host.hooks.has("orchestrator_after_collect"):
             self._tell_collected(child, agent, exit_code, verdict)

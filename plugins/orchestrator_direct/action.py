@@ -23,8 +23,9 @@ from orchestrator.api import (
 )
 from orchestrator_direct.commands import command, file_kind
 from orchestrator_direct.options import OPTIONS
-from orchestrator_rsync.action import prepare_rsync, spawn_full
+from orchestrator_rsync.action import prepare_rsync
 from orchestrator_rsync.arguments import deletes_running, with_slash
+from orchestrator_rsync.batches import spawn_full
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ from orchestrator.api import (
     Config,
     ConfigError,
     Event,
+    EventList,
     Inlet,
     Verdict,
     Wording,
@@ -19,8 +20,10 @@ from orchestrator.api import (
     etypes,
     exit_codes_of,
 )
-from orchestrator_rsync.action import is_of_a_path, prepare_rsync, spawn_batch, spawn_by_size, spawn_full
+from orchestrator_rsync.action import prepare_rsync
 from orchestrator_rsync.arguments import computed_of, deletes_running, with_slash
+from orchestrator_rsync.batches import changes_of, is_of_a_path, spawn_changes, spawn_full
+from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh.options import OPTIONS
 from orchestrator_rsyncssh.ssh import Move, move_many, move_one, remote_shell, settings
 
@@ -34,6 +37,9 @@ class RsyncSsh(Action):
     options = OPTIONS
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 15, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
+
+    def __init__(self) -> None:
+        self._lanes = Lanes()
 
     def prepare(self, config: Config) -> None:
         for key in ("host", "targetdir"):
@@ -66,15 +72,16 @@ class RsyncSsh(Action):
             return
         if event.etype == etypes.MOVE:
             _move(inlet, event)
-            return
-        limit = inlet.config.get("batchSizeLimit")
-        if isinstance(limit, (int, float)) and not isinstance(limit, bool):
-            spawn_by_size(inlet, limit, _up_to_the_next_move)
         else:
-            spawn_batch(inlet, inlet.get_events(_up_to_the_next_move))
+            spawn_changes(inlet, self._lanes.of(inlet), _up_to_the_next_move)
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        if not _is_move(agent) or classify(exit_code, self.exit_codes(agent)) is not None:
+        codes = self.exit_codes(agent)
+        if not _is_move(agent):
+            changes = changes_of(agent) if isinstance(agent, EventList) else []
+            self._lanes.collect(agent, exit_code, codes, changes)
+            return None
+        if classify(exit_code, codes) is not None:
             return None
         for event in _events(agent):
             inlet = event.inlet

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.api import Agent, Event, EventList, Inlet, Option, etypes
 from orchestrator.config.model import DictConfig
+from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
-from orchestrator.logic.verdict import AGAIN, DIE, Verdict, judge
+from orchestrator.logic.verdict import AGAIN, DIE, Kind, Verdict, judge
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -109,9 +110,10 @@ class FakeInlet(Inlet):
             if delay.status == etypes.WAIT and delay in list(self._world.queue):
                 self._world.queue.decline(delay)
 
-    def end(self, spawn: Spawn, exit_code: int) -> Verdict:
+    def end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
         """The program ended: what the action makes of it, or the common rule of spec 3.7."""
         self.running.remove(spawn)
+        self._world.stderr_tail = stderr
         verdict = self.action.collect(spawn.agent, exit_code)
         if verdict is None:
             verdict = self._judge(spawn.agent, exit_code)
@@ -129,12 +131,21 @@ class FakeInlet(Inlet):
         done = subprocess.run(
             spawn.argv,
             input=spawn.stdin if spawn.stdin is not None else b"",
+            stderr=subprocess.PIPE,
             timeout=timeout,
             check=False,
             env={**os.environ, **environment},
         )
         code = done.returncode
-        return self.end(spawn, code if code >= 0 else 128 - code)
+        return self.end(spawn, code if code >= 0 else 128 - code, done.stderr)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: what the action asked for by `after` is called when due."""
+        end = self.clock.now() + seconds
+        while (soonest := self._world.host.alarms.next()) is not None and soonest <= end:
+            self.clock.advance(max(0.0, soonest - self.clock.now()))
+            self._world.host.alarms.pop_due(self.clock.now())()
+        self.clock.advance(end - self.clock.now())
 
     def settle(self) -> None:
         """Turn and execute until nothing is left to do."""
@@ -150,6 +161,11 @@ class FakeInlet(Inlet):
         """What is pending, active changes left out: (etype, path), in the order of the queue."""
         return [(delay.etype, delay.path) for delay in self._world.queue if delay.status != etypes.ACTIVE]
 
+    @property
+    def retrying(self) -> int:
+        """How many paths the action says wait outside the queue."""
+        return self._world.retrying
+
     def lines(self, category: str) -> list[str]:
         """The texts logged under a category."""
         return [text for logged, text in self.logged if logged == category]
@@ -158,7 +174,7 @@ class FakeInlet(Inlet):
 
     def _judge(self, agent: Agent, exit_code: int) -> Verdict:
         event = agent if isinstance(agent, Event) else None
-        kind = "list" if event is None else "init" if event.etype == etypes.INIT else "event"
+        kind: Kind = "list" if event is None else "init" if event.etype == etypes.INIT else "event"
         judgement = judge(
             kind,
             "" if event is None else event.etype,
@@ -185,11 +201,18 @@ class _World:
         self.filters = Filters()
         self.queue = Queue(sets=inlet.action.sets, on_move=bool(config.get("onMove")))
         self.host = SimpleNamespace(
-            clock=inlet.clock, log=_Log(inlet), insist=inlet.insist, is_at_limit=lambda: False, hooks=None
+            clock=inlet.clock,
+            log=_Log(inlet),
+            insist=inlet.insist,
+            is_at_limit=lambda: False,
+            hooks=None,
+            alarms=Alarms(),
         )
+        self.retrying = 0
+        self.stderr_tail = b""
 
     def is_at_limit(self) -> bool:
-        return len(self.inlet.running) >= self.config.get("maxProcesses", 1)
+        return len(self.inlet.running) >= int(self.config.get("maxProcesses", 1))
 
     def add(self, etype: str, path: bytes) -> None:
         """As the daemon does: a Create of a directory brings Creates of all that is in it."""

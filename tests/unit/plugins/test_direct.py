@@ -7,9 +7,9 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from orchestrator_direct.action import Direct
 
 from orchestrator.api import ConfigError
+from orchestrator_direct.action import Direct
 from tests.kit.inlet import FakeInlet
 from tests.kit.trees import HOSTILE, Pair, snapshot, write
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from orchestrator_rsync.action import Rsync
-from orchestrator_rsync.arguments import computed
-from orchestrator_rsync.options import OPTIONS, SHORT_FLAGS
 
 from orchestrator.api import ConfigError
 from orchestrator.config.model import DictConfig
+from orchestrator_rsync.action import Rsync
+from orchestrator_rsync.arguments import computed
+from orchestrator_rsync.options import OPTIONS, SHORT_FLAGS
 from tests.kit.inlet import FakeInlet
 
 BATCH_END = [b"--force", b"--from0", b"--include-from=-", b"--exclude=*", b"/src/", b"/trg/"]
@@ -161,12 +161,12 @@ def test_target_gets_a_trailing_slash(target: str, expected: str) -> None:
 
 @pytest.mark.parametrize("target", [None, ""])
 def test_no_target(target: str | None) -> None:
-    with pytest.raises(ConfigError, match='^default.rsync needs "target" configured$'):
+    with pytest.raises(ConfigError, match=r'^default\.rsync needs "target" configured$'):
         inlet_of(target=target)
 
 
 def test_computed_is_not_for_users() -> None:
-    with pytest.raises(ConfigError, match="^please do not use the internal rsync._computed parameter$"):
+    with pytest.raises(ConfigError, match=r"^please do not use the internal rsync\._computed parameter$"):
         inlet_of(rsync={"_computed": ["-a"]})
     assert "_computed" not in OPTIONS["rsync"]
 

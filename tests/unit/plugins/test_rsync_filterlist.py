@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orchestrator_rsync.filterlist import Change, escape, filterlist, guarded
 from orchestrator_rsync.patterns import below
 
@@ -71,7 +72,9 @@ segments = st.binary(min_size=1, max_size=3).filter(lambda name: b"/" not in nam
 paths = st.tuples(st.lists(segments, min_size=1, max_size=4), st.booleans()).map(
     lambda parts: b"/" + b"/".join(parts[0]) + (b"/" if parts[1] else b"")
 )
-changes = st.lists(st.tuples(paths, st.booleans()).map(lambda pair: Change(pair[0], pair[1] and pair[0].endswith(b"/"))))
+changes = st.lists(
+    st.tuples(paths, st.booleans()).map(lambda pair: Change(pair[0], pair[1] and pair[0].endswith(b"/")))
+)
 
 
 @given(changes)

@@ -7,8 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from orchestrator_rsync.action import Rsync
 
+from orchestrator_rsync.action import Rsync
 from tests.kit.inlet import FakeInlet
 from tests.kit.trees import DECOYS, HOSTILE, Pair, snapshot, write
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from orchestrator_rsync.action import Rsync
 
+from orchestrator_rsync.action import Rsync
 from tests.kit.inlet import FakeInlet
 from tests.kit.trees import Pair, write
 

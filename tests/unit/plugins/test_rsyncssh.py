@@ -7,10 +7,10 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from orchestrator_rsyncssh.action import RsyncSsh
-from orchestrator_rsyncssh.options import OPTIONS
 
 from orchestrator.api import ConfigError
+from orchestrator_rsyncssh.action import RsyncSsh
+from orchestrator_rsyncssh.options import OPTIONS
 from tests.kit.inlet import FakeInlet
 from tests.kit.trees import HOSTILE, Pair, snapshot, write
 

@@ -1,0 +1,108 @@
+"""Paths that rsync could not transfer (exit code 23) are tried again by themselves (spec 6 row 16b).
+
+They wait outside the queue, longer each time, and come back in runs of their own, so they hold up
+nothing else. rsync does not say in a form to rely on which paths of a batch it was that failed, so
+all of the batch are tried again: those that were transferred cost a look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from orchestrator.api import OK, EventList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.api import Agent, Event, Inlet, Verdict
+    from orchestrator_rsync.filterlist import Change
+
+PARTIAL = 23
+LONGEST_PAUSE = 300.0
+"""Seconds between two tries, at most."""
+
+TOLD = 500
+"""Bytes of rsync's stderr in the log line."""
+
+
+@dataclass
+class Lane:
+    """One sync's failing paths, with whether all below them is meant.
+
+    `pause` is the last one, in seconds; `is_waiting`: it is not over yet.
+    """
+
+    paths: dict[bytes, bool] = field(default_factory=dict)
+    pause: float = 0.0
+    is_waiting: bool = False
+
+    def holds(self, event: Event) -> bool:
+        return event.raw_path in self.paths
+
+    def widened(self, change: Change) -> Change:
+        """A path comes back as if modified: what is gone, with all below it, is still to be gone."""
+        return change._replace(whole=change.whole or self.paths.get(change.path, False))
+
+
+class Lanes:
+    """The lanes of all syncs of an action."""
+
+    def __init__(self) -> None:
+        self._lanes: WeakKeyDictionary[Inlet, Lane] = WeakKeyDictionary()
+
+    def of(self, inlet: Inlet) -> Lane:
+        lane = self._lanes.get(inlet)
+        if lane is None:
+            lane = self._lanes[inlet] = Lane()
+        return lane
+
+    def collect(
+        self, agent: Agent, exit_code: int, exit_codes: Mapping[int, Verdict] | None, changes: Iterable[Change]
+    ) -> None:
+        """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
+        if exit_codes is None or exit_codes.get(exit_code) != OK:
+            return
+        inlet = agent.inlet
+        if not isinstance(agent, EventList):
+            if exit_code == PARTIAL:
+                inlet.log("Warn", "rsync could not transfer everything", _told(inlet.stderr))
+            return
+        lane = self.of(inlet)
+        if exit_code == PARTIAL:
+            lane.paths.update((change.path, change.whole) for change in changes)
+            _wait(inlet, lane)
+        else:
+            for change in changes:
+                lane.paths.pop(change.path, None)
+            if not lane.paths:
+                lane.pause = 0.0
+        inlet.report_retrying(len(lane.paths))
+
+
+def _wait(inlet: Inlet, lane: Lane) -> None:
+    if lane.is_waiting:
+        return
+    first = max(1.0, float(inlet.config.get("delay") or 0.0))
+    pause = min(max(2 * lane.pause, first), max(LONGEST_PAUSE, first))
+    if pause > lane.pause:
+        inlet.log(
+            "Warn",
+            f"rsync could not transfer everything; {len(lane.paths)} paths are tried again in {pause:.0f} seconds",
+            _told(inlet.stderr),
+        )
+    lane.pause = pause
+    lane.is_waiting = True
+
+    def again() -> None:
+        lane.is_waiting = False
+        for path in list(lane.paths):
+            inlet.retry(path)
+
+    inlet.after(pause, again)
+
+
+def _told(stderr: bytes) -> bytes:
+    text = stderr.strip()
+    return b": " + text[-TOLD:] if text else b""

@@ -1,0 +1,138 @@
+"""Paths that rsync could not transfer are tried again by themselves and hold up nothing else (spec 6 row 16b)."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.api import RSYNC_EXIT_CODES
+from orchestrator_rsync.action import Rsync
+from orchestrator_rsyncssh.action import RsyncSsh
+from tests.kit.inlet import FakeInlet, Spawn
+from tests.kit.trees import Pair, snapshot, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def inlet_of(**config: Any) -> FakeInlet:
+    return FakeInlet(Rsync(), {"target": "/trg", "delay": 1, **config})
+
+
+def change(inlet: FakeInlet, *paths: bytes) -> Spawn:
+    for path in paths:
+        inlet.change("Modify", path)
+    inlet.turn()
+    return inlet.running[-1]
+
+
+def test_they_come_back_after_growing_pauses_in_a_run_of_their_own() -> None:
+    inlet = inlet_of()
+    assert inlet.end(change(inlet, b"/bad", b"/good"), 23, b"rsync: open /bad: Permission denied (13)\n") == "ok"
+    assert (inlet.retrying, inlet.waiting) == (2, [])
+    assert inlet.lines("Warn") == [
+        (
+            "rsync could not transfer everything; 2 paths are tried again in 1 seconds: "
+            "rsync: open /bad: Permission denied (13)"
+        )
+    ]
+    for pause in (1, 2, 4):
+        inlet.advance(pause - 0.1)
+        assert inlet.waiting == []
+        inlet.advance(0.2)
+        inlet.turn()
+        assert inlet.running[0].paths == [b"/bad", b"/good"]
+        inlet.end(inlet.running[0], 23)
+
+
+def test_what_changes_meanwhile_goes_at_once_and_apart() -> None:
+    inlet = inlet_of(maxProcesses=2)
+    inlet.end(change(inlet, b"/bad"), 23)
+    inlet.advance(1.1)
+    inlet.change("Modify", b"/fresh")
+    inlet.turn()
+    assert [spawn.paths for spawn in inlet.running] == [[b"/bad"], [b"/fresh"]]
+    inlet.end(inlet.running[0], 23)
+    assert change(inlet, b"/fresh2").paths == [b"/fresh2"]
+
+
+def test_success_empties_the_lane_and_takes_the_pause_back() -> None:
+    inlet = inlet_of()
+    for code in (23, 23, 0):
+        if not inlet.spawned:
+            change(inlet, b"/bad")
+        inlet.turn()
+        inlet.end(inlet.running[0], code)
+        inlet.advance(5)
+    assert inlet.retrying == 0
+    inlet.advance(1000)
+    assert inlet.waiting == []
+    inlet.end(change(inlet, b"/bad"), 23)
+    inlet.advance(1.1)
+    assert inlet.waiting == [("Modify", b"/bad")]
+
+
+def test_the_pause_has_a_limit_and_the_log_does_not_fill() -> None:
+    inlet = inlet_of()
+    change(inlet, b"/bad")
+    for _ in range(40):
+        inlet.end(inlet.running[0], 23)
+        inlet.advance(300.1)
+        inlet.turn()
+    assert len(inlet.spawned) == 41
+    assert len(inlet.lines("Warn")) == 10
+
+
+def test_a_table_of_the_users_own_comes_first() -> None:
+    inlet = inlet_of(exitcodes={**RSYNC_EXIT_CODES, 23: "again"})
+    assert inlet.end(change(inlet, b"/bad"), 23) == "again"
+    assert (inlet.retrying, inlet.lines("Warn")) == (0, [])
+
+
+def test_a_startup_that_could_not_transfer_everything_says_so() -> None:
+    inlet = inlet_of()
+    inlet.startup()
+    assert inlet.end(inlet.spawned[0], 23, b"trouble\n") == "ok"
+    assert inlet.lines("Warn") == ["rsync could not transfer everything: trouble"]
+
+
+def test_rsyncssh_has_a_lane_too() -> None:
+    inlet = FakeInlet(RsyncSsh(), {"host": "h", "targetdir": "/t", "delay": 1})
+    inlet.end(change(inlet, b"/bad"), 23)
+    inlet.advance(1.1)
+    inlet.turn()
+    assert inlet.running[0].paths == [b"/bad"]
+
+
+def test_a_deleted_tree_is_still_deleted_when_tried_again(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    write(pair.target + b"gone/deep/f")
+    write(pair.target + b"kept")
+    inlet = FakeInlet(Rsync(), pair.config(delay=1), source=pair.source)
+    inlet.change("Delete", b"/gone/")
+    inlet.turn()
+    inlet.end(inlet.running[0], 23)
+    inlet.advance(1.1)
+    inlet.settle()
+    assert sorted(snapshot(pair.target)) == [b"kept"]
+
+
+def test_what_the_real_rsync_could_not_transfer_arrives_when_nothing_is_in_its_way_any_more(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    write(pair.source + b"good")
+    write(pair.source + b"bad")
+    write(pair.target + b"bad/of somebody else")
+    inlet = FakeInlet(Rsync(), pair.config(delay=1), source=pair.source)
+    inlet.change("Create", b"/good")
+    inlet.change("Create", b"/bad")
+    inlet.settle()
+    assert inlet.retrying == 2
+    assert "could not transfer everything" in inlet.lines("Warn")[0]
+    inlet.advance(1.1)
+    inlet.settle()
+    assert inlet.retrying == 2
+    shutil.rmtree(pair.target + b"bad")
+    inlet.advance(2.1)
+    inlet.settle()
+    assert inlet.retrying == 0
+    assert snapshot(pair.target) == snapshot(pair.source)
