@@ -22,26 +22,38 @@ hookspec = pluggy.HookspecMarker("orchestrator")
 
 @hookspec
 def orchestrator_actions() -> Sequence[Action]:
-    """The actions that this plugin brings; each shows as `default.<name>` in Lua and `action = "<name>"` in TOML."""
+    """The actions that this plugin brings; each shows as `default.<name>` in Lua and `action = "<name>"` in TOML.
+
+    Asked once, when the plugin is registered. An action whose name is taken is refused, and the plugin with it.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def orchestrator_monitors() -> Sequence[MonitorKind]:
-    """The event monitors that this plugin brings; each can be named in `monitor`."""
+    """The event monitors that this plugin brings; each can be named in `monitor`.
+
+    Asked once, when the daemon starts.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def orchestrator_configured(settings: Mapping[str, object], inlets: Sequence[Inlet]) -> None:
-    """A configuration has been loaded and is about to be started; after a HUP once more."""
+    """A configuration has been loaded and is about to be started; after a HUP once more.
+
+    `settings` by their names (configs/README.md); one inlet for each sync, in their order.
+    Nothing has been watched or started yet. Both are to be read, not changed.
+    """
 
 
 @hookspec(firstresult=True)
 def orchestrator_before_spawn(inlet: Inlet, agent: Agent, spawn: Spawn) -> bool | None:
-    """A process is about to be started. `spawn.argv` and `spawn.env` may be changed in place.
+    """A process is about to be started for `agent`, an event or a list of them. Jobs in threads are not told.
 
-    False forbids it: the changes stay waiting and are offered again later. None leaves it to others.
+    `spawn.argv` (list of bytes, looked up in PATH) and `spawn.env` may be changed, `spawn.env = {…}`
+    replaces the environment. False forbids the process: the changes stay waiting and are offered again
+    a second later. None leaves it to the others; the first True or False decides.
     """
 
 
@@ -55,19 +67,31 @@ def orchestrator_after_collect(
     duration: float,
     stderr: bytes,
 ) -> None:
-    """A process or job has ended and was judged. `duration` in seconds; `stderr`: the end of it, where it was kept."""
+    """A process or job has ended and was judged; what becomes of its changes follows at once.
+
+    `paths`: what it was for, with leading slashes, both ends of a Move; for a startup or full run
+    the one empty path. `exit_code` is 128 + signal for one that was killed, 255 for one that could not be started.
+    `verdict`: ok, again, die. `duration` in seconds. `stderr`: the end of it, for actions that work on
+    sets of paths, else empty.
+    """
 
 
 @hookspec
 def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
-    """A sync's state changed: starting, in sync, syncing, retrying, stopped."""
+    """A sync's state changed: starting, in sync, syncing, retrying, stopped.
+
+    Told once a turn of the loop at most: a state that lasted shorter is not seen.
+    """
 
 
 @hookspec
 def orchestrator_fading(reason: str) -> None:
-    """Nothing is started any more; the daemon ends, or resets, when the last process has."""
+    """Nothing is started any more; the daemon ends, or resets, when the last process has.
+
+    `reason`: what is logged (a signal's name within it), or `reset`.
+    """
 
 
 @hookspec
 def orchestrator_status_written(path: bytes) -> None:
-    """The status file has been written."""
+    """The status file has been written and is in its place, at most once per `statusInterval`."""

@@ -68,6 +68,7 @@ class Manager:
         try:
             self._pluggy.register(plugin, name)
             self._pluggy.check_pending()
+            self._refuse_wrappers(plugin)
         except (pluggy.PluginValidationError, ValueError) as error:
             self._unregister(plugin)
             raise ConfigError(" ".join(str(error).split())) from None
@@ -79,6 +80,13 @@ class Manager:
         for action in actions:
             self._actions[action.name] = (action, name)
         return actions
+
+    def _refuse_wrappers(self, plugin: object) -> None:
+        """Hooks are called one by one, so that one that raises takes no other with it: none can be around others."""
+        for caller in self._pluggy.get_hookcallers(plugin) or ():
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
+                    raise ValueError(f"hook {caller.name}: wrappers are not supported")
 
     def _unregister(self, plugin: object) -> None:
         if self._pluggy.is_registered(plugin):

@@ -27,26 +27,27 @@ class Hooks:
         return known
 
     def tell(self, name: str, **arguments: Any) -> Any:
-        """Call a hook; what it gives, or None where nobody implements it or it raised."""
+        """Call every implementation, the plugin that registered last first.
+
+        Gives what the first of them gave that was not None; a hook whose first answer decides asks no
+        further. One that raises is named, the others are told all the same.
+        """
         if not self.has(name):
             return None
-        try:
-            return getattr(self._relay, name)(**arguments)
-        except OrchestratorError:
-            raise
-        except Exception as error:
-            self._log("Error", f"hook {name} of {_culprit(error)} failed: {type(error).__name__}: {error}")
-            return None
-
-
-def _culprit(error: BaseException) -> str:
-    """The module in which it was raised, from outside pluggy: the plugin's."""
-    module = "a plugin"
-    trace = error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_globals.get("__name__", "")
-        if not name.startswith(("pluggy", "orchestrator.")):
-            module = f'plugin "{name}"'
-            break
-        trace = trace.tb_next
-    return module
+        caller = getattr(self._relay, name)
+        decides = bool(caller.spec and caller.spec.opts.get("firstresult"))
+        answer = None
+        for implementation in reversed(caller.get_hookimpls()):
+            try:
+                given = implementation.function(*(arguments[argument] for argument in implementation.argnames))
+            except OrchestratorError:
+                raise
+            except Exception as error:
+                plugin = implementation.plugin_name
+                self._log("Error", f'hook {name} of plugin "{plugin}" failed: {type(error).__name__}: {error}')
+                continue
+            if answer is None:
+                answer = given
+            if decides and answer is not None:
+                break
+        return answer
