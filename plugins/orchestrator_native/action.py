@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, Event, EventList, Inlet, Verdict, etypes
 from orchestrator_native import engine
-from orchestrator_native.batch import Change
+from orchestrator_native.batch import Change, relative
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
-from orchestrator_native.report import PARTIAL, STOPPED, Report
+from orchestrator_native.report import OK, PARTIAL, Report
 
 if TYPE_CHECKING:
     import threading
@@ -63,11 +63,16 @@ class Native(Action):
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
         state = self._state(agent.inlet)
         report = state.reports.pop(agent, None)
-        if report is not None and exit_code != STOPPED:
-            _tell(agent.inlet, state, report)
-            if exit_code == PARTIAL:
-                state.failing.update(dict.fromkeys(report.paths()))
+        if report is not None and exit_code in (OK, PARTIAL):
+            if isinstance(agent, EventList):
+                for path in agent.paths():
+                    state.failing.pop(relative(path), None)
+            else:
+                state.failing.clear()
+            state.failing.update(dict.fromkeys(report.paths()))
             _try_again_later(agent.inlet, state)
+        if report is not None:
+            _tell(agent.inlet, state, report)
         return None
 
     def _state(self, inlet: Inlet) -> State:
@@ -146,18 +151,18 @@ def _try_again_later(inlet: Inlet, state: State) -> None:
 
     def again() -> None:
         state.is_waiting = False
-        failing = list(state.failing)
-        state.failing.clear()
-        for path in failing:
+        for path in list(state.failing):
             _ask_again(inlet, os.fsencode(path))
 
     inlet.after(state.pause, again)
 
 
 def _ask_again(inlet: Inlet, path: bytes) -> None:
+    """A directory is looked at with all in it, unlike one of which only the attributes changed."""
+    full = inlet.source + path
     if not path:
         inlet.full_event()
-        return
-    full = inlet.source + path
-    is_dir = os.path.isdir(full) and not os.path.islink(full)
-    inlet.create(b"/" + path + (b"/" if is_dir else b""))
+    elif os.path.isdir(full) and not os.path.islink(full):
+        inlet.create(b"/" + path + b"/")
+    else:
+        inlet.retry(b"/" + path)

@@ -39,6 +39,7 @@ class Tree:
         self._names: list[str] = []
         self._fds: list[int] = []
         self._deep = -1
+        self._last: tuple[str, int] | None = None
 
     @classmethod
     def at(cls, path: bytes) -> Tree:
@@ -53,6 +54,8 @@ class Tree:
 
         OSError as from open(2): ENOENT, and ENOTDIR or ELOOP where something else is on the way.
         """
+        if self._last is not None and self._last[0] == path:
+            return self._last[1]
         names = path.split("/") if path else []
         same = 0
         for mine, wanted in zip(self._names, names, strict=False):
@@ -65,6 +68,7 @@ class Tree:
             if name in ("", ".", ".."):
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
             fd = self._step(name, fd)
+        self._last = (path, fd)
         return fd
 
     def _step(self, name: str, parent: int) -> int:
@@ -82,6 +86,7 @@ class Tree:
         return fd
 
     def _cut(self, length: int) -> None:
+        self._last = None
         if self._deep >= 0:
             os.close(self._deep)
             self._deep = -1
