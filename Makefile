@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # what stands in a venv is installed anew when this changes
 SETUP := pyproject.toml .ci/venv .ci/python
 
-CONFIG ?= configs/layer4-rsync.lua
+CONFIG ?= configs/native.lua
 DEMO ?= /tmp/lsyncd-demo
 WORKERS ?= 2
 PYTEST ?= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
@@ -77,7 +77,7 @@ soak: $(VENV)/.dev packages
 # ---- running
 
 run: $(VENV)/.run
-	@.ci/packages rsync
+	@! grep -qE 'default\.(rsync|rsyncssh|direct)\>' '$(CONFIG)' || .ci/packages rsync
 	@mkdir -p '$(DEMO)/source' '$(DEMO)/target'
 	@echo 'Mirroring $(DEMO)/source to $(DEMO)/target as $(CONFIG) says. In another terminal:'
 	@echo '    echo hello > $(DEMO)/source/hello; sleep 2; cat $(DEMO)/target/hello'

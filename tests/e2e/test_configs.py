@@ -55,7 +55,7 @@ def mirrors(source: Path, target: Path) -> None:
     goes(target / "new")
 
 
-@pytest.mark.parametrize("name", ["layer4-rsync.lua", "direct.lua", "layer3-shell.lua"])
+@pytest.mark.parametrize("name", ["native.lua", "layer4-rsync.lua", "direct.lua", "layer3-shell.lua"])
 def test_a_mirror(name: str, demo: Path) -> None:
     program("rsync")
     with example(name, demo) as daemon:
