@@ -1,0 +1,208 @@
+"""How a sync's config comes to be (spec 2.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tests.unit.config.lua_config import World
+
+KEEP = "prepare = function() end, action = function() end"
+
+
+def config_of(world: World, text: str, sync: int = 0) -> dict[str, object]:
+    return dict(world.load(text).syncs[sync].config.items())
+
+
+def strings(world: World, text: str, key: str) -> list[object]:
+    value = world.load(text).syncs[0].config.get(key)
+    return list(value.list())
+
+
+def test_the_users_own_keys_win_and_parents_fill_the_gaps_in_order(world: World) -> None:
+    config = config_of(
+        world,
+        f"""local a, b = {{x = "a", y = "a"}}, {{x = "b", y = "b", z = "b"}}
+        sync{{a, b, y = "own", source = "SRC", {KEEP}}}""",
+    )
+    assert (config["x"], config["y"], config["z"]) == ("a", "own", "b")
+
+
+def test_parents_have_parents(world: World) -> None:
+    config = config_of(
+        world,
+        f"""local grand = {{a = 1, b = 1}}
+        local parent = {{grand, a = 2}}
+        sync{{parent, source = "SRC", {KEEP}}}""",
+    )
+    assert (config["a"], config["b"]) == (2, 1)
+
+
+def test_tables_merge_unless_the_inherited_one_says_no(world: World) -> None:
+    text = """local parent = {{opts = {{ {merge} a = "parent", b = "parent"}}}}
+    sync{{parent, opts = {{a = "own"}}, source = "SRC", {keep}}}"""
+    merged = world.load(text.format(merge="", keep=KEEP)).syncs[0].config.get("opts")
+    assert dict(merged.items()) == {"a": "own", "b": "parent"}
+    apart = world.load(text.format(merge="_merge = false,", keep=KEEP)).syncs[0].config.get("opts")
+    assert dict(apart.items()) == {"a": "own"}
+
+
+def test_merge_limits_what_is_inherited(world: World) -> None:
+    config = config_of(
+        world,
+        f"""local parent = {{_merge = {{a = true}}, a = 1, b = 2}}
+        sync{{parent, source = "SRC", {KEEP}}}""",
+    )
+    assert config["a"] == 1
+    assert "b" not in config
+    assert "_merge" not in config
+
+
+def test_lists_are_joined_and_copied(world: World) -> None:
+    text = f"""list = {{"one"}}
+    local parent = {{words = {{"two", "three"}}}}
+    sync{{parent, words = list, source = "SRC", {KEEP}}}
+    if #list ~= 1 then error("the user's own table was changed") end"""
+    assert strings(world, text, "words") == ["one", "two", "three"]
+
+
+def test_number_keys_are_keys_where_they_are_exit_codes_or_verbatim(world: World) -> None:
+    config = (
+        world.load(
+            f"""sync{{default.rsync, exitcodes = {{[23] = "again", [99] = "die"}},
+        mine = {{_verbatim = true, [5] = "five"}}, source = "SRC", target = "TRG", {KEEP}}}"""
+        )
+        .syncs[0]
+        .config
+    )
+    codes = dict(config.get("exitcodes").int_items())
+    assert (codes[23], codes[99], codes[12]) == ("again", "die", "again")
+    assert dict(config.get("mine").int_items()) == {5: "five"}
+
+
+def test_a_parent_that_is_nil_does_not_hide_the_next(world: World) -> None:
+    config = config_of(world, f"""local b = {{x = 1}} sync{{default.nosuch, b, source = "SRC", {KEEP}}}""")
+    assert config["x"] == 1
+
+
+def test_a_tunnel_is_the_same_table_not_a_copy(world: World) -> None:
+    loaded = world.load(f"""t = {{name = "t"}} sync{{source = "SRC", tunnel = t, {KEEP}}}""")
+    loaded.lua.globals[b"t"][b"name"] = b"changed"
+    assert loaded.syncs[0].config.get("tunnel").get("name") == "changed"
+
+
+def test_settings_override_the_syncs_delay_and_the_command_line_both(world: World) -> None:
+    text = """settings{delay = 7, maxDelays = 3}
+    sync{default.rsync, source = "SRC", target = "TRG", delay = 1}"""
+    options = world.load(text).syncs[0].options
+    assert (options.delay, options.max_delays) == (7, 3)
+    assert world.load(text, {"delay": 2}).syncs[0].options.delay == 2
+
+
+def test_a_total_of_processes_does_not_refuse_rsyncssh(world: World) -> None:
+    loaded = world.load(
+        """settings{maxProcesses = 4}
+        sync{default.rsyncssh, source = "SRC", host = "h", targetdir = "TRG"}
+        sync{default.rsync, source = "SRC", target = "TRG"}"""
+    )
+    assert [sync.options.max_processes for sync in loaded.syncs] == [1, 4]
+
+
+def test_syncs_are_numbered_or_named(world: World) -> None:
+    loaded = world.load(
+        """sync{default.rsync, source = "SRC", target = "TRG"}
+        sync{default.rsync, source = "SRC", target = "TRG", name = "mine"}
+        sync{default.rsync, source = "SRC", target = "TRG"}"""
+    )
+    assert [sync.name for sync in loaded.syncs] == ["Sync1", "mine", "Sync3"]
+
+
+RSYNC = 'sync{default.rsync, source = "SRC", target = "TRG", '
+
+ERRORS = {
+    "unknown key": ("RSYNC{targt = 1}", ':1: Parameter "targt" unknown.'),
+    "nested key": (
+        "\nRSYNC{rsync = {bogus = 1}}",
+        ':2: Parameter "rsync.bogus" unknown.',
+    ),
+    "no table": (
+        "RSYNC{rsync = 1}",
+        'Parameter "rsync" must be a table.',
+    ),
+    "handler of an action": (
+        'RSYNC{onCreate = "x"}',
+        '"onCreate" unknown.',
+    ),
+    "no source": ('sync{default.rsync, target = "TRG"}', ":1: source missing from sync."),
+    "no target": ('\n\nsync{default.rsync, source = "SRC"}', ':3: default.rsync needs "target" configured'),
+    "source is gone": ('sync{default.rsync, source = "SRC/no", target = "TRG"}', "Cannot access source directory: "),
+    "delay": ('RSYNC{delay = "x"}', "delay must be a number and >= 0"),
+    "negative delay": (
+        "RSYNC{delay = -1}",
+        "delay must be a number and >= 0",
+    ),
+    "filter": (
+        "RSYNC{filter = 3}",
+        "type for filter must be table or string",
+    ),
+    "exclude": ("RSYNC{exclude = 3}", "type for exclude must be table"),
+    "filter rule": ('RSYNC{filter = "x"}', 'Unknown filter rule: "x"'),
+    "filter file": (
+        'RSYNC{filterFrom = "/no"}',
+        'Cannot open filter file "/no": No such file or directory',
+    ),
+    "exclude file": (
+        'RSYNC{excludeFrom = "/no"}',
+        'Cannot open exclude file "/no": No such file or directory',
+    ),
+    "monitor": ('RSYNC{monitor = "x"}', ':1: event monitor "x" unknown.'),
+    "setting": ("settings{bogus = 1}", ':1: setting "bogus" unknown.'),
+    "ssh": (
+        'sync{default.rsyncssh, source = "SRC", host = "h", targetdir = "TRG", maxProcesses = 2}',
+        "default.rsyncssh must have maxProcesses set to 1.",
+    ),
+    "computed": (
+        "RSYNC{rsync = {_computed = {}}, checkgauge = {rsync = {_computed = true}}}",
+        "please do not use the internal rsync._computed parameter",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_an_error_says_what_and_where(world: World, case: str) -> None:
+    text, message = ERRORS[case]
+    with pytest.raises(ConfigError) as raised:
+        world.load(text.replace("RSYNC{", RSYNC))
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(("level", "line"), [("level", 4), ("4", 4), ("level - 3", 1)])
+def test_a_users_prepare_points_where_it_says(world: World, level: str, line: int) -> None:
+    text = f"""local p = {{prepare = function(config, level) error("no good", {level}) end}}
+
+
+sync{{p, source = "SRC"}}"""
+    with pytest.raises(ConfigError, match=f"lsyncd.conf.lua:{line}: no good"):
+        world.load(text)
+
+
+def test_a_users_prepare_may_use_the_built_in_one(world: World) -> None:
+    text = """local p = {prepare = function(config, level) default.rsync.prepare(config, level + 1) end}
+
+sync{default.rsync, p, prepare = p.prepare, source = "SRC", target = "TRG", typo = 1}"""
+    with pytest.raises(ConfigError, match=r'lsyncd\.conf\.lua:3: Parameter "typo" unknown'):
+        world.load(text)
+
+
+def test_a_users_gauge_extends_the_check(world: World) -> None:
+    loaded = world.load('sync{default.rsync, source = "SRC", target = "TRG", mine = 1, checkgauge = {mine = true}}')
+    assert loaded.syncs[0].config.get("mine") == 1
+
+
+def test_custom_keys_travel_where_the_user_prepares_himself(world: World) -> None:
+    loaded = world.load(f'sync{{source = "SRC", syncid = "nexus", {KEEP}}}')
+    assert loaded.syncs[0].config.get("syncid") == "nexus"

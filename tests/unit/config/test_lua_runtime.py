@@ -1,0 +1,153 @@
+"""The border between Python and Lua: bytes, errors, and nothing of Python to be seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config.lua.runtime import VERSIONS, Lua, LuaFailure, LuaUserError
+from orchestrator.errors import ConfigError, Terminated, UsageError
+
+if TYPE_CHECKING:
+    from tests.unit.config.lua_config import World
+
+
+def run(text: bytes, version: str = "5.3") -> object:
+    lua = Lua(version)
+    return lua.call(lua.compile(text, "test"))
+
+
+def test_strings_are_bytes_in_both_directions() -> None:
+    lua = Lua()
+    seen: list[bytes] = []
+    lua.globals[b"keep"] = lua.export(seen.append)
+    every_byte = bytes(range(256))
+    echo = lua.compile(b"local s = ... keep(s) return s, #s", "echo")
+    assert lua.call(echo, every_byte) == (every_byte, 256)
+    assert seen == [every_byte]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_runtime_has_no_python_in_it(version: str) -> None:
+    text = b"""
+    local found = {}
+    local function look(t, seen)
+        if seen[t] then return end
+        seen[t] = true
+        for key, value in pairs(t) do
+            local is_file = tostring(value):match('^file')
+            if type(value) == 'userdata' and not is_file then found[#found + 1] = tostring(key) end
+            if type(value) == 'table' then look(value, seen) end
+        end
+    end
+    look(_G, {})
+    return python, package.loaded.python, #found
+    """
+    lua = Lua(version)
+    assert lua.call(lua.compile(text, "look")) == (None, None, 0)
+
+
+def test_an_exported_function_is_a_function_and_gives_away_nothing() -> None:
+    lua = Lua()
+    lua.globals[b"f"] = lua.export(lambda: None)
+    text = b"""
+    local _, inner = debug.getupvalue(f, 1)
+    for i = 1, 9 do
+        local name, value = debug.getupvalue(f, i)
+        if type(value) == 'userdata' then inner = value end
+    end
+    return type(f), type(inner), pcall(function() return inner.__globals__ end)
+    """
+    kind, inner, reached, _ = lua.call(lua.compile(text, "pry"))
+    assert (kind, inner, reached) == (b"function", b"userdata", False)
+
+
+def test_a_lua_error_comes_with_message_and_backtrace() -> None:
+    with pytest.raises(LuaFailure) as raised:
+        run(b"local function inner()\n error('oh') end\n\ninner()")
+    assert raised.value.message == "test:2: oh"
+    assert ("test", 4) in [tuple(frame) for frame in raised.value.backtrace]
+
+
+@pytest.mark.parametrize(
+    "thrown", [b"{}", b"nil", b"setmetatable({}, {__tostring = function() return 'x' end})", b"print"]
+)
+def test_what_is_no_message_shows_as_lsyncd_shows_it(thrown: bytes) -> None:
+    with pytest.raises(LuaFailure, match=r"^\(null\)$"):
+        run(b"error(" + thrown + b")")
+
+
+def test_endless_recursion_is_an_error_like_any_other() -> None:
+    with pytest.raises(LuaFailure, match="stack overflow"):
+        run(b"local function f() return 1 + f() end f()")
+
+
+def test_pcall_does_not_swallow_what_ends_the_daemon() -> None:
+    lua = Lua()
+
+    def leave() -> None:
+        raise Terminated(7)
+
+    lua.globals[b"leave"] = lua.export(leave)
+    with pytest.raises(Terminated) as raised:
+        lua.call(lua.compile(b"pcall(leave) return 'went on'", "test"))
+    assert raised.value.exit_code == 7
+
+
+def test_a_users_mistake_is_an_ordinary_error_at_his_line() -> None:
+    lua = Lua()
+
+    def refuse() -> None:
+        raise LuaUserError("not so")
+
+    lua.globals[b"refuse"] = lua.export(refuse)
+    assert lua.call(lua.compile(b"\nreturn pcall(function()\n refuse() end)", "test")) == (False, b"test:3: not so")
+
+
+def test_a_failure_within_a_callback_within_a_call_reaches_the_outside() -> None:
+    lua = Lua()
+    lua.globals[b"apply"] = lua.export(lambda function: function())
+    with pytest.raises(LuaFailure, match="test:1: inner"):
+        lua.call(lua.compile(b"apply(function() error('inner') end)", "test"))
+
+
+def test_unknown_versions_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"'6' is not a Lua version; one of 5\.1, 5\.2, 5\.3, 5\.4, jit"):
+        Lua("6")
+
+
+BAD_FILES = {
+    "syntax": (b"x = = 1", "error loading {}: |lsyncd.conf.lua:1: unexpected symbol near '='"),
+    "binary junk": (bytes(range(256)), "error loading {}: "),
+    "compiled chunk": (b"\x1bLuaS\x00\x19\x93", "error loading {}: "),
+    "runtime": (
+        b"\nlocal x = nil\nx.y = 1",
+        "error preparing {}: |lsyncd.conf.lua:3: attempt to index a nil value (local 'x')",
+    ),
+    "table as error": (b"error({})", "error preparing {}: (null)"),
+    "recursion": (
+        b"local function f() return 1 + f() end f()",
+        "error preparing {}: |lsyncd.conf.lua:1: stack overflow",
+    ),
+    "sync without a table": (b"\nsync()", "error preparing {}: |lsyncd.conf.lua:2: sync{...} takes a table, not a nil"),
+    "settings of a number": (
+        b"settings(3)",
+        "error preparing {}: |lsyncd.conf.lua:1: settings{...} takes a table, or the name of a",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_cannot_be_run_is_one_line(world: World, case: str) -> None:
+    data, message = BAD_FILES[case]
+    config = world.load("")
+    path = world.file
+    path.write_bytes(data)
+    with pytest.raises(ConfigError) as raised:
+        config.run_file(str(path))
+    # Lua itself shortens the name of a file to 60 characters, from the left
+    start, _, rest = message.partition("|")
+    assert str(raised.value).startswith(start.replace("{}", str(path)))
+    assert rest in str(raised.value)
+    assert "\n" not in str(raised.value)
