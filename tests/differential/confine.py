@@ -48,7 +48,7 @@ def check_targets(root: Path, config: str, args: Sequence[str]) -> None:
                 targets.append(args[index + place])
     for target in targets:
         path = os.path.normpath(os.path.join(root, target))
-        if not target or not path.startswith(f"{root}/"):
+        if not target or not f"{path}/".startswith(f"{root}/"):
             raise UnsafeCase(f"target {target!r} is outside of the sandbox")
 
 

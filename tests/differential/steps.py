@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from differential.world import StepFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from differential.world import Box
 
@@ -28,9 +30,16 @@ def logged(pattern: str, times: int = 1) -> Step:
     return step
 
 
-def started() -> Step:
-    """Wait until the daemon says that it starts."""
-    return logged("--- Startup")
+def started(watches: int | None = None) -> Step:
+    """Wait until the daemon has started and watches: so many directories, or all that the source has."""
+    said = logged("--- Startup")
+
+    def step(box: Box) -> None:
+        said(box)
+        wanted = watches or sum(1 for _ in os.walk(box.src))
+        box.wait(f"{wanted} watches", lambda: box.watches() >= wanted)
+
+    return step
 
 
 def called(times: int) -> Step:
@@ -83,8 +92,40 @@ def chmod(name: str, mode: int = 0o600) -> Step:
 
 
 def rename(old: str, new: str) -> Step:
-    """Names are relative to the source; ``../`` leads into the sandbox."""
-    return lambda box: os.rename(box.src / old, box.src / new)
+    """Names are relative to the source; ``../`` leads into the sandbox.
+
+    The kernel queues the two ends of a move one after the other. A daemon that reads in between sees a move out and a
+    move in: so it is stopped meanwhile.
+    """
+
+    def step(box: Box) -> None:
+        with frozen(box):
+            os.rename(box.src / old, box.src / new)
+
+    return step
+
+
+@contextlib.contextmanager
+def frozen(box: Box) -> Iterator[None]:
+    """The daemon stands still: what is done here reaches it all at once."""
+    stat = Path(f"/proc/{box.pid()}/stat")
+    os.kill(box.pid(), signal.SIGSTOP)
+    box.wait("the daemon to stand still", lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+    try:
+        yield
+    finally:
+        os.kill(box.pid(), signal.SIGCONT)
+
+
+def at_once(*steps: Step) -> Step:
+    """Changes that the daemon finds in its kernel queue together."""
+
+    def step(box: Box) -> None:
+        with frozen(box):
+            for one in steps:
+                one(box)
+
+    return step
 
 
 def unlink(name: str) -> Step:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from differential import cases_actions, cases_engine, cases_errors, cases_lua
+from differential import cases_actions, cases_engine, cases_errors, cases_logs, cases_lua
 
-CASES = [*cases_errors.CASES, *cases_lua.CASES, *cases_engine.CASES, *cases_actions.CASES]
+CASES = [*cases_errors.CASES, *cases_lua.CASES, *cases_engine.CASES, *cases_actions.CASES, *cases_logs.CASES]
