@@ -43,6 +43,10 @@ PATIENCE = 60.0
 """Seconds of fading after which a second TERM is obeyed at once."""
 
 
+HELPERS_PATIENCE = 2.0
+"""Seconds that tunnels get to end by themselves."""
+
+
 class Daemon:
     """One process, from the parsed command line to its exit status."""
 
@@ -121,6 +125,7 @@ class Daemon:
                 following = self._turn(runner)
             finally:
                 runner.close()
+                self._end_helpers()
             if following is None:
                 return self._exit_status(host)
             config, settings, host = following
@@ -146,11 +151,13 @@ class Daemon:
             runner.touch()
 
     def _is_over(self, runner: Runner) -> bool:
-        if runner.settings.onepass and runner.is_done():
-            self._log("Info", "onepass active and all syncs finished. Exiting successfully")
-            return True
         if all(sync.is_stopped for sync in runner.syncs):
             raise Died("every sync is stopped")
+        if runner.settings.onepass and runner.is_done():
+            if not runner.has_succeeded():
+                raise Died("not every sync has done its startup")
+            self._log("Info", "onepass active and all syncs finished. Exiting successfully")
+            return True
         return False
 
     def _reset(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
@@ -215,6 +222,14 @@ class Daemon:
             if self._is_urged and now - begun >= PATIENCE:
                 return
             self._loop.turn(next_tell - now)
+
+    def _end_helpers(self) -> None:
+        """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""
+        deadline = self._clock.now() + HELPERS_PATIENCE
+        while self._processes.helpers() and (left := deadline - self._clock.now()) > 0:
+            self._loop.turn(left)
+        for child in self._processes.helpers():
+            self._processes.kill(child, signal.SIGKILL)
 
     def _exit_status(self, host: Host) -> int:
         if host.failed:

@@ -6,11 +6,12 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from time import asctime, localtime
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.roots import RootIndex
 from orchestrator.monitor.drainer import Drainer
-from orchestrator.sync.statusfile import Report, StatusFile, SyncReport
+from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.change import Change
     from orchestrator.masterloop import LoopLike
     from orchestrator.monitor.base import Monitor
+    from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
     from orchestrator.sync.sync import Sync
 
@@ -58,6 +60,8 @@ class Runner:
     def start(self) -> None:
         """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2)."""
         self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
+        for tunnel in self.host.tunnels:
+            tunnel.start()
         for sync in self.syncs:
             sync.on_filters_changed = self._refilter
             self.monitor.watch(sync.source, self._tell_progress)
@@ -66,7 +70,10 @@ class Runner:
         self.touch()
 
     def close(self) -> None:
-        """Stop watching and serving; children go on."""
+        """Stop watching and serving. Transfers go on, tunnels are told to end."""
+        self.host.fading = True
+        for tunnel in self.host.tunnels:
+            tunnel.close()
         self._loop.remove_reader(self.monitor.fileno())
         self.monitor.close()
         self.config.close()
@@ -106,8 +113,14 @@ class Runner:
             self._status.touch()
 
     def is_done(self) -> bool:
-        """Whether with `onepass` everything has been done (spec 1.5)."""
-        return not len(self.host.processes) and all(sync.is_started_up for sync in self.syncs)
+        """Whether with `onepass` there is nothing left to do (spec 1.5)."""
+        return not len(self.host.processes) and all(
+            sync.is_started_up or sync.is_stopped or sync.is_suspended for sync in self.syncs
+        )
+
+    def has_succeeded(self) -> bool:
+        """Whether every sync's startup has been done, and none was stopped since."""
+        return all(sync.is_started_up and not sync.is_stopped for sync in self.syncs)
 
     # ---- events -------------------------------------------------------------------------------
 
@@ -187,5 +200,11 @@ class Runner:
                 )
                 for sync in self.syncs
             ],
+            tunnels=[_tunnel_report(tunnel) for tunnel in self.host.tunnels],
             watched=self.monitor.watched(),
         )
+
+
+def _tunnel_report(tunnel: Tunnel) -> TunnelReport:
+    processes = [(pid, kind, asctime(localtime(started))) for pid, kind, started in tunnel.running()]
+    return TunnelReport(tunnel.name, tunnel.status.value, processes)

@@ -49,11 +49,12 @@ class Child:
 
     `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
     clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
-    where that was asked for. `stop` is a job's: set when it should come to an end.
+    where that was asked for. `stop` is a job's: set when it should come to an end. `counts`: see
+    Processes.
     """
 
     __slots__ = (
-        *("argv", "error", "feed", "feed_fd", "on_exit", "pid", "popen", "started"),
+        *("argv", "counts", "error", "feed", "feed_fd", "on_exit", "pid", "popen", "started"),
         *("stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -61,6 +62,7 @@ class Child:
         self.argv = argv
         self.started = started
         self.on_exit = on_exit
+        self.counts = True
         self.pid = 0
         self.error: str | None = None
         self.stderr_tail = b""
@@ -89,6 +91,9 @@ class _Stderr:
 class Processes:
     """All that runs for us. A child counts (`len`) until its `on_exit` is called.
 
+    Transfers count: limits, fading and `onepass` look at them. What only serves transfers (a tunnel) is
+    started with `counts=False`: a helper, which nothing waits for.
+
     `output` is the path of a file that children's stdout and stderr are appended to; None: they have
     ours. It is opened for each child, so a rotated log file is not written to for long.
     """
@@ -99,16 +104,20 @@ class Processes:
         self._log = log
         self._clock = clock or MonotonicClock()
         self._running: dict[int, Child] = {}
-        self._counted: dict[Child, None] = {}
+        self._pending: dict[Child, None] = {}
         self._ended: deque[tuple[Child, int]] = deque()
         self._stderrs: dict[_Stderr, None] = {}
         loop.on_signal(signal.SIGCHLD, self._reap)
 
     def __len__(self) -> int:
-        return len(self._counted)
+        return sum(child.counts for child in self._pending)
 
     def __iter__(self) -> Iterator[Child]:
-        return iter(list(self._counted))
+        return iter([child for child in self._pending if child.counts])
+
+    def helpers(self) -> list[Child]:
+        """What runs and does not count."""
+        return [child for child in self._pending if not child.counts]
 
     def get(self, pid: int) -> Child | None:
         """The running program with this pid, if it is one of ours."""
@@ -122,17 +131,21 @@ class Processes:
         on_exit: Callable[[Child, int], None],
         env: Mapping[bytes, bytes] | Mapping[str, str] | None = None,
         stderr_tail: bool = False,
+        counts: bool = True,
     ) -> Child:
         """Start a program; `argv[0]` is looked up in PATH. `on_exit(child, exit_code)` comes through the loop.
 
         The exit code is 128 + signal for one that was killed. What can't be started is no exception:
         it is logged, and `on_exit` is called with 255, never before this returns. `stdin` None: the
-        child has our stdin. `env` None: our environment.
+        child has our stdin. `env` None: our environment. `counts` False: a helper. It gets a session of
+        its own, so Ctrl-C at a terminal does not take it from the transfers that still run, and `kill`
+        reaches what it has started.
         """
         if self._log.shows("Exec"):
             self._log("Exec", _exec_line(argv, stdin))
         child = Child(argv, self._clock.now(), on_exit)
-        self._counted[child] = None
+        child.counts = counts
+        self._pending[child] = None
         try:
             self._start(child, stdin, env, stderr_tail)
         except (OSError, ValueError, MemoryError) as error:
@@ -149,7 +162,7 @@ class Processes:
         name = getattr(job, "__qualname__", None) or type(job).__qualname__
         child = Child((os.fsencode(name),), self._clock.now(), on_exit)
         stop = child.stop = threading.Event()
-        self._counted[child] = None
+        self._pending[child] = None
 
         def work() -> None:
             code, trouble = _run(job, stop)
@@ -170,11 +183,11 @@ class Processes:
             child.stop.set()
         elif child.pid in self._running:
             # Not collected yet, so the pid can't belong to somebody else.
-            os.kill(child.pid, signum)
+            (os.kill if child.counts else os.killpg)(child.pid, signum)
 
     def stop_jobs(self) -> None:
         """Ask every job to come to an end (on fading)."""
-        for child in self._counted:
+        for child in self._pending:
             if child.stop is not None:
                 child.stop.set()
 
@@ -187,7 +200,7 @@ class Processes:
         for stderr in list(self._stderrs):
             self._close_stderr(stderr)
         self._running.clear()
-        self._counted.clear()
+        self._pending.clear()
         self._ended.clear()
 
     def _start(
@@ -214,7 +227,12 @@ class Processes:
                 child.stderr = _Stderr(reading, on)
             # Without preexec_fn Python takes vfork: a daemon with 150,000 watches is not copied.
             child.popen = subprocess.Popen(
-                _checked(child.argv), stdin=stdin_fd, stdout=stdout_fd, stderr=stderr_fd, env=env
+                _checked(child.argv),
+                stdin=stdin_fd,
+                stdout=stdout_fd,
+                stderr=stderr_fd,
+                env=env,
+                start_new_session=not child.counts,
             )
             ours.pop_all()
         child.pid = child.popen.pid
@@ -329,8 +347,8 @@ class Processes:
             while self._ended:
                 child, code = self._ended.popleft()
                 # None: closed meanwhile.
-                if child in self._counted:
-                    del self._counted[child]
+                if child in self._pending:
+                    del self._pending[child]
                     child.on_exit(child, code)
         finally:
             if self._ended:  # one raised; SIGCHLD won't come again for the others

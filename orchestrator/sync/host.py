@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.logic.alarms import Alarms
+from orchestrator.process.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from orchestrator.clock import Clock
     from orchestrator.log import Log
+    from orchestrator.logic.tunnel import TunnelOptions
     from orchestrator.process.spawn import Processes
     from orchestrator.sync.event import Agent, Event
     from orchestrator.sync.hooks import Hooks
@@ -31,8 +33,16 @@ class Host:
     onepass: bool = False
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
+    tunnels: list[Tunnel] = field(default_factory=list)
     failed: bool = False
     """A sync was stopped for good: the exit status at the end is 255 (spec 6 row 17)."""
+
+    def add_tunnel(self, options: TunnelOptions) -> bool:
+        """Make a tunnel; the runner starts it. False: there is one with that name already."""
+        if any(tunnel.name == options.name for tunnel in self.tunnels):
+            return False
+        self.tunnels.append(Tunnel(options, self.processes, self.clock, self.alarms, self.log))
+        return True
 
     def is_at_limit(self) -> bool:
         return self.max_processes is not None and len(self.processes) >= self.max_processes

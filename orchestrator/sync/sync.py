@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.filters import Filters
     from orchestrator.process.spawn import Child
+    from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Calls, Host
 
 
@@ -89,6 +90,7 @@ class Sync:
         self._backoff = Backoff(options.delay)
         self._failing: dict[Delay, Backoff] = {}  # single changes that wait to be tried again
         self._hold_until = 0.0
+        self._tunnel: Tunnel | None = None
         self._judged: Judgement | None = None
 
     @property
@@ -109,6 +111,11 @@ class Sync:
             self.queue.prepend(INIT, self.host.clock.now(), b"")
         else:
             self.is_started_up = True
+
+    def go_through(self, tunnel: Tunnel) -> None:
+        """Transfers go through a tunnel: while it is not up, what is due waits in the queue."""
+        self._tunnel = tunnel
+        tunnel.when_up(self.queue.offer_again)
 
     def change(self, etype: str, alarm: float, path: bytes, path2: bytes | None) -> None:
         """Something changed. Absolute paths, of which at least one is inside the source.
@@ -190,16 +197,24 @@ class Sync:
     def is_at_limit(self) -> bool:
         return len(self.children) >= self.options.max_processes
 
+    def is_held(self) -> bool:
+        """Whether nothing may be started now, whatever is due."""
+        if self.is_stopped or self.is_suspended or self.is_at_limit():
+            return True
+        if self._tunnel is not None and not self._tunnel.is_up:
+            return True
+        return self.host.onepass and self.is_started_up
+
     def next_alarm(self) -> float | None:
         """When invoke has something to do, by itself: a time that may lie in the past, or None."""
-        if self.is_stopped or self.is_suspended or self.is_at_limit():
+        if self.is_held():
             return None
         alarm = self.queue.next_alarm(self.options.max_delays)
         return None if alarm is None else max(alarm, self._hold_until)
 
     def invoke(self, now: float) -> None:
         """Offer what is due to the config's functions, until a limit is reached (spec 3.5)."""
-        while not (self.is_stopped or self.is_suspended or self.is_at_limit()) and now >= self._hold_until:
+        while not self.is_held() and now >= self._hold_until:
             delay = self.queue.first_due(now, self.options.max_delays)
             if delay is None:
                 return
@@ -233,7 +248,15 @@ class Sync:
     # ---- transfers ----------------------------------------------------------------------------
 
     def spawn(self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None = None) -> str | None:
-        """Start a program for the agent; its delays become active. Returns what is wrong, or None."""
+        """Start a program for the agent; its delays become active. Returns what is wrong, or None.
+
+        With a tunnel that is not up nothing is started: the delays go on waiting.
+        """
+        if self._tunnel is not None:
+            filled = self._tunnel.through(argv, EventList(self.inlet, agent.delays).paths())
+            if filled is None:
+                return None
+            argv = filled
         spawn = Spawn(list(argv), stdin)
         return self._begin(agent, spawn, lambda: self._spawn(spawn))
 
@@ -298,6 +321,8 @@ class Sync:
         self._judged = judgement
         if judgement.verdict != AGAIN or self._backoff_of(agent).would_grow():
             self.host.log(judgement.category, judgement.message)
+        if self.host.onepass and wording is COMMON and judgement.verdict == OK and _kind(agent) == "init":
+            self.host.log("Normal", "onepass config set, exiting")
         return judgement.verdict
 
     def _ended(self, child: Child, exit_code: int) -> None:

@@ -134,9 +134,16 @@ class Core:
     def has_monitor(self, name: Any) -> bool:
         return name is None or (isinstance(name, bytes) and to_text(name) in self._config.monitors)
 
-    def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: Any) -> None:
+    def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: Any, tunnel: int | None = None) -> None:
         codes = frozenset(code for code in own_die_codes if isinstance(code, int))
-        self._config.add_sync(number, table, sets, codes)
+        self._config.add_sync(number, table, sets, codes, tunnel)
+
+    def next_tunnel(self) -> int:
+        return len(self._host.tunnels) + 1
+
+    def add_tunnel(self, table: Any) -> bool:
+        """False: there is one with this name already."""
+        return self._config.add_tunnel(table)
 
     def layer3(self, string: bytes, name: bytes) -> int:
         template = translate(string)
@@ -311,6 +318,13 @@ class Core:
         except ValueError as error:
             raise LuaUserError(f"cannot split [{to_text(text)}]: {error}", 2) from None
         return to_lua(self._lua, words)
+
+    def split_command(self, text: bytes) -> tuple[Any, ...]:
+        """The words, or nil and what is wrong."""
+        try:
+            return (to_lua(self._lua, shlex.split(to_text(text))),)
+        except ValueError as error:
+            return None, to_bytes(str(error))
 
     def ticks_per_second(self) -> int:
         return os.sysconf("SC_CLK_TCK")

@@ -13,6 +13,7 @@ from orchestrator.config.model import Option
 from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError, Died, OrchestratorError
 from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
+from orchestrator.logic.tunnel import TunnelOptions
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.sync import Options, Sync
 
@@ -31,6 +32,7 @@ FILES = (
     "settings.lua",
     "event.lua",
     "functions.lua",
+    "tunnel.lua",
     "sync.lua",
     "default.lua",
 )
@@ -100,8 +102,14 @@ class LuaConfig:
         self._numbers += 1
         return self._numbers
 
-    def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: frozenset[int]) -> None:
-        """Called by sync{…} when its config is complete."""
+    def add_tunnel(self, table: Any) -> bool:
+        """Called by tunnel{…} when its options are complete. False: there is one with that name already."""
+        return self.host.add_tunnel(_tunnel_options(TableConfig(self.lua, table)))
+
+    def add_sync(
+        self, number: int, table: Any, sets: bool, own_die_codes: frozenset[int], tunnel: int | None = None
+    ) -> None:
+        """Called by sync{…} when its config is complete. `tunnel`: the number of the one it names."""
         config = TableConfig(self.lua, table)
         name = str(config.get("name", f"Sync{number}"))
         if name in self._names:
@@ -117,6 +125,8 @@ class LuaConfig:
         )
         source = table[b"source"]
         sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)
+        if tunnel is not None:
+            sync.go_through(self.host.tunnels[tunnel - 1])
         self.syncs.append(sync)
         self.syncs_by_number[number] = sync
 
@@ -298,6 +308,26 @@ def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _gauge(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: True if isinstance(option, Option) else _gauge(option) for key, option in options.items()}
+
+
+def _tunnel_options(table: TableConfig) -> TunnelOptions:
+    """What tunnel.lua has checked and completed."""
+    return TunnelOptions(
+        name=table.get("name"),
+        command=_words(table.get("command")),
+        mode=table.get("mode"),
+        parallel=table.get("parallel"),
+        retry_delay=table.get("retryDelay"),
+        ready_delay=table.get("readyDelay"),
+        check_command=_words(table.get("checkCommand")),
+        check_exit_codes=frozenset(table.get("checkExitCodes").list()),
+        check_max_failed=table.get("checkMaxFailed"),
+        localhost=to_bytes(table.get("localhost")),
+    )
+
+
+def _words(command: TableConfig | None) -> tuple[bytes, ...]:
+    return () if command is None else tuple(map(to_bytes, command.list()))
 
 
 def _filters(config: TableConfig) -> Filters:

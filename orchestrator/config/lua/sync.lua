@@ -100,7 +100,9 @@ local function add(opts)
         end
         config[key] = value
     end
-    core.add_sync(number, config, shared.sets[config.action] or false, own_die_codes(opts, {}))
+    local tunnel, problem = shared.tunnel_of(config)
+    if problem then error(problem, 3) end
+    core.add_sync(number, config, shared.sets[config.action] or false, own_die_codes(opts, {}), tunnel)
     return inlet
 end
 
