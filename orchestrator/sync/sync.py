@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.filters import Filters
     from orchestrator.process.spawn import Child
     from orchestrator.process.tunnel import Tunnel
+    from orchestrator.sync.crontab import Crontab
     from orchestrator.sync.host import Calls, Host
 
 
@@ -91,6 +92,7 @@ class Sync:
         self._failing: dict[Delay, Backoff] = {}  # single changes that wait to be tried again
         self._hold_until = 0.0
         self._tunnel: Tunnel | None = None
+        self.crontab: Crontab | None = None
         self._judged: Judgement | None = None
 
     @property
@@ -111,6 +113,12 @@ class Sync:
             self.queue.prepend(INIT, self.host.clock.now(), b"")
         else:
             self.is_started_up = True
+        if self.crontab is not None:
+            self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
+
+    def _crontab_fired(self) -> None:
+        self.host.log("Info", "Crontab triggered full sync")
+        self.request_full()
 
     def go_through(self, tunnel: Tunnel) -> None:
         """Transfers go through a tunnel: while it is not up, what is due waits in the queue."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Action
     from orchestrator.masterloop import LoopLike
+    from orchestrator.sync.crontab import Crontab
     from orchestrator.sync.host import Host
 
 FILES = (
@@ -125,6 +126,8 @@ class LuaConfig:
         )
         source = table[b"source"]
         sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)
+        if config.get("crontab") is not None:
+            sync.crontab = _crontab(name, config.get("crontab"))
         if tunnel is not None:
             sync.go_through(self.host.tunnels[tunnel - 1])
         self.syncs.append(sync)
@@ -308,6 +311,13 @@ def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _gauge(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: True if isinstance(option, Option) else _gauge(option) for key, option in options.items()}
+
+
+def _crontab(name: str, rules: Any) -> Crontab:
+    # imported late: the libraries cost time at each start, and few configs need them
+    from orchestrator.sync.crontab import Crontab
+
+    return Crontab(name, rules.list() if isinstance(rules, TableConfig) else [rules])
 
 
 def _tunnel_options(table: TableConfig) -> TunnelOptions:
