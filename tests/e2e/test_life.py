@@ -1,0 +1,179 @@
+"""The life of the process (spec 1): detaching, pid file, signals, exit statuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.kit.daemon import Daemon, confined, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "trg").mkdir()
+    (tmp_path / "stub").write_text(
+        f"#!/bin/sh\ncat >/dev/null; echo run >>{tmp_path}/runs; while [ -e {tmp_path}/hold ]; do sleep 0.05; done\n"
+    )
+    (tmp_path / "stub").chmod(0o755)
+    return tmp_path
+
+
+def config(box: Path, settings: str = "") -> str:
+    return f"""settings{{{settings}}}
+    sync{{default.rsync, source = "{box}/src", target = "{box}/trg", delay = 0, rsync = {{binary = "{box}/stub"}}}}"""
+
+
+def runs(box: Path) -> int:
+    try:
+        return (box / "runs").read_text().count("run")
+    except FileNotFoundError:
+        return 0
+
+
+def test_term_waits_for_the_transfer_and_starts_nothing_more(box: Path) -> None:
+    (box / "hold").write_text("")
+    with Daemon(box, lua=config(box)) as daemon:
+        wait_until(lambda: runs(box) == 1, "the startup")
+        (box / "src/f").write_text("")
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for("--- TERM signal, fading ---")
+        daemon.wait_for("waiting for 1 more child processes.")
+        daemon.process.send_signal(signal.SIGTERM)
+        (box / "hold").unlink()
+        assert daemon.wait() == 128 + signal.SIGTERM
+        assert runs(box) == 1
+
+
+def test_int_leaves_with_130(box: Path) -> None:
+    with Daemon(box, lua=config(box)) as daemon:
+        daemon.wait_for("Startup of")
+        daemon.process.send_signal(signal.SIGINT)
+        daemon.wait_for("--- INT signal, fading ---")
+        assert daemon.wait() == 130
+
+
+def test_hup_reads_the_config_again_in_the_same_process(box: Path) -> None:
+    with Daemon(box, lua=config(box)) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "new").mkdir()
+        (box / "config.lua").write_text(config(box).replace(f"{box}/trg", f"{box}/new"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("--- HUP signal, resetting ---")
+        daemon.wait_for(f"{box}/new/ finished.")
+        assert runs(box) == 2
+
+
+def test_a_config_that_no_longer_loads_leaves_the_old_one_at_work(box: Path) -> None:
+    with Daemon(box, lua=config(box)) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "config.lua").write_text("sync{ this is no Lua")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("error loading")
+        (box / "src/f").write_text("")
+        daemon.wait_for("Finished a list")
+
+
+def test_a_storm_of_hups_ends_in_one_running_daemon(box: Path) -> None:
+    with Daemon(box, lua=config(box)) as daemon:
+        daemon.wait_for("Startup of")
+        for _ in range(30):
+            daemon.process.send_signal(signal.SIGHUP)
+        (box / "src/f").write_text("")
+        before = runs(box)
+        wait_until(lambda: runs(box) > before, "another run")
+        daemon.wait_for_watches(1)
+
+
+def test_terminate_in_lua_leaves_at_once(box: Path) -> None:
+    text = config(box) + "\nalarm(now() + 0.1, function() terminate(9) end)"
+    with Daemon(box, lua=text) as daemon:
+        assert daemon.wait() == 9
+
+
+def test_an_error_in_a_callback_is_told_as_lsyncd_does(box: Path) -> None:
+    text = f"""sync{{source = "{box}/src", action = function(inlet)
+    local e = inlet.getEvent()
+    e.nosuch()
+end}}"""
+    with Daemon(box, lua=text) as daemon:
+        daemon.wait_for_watches(1)
+        (box / "src/f").write_text("")
+        assert daemon.wait() == 255
+        assert 'config.lua:3: event does not have field "nosuch"' in daemon.said()
+        assert "Error: in Lua: " in daemon.said()
+        assert "Backtrace 1 :" in daemon.said()
+        assert "Traceback" not in daemon.said()
+
+
+def run(box: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+    return subprocess.run(
+        confined(box, "python3", "-m", "orchestrator.cli", *arguments),
+        cwd=box,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_daemon_detaches_and_shows_as_lsyncd(box: Path) -> None:
+    settings = f'pidfile = "{box}/pid", logfile = "{box}/log", statusFile = "{box}/status", statusInterval = 0'
+    (box / "config.lua").write_text(config(box, settings))
+    done = run(box, "config.lua")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Normal: --- Startup, daemonizing ---\n")
+    pid = int((box / "pid").read_text())
+    try:
+        assert os.path.samefile(f"/proc/{pid}/cwd", "/")
+        assert os.getsid(pid) == pid
+        assert Path(f"/proc/{pid}/comm").read_text() == "lsyncd\n"
+        assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+        wait_until(lambda: "Startup of" in (box / "log").read_text(), "the startup in the log")
+        second = run(box, "config.lua")
+        assert second.returncode == 255
+        assert f"Error: Cannot lock pidfile; '{box}/pid'" in second.stderr
+        assert int((box / "pid").read_text()) == pid
+        wait_until(lambda: "There are 0 delays" in (box / "status").read_text(), "the status file")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+    assert not (box / "pid").exists()
+    assert (box / "log").read_text().endswith("Normal: --- TERM signal, fading ---\n")
+
+
+COMMAND_LINE = {
+    "unknown option": (["-nosuch"], 255, "Error: unknown option command line option -nosuch\n"),
+    "two dashes": (["--nosuch"], 255, "Error: unknown option command line option --nosuch\n"),
+    "missing value": (["-log"], 255, "Error: log needs 1 arguments\n"),
+    "missing values": (["-rsyncssh", "a"], 255, "Error: rsyncssh needs 3 arguments\n"),
+    "category": (["-log", "bad"], 255, "Error: 'bad' is not a valid logging category\n"),
+    "two configs": (["a", "b"], 255, "Error: There can only be one config file in the command line.\n"),
+    "config and sync": (
+        ["a", "-rsync", "x", "y"],
+        255,
+        "Error: There cannot be command line syncs and a config file together.\n",
+    ),
+    "no file": (["nofile"], 255, "Error: Cannot find config file at 'nofile'.\n"),
+    "version": (["-version"], 0, ""),
+    "help": (["-help"], 255, ""),
+    "nothing": ([], 255, ""),
+    "no sync": (["empty.lua"], 255, "Error: Nothing to watch!\n"),
+}
+
+
+@pytest.mark.parametrize("case", COMMAND_LINE)
+def test_the_command_line_answers_as_lsyncd_does(box: Path, case: str) -> None:
+    arguments, status, message = COMMAND_LINE[case]
+    (box / "empty.lua").write_text("settings{nodaemon = true}")
+    done = run(box, *arguments)
+    assert (done.returncode, done.stderr) == (status, message)
