@@ -126,7 +126,11 @@ class InotifyMonitor:
 
     def contents(self, directory: bytes) -> list[Change]:
         """A Create for everything now below a directory: for a sync that takes a Move of it as Delete and Create."""
-        return list(self._survey.contents(directory))
+        for top in self._roots.tops():
+            node = self._watches.find(top, directory)
+            if node is not None:
+                return list(self._survey.contents(node))
+        return []
 
     def watched(self) -> list[bytes]:
         """All watched directories, in order of being watched, each with a slash at the end."""

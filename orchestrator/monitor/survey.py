@@ -121,11 +121,12 @@ class Survey:
             node is None
             or node.wd in (MISSING, TWIN)
             or self._watches.is_below(parent, node)
+            or (there is not None and self._watches.is_below(node, there))
             or (there is not None and there.wd > 0 and self._leads_to(path[:-1], there.wd))
         ):
             # The disk is ahead of the events: what was renamed is not what we know under that name.
             self.vanished(*origin)
-            if self._is_known(parent):
+            if self._is_known(parent):  # it may have been below what has vanished
                 self.appeared(parent, name, path, again=True)
             return
         if there is not None:
@@ -198,25 +199,30 @@ class Survey:
         """Looks again for what was not there: something may be mounted now."""
         self._look_again([node for node in self._watches.idle if node.wd == MISSING])
 
-    # -- the contents of a tree, without a look at the watches -------------------------------------------------------
+    def contents(self, top: Node) -> Iterator[Change]:
+        """A Create for everything below a directory, as it is on the disk; parents first.
 
-    def contents(self, path: bytes) -> Iterator[Change]:
-        """A Create for everything below the directory `path`, as it is on the disk; parents first."""
-        stack = [path]
+        Only of what is watched: what is not yet, is told of when its own event is worked off, and what is gone then
+        would otherwise never be told to be gone.
+        """
+        stack = [(top, self._watches.path(top))]
         while stack:
-            above = stack.pop()
+            node, path = stack.pop()
             try:
-                entries = self._kernel.entries(above)
+                entries = self._kernel.entries(path)
             except OSError:
-                continue  # gone again, or not ours to read: the watching has told of it
+                continue
+            if not self._is_at(node):
+                continue
             for name, is_directory in entries:
-                if is_directory:
-                    found = b"%s%s/" % (above, name)
-                    if self._wants(found):
-                        stack.append(found)
-                else:
-                    found = above + name
-                yield Change("Create", found)
+                if not is_directory:
+                    yield Change("Create", path + name)
+                    continue
+                below = self._watches.child(node, name)
+                if below is not None:
+                    yield Change("Create", b"%s%s/" % (path, name))
+                    if below.wd > 0:
+                        stack.append((below, b"%s%s/" % (path, name)))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -239,7 +245,7 @@ class Survey:
         node = watches.nodes.get(wd)
         if node is None:
             if known is not None:
-                self._discard(known, again=False)
+                self._give_up(known)
             node = watches.add(wd, parent, name)
             self._tell(report, path)
             if report or again:
@@ -293,7 +299,7 @@ class Survey:
     def _put(self, node: Node, parent: Node, name: bytes, known: Node | None) -> None:
         self._watches.move(node, None, node.name)  # `known`, which has to go, may be above it
         if known is not None:
-            self._discard(known, again=False)
+            self._give_up(known)
         self._watches.move(node, parent, name)
         self._bound.append(node)
         self._shifts += 1
@@ -316,6 +322,19 @@ class Survey:
             self._kernel.unwatch(wd)
             if count % _PERIOD == 0:  # each ended watch is an event of its own
                 self._drain()
+
+    def _give_up(self, top: Node) -> None:
+        """Discards a branch that is not what we took it for: what was told of it is taken back."""
+        if self._healing and top.wd > 0:
+            self.changes.append(Change("Delete", self._watches.path(top)))
+        self._discard(top, again=False)
+
+    def _miss(self, node: Node) -> None:
+        """A directory went away while we were reading it."""
+        parent, name = node.parent, node.name
+        self._give_up(node)
+        if parent is not None:
+            self._watches.add(MISSING, parent, name)
 
     def _replace(self, node: Node, wd: int) -> None:
         """In place of a watched directory, the reason why it is watched no longer."""
@@ -381,11 +400,11 @@ class Survey:
             for name in node.children.keys() - {name for name, is_directory in entries if is_directory}:
                 child = self._watches.child(node, name)
                 if child is not None:
-                    self._discard(child, again=False)
+                    self._give_up(child)
 
     def _cannot_read(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
         if error.errno in _GONE:
-            self._replace(node, MISSING)
+            self._miss(node)
             return
         self._warn(path, error)
         if is_shortage(error) or node.parent is None:
@@ -394,10 +413,10 @@ class Survey:
             self._replace(node, REFUSED)
 
     def _is_still_at(self, node: Node, path: bytes) -> bool:
-        """Whether what was just read at `path` was that directory; else its event is on its way, and finds it missing."""
+        """Whether what was just read at `path` was that directory; if not, its event is on its way."""
         if self._leads_to(path if node.parent is None else path[:-1], node.wd):
             return True
-        self._replace(node, MISSING)
+        self._miss(node)
         return False
 
     def _is_known(self, node: Node) -> bool:

@@ -88,6 +88,17 @@ class Watches:
             found = self.paths[wd] = self.path(node)
         return found
 
+    def find(self, top: Node, path: bytes) -> Node | None:
+        """The watched directory of this path (slash at the end) in the tree of `top`."""
+        above = self.path(top)
+        if not path.startswith(above):
+            return None
+        node: Node | None = top
+        for name in path[len(above) : -1].split(b"/"):
+            if name and node is not None:
+                node = self.child(node, name)
+        return node if node is not None and node.wd > 0 else None
+
     def is_below(self, node: Node, top: Node) -> bool:
         """Whether `node` is `top` or lies somewhere below it."""
         at: Node | None = node

@@ -165,9 +165,7 @@ def _is_below(path: bytes, directory: bytes) -> bool:
 
 
 def picture(inode: Inode, path: bytes) -> dict[bytes, int | None]:
-    return {
-        path + name: None if below.entries is not None else below.version for name, below in walk(inode) if name
-    }
+    return {path + name: None if below.entries is not None else below.version for name, below in walk(inode) if name}
 
 
 def settle(world: World, monitor: InotifyMonitor, mirror: Mirror, *, end: int = 1000) -> None:
