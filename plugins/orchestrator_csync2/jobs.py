@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import subprocess
 import threading
 import time
@@ -126,14 +127,37 @@ def argument_room(command: Sequence[bytes], environment: Iterable[tuple[bytes, b
 
 
 class Memory:
-    """What one sync's jobs leave for the next: what has been told of undelivered changes, so that each is
-    told once, and the names that could be taken for scratch files."""
+    """What one sync's jobs leave for the next.
+
+    What has been told of undelivered changes, so that each is told once; the names that could be taken
+    for scratch files; and when csync2 last looked at files.
+    """
 
     def __init__(self) -> None:
         self.scratch = Scratch()
+        self._looks: list[tuple[float, float]] = []
         self.refused: dict[Place, bytes] = {}
         self.unreachable: set[bytes] = set()
         self.gave_up: tuple[bytes, ...] = ()
+
+    def looked(self, since: float) -> None:
+        """csync2 has looked at files from then (seconds since 1970) until now."""
+        # A file's time comes from a clock that lags a few milliseconds behind.
+        self._looks = [*self._looks[-1:], (since - 1, time.time())]
+
+    def may_hide(self, path: bytes) -> bool:
+        """Whether csync2 may not see that this file was written since it last looked.
+
+        It knows a file by its size and the second of its mtime. One that is written again in the second
+        in which csync2 looks, with as many bytes as before, looks to it like what it has seen. A change is
+        handed over in the batch after that at the latest, so the last two looks count.
+        """
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return False
+        second = int(status.st_mtime)
+        return stat.S_ISREG(status.st_mode) and any(int(start) <= second <= int(end) for start, end in self._looks)
 
 
 class Job:
@@ -331,7 +355,9 @@ class Everything(Job):
 
     def _work(self) -> int:
         self._check_source()
+        started = time.time()
         code, report = self._deliver("-x", "-r")
+        self._memory.looked(started)
         self.is_noted = report.finished
         if report.finished:
             self._learn_names()
@@ -372,7 +398,14 @@ class Changes(Job):
             head = b"\t" + self._settings.syncid.encode() + b":" + root
             self._log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
         batch = batch_of(changes, source)
-        code = self._check("-cr", batch.trees) or self._check("-c", batch.paths)
+        hidden = [
+            root + path
+            for etype, path in changes
+            if etype != etypes.DELETE and path[-1:] != b"/" and self._memory.may_hide(root + path)
+        ]
+        started = time.time()
+        code = self._check("-cr", batch.trees) or self._check("-c", batch.paths) or self._check("-m", hidden)
+        self._memory.looked(started)
         if code != 0:
             return code
         self.is_noted = True

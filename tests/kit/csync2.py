@@ -244,7 +244,7 @@ class Lsyncd:
             assert code == 128 + signal.SIGTERM, self.said()
             assert "Traceback" not in self.said()
         else:
-            print(self.said())
+            print(self.said()[-8000:])
 
     def stop(self) -> int:
         """End it with SIGTERM; its exit status."""

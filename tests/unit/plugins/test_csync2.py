@@ -382,6 +382,20 @@ def test_a_name_that_csync2_has_sent_is_no_scratch(world: World) -> None:
     assert world.calls()[2:] == [[b"-cr", b"/src/new/.f.AbCdEf"], [b"-u", b"-v"]]
 
 
+def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
+    world.inlet.source = os.fsencode(tmp_path) + b"/"
+    path = os.fsencode(tmp_path / "f")
+    (tmp_path / "f").write_text("same size")
+    world.change(("Create", b"/f"))
+    world.change(("Modify", b"/f"), ("Modify", b"/gone"), ("Attrib", b"/"))
+    _, _, first, mark, _ = world.calls()
+    assert first[:2] == [b"-c", path]
+    assert mark == [b"-m", path], "written in the second in which csync2 looked"
+    os.utime(path, (1, 1))
+    world.change(("Modify", b"/f"))
+    assert world.calls() == [[b"-c", path], [b"-u", b"-v"]]
+
+
 def test_nothing_to_do_runs_nothing(world: World) -> None:
     world.change(("Full", b""))
     assert world.calls() == []
