@@ -130,9 +130,8 @@ class Tunnel:
         line.port = free_port({other.port for other in self._lines}) if self._needs_port() else 0
         line.strand.start(now)
         line.child = self._spawn(line, self.options.command, self._died)
-        self._log(
-            "Tunnel", f"{self.name}: process {line.child.pid} started", f" for port {line.port}" * bool(line.port)
-        )
+        port = f" for port {line.port}" if line.port else ""
+        self._log("Tunnel", f"{self.name}: process {line.child.pid} started{port}")
 
     def _needs_port(self) -> bool:
         return any(LOCALPORT in argument for argument in (*self.options.command, *self.options.check_command))
@@ -148,13 +147,12 @@ class Tunnel:
             return  # of a process that has ended meanwhile
         line.checking = None
         line.strand.check(self._clock.now(), exit_code)
+        said = f"{self.name}: the check ended with exit code {exit_code}"
         if line.strand.state is State.ENDING and line.child is not None:
-            self._log(
-                "Warn", f"{self.name}: ", self.options.check_command[0], f" says {exit_code}, ending the process."
-            )
+            self._log("Warn", said, f", ending process {line.child.pid}.")
             self._processes.kill(line.child, signal.SIGTERM)
-        elif line.strand.state is not State.UP:
-            self._log("Tunnel", f"{self.name}: ", self.options.check_command[0], f" says {exit_code}")
+        else:
+            self._log("Tunnel", said)
         self._changed(line)
 
     def _died(self, line: _Line, child: Child, exit_code: int) -> None:
