@@ -43,7 +43,7 @@ class Direct(Action):
     def prepare(self, config: Config) -> None:
         target = config.get("target")
         if target is None:
-            raise ConfigError('default.direct needs "target" configured')
+            raise ConfigError('default.rsync needs "target" configured')  # lsyncd's words, as its startup is rsync's
         if not isinstance(target, str) or not target.strip():
             raise ConfigError("default.direct: the target must not be empty")
         if os.path.realpath(os.fsencode(target)) == b"/":

@@ -24,11 +24,10 @@ def command(event: Event, removes: bool) -> list[str | bytes] | None:
     if event.etype in (etypes.CREATE, etypes.MODIFY):
         return _make_directory(event) if event.is_dir else _copy(event)
     if event.etype == etypes.DELETE and removes:
-        return ["rm", "-rf", "--", _removable(event)]
+        return ["rm", "-rf", "--", _itself(event)]
     if event.etype == etypes.MOVE:
-        destination = event.destination
         script = MOVE_OR_REMOVE if removes else MOVE
-        return ["sh", "-c", script, "sh", event.target_pathname, destination.target_pathname]
+        return ["sh", "-c", script, "sh", _itself(event), _itself(event.destination)]
     return None
 
 
@@ -46,7 +45,8 @@ def _copy(event: Event) -> list[str | bytes]:
     return ["cp", *options, "--", event.source_path, event.target_pathdir]
 
 
-def _removable(event: Event) -> bytes:
+def _itself(event: Event) -> bytes:
+    """The path on the target, which must not mean what a link there points to."""
     return event.target_pathname if is_link(event.target_pathname) else event.target_path
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, ConfigError, Event, EventList, Inlet, Verdict
+from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, ConfigError, Event, Inlet, Verdict
 from orchestrator_rsync.arguments import computed, with_slash
-from orchestrator_rsync.batches import changes_of, spawn_changes, spawn_full
+from orchestrator_rsync.batches import spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsync.options import OPTIONS
 
@@ -40,8 +40,7 @@ class Rsync(Action):
         spawn_changes(inlet, self._lanes.of(inlet))
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        changes = changes_of(agent) if isinstance(agent, EventList) else []
-        self._lanes.collect(agent, exit_code, self.exit_codes(agent), changes)
+        self._lanes.collect(agent, exit_code, self.exit_codes(agent))
         return None
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from orchestrator.api import OK, EventList
+from orchestrator_rsync.batches import changes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from orchestrator.api import Agent, Event, Inlet, Verdict
     from orchestrator_rsync.filterlist import Change
@@ -58,9 +59,7 @@ class Lanes:
             lane = self._lanes[inlet] = Lane()
         return lane
 
-    def collect(
-        self, agent: Agent, exit_code: int, exit_codes: Mapping[int, Verdict] | None, changes: Iterable[Change]
-    ) -> None:
+    def collect(self, agent: Agent, exit_code: int, exit_codes: Mapping[int, Verdict] | None) -> None:
         """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
         if exit_codes is None or exit_codes.get(exit_code) != OK:
             return
@@ -71,10 +70,10 @@ class Lanes:
             return
         lane = self.of(inlet)
         if exit_code == PARTIAL:
-            lane.paths.update((change.path, change.whole) for change in changes)
+            lane.paths.update((change.path, change.whole) for change in map(lane.widened, changes_of(agent)))
             _wait(inlet, lane)
-        else:
-            for change in changes:
+        elif lane.paths:
+            for change in changes_of(agent):
                 lane.paths.pop(change.path, None)
             if not lane.paths:
                 lane.pause = 0.0

@@ -12,7 +12,6 @@ from orchestrator.api import (
     Config,
     ConfigError,
     Event,
-    EventList,
     Inlet,
     Verdict,
     Wording,
@@ -22,7 +21,7 @@ from orchestrator.api import (
 )
 from orchestrator_rsync.action import prepare_rsync
 from orchestrator_rsync.arguments import computed_of, deletes_running, with_slash
-from orchestrator_rsync.batches import changes_of, is_of_a_path, spawn_changes, spawn_full
+from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh.options import OPTIONS
 from orchestrator_rsyncssh.ssh import Move, move_many, move_one, remote_shell, settings
@@ -78,8 +77,7 @@ class RsyncSsh(Action):
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
         codes = self.exit_codes(agent)
         if not _is_move(agent):
-            changes = changes_of(agent) if isinstance(agent, EventList) else []
-            self._lanes.collect(agent, exit_code, codes, changes)
+            self._lanes.collect(agent, exit_code, codes)
             return None
         if classify(exit_code, codes) is not None:
             return None
@@ -125,7 +123,7 @@ def _remote(event: Event) -> bytes:
 
 
 def _is_move(agent: Agent) -> bool:
-    return any(event.etype == etypes.MOVE for event in _events(agent))
+    return bool(agent.delays) and agent.delays[0].etype == etypes.MOVE
 
 
 def _events(agent: Agent) -> list[Event]:

@@ -47,7 +47,7 @@ S, T = b"/src//", b"/no such target//"
         (
             "Move",
             [b"/a/", b"/b/"],
-            [b"sh", b"-c", b'mv -T -- "$1" "$2" || { rm -rf -- "$1"; exit 1; }', b"sh", T + b"a", T + b"b"],
+            [b"sh", b"-c", b'mv -T -- "$1" "$2" || { rm -rf -- "$1"; exit 1; }', b"sh", T + b"a/", T + b"b/"],
         ),
     ],
 )
@@ -81,7 +81,7 @@ def test_the_root_is_never_removed_or_replaced(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (None, 'default.direct needs "target" configured'),
+        (None, 'default.rsync needs "target" configured'),
         ("", "default.direct: the target must not be empty"),
         ("/", "default.direct: the target must not be the root directory"),
         ("//", "default.direct: the target must not be the root directory"),
