@@ -268,6 +268,12 @@ class Lsyncd:
     def wait_for(self, words: str, deadline: float = DEADLINE) -> None:
         """Wait until it has said that."""
         assert self._process is not None
-        process = self._process
-        wait_until(lambda: words in self.said() or process.poll() is not None, f"{words!r} in its log", deadline)
-        assert words in self.said(), f"it ended before it said {words!r}: {self.said()}"
+        process, wanted, size = self._process, os.fsencode(words), -1
+
+        def has_said() -> bool:
+            nonlocal size
+            before, size = size, self.log.stat().st_size  # it may be long: read again only if there is more
+            return before != size and wanted in self.log.read_bytes()
+
+        wait_until(lambda: has_said() or process.poll() is not None, f"{words!r} in its log", deadline)
+        assert wanted in self.log.read_bytes(), f"it ended before it said {words!r}: {self.said()[-8000:]}"
