@@ -36,7 +36,7 @@ $(VENV)/.run: $(SETUP)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@.ci/venv $(VENV) "$$(.ci/python)" test lint build
+	@.ci/venv $(VENV) "$$(.ci/python)" test lint
 	@touch $@
 
 # the programs that the tests run against
