@@ -116,7 +116,7 @@ function shared.add_action(name, values, gauge, functions, sets)
     end
     default[name] = action
     shared.sets[action.action] = sets
-    shared.built_in[action] = true
+    shared.built_in[action] = name
     shared.fixed[action.prepare] = {maxProcesses = values.maxProcesses ~= nil}
 end
 

@@ -6,6 +6,7 @@ import os
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.config import toml
 from orchestrator.config.lua.core import Core, key_of
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
@@ -65,23 +66,60 @@ class LuaConfig:
         self._shared = self.lua.table()
         self._run_own_files()
         self._calls = self._shared[b"calls"]
+        self._options = {action.name: action.options for action in actions.values()}
         for action in actions.values():
             self._add_action(action)
 
     # ---- loading ------------------------------------------------------------------------------
 
     def run_file(self, path: str) -> None:
-        """Run a user's file, `-script` or config. Raises ConfigError."""
-        self.lua.run_file(path)
+        """Run a user's file, `-script` or config, Lua or (by its ending) TOML. Raises ConfigError."""
+        if path.endswith(".toml"):
+            self._run_toml(path)
+        else:
+            self.lua.run_file(path)
+
+    def _run_toml(self, path: str) -> None:
+        document = toml.read(path, self._options)
+        globals_ = self.lua.globals
+        if document.settings:
+            self._call_user_function(globals_[b"settings"], document.settings, document.settings_place)
+        tunnels: dict[str, Any] = {}
+        for values, place in document.tunnels:
+            made = self._call_user_function(globals_[b"tunnel"], values, place)
+            tunnels[str(values.get("name", f"Tunnel{len(tunnels) + 1}"))] = made
+        for sync in document.syncs:
+            table = to_lua(self.lua, sync.values)
+            if sync.action is not None:
+                table[1] = globals_[b"default"][to_bytes(sync.action)]
+            name = sync.values.get("tunnel")
+            if name is not None:
+                if name not in tunnels:
+                    raise ConfigError(f'{sync.place}: there is no [[tunnel]] with the name "{name}"')
+                table[b"tunnel"] = tunnels[name]
+            self._call_user_function(globals_[b"sync"], table, sync.place)
+
+    def _call_user_function(self, function: Any, values: Any, place: str) -> Any:
+        """Call settings, tunnel or sync as a Lua config would; errors point to `place`, FILE:LINE."""
+        self._shared[b"place"] = to_bytes(place)
+        try:
+            return self.lua.call(function, values if self.lua.is_table(values) else to_lua(self.lua, values))
+        except LuaFailure as failure:
+            raise ConfigError(failure.message if place in failure.message else f"{place}: {failure.message}") from None
+        finally:
+            self._shared[b"place"] = None
 
     def finish(self) -> Settings:
-        """All files are loaded: handlers that are strings become functions, globals are locked."""
+        """All files are loaded: the settings in force. Raises ConfigError."""
         self.lua.call(self._shared[b"adopt_settings"])
-        values = {
+        return make_settings({**self.own_settings(), **self.command_line})
+
+    def own_settings(self) -> dict[str, Any]:
+        """The settings as the config has them."""
+        return {
             to_text(key): to_text(value) if isinstance(value, bytes) else value
             for key, value in self._shared[b"settings"].items()
         }
-        return make_settings({**values, **self.command_line})
 
     def lock(self) -> None:
         """The daemon starts: layer 3 is translated, then no global may be made any more (spec 1.2, 2.8)."""
@@ -94,10 +132,12 @@ class LuaConfig:
         table[1] = self.lua.globals[b"default"][to_bytes(action)]
         if table[1] is None:
             raise ConfigError(f"there is no action '{action}': its plugin is not installed")
-        try:
-            self.lua.call(self.lua.globals[b"sync"], table)
-        except LuaFailure as failure:
-            raise ConfigError(failure.message) from None
+        self._call_user_function(self.lua.globals[b"sync"], table, f"-{action}")
+
+    def own_config(self, sync: Sync) -> tuple[str | None, TableConfig]:
+        """What the user himself wrote of a sync: the name of the action it builds on, and his keys."""
+        table, action = self.lua.call(self._shared[b"own_config"], sync.number)
+        return (to_text(action) if action else None), TableConfig(self.lua, table)
 
     def next_number(self) -> int:
         self._numbers += 1

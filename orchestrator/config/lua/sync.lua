@@ -12,6 +12,28 @@ shared.sets = {}
 -- action tables of plugins
 shared.built_in = {}
 
+-- number of a sync → the table that the user gave
+shared.opts_of = {}
+
+-- What is the user's own of a sync, parents included, and the name of the plugin's action that it builds on.
+function shared.own_config(number)
+    local own, action = {}, nil
+    local function take(from)
+        for key, value in pairs(from) do
+            if type(key) ~= 'number' and key ~= '_merge' and key ~= '_verbatim' and own[key] == nil then own[key] = value end
+        end
+        for _, parent in ipairs(from) do
+            if shared.built_in[parent] then
+                action = action or shared.built_in[parent]
+            elseif type(parent) == 'table' then
+                take(parent)
+            end
+        end
+    end
+    take(shared.opts_of[number])
+    return own, action or false
+end
+
 -- Exit codes that the user's own tables map to die, as keys: tables of plugins do not count.
 local function own_die_codes(from, found)
     if shared.built_in[from] then return found end
@@ -48,6 +70,7 @@ end
 
 -- FILE:LINE of the user's sync call: `level` counts as in error().
 local function place(level)
+    if shared.place then return shared.place end  -- of a TOML file or an option
     local info = debug.getinfo(level + 1, 'Sl')
     return info and info.short_src .. ':' .. info.currentline or '?:0'
 end
@@ -61,6 +84,7 @@ local function add(opts)
     if shared.locked then error('Sync can only be created during initialization.', 3) end
     shared.adopt_settings()
     local number = core.next_sync()
+    shared.opts_of[number] = opts
     local config = make_config(opts)
     local inlet = shared.make_inlet(number, config)
 

@@ -40,5 +40,15 @@ class World:
         config.run_file(str(self.file))
         return config
 
+    def load_toml(self, text: str | bytes) -> LuaConfig:
+        path = self.directory / "lsyncd.toml"
+        if isinstance(text, bytes):
+            path.write_bytes(text)
+        else:
+            path.write_text(text.replace("SRC", f"{self.directory}/src").replace("TRG", f"{self.directory}/trg"))
+        config = LuaConfig(self.host, self.loop, self.actions, ["inotify"], {})
+        config.run_file(str(path))
+        return config
+
     def close(self) -> None:
         self.loop.close()

@@ -90,9 +90,9 @@ def test_a_parent_that_is_nil_does_not_hide_the_next(world: World) -> None:
 
 
 def test_a_tunnel_is_the_same_table_not_a_copy(world: World) -> None:
-    loaded = world.load(f"""t = {{name = "t"}} sync{{source = "SRC", tunnel = t, {KEEP}}}""")
-    loaded.lua.globals[b"t"][b"name"] = b"changed"
-    assert loaded.syncs[0].config.get("tunnel").get("name") == "changed"
+    loaded = world.load(f"""t = tunnel{{command = "true", name = "t"}} sync{{source = "SRC", tunnel = t, {KEEP}}}""")
+    loaded.lua.globals[b"t"][b"mark"] = b"seen"
+    assert loaded.syncs[0].config.get("tunnel").get("mark") == "seen"
 
 
 def test_settings_override_the_syncs_delay_and_the_command_line_both(world: World) -> None:

@@ -1,0 +1,31 @@
+"""`orchestrator plugins`: what is installed, where from, and why something could not be loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config.model import Option
+from orchestrator.plugins import make_manager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def show_plugins() -> int:
+    """Print the list. 1 where a plugin could not be loaded."""
+    manager = make_manager()
+    for found in manager.found:
+        print(f"{found.name} {found.version} ({found.module})")
+        if found.problem:
+            print(f"  not loaded: {found.problem}")
+        for action in found.actions:
+            print(f"  default.{action.name}: {', '.join(_option_names(action.options)) or 'no options of its own'}")
+    return 1 if manager.problems() else 0
+
+
+def _option_names(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, option in sorted(options.items()):
+        if isinstance(option, Option):
+            yield prefix + key
+        else:
+            yield from _option_names(option, f"{prefix}{key}.")

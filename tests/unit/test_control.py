@@ -1,0 +1,117 @@
+"""The command `orchestrator`: plugins, check, convert."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config.toml import read
+from orchestrator.control import main
+from orchestrator.plugins import make_manager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a file").write_text("")
+    return tmp_path
+
+
+def write(box: Path, text: str, name: str = "c.lua") -> str:
+    path = box / name
+    path.write_text(text.replace("SRC", f"{box}/src").replace("BOX", str(box)))
+    return str(path)
+
+
+def snapshot(box: Path) -> list[str]:
+    return sorted(str(path) for path in box.rglob("*"))
+
+
+def test_plugins_are_listed_with_their_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins"]) == 0
+    out = capsys.readouterr().out
+    assert "rsyncssh 0.1.0 (orchestrator_rsyncssh)" in out
+    assert "rsync.bwlimit" in out
+
+
+def test_check_tells_what_would_be_run_and_runs_nothing(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(
+        box,
+        """settings{statusFile = "BOX/status", pidfile = "BOX/pid", logfile = "BOX/log"}
+        sync{default.rsync, source = "SRC", target = "BOX/trg", exclude = "*.tmp", rsync = {binary = "true"}}
+        sync{source = "SRC", target = "BOX/two/", onCreate = "touch ^targetPathname", onStartup = "touch ^target/x"}""",
+    )
+    before = snapshot(box)
+    assert main(["check", path]) == 0
+    out = capsys.readouterr().out
+    assert f"at startup: true --exclude-from=- --delete --ignore-errors -lst -r {box}/src/ {box}/trg/" in out
+    assert "when a file changes: sh -c 'touch \"$1\"' sh" in out
+    assert "/a file" in out
+    assert snapshot(box) == before
+
+
+WRONG = {
+    "key": ('sync{default.rsync, source = "SRC", target = "BOX/t", targt = 1}', 'Did you mean "target"?'),
+    "nested key": ('sync{default.rsync, source = "SRC", target = "x", rsync = {archiv = true}}', '"archive"?'),
+    "setting": ("settings{inist = true}", 'Did you mean "insist"?'),
+    "binary": (
+        'sync{default.rsync, source = "SRC", target = "x", rsync = {binary = "/no/rsync"}}',
+        "'/no/rsync' to run",
+    ),
+    "nothing": ("settings{}", "Nothing to watch!"),
+    "syntax": ("sync{", "error loading"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_check_finds_what_is_wrong(box: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    text, message = WRONG[case]
+    assert main(["check", write(box, text)]) == 1
+    captured = capsys.readouterr()
+    assert message in captured.out + captured.err
+
+
+def test_check_warns_of_a_target_inside_the_source(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'sync{default.rsync, source = "SRC", target = "SRC/copy", rsync = {binary = "true"}}'
+    assert main(["check", write(box, text)]) == 0
+    assert "Warn: Sync1: the target lies inside the source" in capsys.readouterr().out
+
+
+def test_what_is_converted_means_the_same(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(
+        box,
+        """settings{insist = true, maxProcesses = 3}
+        local mine = {default.rsync, delay = 3, rsync = {archive = true, _extra = {"--x=\\"y\\"", "ä"}}}
+        sync{mine, source = "SRC", target = "BOX/t", delete = "running", exclude = {"a", "b"},
+             exitcodes = {[23] = "again"}}
+        sync{source = "SRC", target = "BOX/u/", onCreate = [[echo "^path" \\ 'x']]}""",
+    )
+    assert main(["convert", path]) == 0
+    converted = capsys.readouterr().out
+    options = {name: action.options for name, action in make_manager().actions().items()}
+    document = read(write(box, converted, "c.toml"), options)
+    assert document.settings == {"insist": True, "maxProcesses": 3}
+    first, second = document.syncs
+    assert first.action == "rsync"
+    assert first.values == {
+        "source": f"{box}/src", "target": f"{box}/t", "delete": "running", "delay": 3, "exclude": ["a", "b"],
+        "exitcodes": {23: "again"}, "rsync": {"archive": True, "_extra": ['--x="y"', "ä"]},
+    }  # fmt: skip
+    assert second.values["onCreate"] == "echo \"^path\" \\ 'x'"
+
+
+def test_what_cannot_be_converted_is_named(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(
+        box,
+        """sync{source = "SRC", action = function(inlet) end}
+        sync{default.rsync, source = "SRC", target = "BOX/t"}""",
+    )
+    assert main(["convert", path]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f'Sync1 ({os.fspath(box)}/src/) cannot be expressed in TOML: "action" is a function\n'
+    assert 'action = "rsync"' in captured.out
