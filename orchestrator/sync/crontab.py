@@ -90,27 +90,30 @@ class Schedule:
         self._fire = fire
         self._due: float | None = None
         self._fired = 0.0
+        self._looked = 0.0
         self._offset = 0.0
 
     def start(self) -> None:
         """Wait for the first moment from now on."""
         wall = self._clock.wall()
-        self._offset = wall - self._clock.now()
         self._due = self._crontab.next_after(wall)
         self._wait(wall)
 
     def _look(self) -> None:
-        wall = self._clock.wall()
-        offset = wall - self._clock.now()
-        was_set_back, self._offset = offset < self._offset - 1.0, offset
+        wall, now = self._clock.wall(), self._clock.now()
+        if wall - now < self._offset - 1.0:  # set back since the last look
+            since = wall - (now - self._looked)
+            if self._fired - wall < SET_BACK:
+                since = max(since, self._fired)
+            self._due = self._crontab.next_after(since)
         if self._due is not None and wall >= self._due:
             self._fired = wall
             self._due = self._crontab.next_after(wall)
             self._fire()
-        elif was_set_back:
-            self._due = self._crontab.next_after(wall if self._fired - wall > SET_BACK else max(wall, self._fired))
         self._wait(wall)
 
     def _wait(self, wall: float) -> None:
+        self._looked = self._clock.now()
+        self._offset = wall - self._looked
         if self._due is not None:
-            self._alarms.add(self._clock.now() + min(self._due - wall, LOOK), self._look)
+            self._alarms.add(self._looked + min(self._due - wall, LOOK), self._look)
