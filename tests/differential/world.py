@@ -30,7 +30,10 @@ POLL = 0.01  # seconds between two looks at a condition
 STUB = Path(__file__).with_name("stub.sh")
 
 # In front of the first line of every config, so that line numbers stay: no case ever starts the real rsync or ssh.
-PRELUDE = 'default.rsync.rsync.binary = "@BIN@/rsync" default.rsyncssh.ssh.binary = "@BIN@/ssh" '
+PRELUDE = (
+    'default.rsync.rsync.binary = "@BIN@/rsync" default.direct.rsync.binary = "@BIN@/rsync" '
+    'default.rsyncssh.ssh.binary = "@BIN@/ssh" '
+)
 
 
 class StepFailed(Exception):
@@ -246,7 +249,12 @@ class Box:
 TIME = re.compile(r"^\d\d:\d\d:\d\d (?=\w+: )", re.M)
 CTIME = re.compile(r"\b[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \d{4}\b")
 ENTRY = re.compile(r"^\d\d:\d\d:\d\d (\w+): ", re.M)
-PATTERNS = re.compile(r"^Filter: toLuaPattern .*\n", re.M)  # how 2.2.3 compiles a pattern
+# what 2.2.3 says of its own inside, in categories that are compared
+INSIDE = re.compile(
+    r"^(Filter: toLuaPattern .*|Exec: one-sweeped pipe|kernels clocks_per_sec=.*"
+    r"|Delay: collected an? (event|list)|Delay: Finish of .*|Delay: Finished list .*)\n",
+    re.M,
+)
 SHORT_FLAGS = re.compile(r"(?<=\[)-([A-Za-z46]{2,})(?=\])")
 WATCHES = re.compile(r"(?:^  \d+: @.*\n?)+", re.M)
 
@@ -282,13 +290,13 @@ def normal(box: Box, text: str) -> str:
     text = CTIME.sub("DATE", TIME.sub("", text))
     text = re.sub(r"\b0x[0-9a-f]{6,}", "0xADDRESS", text)
     text = re.sub(r"\(Timestamp: [\d.]+\)", "(Timestamp)", text)
-    text = PATTERNS.sub("", text)
+    text = INSIDE.sub("", text)
     text = WATCHES.sub(_sort_watches, text)
     # frames inside of either program are its own affair; those of the user's files must be told
     text = re.sub(r"^Error: Backtrace \d+ :(?!@|\[C\]).*\n", "", text, flags=re.M)
     text = re.sub(r"^Error: Backtrace \d+ :\[C\]:-1\n", "", text, flags=re.M)
     text = re.sub(r"^Error: Backtrace \d+ :", "Error: Backtrace :", text, flags=re.M)
-    text = re.sub(r"/build/\S*/lsyncd\.lua:\d+: ", "INTERNAL: ", text)
+    text = re.sub(r"(/build/\S*/lsyncd|\b(?<![@/])[a-z_]+)\.lua:\d+: ", "INTERNAL: ", text)
     # the original walks a Lua table: the order of the short flags changes from run to run
     text = SHORT_FLAGS.sub(lambda match: "-" + "".join(sorted(match[1])), text)
     for pattern, replacement in box.case.cut:
