@@ -102,6 +102,9 @@ class InotifyMonitor:
             if is_collecting:
                 gc.enable()
             self._survey.progress = None
+        self._drain()
+        if not self._pieces:
+            self._survey.trust()
         self._ring()
 
     def unwatch(self, root: bytes) -> None:
@@ -110,7 +113,10 @@ class InotifyMonitor:
         self._ring()
 
     def rescan(self) -> None:
-        """Reads all trees again, after an overflow: watches what is new, drops what is gone. No changes are told."""
+        """Reads all trees again, after an overflow or other filters: watches what is new and wanted, drops what is not.
+
+        No changes are told of it.
+        """
         self._roots.check()
         for top in self._roots.tops():
             self._survey.sweep(top)

@@ -58,7 +58,7 @@ class Survey:
         self._unmounted: set[int] = set()
         self._is_shuffled = False  # whether directories went away since then, as the events tell
         self._shifts = 0  # how often a directory turned out to be elsewhere: paths on the stack are stale then
-        self._healing = True  # whether what has to be put right is told
+        self._is_sweeping = False  # what is put right then is not told
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -81,16 +81,22 @@ class Survey:
         self._run()
         return node
 
+    def trust(self) -> None:
+        """No events were waiting: everything is where we found it."""
+        self._bound.clear()
+        self._entered.clear()
+        self._is_shuffled = False
+
     def leave(self, top: Node) -> None:
         """Ends all watches at and below `top`."""
         self._discard(top, again=False)
 
     def sweep(self, top: Node) -> None:
-        """Reads the whole tree again, after events were lost: watches what is new, drops what is gone."""
-        self._healing = False
+        """Reads the whole tree again, as after lost events: watches what is new and wanted, drops what is not."""
+        self._is_sweeping = True
         self._stack.append((top, self._watches.path(top), False, True))
         self._run()
-        self._healing = True
+        self._is_sweeping = False
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -230,12 +236,12 @@ class Survey:
         """Watches the directory found at a place, and puts it on the stack if its contents are to be read."""
         watches = self._watches
         known = None if parent.children is None else parent.children.get(name)
-        if (known is None or known.wd in (UNWANTED, MISSING)) and not self._wants(path):
+        if (known is None or known.wd in (UNWANTED, MISSING) or self._is_sweeping) and not self._wants(path):
             if known is None:
                 watches.add(UNWANTED, parent, name)
                 self._tell(report, path)
             else:
-                known.wd = UNWANTED
+                self._replace(known, UNWANTED)
             return
         try:
             wd = self._kernel.watch(path[:-1])
@@ -307,7 +313,7 @@ class Survey:
     def _doubt(self, node: Node) -> None:
         """What is at the place that `node` is about to leave is to be found out, and told anew."""
         if node.parent is not None:
-            if self._healing:
+            if not self._is_sweeping:
                 self.changes.append(Change("Delete", self._watches.path(node)))
             self._doubtful.append((node.parent, node.name))
 
@@ -325,7 +331,7 @@ class Survey:
 
     def _give_up(self, top: Node) -> None:
         """Discards a branch that is not what we took it for: what was told of it is taken back."""
-        if self._healing and top.wd > 0:
+        if not self._is_sweeping and top.wd > 0:
             self.changes.append(Change("Delete", self._watches.path(top)))
         self._discard(top, again=False)
 
@@ -361,7 +367,7 @@ class Survey:
                     path = b"%s%s/" % (watches.path(parent), name)
                     if name not in (parent.children or ()):
                         watches.add(MISSING, parent, name)  # told of only if it is there
-                    self._visit(parent, name, path, report=self._healing, again=False)
+                    self._visit(parent, name, path, report=not self._is_sweeping, again=False)
                 continue
             node, path, report, again = stack.pop()
             if watches.nodes.get(node.wd) is not node:
