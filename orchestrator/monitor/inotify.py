@@ -211,7 +211,7 @@ class InotifyMonitor:
                 continue
             name = piece[start:position].rstrip(b"\0")
             if mask & MOVED_FROM:
-                piece = self._renamed(wd, mask, cookie, name, piece, position)
+                piece, position = self._renamed(wd, mask, cookie, name, piece, position)
                 end = len(piece)
             else:
                 self._decode_rest(wd, mask, cookie, name)
@@ -220,6 +220,7 @@ class InotifyMonitor:
         """All events but those of `_kinds` and moved-from."""
         if mask & Q_OVERFLOW:
             self.overflowed = True
+            self._paired.clear()
             return
         if mask & _SELF_KINDS:
             self._roots.hint(wd)
@@ -255,18 +256,18 @@ class InotifyMonitor:
         elif mask & ATTRIB:
             survey.touched(node, name, path)
 
-    def _renamed(self, wd: int, mask: int, cookie: int, name: bytes, piece: bytes, position: int) -> bytes:
-        """A moved-from with its moved-to, if that comes soon. Gives the piece, longer if that lay in the next one."""
+    def _renamed(self, wd: int, mask: int, cookie: int, name: bytes, piece: bytes, position: int) -> tuple[bytes, int]:
+        """A moved-from with its moved-to, if that comes soon. Gives where to go on reading."""
         if mask & ISDIR and self._roots.is_guard(wd):
             self._roots.is_doubtful = True
         origin = self._watches.nodes.get(wd)
         if origin is None:
-            return piece
-        piece, partner = self._partner(cookie, piece, position)
+            return piece, position
+        piece, position, partner = self._partner(cookie, piece, position)
         destination = None if partner is None else self._watches.nodes.get(partner[0])
         if partner is None or destination is None:
             self._tell(origin, mask, name)
-            return piece
+            return piece, position
         self._paired.add(cookie)
         name2 = partner[1]
         path = self._watches.path(origin) + name
@@ -277,26 +278,30 @@ class InotifyMonitor:
             self._survey.changes.append(Change("Move", path, path2))
             self._survey.retell(wd, name)
             self._survey.retell(partner[0], name2)
-        return piece
+        return piece, position
 
-    def _partner(self, cookie: int, piece: bytes, position: int) -> tuple[bytes, tuple[int, bytes] | None]:
-        """The moved-to with a cookie: its watch and name. Nothing else about the two names can come in between.
+    def _partner(self, cookie: int, piece: bytes, position: int) -> tuple[bytes, int, tuple[int, bytes] | None]:
+        """The moved-to with a cookie: its watch and name; before it, the same place to go on reading as was given.
 
-        (The kernel holds both directories locked until it has told both halves.)
+        Nothing else about the two names can come in between: the kernel holds both directories locked until it has
+        told both halves. Where the piece ends too early, the next one is put behind what is left of it.
         """
         patience = _PATIENCE
+        at = position
         for _ in range(_PARTNER_WITHIN):
-            while position >= len(piece):
-                if not self._pieces and not self._drain():
-                    if not patience:
-                        return piece, None
+            while at >= len(piece):
+                if self._pieces or self._drain():
+                    piece = piece[position:] + self._pieces.popleft()
+                    at -= position
+                    position = 0
+                elif patience:
                     patience -= 1
                     self._kernel.give_way()
-                    continue
-                piece += self._pieces.popleft()
-            wd, mask, other, size = HEADER.unpack_from(piece, position)
-            start = position + _HEADER_SIZE
-            position = start + size
+                else:
+                    return piece, position, None
+            wd, mask, other, size = HEADER.unpack_from(piece, at)
+            start = at + _HEADER_SIZE
+            at = start + size
             if other == cookie and mask & MOVED_TO:
-                return piece, (wd, piece[start:position].rstrip(b"\0"))
-        return piece, None
+                return piece, position, (wd, piece[start:at].rstrip(b"\0"))
+        return piece, position, None

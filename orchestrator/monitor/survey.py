@@ -52,7 +52,8 @@ class Survey:
         self._drain = drain
         self._stack: list[tuple[Node, bytes, bool, bool]] = []  # to be read: directory, path, report, again
         self._doubtful: list[tuple[Node, bytes]] = []  # places (parent, name) to be looked at again
-        self._unread: list[tuple[Node, bool]] = []  # could not be read for want of descriptors or memory
+        self._unread: dict[Node, bool] = {}  # not read for want of descriptors or memory; whether to report
+        self._is_short = False  # that has been said
         self._bound: list[Node] = []  # watched since `settle()`, while events were waiting, perhaps
         self._entered: list[Node] = []  # whole trees, likewise
         self._unmounted: set[int] = set()
@@ -195,11 +196,14 @@ class Survey:
 
     def retry_unread(self) -> None:
         """Reads what could not be read for want of descriptors or memory."""
-        unread, self._unread = self._unread, []
-        for node, report in unread:
+        unread, self._unread = self._unread, {}
+        for node, report in unread.items():
             if self._is_known(node):
                 self._stack.append((node, self._watches.path(node), report, False))
         self._run()
+        if self._is_short and not self._unread:
+            self._is_short = False
+            self._log("Normal", "All directories could be read now.")
 
     def retry_missing(self) -> None:
         """Looks again for what was not there: something may be mounted now."""
@@ -412,10 +416,14 @@ class Survey:
         if error.errno in _GONE:
             self._miss(node)
             return
+        if is_shortage(error):
+            if not self._is_short:
+                self._is_short = True
+                self._log("Warn", f"Cannot read {_shown(path)}: {error.strerror}. Trying again.")
+            self._unread[node] = report
+            return
         self._warn(path, error)
-        if is_shortage(error) or node.parent is None:
-            self._unread.append((node, report))
-        else:
+        if node.parent is not None:
             self._replace(node, REFUSED)
 
     def _is_still_at(self, node: Node, path: bytes) -> bool:
@@ -444,10 +452,12 @@ class Survey:
         return found == wd
 
     def _warn(self, path: bytes, error: OSError) -> None:
-        shown = path.decode("utf-8", "surrogateescape")
-        self._log("Warn", f"Cannot watch {shown}: {error.strerror}. Trying again when its attributes change.")
+        self._log("Warn", f"Cannot watch {_shown(path)}: {error.strerror}. Trying again when its attributes change.")
 
     def _say_twin(self, path: bytes, node: Node) -> None:
-        here = path.decode("utf-8", "surrogateescape")
-        there = self._watches.path(node).decode("utf-8", "surrogateescape")
-        self._log("Warn", f"{here} is the same directory as {there}: changes are seen there only.")
+        there = _shown(self._watches.path(node))
+        self._log("Warn", f"{_shown(path)} is the same directory as {there}: changes are seen there only.")
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

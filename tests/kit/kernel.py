@@ -56,6 +56,7 @@ class World:
         self.between: Callable[[], None] = lambda: None
         self.is_gone_told_first = False  # kernels before 5.17: the end of a watch, then the deletion in the parent
         self.piece = 65536  # bytes given by one read
+        self.shortage: OSError | None = None  # raised by whoever wants to read a directory
         self._wds: dict[Inode, int] = {}
         self._inodes: dict[int, Inode] = {}
         self._next_wd = 1
@@ -224,6 +225,8 @@ class World:
 
     def entries(self, path: bytes) -> list[tuple[bytes, bool]]:
         self._call("entries")
+        if self.shortage is not None:
+            raise self.shortage
         inode = self.find(path)
         if inode.is_closed:
             raise OSError(errno.EACCES, "Permission denied")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from orchestrator.errors import MonitorError
@@ -240,6 +242,21 @@ def test_a_directory_that_was_refused_is_tried_again_when_its_attributes_change(
     bench.world.chmod(b"/src/n", closed=False)
     assert bench.read() == [("Attrib", b"/src/n/"), ("Create", b"/src/n/"), ("Create", b"/src/n/f")]
     assert b"/src/n/" in bench.monitor.watched()
+
+
+def test_what_cannot_be_read_for_want_of_descriptors_is_read_later() -> None:
+    bench = Bench()
+    bench.world.mkdir(b"/src/n")
+    bench.world.create(b"/src/n/f")
+    bench.world.shortage = OSError(errno.EMFILE, "Too many open files")
+    assert bench.read() == [("Create", b"/src/n/")]
+    assert bench.read() == []
+    bench.world.shortage = None
+    assert bench.read() == [("Create", b"/src/n/f")]
+    assert bench.logged == [
+        ("Warn", "Cannot read /src/n/: Too many open files. Trying again."),
+        ("Normal", "All directories could be read now."),
+    ]
 
 
 def test_after_an_overflow_a_rescan_finds_what_is_there() -> None:
