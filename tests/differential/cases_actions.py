@@ -1,11 +1,27 @@
 """Page 4: what the built-in actions call, with which arguments, which list on stdin, and what they say."""
 
+# ruff: noqa: E501 - lines of Lua stand as they are
+
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from differential.steps import at_once, called, chmod, ends, logged, mkdir, node, release, rename, rmtree, started, unlink, write
+from differential.steps import (
+    at_once,
+    called,
+    chmod,
+    ends,
+    logged,
+    mkdir,
+    node,
+    release,
+    rename,
+    rmtree,
+    started,
+    unlink,
+    write,
+)
 from differential.world import Case
 
 if TYPE_CHECKING:
@@ -20,7 +36,7 @@ def logs(*categories: str) -> tuple[str, ...]:
     return ("-nodaemon", *(part for c in categories for part in ("-log", c)), "@BOX@/config.lua")
 
 
-def live(name: str, text: str, *steps: Callable[[Box], None], **more: Any) -> None:
+def live(name: str, text: str | None, *steps: Callable[[Box], object], **more: Any) -> None:
     CASES.append(Case(name, text, steps, **more))
 
 
@@ -34,68 +50,203 @@ def option(name: str, options: str, **more: Any) -> None:
 
 
 FLAGS = (
-    *("acls", "backup", "checksum", "compress", "copy_dirlinks", "copy_links", "cvs_exclude", "dry_run", "executability"),
-    *("group", "hard_links", "ignore_times", "ipv4", "ipv6", "keep_dirlinks", "links", "one_file_system", "omit_dir_times"),
+    *(
+        "acls",
+        "backup",
+        "checksum",
+        "compress",
+        "copy_dirlinks",
+        "copy_links",
+        "cvs_exclude",
+        "dry_run",
+        "executability",
+    ),
+    *(
+        "group",
+        "hard_links",
+        "ignore_times",
+        "ipv4",
+        "ipv6",
+        "keep_dirlinks",
+        "links",
+        "one_file_system",
+        "omit_dir_times",
+    ),
     *("omit_link_times", "owner", "perms", "protect_args", "prune_empty_dirs", "quiet", "sparse", "times", "update"),
     *("verbose", "whole_file", "xattrs"),
 )
 LONG = ("append", "append_verify", "existing", "inplace")
 VALUES = {
     **dict.fromkeys(("bwlimit", "timeout"), "7"),
-    **dict.fromkeys(("backup_dir", "chmod", "chown", "groupmap", "password_file", "rsh", "rsync_path", "suffix", "temp_dir", "usermap"), "'v w'"),
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "backup_dir",
+            "chmod",
+            "chown",
+            "groupmap",
+            "password_file",
+            "rsh",
+            "rsync_path",
+            "suffix",
+            "temp_dir",
+            "usermap",
+        ),
+        "'v w'",
+    ),
+}
 option("no-options", "")
 option("all-flags", ", ".join(f"{flag}=true" for flag in FLAGS))
 DIES = "the original dies of it: string expected, got table"
-option("no-flags", ", ".join(f"{flag}=false" for flag in FLAGS), only_ours=True, why=DIES,
-       ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] \[-r\] .*\nrsync \[-r\] .*\n")})  # fmt: skip
+option(
+    "no-flags",
+    ", ".join(f"{flag}=false" for flag in FLAGS),
+    only_ours=True,
+    why=DIES,
+    ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] \[-r\] .*\nrsync \[-r\] .*\n")},
+)
 for flag in FLAGS:
-    CASES.append(Case(f"rsync-flag-{flag}", rsync(f"{flag}=true, links=false, times=false, protect_args=false".replace(f"{flag}=false, ", "")
-                                                  .replace(f", {flag}=false", "")), [logged("Startup of")]))  # fmt: skip
+    CASES.append(
+        Case(
+            f"rsync-flag-{flag}",
+            rsync(
+                f"{flag}=true, links=false, times=false, protect_args=false".replace(f"{flag}=false, ", "").replace(
+                    f", {flag}=false", ""
+                )
+            ),
+            [logged("Startup of")],
+        )
+    )
 for word in LONG:
     CASES.append(Case(f"rsync-long-{word}", rsync(f"{word}=true"), [logged("Startup of")]))
 for word, value in VALUES.items():
     CASES.append(Case(f"rsync-value-{word}", rsync(f"{word}={value}"), [logged("Startup of")]))
 option("archive", "archive=true")
-option("archive-but", "archive=true, owner=false, devices=false, times=false", bare=False, only_ours=True, why="2.3.1: devices and specials",
-       ours={"calls": re.compile(r"rsync (\[--delete\] \[--ignore-errors\] )?.*\[-glps[^\]]*\].*\[--specials\].*\n[^$]*")})  # fmt: skip
+option(
+    "archive-but",
+    "archive=true, owner=false, devices=false, times=false",
+    bare=False,
+    only_ours=True,
+    why="2.3.1: devices and specials",
+    ours={"calls": re.compile(r"rsync (\[--delete\] \[--ignore-errors\] )?.*\[-glps[^\]]*\].*\[--specials\].*\n[^$]*")},
+)
 option("archive-and", "archive=true, compress=true, verbose=true, _extra={ '--one', '--two=x y' }")
 option("binary", "binary='@BIN@/tool'")
 option("bwlimit-string", "bwlimit='5000'")
-option("extra-only", "_extra={ '-a' }, links=false, times=false, protect_args=false", only_ours=True, why=DIES,
-       ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] \[-a\] \[-r\] .*\nrsync \[-a\] \[-r\] .*\n")})  # fmt: skip
-option("copy_unsafe_links", "copy_unsafe_links=true", only_ours=True, why="2.3.1: not in 2.2.3",
-       ours={"calls": re.compile(r"(rsync .*\[--copy-unsafe-links\].*\n){2}")})  # fmt: skip
-option("delete_excluded", "delete_excluded=true", only_ours=True, why="2.3.1: not in 2.2.3",
-       ours={"calls": re.compile(r"rsync .*\[--delete-excluded\].*\nrsync (?!.*--delete-excluded).*\n")})  # fmt: skip
+option(
+    "extra-only",
+    "_extra={ '-a' }, links=false, times=false, protect_args=false",
+    only_ours=True,
+    why=DIES,
+    ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] \[-a\] \[-r\] .*\nrsync \[-a\] \[-r\] .*\n")},
+)
+option(
+    "copy_unsafe_links",
+    "copy_unsafe_links=true",
+    only_ours=True,
+    why="2.3.1: not in 2.2.3",
+    ours={"calls": re.compile(r"(rsync .*\[--copy-unsafe-links\].*\n){2}")},
+)
+option(
+    "delete_excluded",
+    "delete_excluded=true",
+    only_ours=True,
+    why="2.3.1: not in 2.2.3",
+    ours={"calls": re.compile(r"rsync .*\[--delete-excluded\].*\nrsync (?!.*--delete-excluded).*\n")},
+)
 
 # ---- 4.2 rsync: startup and batches
 for word in ("true", "false", "'startup'", "'running'"):
     name = word.strip("'")
-    live(f"rsync-delete-{name}", rsync(extra=f"delete={word},"), logged("Startup of"), unlink("f"), logged("Finished a list"), tree=("f",))
+    live(
+        f"rsync-delete-{name}",
+        rsync(extra=f"delete={word},"),
+        logged("Startup of"),
+        unlink("f"),
+        logged("Finished a list"),
+        tree=("f",),
+    )
 # the original gives several excludes in the order of a Lua table
 ORDER = [(r"/y\n\*\.x", "*.x\n/y")]
-live("rsync-excludes", rsync(extra="exclude={ '*.x', '/y' },"), logged("Startup of"), node("f"), node("q.x"), logged("Finished a list"), cut=ORDER)
+live(
+    "rsync-excludes",
+    rsync(extra="exclude={ '*.x', '/y' },"),
+    logged("Startup of"),
+    node("f"),
+    node("q.x"),
+    logged("Finished a list"),
+    cut=ORDER,
+)
 live("rsync-exclude-string", rsync(extra="exclude='*.x',"), logged("Startup of"), node("f"), logged("Finished a list"))
-live("rsync-filters", rsync(extra="filter={ '+ /keep', '- /drop**' },"), logged("Startup of"), node("f"), logged("Finished a list"))
-live("rsync-filters-and-excludes", rsync(extra="filter={ '+ /keep', '- /drop**' }, exclude='*.x',"), logged("Startup of"), node("f"),
-     logged("Finished a list"))
-live("rsync-excludeFrom", rsync(extra="excludeFrom='@BOX@/list',"), logged("Startup of"), node("f"), logged("Finished a list"),
-     files={"list": "# note\n\n*.x\n- /y\n+ /z\n"}, cut=ORDER)
-live("rsync-filterFrom", rsync(extra="filterFrom='@BOX@/list',"), logged("Startup of"), node("f"), logged("Finished a list"),
-     files={"list": "# note\n\n+ *.x\n- /y\n"})
-for name, target in (("slash", "@TRG@/"), ("no-slash", "@TRG@"), ("relative", "trg"), ("colon", "trg:"), ("remote", "trg::mod"), ("double", "@TRG@//")):
-    live(f"rsync-target-{name}", rsync().replace("@TRG@", target), logged("Startup of"), node("f"), logged("Finished a list"))
+live(
+    "rsync-filters",
+    rsync(extra="filter={ '+ /keep', '- /drop**' },"),
+    logged("Startup of"),
+    node("f"),
+    logged("Finished a list"),
+)
+live(
+    "rsync-filters-and-excludes",
+    rsync(extra="filter={ '+ /keep', '- /drop**' }, exclude='*.x',"),
+    logged("Startup of"),
+    node("f"),
+    logged("Finished a list"),
+)
+live(
+    "rsync-excludeFrom",
+    rsync(extra="excludeFrom='@BOX@/list',"),
+    logged("Startup of"),
+    node("f"),
+    logged("Finished a list"),
+    files={"list": "# note\n\n*.x\n- /y\n+ /z\n"},
+    cut=ORDER,
+)
+live(
+    "rsync-filterFrom",
+    rsync(extra="filterFrom='@BOX@/list',"),
+    logged("Startup of"),
+    node("f"),
+    logged("Finished a list"),
+    files={"list": "# note\n\n+ *.x\n- /y\n"},
+)
+for name, target in (
+    ("slash", "@TRG@/"),
+    ("no-slash", "@TRG@"),
+    ("relative", "trg"),
+    ("colon", "trg:"),
+    ("remote", "trg::mod"),
+    ("double", "@TRG@//"),
+):
+    live(
+        f"rsync-target-{name}",
+        rsync().replace("@TRG@", target),
+        logged("Startup of"),
+        node("f"),
+        logged("Finished a list"),
+    )
 live("rsync-source-relative", rsync().replace("@SRC@", "src"), logged("Startup of"))
 live("rsync-init-false", rsync(extra="init=false,"), started(), node("f"), logged("Finished a list"))
-live("rsync-onMove-refused", rsync(extra="onMove=true,"), ends(), why="page 1.2: the message points into the user's file",
-     ours={"err": lambda text: text.replace("Parameter", "@/config.lua:1: Parameter")})
+live(
+    "rsync-onMove-refused",
+    rsync(extra="onMove=true,"),
+    ends(),
+    why="page 1.2: the message points into the user's file",
+    ours={"err": lambda text: text.replace("Parameter", "@/config.lua:1: Parameter")},
+)
 
 
 def batch(name: str, *ops: Callable[[Box], None], **more: Any) -> None:
     """Changes that pile up while the startup is held, and so travel in one batch."""
     extra = more.pop("extra", "")
-    live(f"batch-{name}", rsync(extra=extra), called(1), *ops, release(1), logged("Finished a list"), plan={"1": "hold"}, **more)
+    live(
+        f"batch-{name}",
+        rsync(extra=extra),
+        called(1),
+        *ops,
+        release(1),
+        logged("Finished a list"),
+        plan={"1": "hold"},
+        **more,
+    )
 
 
 TREE = ("a", "b", "d/e/f", "d/g", "h/i", "k/")
@@ -105,7 +256,15 @@ batch("delete", unlink("a"), unlink("d/g"), tree=TREE)
 batch("delete-directory", unlink("h/i"), rmtree("h"), tree=TREE)
 batch("delete-directory-only", rmtree("k"), tree=TREE)
 batch("new-directory", mkdir("n"), tree=TREE)
-batch("moved-in-tree", rename("../tree", "n"), tree=TREE, files={"tree/a": "x", "tree/b/c": "x"}, sort=["out"], cut=[(r"<NUL>", "\n")], ignore=["calls"])
+batch(
+    "moved-in-tree",
+    rename("../tree", "n"),
+    tree=TREE,
+    files={"tree/a": "x", "tree/b/c": "x"},
+    sort=["out"],
+    cut=[(r"<NUL>", "\n")],
+    ignore=["calls"],
+)
 batch("rename", rename("a", "z"), tree=TREE)
 batch("rename-directory", rename("k", "z"), tree=TREE)
 batch("attrib-directory", chmod("d", 0o700), tree=TREE)
@@ -116,26 +275,85 @@ batch("star", node("s*r"), tree=TREE)
 batch("question", node("w?o"), tree=TREE)
 batch("backslash-plain", node("b\\s"), tree=TREE)
 ESCAPES = "page 6 row 11"
-batch("bracket-closing", node("x]"), tree=TREE, why=ESCAPES,
-      ours={"calls": lambda text: text.replace("/x\\]", "/x]"), "out": lambda text: text.replace("/x\\]", "/x]")})  # fmt: skip
-batch("bracket-pair", node("[x]"), tree=TREE, why=ESCAPES,
-      ours={"calls": lambda text: text.replace("/\\[x\\]", "/\\[x]"), "out": lambda text: text.replace("/\\[x\\]", "/\\[x]")})  # fmt: skip
-batch("backslash-and-star", node("b\\s*"), tree=TREE, why=ESCAPES,
-      ours={"calls": lambda text: text.replace("/b\\s\\*", "/b\\\\s\\*"), "out": lambda text: text.replace("/b\\s\\*", "/b\\\\s\\*")})  # fmt: skip
+batch(
+    "bracket-closing",
+    node("x]"),
+    tree=TREE,
+    why=ESCAPES,
+    ours={"calls": lambda text: text.replace("/x\\]", "/x]"), "out": lambda text: text.replace("/x\\]", "/x]")},
+)
+batch(
+    "bracket-pair",
+    node("[x]"),
+    tree=TREE,
+    why=ESCAPES,
+    ours={
+        "calls": lambda text: text.replace("/\\[x\\]", "/\\[x]"),
+        "out": lambda text: text.replace("/\\[x\\]", "/\\[x]"),
+    },
+)
+batch(
+    "backslash-and-star",
+    node("b\\s*"),
+    tree=TREE,
+    why=ESCAPES,
+    ours={
+        "calls": lambda text: text.replace("/b\\s\\*", "/b\\\\s\\*"),
+        "out": lambda text: text.replace("/b\\s\\*", "/b\\\\s\\*"),
+    },
+)
 batch("hash-and-semicolon", node("#x"), node(";y"), node("+ z"), node("- w"), tree=TREE)
 batch("newline", node("a\nb"), tree=TREE)
 batch("excluded", node("q.x"), node("f"), extra="exclude='*.x',", tree=TREE)
 batch("many", at_once(*(node(f"d/e/n{n:03}") for n in range(40))), tree=TREE)
-live("batch-after-batch", rsync(), logged("Startup of"), node("f"), called(2), node("g"), node("d/h"), release(2), logged("Finished a list", 2),
-     tree=("d/",), plan={"2": "hold"})
-live("batch-again-with-new", rsync(), logged("Startup of"), node("f"), called(2), node("g"), release(2), logged("Finished a list"), tree=("d/",),
-     plan={"2": "hold; exit 3"})
-live("rsync-two-targets", "for _, t in ipairs{ 'one', 'two' } do\n"
-     + rsync(extra="name=nil,").replace('target="@TRG@"', 'target="@TRG@/" .. t') + "\nend", logged("Startup of", 2), node("f"),
-     logged("Finished a list", 2), sort=["out", "calls"])
-live("batchSizeLimit", rsync(extra="batchSizeLimit=100, maxProcesses=3,"), called(1), write("big", "x" * 500), node("f"), release(1),
-     logged("Finished", 2), plan={"1": "hold"}, only_ours=True, why="2.3.1: not in 2.2.3",
-     ours={"calls": re.compile(r"rsync .*\n(rsync .*< \[/f<NUL>/\]\n|rsync .*/big.*\n){2,3}")})
+live(
+    "batch-after-batch",
+    rsync(),
+    logged("Startup of"),
+    node("f"),
+    called(2),
+    node("g"),
+    node("d/h"),
+    release(2),
+    logged("Finished a list", 2),
+    tree=("d/",),
+    plan={"2": "hold"},
+)
+live(
+    "batch-again-with-new",
+    rsync(),
+    logged("Startup of"),
+    node("f"),
+    called(2),
+    node("g"),
+    release(2),
+    logged("Finished a list"),
+    tree=("d/",),
+    plan={"2": "hold; exit 3"},
+)
+live(
+    "rsync-two-targets",
+    "for _, t in ipairs{ 'one', 'two' } do\n"
+    + rsync(extra="name=nil,").replace('target="@TRG@"', 'target="@TRG@/" .. t')
+    + "\nend",
+    logged("Startup of", 2),
+    node("f"),
+    logged("Finished a list", 2),
+    sort=["out", "calls"],
+)
+live(
+    "batchSizeLimit",
+    rsync(extra="batchSizeLimit=100, maxProcesses=3,"),
+    called(1),
+    write("big", "x" * 500),
+    node("f"),
+    release(1),
+    logged("Finished", 2),
+    plan={"1": "hold"},
+    only_ours=True,
+    why="2.3.1: not in 2.2.3",
+    ours={"calls": re.compile(r"rsync .*\n(rsync .*< \[/f<NUL>/\]\n|rsync .*/big.*\n){2,3}")},
+)
 
 # ---- 4.3 rsyncssh
 SSH = 'sync{{ default.rsyncssh, source="@SRC@", host="h", targetdir="@TRG@", delay=0, {} }}'
@@ -158,34 +376,131 @@ ssh("filters", node("f"), logged("Finished"), extra="filter={ '- *.x' },")
 for word in ("false", "'startup'", "'running'"):
     ssh(f"delete-{word.strip(chr(39))}", unlink("f"), logged("Finished"), extra=f"delete={word},", tree=("f",))
 ssh("delete-directory", rmtree("d"), logged("Finished"), tree=("d/",))
-ssh("move", rename("a", "b"), logged("Finished Move"), tree=("a",), extra=SSH_FULL, why=MOVES,
-    ours={"calls": re.compile(r"rsync .*\nssh \[-i\] \[/i\] \[-o\] \[A=b\] \[-p\] \[2222\] \[-q\] \[-v\] \[h\] .*'?@/trg/a'?.*'?@/trg/b'?.*\n")})
-ssh("move-quoted", rename("it's", "b $c"), logged("Finished Move"), tree=("it's",), why=MOVES,
-    ours={"calls": re.compile(r"""rsync .*\nssh \[h\] .*'@/trg/it'"'"'s'.*'@/trg/b \$c'.*\n""")})
-ssh("move-directory", rename("d", "e"), logged("Finished Move"), tree=("d/x",), why=MOVES,
-    ours={"calls": re.compile(r"""rsync .*\nssh \[h\] .*'@/trg/d/?'.*'@/trg/e/?'.*\n"""),
-          "out": re.compile(r"[^$]*Normal: Moving d/ -> e/\nNormal: Finished Move @/src//d/: 0\n[^$]*")})
+ssh(
+    "move",
+    rename("a", "b"),
+    logged("Finished Move"),
+    tree=("a",),
+    extra=SSH_FULL,
+    why=MOVES,
+    ours={
+        "calls": re.compile(
+            r"rsync .*\nssh \[-i\] \[/i\] \[-o\] \[A=b\] \[-p\] \[2222\] \[-q\] \[-v\] \[h\] .*'?@/trg/a'?.*'?@/trg/b'?.*\n"
+        )
+    },
+)
+ssh(
+    "move-quoted",
+    rename("it's", "b $c"),
+    logged("Finished Move"),
+    tree=("it's",),
+    why=MOVES,
+    ours={"calls": re.compile(r"""rsync .*\nssh \[h\] .*'@/trg/it'"'"'s'.*'@/trg/b \$c'.*\n""")},
+)
+ssh(
+    "move-directory",
+    rename("d", "e"),
+    logged("Finished Move"),
+    tree=("d/x",),
+    why=MOVES,
+    ours={
+        "calls": re.compile(r"""rsync .*\nssh \[h\] .*'@/trg/d/?'.*'@/trg/e/?'.*\n"""),
+        "out": re.compile(r"[^$]*Normal: Moving d/ -> e/\nNormal: Finished Move @/src//d/: 0\n[^$]*"),
+    },
+)
 for word, insist in (("3", "true"), ("3", "false"), ("255", "true"), ("1", "true")):
     good = insist == "true" and word in ("3", "255")
-    live(f"ssh-exit-startup-{word}-insist-{insist}", f"settings{{ insist={insist} }}\n" + SSH.format(""),
-         logged("Startup of .* finished") if good else ends(), plan={"1": f"exit {word}"},
-         **({"why": STOPPED, "ours": {"err": lambda text: text.replace("Error: Critical exitcode.", "Error: Sync1 is stopped: exit code 1")}}
-            if word == "1" else {}))  # fmt: skip
-live("ssh-exit-startup-unknown", "settings{ insist=true }\n" + SSH.format(""), logged("Startup of .* finished"), plan={"1": "exit 77"}, only_ours=True,
-     why="page 6 row 17: what no table lists is tried again", ours={"exit": "143", "calls": re.compile("(rsync .*\n){2}"), "err": re.compile("Error: Unknown exitcode.*\n")})
+    live(
+        f"ssh-exit-startup-{word}-insist-{insist}",
+        f"settings{{ insist={insist} }}\n" + SSH.format(""),
+        logged("Startup of .* finished") if good else ends(),
+        plan={"1": f"exit {word}"},
+        **(
+            {
+                "why": STOPPED,
+                "ours": {
+                    "err": lambda text: text.replace(
+                        "Error: Critical exitcode.", "Error: Sync1 is stopped: exit code 1"
+                    )
+                },
+            }
+            if word == "1"
+            else {}
+        ),
+    )
+live(
+    "ssh-exit-startup-unknown",
+    "settings{ insist=true }\n" + SSH.format(""),
+    logged("Startup of .* finished"),
+    plan={"1": "exit 77"},
+    only_ours=True,
+    why="page 6 row 17: what no table lists is tried again",
+    ours={"exit": "143", "calls": re.compile("(rsync .*\n){2}"), "err": re.compile("Error: Unknown exitcode.*\n")},
+)
 ssh("exit-list-again", node("f"), logged("Finished"), plan={"2": "exit 12"})
-ssh("exit-list-die", node("f"), ends(), plan={"2": "exit 1"}, why=STOPPED,
-    ours={"err": lambda text: text.replace("Error: Critical exitcode.", "Error: Sync1 is stopped: exit code 1")})
-ssh("exit-move-again", rename("a", "b"), logged("Finished"), tree=("a",), plan={"ssh": "[ $n -gt 2 ] || exit 255"}, ignore=["calls"])
-ssh("exit-codes-own", node("f"), logged("Finished"), extra="rsyncExitCodes={ _verbatim=true, [0]='ok', [5]='ok' },", plan={"2": "exit 5"})
-live("ssh-exit-codes-not-verbatim", SSH.format("rsyncExitCodes={ [0]='ok', [5]='ok' },"), logged("Startup of"), only_ours=True,
-     why="the original takes the codes for parents and dies", ours={"exit": "143", "err": ""})
-live("ssh-move-between-batches", SSH.format(""), called(1), node("f"), rename("a", "b"), node("g"), release(1), logged("Finished", 3), tree=("a",),
-     plan={"1": "hold"}, why=MOVES, ours={"calls": re.compile(r"rsync .*\nrsync .*< \[/f<NUL>/\]\nssh .*\nrsync .*< \[/g<NUL>/\]\n")})
-live("ssh-command-line", None, logged("Startup of"), args=("-nodaemon", "-rsyncssh", "@SRC@", "h", "@TRG@"), only_ours=True,
-     why="the original would start the real ssh", ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] .*\[h:@/trg/\]\n")})
-live("ssh-sshopts", None, logged("Startup of"), args=("-nodaemon", "-rsyncssh", "@SRC@", "h", "@TRG@", "-sshopts", "-p 22 -o 'A b'"), only_ours=True,
-     why="2.3.1: not in 2.2.3", ours={"calls": re.compile(r"rsync .*-p 22.*\n")})
+ssh(
+    "exit-list-die",
+    node("f"),
+    ends(),
+    plan={"2": "exit 1"},
+    why=STOPPED,
+    ours={"err": lambda text: text.replace("Error: Critical exitcode.", "Error: Sync1 is stopped: exit code 1")},
+)
+ssh(
+    "exit-move-again",
+    rename("a", "b"),
+    logged("Finished"),
+    tree=("a",),
+    plan={"ssh": "[ $n -gt 2 ] || exit 255"},
+    ignore=["calls"],
+)
+ssh(
+    "exit-codes-own",
+    node("f"),
+    logged("Finished"),
+    extra="rsyncExitCodes={ _verbatim=true, [0]='ok', [5]='ok' },",
+    plan={"2": "exit 5"},
+)
+live(
+    "ssh-exit-codes-not-verbatim",
+    SSH.format("rsyncExitCodes={ [0]='ok', [5]='ok' },"),
+    logged("Startup of"),
+    only_ours=True,
+    why="the original takes the codes for parents and dies",
+    ours={"exit": "143", "err": ""},
+)
+live(
+    "ssh-move-between-batches",
+    SSH.format(""),
+    called(1),
+    node("f"),
+    rename("a", "b"),
+    node("g"),
+    release(1),
+    logged("Finished", 3),
+    tree=("a",),
+    plan={"1": "hold"},
+    why=MOVES,
+    ours={"calls": re.compile(r"rsync .*\nrsync .*< \[/f<NUL>/\]\nssh .*\nrsync .*< \[/g<NUL>/\]\n")},
+)
+live(
+    "ssh-command-line",
+    None,
+    logged("Startup of"),
+    args=("-nodaemon", "-rsyncssh", "@SRC@", "h", "@TRG@"),
+    only_ours=True,
+    why="the original would start the real ssh",
+    ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] .*\[h:@/trg/\]\n")},
+)
+live(
+    "ssh-sshopts",
+    None,
+    logged("Startup of"),
+    args=("-nodaemon", "-rsyncssh", "@SRC@", "h", "@TRG@", "-sshopts", "-p 22 -o 'A b'"),
+    only_ours=True,
+    why="2.3.1: not in 2.2.3",
+    ours={"calls": re.compile(r"rsync .*-p 22.*\n")},
+)
 
 # ---- 4.4 direct: the real cp, mkdir, mv and rm, confined to the sandbox
 DIRECT = 'sync{{ default.direct, source="@SRC@", target="@TRG@", delay=0, {} }}'
@@ -204,7 +519,9 @@ def there(*names: str) -> Callable[[Box], None]:
 
 
 def gone(*names: str) -> Callable[[Box], None]:
-    return lambda box: box.wait(f"{names} gone from the target", lambda: not any((box.trg / name).exists() for name in names))
+    return lambda box: box.wait(
+        f"{names} gone from the target", lambda: not any((box.trg / name).exists() for name in names)
+    )
 
 
 def settled(times: int) -> Callable[[Box], None]:
@@ -215,12 +532,26 @@ def settled(times: int) -> Callable[[Box], None]:
 direct("create", write("f"), there("f"), settled(3))
 direct("create-directory", mkdir("d"), there("d"))
 direct("create-below", write("d/f"), there("d/f"), settled(3), files={"trg/d/x": "x"}, tree=("d/",))
-direct("modify", write("f", "new"), lambda box: box.wait("the copy", lambda: (box.trg / "f").read_text() == "new"), tree=("f",),
-       files={"trg/f": "old"})
+direct(
+    "modify",
+    write("f", "new"),
+    lambda box: box.wait("the copy", lambda: (box.trg / "f").read_text() == "new"),
+    tree=("f",),
+    files={"trg/f": "old"},
+)
 direct("delete", unlink("f"), gone("f"), tree=("f",), files={"trg/f": "x"})
 direct("delete-directory", rmtree("d"), gone("d"), tree=("d/",), files={"trg/d/x": "x"})
 for word in ("false", "'startup'"):
-    direct(f"no-delete-{word.strip(chr(39))}", unlink("f"), write("g"), there("g"), settled(3), tree=("f",), files={"trg/f": "x"}, extra=f"delete={word},")
+    direct(
+        f"no-delete-{word.strip(chr(39))}",
+        unlink("f"),
+        write("g"),
+        there("g"),
+        settled(3),
+        tree=("f",),
+        files={"trg/f": "x"},
+        extra=f"delete={word},",
+    )
 direct("delete-running", unlink("f"), gone("f"), tree=("f",), files={"trg/f": "x"}, extra="delete='running',")
 
 
@@ -231,18 +562,82 @@ def moved(a: str, b: str, deletes: bool = True) -> dict[str, Any]:
 
 
 direct("move", rename("a", "b c"), there("b c"), gone("a"), tree=("a",), files={"trg/a": "x"}, **moved("a", "b c"))
-direct("move-directory", rename("d", "e"), there("e/x"), gone("d"), tree=("d/x",), files={"trg/d/x": "x"}, **moved("d", "e"))
-direct("move-no-delete", rename("a", "b"), there("b"), gone("a"), tree=("a",), files={"trg/a": "x"}, extra="delete=false,", **moved("a", "b", False))
+direct(
+    "move-directory",
+    rename("d", "e"),
+    there("e/x"),
+    gone("d"),
+    tree=("d/x",),
+    files={"trg/d/x": "x"},
+    **moved("d", "e"),
+)
+direct(
+    "move-no-delete",
+    rename("a", "b"),
+    there("b"),
+    gone("a"),
+    tree=("a",),
+    files={"trg/a": "x"},
+    extra="delete=false,",
+    **moved("a", "b", False),
+)
 direct("attrib", chmod("f"), logged("ttrib"), tree=("f",))
 direct("odd-name", write("-rf *"), there("-rf *"), settled(3))
-direct("failing-copy", write("d/f"), mkdir("g"), there("g"), tree=("d/",), why="page 6 row 24",
-       ours={"calls": re.compile("(rsync .*\n)+"), "out": re.compile(r"[^$]*(Exec: cp \[-p\] \[--\] \[@/src//d/f\] \[@/trg//d/\]\n)+[^$]*Exec: mkdir \[--\] \[@/trg//g/\]\n[^$]*")})
+direct(
+    "failing-copy",
+    write("d/f"),
+    mkdir("g"),
+    there("g"),
+    tree=("d/",),
+    why="page 6 row 24",
+    ours={
+        "calls": re.compile("(rsync .*\n)+"),
+        "out": re.compile(
+            r"[^$]*(Exec: cp \[-p\] \[--\] \[@/src//d/f\] \[@/trg//d/\]\n)+[^$]*Exec: mkdir \[--\] \[@/trg//g/\]\n[^$]*"
+        ),
+    },
+)
 for word in ("3", "1"):
-    live(f"direct-exit-startup-{word}", "settings{ insist=true }\n" + DIRECT.format(""), ends() if word == "1" else logged("finished"),
-         plan={"1": f"exit {word}"}, **({"why": STOPPED, "ours": {
-             "err": lambda text: text.replace("Error: Critical exitcode.", "Error: Sync1 is stopped: exit code 1")}} if word == "1" else {}))  # fmt: skip
-live("direct-excludes", DIRECT.format("exclude='*.x',"), logged("Startup of"), node("q.x"), mkdir("d"), there("d"), args=logs("Exec"), cut=SHORT)
+    live(
+        f"direct-exit-startup-{word}",
+        "settings{ insist=true }\n" + DIRECT.format(""),
+        ends() if word == "1" else logged("finished"),
+        plan={"1": f"exit {word}"},
+        **(
+            {
+                "why": STOPPED,
+                "ours": {
+                    "err": lambda text: text.replace(
+                        "Error: Critical exitcode.", "Error: Sync1 is stopped: exit code 1"
+                    )
+                },
+            }
+            if word == "1"
+            else {}
+        ),
+    )
+live(
+    "direct-excludes",
+    DIRECT.format("exclude='*.x',"),
+    logged("Startup of"),
+    node("q.x"),
+    mkdir("d"),
+    there("d"),
+    args=logs("Exec"),
+    cut=SHORT,
+)
 for target in ("/", ""):
-    CASES.append(Case(f"direct-refuses-{'root' if target else 'empty'}", f'\nsync{{ default.direct, source="@SRC@", target="{target}" }}',
-                      only_ours=True, unsafe=True, why="4.4: the original does it", ours={"exit": "255", "calls": "",
-                      "err": re.compile(r"Error: (error preparing @/config\.lua: )?@/config\.lua:2: .*target.*\n")}))  # fmt: skip
+    CASES.append(
+        Case(
+            f"direct-refuses-{'root' if target else 'empty'}",
+            f'\nsync{{ default.direct, source="@SRC@", target="{target}" }}',
+            only_ours=True,
+            unsafe=True,
+            why="4.4: the original does it",
+            ours={
+                "exit": "255",
+                "calls": "",
+                "err": re.compile(r"Error: (error preparing @/config\.lua: )?@/config\.lua:2: .*target.*\n"),
+            },
+        )
+    )

@@ -71,7 +71,9 @@ def write(name: str | bytes, text: str = "x") -> Step:
     """Write a file of the source, created where it is missing."""
 
     def step(box: Box) -> None:
-        fd = os.open(os.path.join(os.fsencode(box.src), os.fsencode(name)), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        fd = os.open(
+            os.path.join(os.fsencode(box.src), os.fsencode(name)), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644
+        )
         os.write(fd, text.encode())
         os.close(fd)
 

@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-
 from differential.commands import oracle, ours
 from differential.compare import differences
 from differential.confine import UnsafeCase, check_targets, confinement
@@ -58,9 +57,7 @@ def test_oracle_is_here_where_it_must_be() -> None:
 
 
 @pytest.mark.parametrize("case", RUN, ids=[case.name for case in RUN])
-def test_same_as_the_real_lsyncd(
-    case: Case, outcomes: Callable[[Case], tuple[Outcome | None, Outcome]]
-) -> None:
+def test_same_as_the_real_lsyncd(case: Case, outcomes: Callable[[Case], tuple[Outcome | None, Outcome]]) -> None:
     theirs, mine = outcomes(case)
     found = differences(case, theirs, mine)
     assert not found, f"\n{found}"

@@ -6,6 +6,7 @@ of texts in which everything that may differ from run to run (times, sandbox pat
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -53,7 +54,7 @@ class Case:
 
     name: str
     config: str | None
-    steps: Sequence[Callable[[Box], None]] = ()
+    steps: Sequence[Callable[[Box], object]] = ()
     args: Sequence[str] = ("-nodaemon", "@BOX@/config.lua")
     tree: Sequence[str] = ()
     files: Mapping[str, str | bytes] = field(default_factory=dict)
@@ -269,7 +270,7 @@ def hide(text: str, categories: Sequence[str]) -> str:
     if not categories:
         return text
     bounds = [0, *(match.start() for match in ENTRY.finditer(text)), len(text)]
-    parts = [text[a:b] for a, b in zip(bounds, bounds[1:])]  # noqa: B905 - pairs of neighbours
+    parts = [text[a:b] for a, b in itertools.pairwise(bounds)]
     return "".join(p for p in parts if not ((m := ENTRY.match(p)) and m[1] in categories))
 
 
