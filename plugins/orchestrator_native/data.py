@@ -37,7 +37,7 @@ class Copier:
         if not size:
             return
         pair = (stat.st_dev, target_dev)
-        if stat.st_dev == target_dev and pair not in self._no_clone:
+        if pair not in self._no_clone:
             try:
                 fcntl.ioctl(target, FICLONE, source)
                 return
@@ -87,12 +87,12 @@ def _segments(fd: int, size: int) -> Iterator[tuple[int, int]]:
     while at < size:
         try:
             start = os.lseek(fd, at, os.SEEK_DATA)
+            at = os.lseek(fd, start, os.SEEK_HOLE)
         except OSError as error:
-            if error.errno == errno.ENXIO:
+            if error.errno == errno.ENXIO:  # nothing but a hole up to the end, or the file has shrunk
                 return
-            if error.errno == errno.EINVAL:
+            if error.errno == errno.EINVAL:  # the file system knows no holes
                 yield at, size
                 return
             raise
-        at = os.lseek(fd, start, os.SEEK_HOLE)
         yield start, min(at, size)

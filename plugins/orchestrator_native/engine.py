@@ -31,6 +31,8 @@ class Memory:
 
     links: Links = field(default_factory=Links)
     granularity: int | None = None
+    source: tuple[int, int] | None = None
+    """Device and inode of the source's directory."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,11 @@ def _work_between(
     ours = [(status.st_dev, status.st_ino) for status in (os.fstat(source.root), os.fstat(target.root))]
     if ours[0] == ours[1]:
         return _failure("mirror a directory onto itself", OSError(errno.EINVAL, os.strerror(errno.EINVAL)))
+    if changes is None:
+        memory.source = ours[0]
+    elif memory.source not in (None, ours[0]):
+        # Unmounted or replaced: what is not in there now has not been deleted. A full run is due once it is back.
+        return _failure("find the source of before in", OSError(errno.ESTALE, os.strerror(errno.ESTALE)))
     if memory.granularity is None:
         memory.granularity = meta.granularity(target.root)
     task = Task(

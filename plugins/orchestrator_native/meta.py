@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -36,30 +37,42 @@ def apply(
     attributes: dict[str, bytes] | None,
     *,
     new: bool = False,
-) -> bool:
+) -> list[str]:
     """Make the inode behind `handle` like `wanted`. `attributes`: None leaves those alone. `new`: just made
     by us, and written to since `have` was taken.
 
-    False: the target's file system takes no extended attributes. The order matters: a change of owner
-    clears the set-user bit and capabilities, and every change but the last spoils the times.
+    Returns what the target's file system or our rights do not allow, in words: that is no failure ("where
+    permitted"). The order matters: a change of owner clears the set-user bit and capabilities, and
+    every change but the last spoils the times.
     """
-    supported = True
+    limits: list[str] = []
     mode = stat.S_IMODE(have.st_mode)
     if not is_same_owner(wanted, have, rule):
-        os.chown(handle, wanted.st_uid if rule.root else -1, wanted.st_gid)
-        mode = -1
+        try:
+            os.chown(handle, wanted.st_uid if rule.root else -1, wanted.st_gid)
+            mode = -1
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EINVAL):  # EINVAL: user_namespaces(7), an unmapped owner
+                raise
+            limits.append("some owners cannot be set on the target")
     if attributes is not None:
         present = xattrs.read(handle, rule)
         if present != attributes:
             if not rule.root and not stat.S_ISLNK(wanted.st_mode) and not mode & stat.S_IWUSR:
                 os.chmod(handle, stat.S_IMODE(have.st_mode) | stat.S_IWUSR)
                 mode = -1
-            supported = xattrs.write(handle, attributes, present)
+            if not xattrs.write(handle, attributes, present):
+                limits.append("the target's file system takes no extended attributes")
     if mode != stat.S_IMODE(wanted.st_mode) and not stat.S_ISLNK(wanted.st_mode):
-        os.chmod(handle, stat.S_IMODE(wanted.st_mode))
+        try:
+            os.chmod(handle, stat.S_IMODE(wanted.st_mode))
+        except PermissionError:
+            if not new:
+                raise
+            limits.append("some modes cannot be set on the target")
     if new or not is_same_time(wanted, have, rule):
         os.utime(handle, ns=(wanted.st_atime_ns if new else have.st_atime_ns, wanted.st_mtime_ns))
-    return supported
+    return limits
 
 
 def granularity(fd: int) -> int:

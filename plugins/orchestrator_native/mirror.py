@@ -231,8 +231,8 @@ class Mirror:
         *,
         new: bool = False,
     ) -> None:
-        if not meta.apply(handle, wanted, have, self.rule, attributes, new=new):
-            self.task.report.note("the target's file system takes no extended attributes")
+        for limit in meta.apply(handle, wanted, have, self.rule, attributes, new=new):
+            self.task.report.note(limit)
 
     def file(self, path: str, *, written: bool) -> None:
         """A large file that was left for later."""

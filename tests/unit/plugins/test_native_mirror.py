@@ -510,6 +510,20 @@ def test_an_unreadable_source_never_counts_as_gone(world: World) -> None:
     assert snapshot(world.target) == {b"f": b"data"}
 
 
+def test_a_source_that_was_replaced_deletes_nothing_until_a_full_run(world: World) -> None:
+    """An unmounted disk leaves an empty directory behind."""
+    write(world.source + b"f")
+    world.startup()
+    os.rename(world.source, world.root + b"/unmounted")
+    os.mkdir(world.source)
+    assert world.batch(("Delete", b"/f")).exit_code == 11
+    assert snapshot(world.target) == {b"f": b"data"}
+    os.rmdir(world.source)
+    os.rename(world.root + b"/unmounted", world.source)
+    assert world.batch(("Delete", b"/f")).exit_code == 0
+    assert snapshot(world.target) == {b"f": b"data"}
+
+
 # ---- trouble
 
 
@@ -598,6 +612,24 @@ def test_parts_that_cannot_be_read_are_told_and_the_rest_goes_on(world: World) -
     world.assert_equal()
 
 
+def test_owners_that_cannot_be_set_are_told_and_no_failure(world: World) -> None:
+    """Root of a user name space, which maps no other owners."""
+    write(world.source + b"f")
+    if IS_ROOT:
+        os.chown(world.source + b"f", 5, 5)
+    text = f"""
+        import threading
+        from orchestrator_native.engine import *
+        for _ in range(2):
+            report = mirror(Trees({world.source!r}, {world.target!r}), Memory(), threading.Event(), deletes=True)
+            print(report.exit_code, report.lines())
+    """
+    told = ["some owners cannot be set on the target"] if IS_ROOT else []
+    with script(text, "unshare", "-Ur") as done:
+        assert done.stdout.splitlines() == [f"0 {told}"] * 2, done.stderr
+    assert read(world.target + b"f") == b"data"
+
+
 def test_a_target_on_another_file_system(tmp_path: Path) -> None:
     source = World(tmp_path)
     write(source.source + b"f", b"x" * 100_000)
@@ -618,8 +650,10 @@ def test_a_target_on_another_file_system(tmp_path: Path) -> None:
         subprocess.run(["rm", "-r", "--", base], check=True)
 
 
-def test_a_large_equal_tree_with_one_difference(world: World) -> None:
-    """Large enough for other processes to help comparing."""
+@pytest.mark.parametrize("interpreter", [sys.executable, "/bin/false", "/no/such/program", ""])
+def test_a_large_tree_with_few_differences(world: World, interpreter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large enough for other processes to help comparing; without them it goes on by itself."""
+    monkeypatch.setattr(sys, "executable", interpreter)
     for directory in range(400):
         os.makedirs(world.source + b"%d/%d" % (directory % 20, directory))
         for number in range(3):
