@@ -367,7 +367,14 @@ def ssh(name: str, *steps: Callable[[Box], None], extra: str = "", **more: Any) 
 STOPPED = "page 6 row 17"
 MOVES = "4.3: mv's failure shows, a Create is queued for what was not there"
 ssh("plain", node("f"), logged("Finished"))
-ssh("options", node("f"), logged("Finished"), extra=SSH_FULL)
+ssh(
+    "options",
+    node("f"),
+    logged("Finished"),
+    extra=SSH_FULL,
+    why="page 4.3: extras go to rsync's ssh too",
+    ours={"calls": lambda text: text.replace("-p 2222]", "-p 2222 -q -v]")},
+)
 ssh("binary", node("f"), logged("Finished"), extra='ssh={ binary="@BIN@/tool" },')
 ssh("user-host", node("f"), logged("Finished"), extra="rsync={ archive=true, _extra={ '--x' } },")
 ssh("rsh", node("f"), logged("Finished"), extra="rsync={ rsh='ssh -p 99' },")

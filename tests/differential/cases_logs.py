@@ -74,7 +74,7 @@ live(
 live(
     "log-all",
     EVENTS,
-    logged("Startup"),
+    started(),
     node("f"),
     logged("Finished"),
     args=logs("all"),

@@ -798,7 +798,7 @@ live(
     only_ours=True,
     why="page 2.7: what is shown has our own form",
     ours={
-        "out": re.compile(r'[^$]*FWrite: translated "tool \^path" to[^$]*FWrite: translated "/bin/true \^path" to[^$]*')
+        "out": re.compile(r'(?s).*FWrite: translated "tool \^path" to.*FWrite: translated "/bin/true \^path" to.*')
     },
 )
 live(
@@ -983,4 +983,123 @@ live(
     """sync{ source="@SRC@", init=false, delay=0 }
 observefd(0, function(fd) print("ready", fd == 0) os.exit(4) end, nil)""",
     ends(),
+)
+
+# ---- what only 2.3.1 has of page 2
+ONLY_231 = "2.3.1: not in 2.2.3"
+
+
+def newer(name: str, config: str, out: str, **more: Any) -> None:
+    """A config that prints while it is loaded, by means that 2.2.3 has not."""
+    load(
+        name,
+        config,
+        only_ours=True,
+        why=ONLY_231,
+        ours={"out": re.compile(out), "err": "Error: Nothing to watch!\n"},
+        **more,
+    )
+
+
+newer("dump", "dump({ a = 1, b = { c = { d = { e = 1 } } } })", r"[^$]*a[^$]*1[^$]*c[^$]*")
+newer(
+    "lsyncd-get_file_size",
+    "print(lsyncd.get_file_size('@BOX@/five'), lsyncd.get_file_size('@BOX@/nope'))",
+    r"5\tnil\n",
+    files={"five": "12345"},
+)
+newer(
+    "lsyncd-get_free_port", "print(math.type(lsyncd.get_free_port()), lsyncd.get_free_port() > 0)", r"integer\ttrue\n"
+)
+newer("lsyncd-get_process_info", "print(lsyncd.get_process_info())", r"0\t.*\n")
+newer(
+    "lsyncd-realdir",
+    "print(lsyncd.realdir('@BOX@/src/../src'), lsyncd.readdir('@SRC@').a)",
+    r"@/src/?\tfalse\n",
+    tree=("a",),
+)
+newer("lsyncd-now", "print(type(lsyncd.now()), lsyncd.now() <= now())", r"userdata\ttrue\n")
+newer(
+    "lsyncd-names",
+    """
+for _, name in ipairs{ 'log', 'now', 'terminate', 'readdir', 'realdir', 'exec', 'kill', 'get_free_port', 'get_file_size', 'get_process_info',
+  'splitQuotedString', 'jiffies_from_seconds', 'observe_fd', 'nonobserve_fd', 'configure', 'stackdump' } do
+  if type(lsyncd[name]) ~= 'function' then print(name, type(lsyncd[name])) end
+end""",
+    "",
+)
+newer(
+    "nothing-of-python",
+    """
+for name, value in pairs(_G) do if name:lower():find('python') or type(value) == 'userdata' then print(name) end end
+print(python, type(package.loaded.python))""",
+    "nil\tnil\n",
+)
+live(
+    "full-event",
+    """local inlet = sync{ default.rsync, source="@SRC@", target="@TRG@", delay=0, init=false }
+alarm(now() + 0.1, function() inlet.createFullEvent('/') end)""",
+    logged("Finished"),
+    only_ours=True,
+    why=ONLY_231,
+    ours={
+        "exit": "143",
+        "err": "",
+        "calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] \[-lst\] \[-r\] \[@/src/\] \[@/trg/\]\n"),
+        "out": re.compile(r"[^$]*Normal: recursive full rsync: @/src/ -> @/trg/\n[^$]*"),
+    },
+)
+live(
+    "layer-1-full",
+    layer1(
+        "local e = inlet.getEvent() inlet.discardEvent(e) if e.path == 'f' then inlet.createFullEvent('/') end",
+        "full=function(e) print('full', e.etype) spawn(e, '@BIN@/tool', 'full') end,",
+    ),
+    started(),
+    node("f"),
+    logged("Finished"),
+    only_ours=True,
+    why=ONLY_231,
+    ours={"exit": "143", "err": "", "calls": "tool [full]\n", "out": re.compile(r"[^$]*full\tFull\n[^$]*")},
+)
+live(
+    "getSourcePaths",
+    layer1("local l = inlet.getEvents() print('paths', l.getSourcePaths(',')) spawn(l, '@BIN@/tool')"),
+    started(),
+    node("f"),
+    logged("Finished"),
+    only_ours=True,
+    why="page 2.5: documented, but missing",
+    ours={"exit": "143", "out": re.compile(r"[^$]*paths\t.*@/src//?f[^$]*")},
+)
+live(
+    "getSubstitutionData",
+    layer1(
+        "local e = inlet.getEvent() local d = inlet.getSubstitutionData(e, { mine = 'M' }) print('data', d.mine, type(d)) inlet.discardEvent(e)"
+    ),
+    started(),
+    node("f"),
+    logged("data"),
+    only_ours=True,
+    why=ONLY_231,
+    ours={"exit": "143", "out": re.compile(r"[^$]*data\tM\ttable\n[^$]*")},
+)
+live(
+    "observefd-pipe",
+    """local pipe
+sync{ source="@SRC@", init=false, delay=0 }
+observefd(0, function(fd) nonobservefd(fd) print("closed", fd == 0) alarm(now() + 0.1, function() print("still here") end) end, nil)""",
+    logged("still here"),
+    only_ours=True,
+    why="the original dies of it",
+    ours={"exit": "143", "err": "", "out": re.compile(r"[^$]*closed\ttrue\nstill here\n[^$]*")},
+)
+live(
+    "observefd-write",
+    """sync{ source="@SRC@", init=false, delay=0 }
+observefd(1, nil, function(fd) print("writey", fd == 1) os.exit(4) end)""",
+    ends(),
+    only_ours=True,
+    why=ONLY_231,
+    ours={"exit": "4", "out": re.compile(r"[^$]*writey\ttrue\n")},
 )
