@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from orchestrator.api import AGAIN, OK, Action, Event, EventList, etypes
+from orchestrator.api import AGAIN, OK, SHORT, Action, Event, EventList, etypes
 from orchestrator_csync2.jobs import INCOMPLETE, Changes, Everything, Job, Leftovers, Memory
 from orchestrator_csync2.options import DEFAULTS, OPTIONS, Settings, settings_of
 
@@ -48,6 +48,7 @@ class Csync2(Action):
     name = "csync2"
     options = OPTIONS
     defaults = DEFAULTS
+    wording = SHORT
 
     def __init__(self) -> None:
         self._syncs: weakref.WeakKeyDictionary[Inlet, _Sync] = weakref.WeakKeyDictionary()
@@ -80,7 +81,7 @@ class Csync2(Action):
             return OK
         if job.was_idle:
             return OK
-        if exit_code == INCOMPLETE and job.is_noted and _is_again(agent.config):
+        if exit_code == INCOMPLETE and job.is_noted and self._is_again(agent):
             rest = "; not every host has everything yet"
         elif exit_code == 0:
             rest = ""
@@ -93,6 +94,11 @@ class Csync2(Action):
         else:
             inlet.log("Normal", f"Finished events list = {exit_code}{rest}")
         return OK
+
+    def _is_again(self, agent: Agent) -> bool:
+        """Unless the user's own table says something else of csync2's 1."""
+        table = self.exit_codes(agent)
+        return table is None or table.get(INCOMPLETE, AGAIN) == AGAIN
 
     def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> None:
         """See whether anything is left to deliver, and when to try it."""
@@ -149,9 +155,3 @@ def _changes(elist: EventList) -> Iterator[tuple[str, bytes]]:
         yield delay.etype, delay.path
         if delay.path2 is not None:
             yield delay.etype, delay.path2
-
-
-def _is_again(config: Config) -> bool:
-    """Unless the user's own table says something else of csync2's 1."""
-    table = config.get("exitcodes")
-    return table is None or dict(table.int_items()).get(INCOMPLETE, AGAIN) == AGAIN

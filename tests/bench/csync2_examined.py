@@ -25,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.kit.csync2 import Cluster, Lsyncd, csync2_binary, wait_until  # noqa: E402
+from tests.kit.csync2 import Cluster, csync2_binary  # noqa: E402
+from tests.kit.daemon import Daemon, wait_until  # noqa: E402
 
 WRAPPER = """\
 #!{python}
@@ -71,14 +72,14 @@ class Bench:
                 os.utime(file, (1, 1))
             node.csync2("-cIr", "/").check_returncode()
 
-    def daemon(self, way: str, count: bool) -> Lsyncd:
+    def daemon(self, way: str, count: bool) -> Daemon:
         node, cluster = self.here, self.cluster
         wrapper = self.directory / "csync2"
         wrapper.write_text(
             WRAPPER.format(python=sys.executable, csync2=csync2_binary(), count=count, record=str(self.record))
         )
         wrapper.chmod(0o755)
-        log = self.directory / f"{way}-{count}.log"
+        (self.directory / "console").unlink(missing_ok=True)
         if way == "action":
             config = self.directory / "action.lua"
             config.write_text(
@@ -86,7 +87,7 @@ class Bench:
                 f"csync2 = {{ binary = '{wrapper}', hostname = '{node.name}', database = '{node.database}', "
                 f"config_dir = '{cluster.system}', port = {cluster.port} }} }}\n"
             )
-            return Lsyncd(config, log, cluster.environment)
+            return Daemon(self.directory, config)
         logs = self.directory / f"logs-{count}"
         logs.mkdir()
         settings = {
@@ -96,12 +97,13 @@ class Bench:
             "CSYNC2_SYNCID": cluster.syncid,
             "LSYNCD_LOG_DIR": str(logs),
         }
-        return Lsyncd(ROOT / "configs" / "csync2-layer1.lua", log, {**cluster.environment, **settings})
+        config = ROOT / "configs" / "csync2-layer1.lua"
+        return Daemon(self.directory, config, environment={**cluster.environment, **settings})
 
     def measure(self, way: str, changes: list[int], count: bool) -> dict[int, dict[str, float]]:
         figures = {}
         with self.daemon(way, count) as daemon:
-            daemon.wait_for("Startup of 'web' instance finished.", 600)
+            wait_until(lambda: "Startup of 'web' instance finished." in daemon.said(), "the startup", 600)
             for number in changes:
                 self.record.write_text("")
                 self.change(number)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.csync2 import Cluster, Lsyncd, csync2_binary, wait_until
+from tests.kit.csync2 import Cluster, csync2_binary
+from tests.kit.daemon import Daemon, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,9 +40,8 @@ class World:
         self.recorder.chmod(0o755)
         self.status = directory / "status"
 
-    def lsyncd(self, sources: Sequence[Path] = (), keys: str = "") -> Lsyncd:
+    def lsyncd(self, sources: Sequence[Path] = (), keys: str = "") -> Daemon:
         node, syncid = self.here, self.cluster.syncid
-        config = self.directory / "lsyncd.conf.lua"
         csync2 = (
             f"{{ binary = '{self.recorder}', hostname = '{node.name}', database = '{node.database}', "
             f"config_dir = '{self.cluster.system}', port = {self.cluster.port} }}"
@@ -50,9 +50,8 @@ class World:
             f"sync{{ default.csync2, source = '{source}', syncid = '{syncid}', csync2 = {csync2}, {keys} }}\n"
             for source in (sources or [self.tree])
         )
-        config.write_text(f"settings{{ statusFile = '{self.status}', statusInterval = 1 }}\n{syncs}")
         # Without CSYNC2_SYSTEM_DIR: the action has to pass its own `config_dir` on.
-        return Lsyncd(config, self.directory / "log", dict(os.environ))
+        return Daemon(self.directory, lua=f"settings{{ statusFile = '{self.status}', statusInterval = 1 }}\n{syncs}")
 
     def calls(self) -> list[list[bytes]]:
         """The arguments of each csync2 so far, without those that are always the same."""
@@ -76,7 +75,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
         yield World(tmp_path, cluster)
 
 
-def started(daemon: Lsyncd) -> None:
+def started(daemon: Daemon) -> None:
     daemon.wait_for("Startup of 'web' instance finished")
 
 
@@ -293,7 +292,9 @@ def change_twenty_thousand(world: World) -> None:
         for number in range(count):
             path = world.tree / f"directory-{number - number % 1000}" / f"a file with a rather long name {number}"
             path.chmod(0o640)
-        daemon.wait_for("Finished events list = 0", 500)
+        console = world.directory / "console"
+        # It is long by then: look at its end only.
+        wait_until(lambda: b"Finished events list = 0" in console.read_bytes()[-1000:], "the end of the batch", 500)
         calls = world.calls()[first:]
     given = [path for call in calls for path in call[1:] if path.startswith(b"/")]
     assert len(given) == len(set(given)) == count
@@ -319,9 +320,10 @@ def test_a_key_that_the_other_nodes_do_not_have_is_told(world: World) -> None:
 
 def test_a_missing_key_is_told_and_ends_the_startup(world: World) -> None:
     (world.cluster.system / "key").unlink()
-    daemon = world.lsyncd().__enter__()
-    assert daemon.wait() == 255
+    with world.lsyncd() as daemon:
+        assert daemon.wait() == 255
     assert f"Config error: Can't read keyfile {world.cluster.system}/key." in daemon.said()
+    assert f'Temporary or permanent failure on startup of "{world.tree}/"' in daemon.said()
 
 
 @pytest.mark.parametrize(
@@ -333,11 +335,9 @@ def test_a_missing_key_is_told_and_ends_the_startup(world: World) -> None:
     ],
 )
 def test_config_errors_name_file_and_line(world: World, keys: str, words: str) -> None:
-    config = world.directory / "bad.lua"
     csync2 = f"csync2 = {{ config_dir = '{world.cluster.system}' }}"
-    config.write_text(f"\nsync{{ default.csync2, source = '{world.tree}', {csync2}, {keys} }}\n")
-    daemon = Lsyncd(config, world.directory / "log", dict(os.environ)).__enter__()
-    assert daemon.wait() == 255
-    assert words.format(system=world.cluster.system) in daemon.said()
-    assert f"{config}:2" in daemon.said()
+    lua = f"\nsync{{ default.csync2, source = '{world.tree}', {csync2}, {keys} }}\n"
+    with Daemon(world.directory, lua=lua) as daemon:
+        assert daemon.wait() == 255
+    assert "/config.lua:2: " + words.format(system=world.cluster.system) in daemon.said()
     assert "Traceback" not in daemon.said()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.csync2 import Cluster, Lsyncd, csync2_binary, wait_until
+from tests.kit.csync2 import Cluster, csync2_binary
+from tests.kit.daemon import Daemon, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-def lsyncd(cluster: Cluster, directory: Path, **environment: str) -> Lsyncd:
+def lsyncd(cluster: Cluster, directory: Path, **environment: str) -> Daemon:
     node = cluster.nodes[0]
     settings = {
         "CSYNC2_BINARY": csync2_binary(),
@@ -31,7 +32,7 @@ def lsyncd(cluster: Cluster, directory: Path, **environment: str) -> Lsyncd:
         "CSYNC2_SYNCID": cluster.syncid,
         "LSYNCD_LOG_DIR": str(directory),
     }
-    return Lsyncd(CONFIG, directory / "console", {**cluster.environment, **settings, **environment})
+    return Daemon(directory, CONFIG, environment={**cluster.environment, **settings, **environment})
 
 
 def test_create_change_rename_delete_reach_the_other_node(cluster: Cluster, tmp_path: Path) -> None:
@@ -81,20 +82,10 @@ def test_a_node_that_is_down_gets_it_later(cluster: Cluster, tmp_path: Path) -> 
         wait_until(cluster.equal, "what changed while the node was down")
 
 
-@pytest.mark.parametrize(
-    ("environment", "words"),
-    [
-        (
-            {"CSYNC2_SYNCID": "nosuch"},
-            "Invalid 'syncid' parameter: {system}/csync2_nosuch.cfg: No such file or directory",
-        )
-    ],
-)
-def test_a_wrong_syncid_names_file_and_line(
-    cluster: Cluster, tmp_path: Path, environment: dict[str, str], words: str
-) -> None:
-    daemon = lsyncd(cluster, tmp_path, **environment).__enter__()
-    assert daemon.wait() == 255
+def test_a_wrong_syncid_names_file_and_line(cluster: Cluster, tmp_path: Path) -> None:
+    with lsyncd(cluster, tmp_path, CSYNC2_SYNCID="nosuch") as daemon:
+        assert daemon.wait() == 255
     line = next(number for number, text in enumerate(CONFIG.read_text().splitlines(), 1) if "sync { initSync" in text)
-    assert f"csync2-layer1.lua:{line}: " + words.format(system=cluster.system) in daemon.said()
+    reason = f"{cluster.system}/csync2_nosuch.cfg: No such file or directory"
+    assert f"csync2-layer1.lua:{line}: Invalid 'syncid' parameter: {reason}" in daemon.said()
     assert os.listdir(cluster.nodes[1].tree) == []

@@ -14,57 +14,24 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
+from tests.kit.daemon import wait_until
+from tests.kit.need import program
+from tests.kit.trees import snapshot
 
-DEADLINE = 30.0
-"""Seconds after which a wait fails; generous, for machines that do much else at the time."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
 
 
 def csync2_binary() -> str:
     """Where csync2 is; it lies in /usr/sbin, which is not in everybody's PATH."""
-    binary = shutil.which("csync2", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
-    if binary is None:
-        raise AssertionError("csync2 is not installed: apt-get install csync2")
-    return binary
-
-
-def wait_until(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
-    """Wait until the condition holds; fails with `what` after `deadline` seconds."""
-    end = time.monotonic() + deadline
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {deadline:g} s in vain for {what}")
-        time.sleep(0.02)
-
-
-def snapshot(tree: Path) -> dict[bytes, bytes | None]:
-    """What a tree holds: path below it → content, None for a directory, `-> TARGET` for a symlink."""
-    found: dict[bytes, bytes | None] = {}
-    top = os.fsencode(tree)
-    for directory, names, files in os.walk(top):
-        for name in names + files:
-            path = directory + b"/" + name
-            # What vanishes between the listing and the look was not there.
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                if os.path.islink(path):
-                    found[path[len(top) + 1 :]] = b"-> " + os.readlink(path)
-                elif os.path.isdir(path):
-                    found[path[len(top) + 1 :]] = None
-                else:
-                    with open(path, "rb") as file:
-                        found[path[len(top) + 1 :]] = file.read()
-    return found
+    return program("csync2")
 
 
 class Node:
@@ -133,8 +100,8 @@ class Node:
         return [(peer, path) for _, _, peer, path in (line.split("\t", 3) for line in lines)]
 
     def snapshot(self) -> dict[bytes, bytes | None]:
-        """What the node's tree holds (see the function of that name)."""
-        return snapshot(self.tree)
+        """What the node's tree holds (see tests.kit.trees)."""
+        return snapshot(os.fsencode(self.tree))
 
 
 class Cluster:
@@ -216,64 +183,3 @@ def free_port(addresses: Sequence[str]) -> int:
             except OSError:
                 continue
         return port
-
-
-class Lsyncd:
-    """Our daemon in the foreground, run on a config file; what it says goes to `log`. Use it in a `with`."""
-
-    def __init__(self, config: Path, log: Path, environment: Mapping[str, str], *options: str) -> None:
-        self.log = log
-        root = Path(__file__).resolve().parents[2]
-        path = os.pathsep.join([str(root), str(root / "plugins"), os.environ.get("PYTHONPATH", "")])
-        self._command = [sys.executable, "-m", "orchestrator.cli", "-nodaemon", *options, str(config)]
-        self._environment = {**environment, "PYTHONPATH": path}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Lsyncd:
-        with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
-            )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        code = self.stop()
-        if error is None:
-            assert code == 128 + signal.SIGTERM, self.said()
-            assert "Traceback" not in self.said()
-        else:
-            print(self.said()[-8000:])
-
-    def stop(self) -> int:
-        """End it with SIGTERM; its exit status."""
-        assert self._process is not None
-        self._process.terminate()
-        try:
-            return self._process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            raise
-
-    def wait(self) -> int:
-        """Wait until it ends by itself; its exit status."""
-        assert self._process is not None
-        return self._process.wait(DEADLINE)
-
-    def said(self) -> str:
-        return self.log.read_text("utf-8", "surrogateescape")
-
-    def wait_for(self, words: str, deadline: float = DEADLINE) -> None:
-        """Wait until it has said that."""
-        assert self._process is not None
-        process, wanted, size = self._process, os.fsencode(words), -1
-
-        def has_said() -> bool:
-            nonlocal size
-            before, size = size, self.log.stat().st_size  # it may be long: read again only if there is more
-            return before != size and wanted in self.log.read_bytes()
-
-        wait_until(lambda: has_said() or process.poll() is not None, f"{words!r} in its log", deadline)
-        assert wanted in self.log.read_bytes(), f"it ended before it said {words!r}: {self.said()[-8000:]}"

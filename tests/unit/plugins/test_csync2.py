@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.api import AGAIN, DIE, OK, ConfigError, Event, EventList
+from orchestrator.api import AGAIN, DIE, OK, ConfigError, Verdict
 from orchestrator.config.model import DictConfig
-from orchestrator.logic.delay import Delay
 from orchestrator_csync2.action import LONGEST_PAUSE, Csync2
 from orchestrator_csync2.jobs import Batch, argument_lists, batch_of, parents_of
 from orchestrator_csync2.options import settings_of
 from orchestrator_csync2.report import Place, Report
+from tests.kit.daemon import wait_until
+from tests.kit.inlet import FakeInlet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 CONFLICT = b"""\
@@ -204,51 +204,8 @@ def test_which_syncs_share_a_database(tmp_path: Path) -> None:
 # ---- at work, with a stand-in for csync2 --------------------------------------------------------
 
 
-class Inlet:
-    """An inlet without a daemon behind it: `run` runs the job at once, its end is collected."""
-
-    def __init__(self, action: Csync2, config: DictConfig) -> None:
-        self.name = "Sync1"
-        self.source = b"/src/"
-        self.config = config
-        self.action = action
-        self.lines: list[tuple[str, str]] = []
-        self.waiting: list[Delay] = []
-        self.plans: list[tuple[float, Callable[[], None]]] = []
-        self.retrying = 0
-        self.limit: str | None = None
-        self.ended: list[tuple[int, str | None]] = []
-        self.stop = threading.Event()
-
-    def get_events(self, test: Callable[[Event], bool]) -> EventList:
-        return EventList(self, [delay for delay in self.waiting if test(Event(self, delay))])  # type: ignore[arg-type]
-
-    def run(self, agent: Event | EventList, job: Callable[[threading.Event], int]) -> None:
-        code = job(self.stop)
-        self.ended.append((code, self.action.collect(agent, code)))
-
-    def log(self, category: str, *parts: str | bytes | int) -> None:
-        texts = [part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else str(part) for part in parts]
-        self.lines.append((category, "".join(texts)))
-
-    def shows(self, category: str) -> bool:
-        return True
-
-    def max_processes_reached(self) -> str | None:
-        return self.limit
-
-    def after(self, seconds: float, callback: Callable[[], None]) -> None:
-        self.plans.append((seconds, callback))
-
-    def report_retrying(self, count: int) -> None:
-        self.retrying = count
-
-    def told(self, category: str) -> list[str]:
-        return [text for kind, text in self.lines if kind == category]
-
-
 class World:
-    """A csync2 that records its arguments and answers as told, and syncs of one action that use it."""
+    """A csync2 that records its arguments and answers as told, and a sync that uses it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -262,11 +219,13 @@ class World:
         self.binary.chmod(0o755)
         self.action = Csync2()
         self.inlet = self.sync()
+        self.ended: list[Verdict] = []
 
-    def sync(self, **csync2: Any) -> Inlet:
-        settings = {"binary": str(self.binary), **csync2}
-        exitcodes = {0: OK, 1: AGAIN}
-        return Inlet(self.action, config_of(self.directory, csync2=settings, exitcodes=exitcodes, delay=1))
+    def sync(self, source: bytes = b"/src/", exitcodes: dict[int, Verdict] | None = None, **csync2: Any) -> FakeInlet:
+        (self.directory / "csync2_web.cfg").touch()
+        settings = {"binary": str(self.binary), "config_dir": str(self.directory), **csync2}
+        config = {"syncid": "web", "csync2": settings, **({"exitcodes": exitcodes} if exitcodes else {})}
+        return FakeInlet(self.action, config, source=source)
 
     def answer(self, script: str) -> None:
         """What csync2 does, as shell: `$*` are its arguments."""
@@ -285,15 +244,27 @@ class World:
                 calls.append([])
         return [call[2:] for call in calls[:-1] if call[2:] != [b"-L"]]
 
-    def change(self, *changes: tuple[str, bytes]) -> None:
-        self.inlet.waiting = [Delay(number, etype, 0.0, path) for number, (etype, path) in enumerate(changes)]
-        self.action.action(self.inlet)  # type: ignore[arg-type]
-
     def start(self) -> None:
-        self.action.init(self.event("Init"))
+        self.inlet.startup()
+        self.run()
 
-    def event(self, etype: str) -> Event:
-        return Event(self.inlet, Delay(0, etype, 0.0, b""))  # type: ignore[arg-type]
+    def change(self, *changes: tuple[str, bytes]) -> None:
+        """Changes, and the batch that they make."""
+        for etype, path in changes:
+            self.inlet.change(etype, path)
+        self.inlet.turn()
+        self.run()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and what is due then run."""
+        self.inlet.advance(seconds)
+        self.inlet.turn()
+        self.run()
+
+    def run(self) -> None:
+        """Run what was started, one after the other; `ended` are the verdicts."""
+        while self.inlet.running:
+            self.ended.append(self.inlet.execute(self.inlet.running[0]))
 
 
 @pytest.fixture
@@ -309,23 +280,24 @@ def update_fails(text: bytes) -> str:
 def test_startup_checks_and_updates_everything(world: World) -> None:
     world.start()
     assert world.calls() == [[b"-c", b"/src"], [b"-x", b"-r", b"-v"]]
-    assert world.inlet.ended == [(0, OK)]
-    assert world.inlet.told("Normal") == [
+    assert world.ended == [OK]
+    assert world.inlet.lines("Normal") == [
         "recursive startup csync2: web:/src/",
         "Startup of 'web' instance finished.",
     ]
 
 
 def test_a_full_run_is_the_same(world: World) -> None:
-    world.action.full(world.event("Full"))
+    world.inlet.full_event()
+    world.wait(0)
     assert world.calls() == [[b"-c", b"/src"], [b"-x", b"-r", b"-v"]]
-    assert world.inlet.told("Normal")[-1] == "Full sync of 'web' instance finished."
+    assert world.inlet.lines("Normal")[-1] == "Full sync of 'web' instance finished."
 
 
 def test_a_source_that_csync2_does_not_cover_is_told(world: World) -> None:
     world.answer('[ "$3" != -c ] || echo "WARNING: Parameter will be ignored: /src"; echo "Finished with 0 errors."')
     world.start()
-    assert world.inlet.told("Warn") == ["csync2 web: csync2_web.cfg does not include /src on this host."]
+    assert world.inlet.lines("Warn") == ["csync2 web: csync2_web.cfg does not include /src on this host."]
 
 
 def test_a_batch_checks_the_changed_paths_and_updates(world: World) -> None:
@@ -335,12 +307,12 @@ def test_a_batch_checks_the_changed_paths_and_updates(world: World) -> None:
         [b"-c", b'/src/it\'s "q" \xff'],
         [b"-u", b"-v"],
     ]
-    assert world.inlet.ended == [(0, OK)]
-    assert world.inlet.told("Normal")[-1] == "Finished events list = 0"
+    assert world.ended == [OK]
+    assert world.inlet.lines("Normal")[-1] == "Finished events list = 0"
 
 
 def test_scratch_files_of_csync2s_are_left_out(world: World, tmp_path: Path) -> None:
-    world.inlet.source = os.fsencode(tmp_path) + b"/"
+    world.inlet = world.sync(os.fsencode(tmp_path) + b"/")
     world.answer('case "$*" in *-L*) printf "v1\\t%%tree%%/d/.old.AbCdEf\\n";; esac; echo "Finished with 0 errors."')
     (tmp_path / ".there.AbCdEf").touch()
     names = [
@@ -360,11 +332,11 @@ def test_scratch_files_of_csync2s_are_left_out(world: World, tmp_path: Path) -> 
     world.change(("Delete", b"/.there.AbCdEf"), ("Delete", b"/.f.AbCdEf"))
     assert world.calls() == [[b"-cr", top + b"/.there.AbCdEf"], [b"-u", b"-v"]], "it was handed over when it existed"
 
-    world.inlet.lines.clear()
+    world.inlet.logged.clear()
     world.change(("Delete", b"/.f.AbCdEf"), ("Modify", b"/.g.AbCdEf"))
     assert world.calls() == []
-    assert world.inlet.ended[-1] == (0, OK)
-    assert world.inlet.lines == []
+    assert world.ended[-1] == OK
+    assert world.inlet.logged == []
 
 
 def test_no_file_is_taken_for_scratch_while_csync2_cannot_list_what_it_knows(world: World) -> None:
@@ -383,7 +355,7 @@ def test_a_name_that_csync2_has_sent_is_no_scratch(world: World) -> None:
 
 
 def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
-    world.inlet.source = os.fsencode(tmp_path) + b"/"
+    world.inlet = world.sync(os.fsencode(tmp_path) + b"/")
     path = os.fsencode(tmp_path / "f")
     (tmp_path / "f").write_text("same size")
     world.change(("Create", b"/f"))
@@ -397,8 +369,8 @@ def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
 
 
 def test_nothing_to_do_runs_nothing(world: World) -> None:
-    world.change(("Full", b""))
-    assert world.calls() == []
+    world.action.action(world.inlet)
+    assert world.inlet.spawned == []
 
 
 def test_a_long_batch_is_checked_in_several_runs(world: World) -> None:
@@ -414,41 +386,42 @@ def test_a_long_batch_is_checked_in_several_runs(world: World) -> None:
 def test_a_failed_check_is_tried_again_as_a_whole(world: World) -> None:
     world.answer('echo "Database backend is exceedingly busy => Terminating (requesting retry)."; exit 1')
     world.change(("Modify", b"/f"))
-    world.change(("Modify", b"/f"))
+    world.wait(1)
     assert world.calls() == [[b"-c", b"/src/f"]] * 2, "what is not noted is not updated"
-    assert world.inlet.ended == [(1, None)] * 2, "the common rule: again"
+    assert world.ended == [AGAIN] * 2
     busy = "csync2 web: Database backend is exceedingly busy => Terminating (requesting retry)."
-    assert world.inlet.told("Warn") == [busy], "told once"
+    assert world.inlet.lines("Warn") == [busy], "told once"
 
 
 def test_a_startup_that_gives_up_is_judged_by_the_common_rule(world: World) -> None:
     world.answer('echo "Config error: Can\'t read keyfile /etc/key."; exit 1')
     world.start()
-    assert world.inlet.ended == [(1, None)]
-    assert world.inlet.told("Warn") == ["csync2 web: Config error: Can't read keyfile /etc/key."]
+    assert world.ended == [AGAIN]
+    assert world.inlet.lines("Normal")[-1] == 'Retrying startup of "/src/": 1'
+    assert world.inlet.lines("Warn") == ["csync2 web: Config error: Can't read keyfile /etc/key."]
 
 
 def test_a_host_that_is_down_is_tried_with_growing_pauses(world: World) -> None:
     world.answer(update_fails(DOWN))
     world.change(("Modify", b"/f"))
-    assert world.inlet.ended == [(1, OK)], "csync2 has noted it: the queue need not keep it"
-    assert world.inlet.told("Normal")[-1] == "Finished events list = 1; not every host has everything yet"
+    assert world.ended == [OK], "csync2 has noted it: the queue need not keep it"
+    assert world.inlet.lines("Normal")[-1] == "Finished events list = 1; not every host has everything yet"
     world.calls()
-    pauses = []
-    for _ in range(11):
-        pause, again = world.inlet.plans.pop()
-        pauses.append(pause)
-        again()
-    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, LONGEST_PAUSE, LONGEST_PAUSE]
-    assert world.calls() == [[b"-u", b"-v"]] * 11, "nothing is checked again"
-    assert {verdict for _, verdict in world.inlet.ended} == {OK}, "and nothing else is held up"
+    for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, LONGEST_PAUSE, LONGEST_PAUSE]:
+        world.wait(pause - 0.1)
+        assert world.calls() == []
+        world.wait(0.1)
+        assert world.calls() == [[b"-u", b"-v"]], "nothing is checked again"
+    assert set(world.ended) == {OK}, "and nothing else is held up"
     down = "csync2 web: no connection to beta: what it has to get is kept and tried again."
-    assert world.inlet.told("Warn") == [down]
+    assert world.inlet.lines("Warn") == [down]
 
     world.answer('echo "Finished with 0 errors."')
-    world.inlet.plans.pop()[1]()
-    assert world.inlet.plans == []
-    assert world.inlet.told("Normal")[-2:] == [
+    world.wait(LONGEST_PAUSE)
+    assert world.calls() == [[b"-u", b"-v"]]
+    world.wait(10 * LONGEST_PAUSE)
+    assert world.calls() == []
+    assert world.inlet.lines("Normal")[-2:] == [
         "csync2 web: beta answers again.",
         "csync2 web: everything has been delivered.",
     ]
@@ -457,43 +430,59 @@ def test_a_host_that_is_down_is_tried_with_growing_pauses(world: World) -> None:
 def test_a_startup_with_a_host_down_goes_on(world: World) -> None:
     world.answer(update_fails(DOWN))
     world.start()
-    assert world.inlet.ended == [(1, OK)]
-    assert world.inlet.told("Normal")[-1] == "Startup of 'web' instance finished; not every host has everything yet."
-    assert len(world.inlet.plans) == 1
+    assert world.ended == [OK]
+    assert world.inlet.lines("Normal")[-1] == "Startup of 'web' instance finished; not every host has everything yet."
+    world.calls()
+    world.wait(1)
+    assert world.calls() == [[b"-u", b"-v"]]
 
 
 def test_a_batch_delivers_what_was_left(world: World) -> None:
     world.answer(update_fails(DOWN))
     world.change(("Modify", b"/f"))
     world.change(("Modify", b"/g"))
-    assert len(world.inlet.plans) == 1, "one plan for all that is left"
+    world.calls()
+    world.wait(1)
+    assert world.calls() == [[b"-u", b"-v"]], "one try for all that is left"
     world.answer('echo "Finished with 0 errors."')
     world.change(("Modify", b"/h"))
     world.calls()
-    world.inlet.plans.pop()[1]()
+    world.wait(LONGEST_PAUSE)
     assert world.calls() == [], "there is nothing left to try"
 
 
-@pytest.mark.parametrize(("limit", "plans"), [("global", [1.0]), ("sync", [])])
-def test_the_rest_waits_for_a_free_process(world: World, limit: str, plans: list[float]) -> None:
+def test_the_rest_goes_with_a_transfer_that_runs(world: World) -> None:
+    world.answer(update_fails(DOWN))
+    world.change(("Modify", b"/f"))
+    world.inlet.change("Modify", b"/g")
+    world.inlet.turn()
+    world.inlet.advance(LONGEST_PAUSE)
+    assert len(world.inlet.running) == 1, "one at a time"
+    world.answer('echo "Finished with 0 errors."')
+    world.run()
+    assert world.inlet.lines("Normal")[-2] == "csync2 web: everything has been delivered."
+
+
+def test_the_rest_waits_for_the_global_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.answer(update_fails(DOWN))
     world.change(("Modify", b"/f"))
     world.calls()
-    world.inlet.limit = limit
-    world.inlet.plans.pop()[1]()
-    assert world.calls() == []
-    assert [pause for pause, _ in world.inlet.plans] == plans, "a transfer of its own takes the rest along"
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.inlet), "max_processes_reached", lambda inlet: "global")
+        world.wait(LONGEST_PAUSE)
+        assert world.calls() == []
+    world.wait(1)
+    assert world.calls() == [[b"-u", b"-v"]]
 
 
 def test_a_conflict_is_told_once_and_kept_in_the_status(world: World) -> None:
     world.answer(update_fails(CONFLICT))
     world.change(("Modify", b"/f"))
-    assert world.calls() == [[b"-c", b"/src/f"], [b"-u", b"-v"], [b"-u", b"-v", b"-v", b"-v"]], (
-        "once more for the reason"
-    )
-    world.inlet.plans.pop()[1]()
+    once_more_for_the_reason = [b"-u", b"-v", b"-v", b"-v"]
+    assert world.calls() == [[b"-c", b"/src/f"], [b"-u", b"-v"], once_more_for_the_reason]
+    world.wait(1)
     assert world.calls() == [[b"-u", b"-v"]], "known by now"
-    assert world.inlet.told("Warn") == [
+    assert world.inlet.lines("Warn") == [
         (
             "csync2 web: 1 not taken, needs attention (a conflict: csync2 -f PATH on the host that shall win):\n"
             "\t/src/f on beta: File is also marked dirty here!"
@@ -501,9 +490,9 @@ def test_a_conflict_is_told_once_and_kept_in_the_status(world: World) -> None:
     ]
     assert world.inlet.retrying == 1
     world.answer('echo "Finished with 0 errors."')
-    world.inlet.plans.pop()[1]()
+    world.wait(2)
     assert world.inlet.retrying == 0
-    assert world.inlet.told("Normal")[-1] == "csync2 web: everything has been delivered."
+    assert world.inlet.lines("Normal")[-1] == "csync2 web: everything has been delivered."
 
 
 def test_a_refused_path_is_not_forgotten_while_its_host_is_down(world: World) -> None:
@@ -514,7 +503,7 @@ def test_a_refused_path_is_not_forgotten_while_its_host_is_down(world: World) ->
     assert world.inlet.retrying == 1
     world.answer(update_fails(CONFLICT))
     world.change(("Modify", b"/h"))
-    assert sum("not taken" in text for text in world.inlet.told("Warn")) == 1
+    assert sum("not taken" in text for text in world.inlet.lines("Warn")) == 1
 
 
 def test_a_parent_that_csync2_does_not_know_is_checked_too(world: World) -> None:
@@ -526,8 +515,8 @@ def test_a_parent_that_csync2_does_not_know_is_checked_too(world: World) -> None
     world.change(("Create", b"/d/e/f"))
     parents = [b"-c", b"/src", b"/src/d", b"/src/d/e"]
     assert world.calls() == [[b"-cr", b"/src/d/e/f"], [b"-u", b"-v"], parents, [b"-u", b"-v"]]
-    assert world.inlet.ended == [(0, OK)]
-    assert world.inlet.told("Warn") == []
+    assert world.ended == [OK]
+    assert world.inlet.lines("Warn") == []
 
 
 def test_left_dirty_without_an_error_counts_as_1(world: World) -> None:
@@ -536,28 +525,31 @@ def test_left_dirty_without_an_error_counts_as_1(world: World) -> None:
         f'echo "{STAYS.decode().strip()}";; esac\necho "Finished with 0 errors."\n'
     )
     world.change(("Modify", b"/f"))
-    assert world.inlet.ended == [(1, OK)]
-    assert len(world.inlet.plans) == 1
+    assert world.inlet.lines("Normal")[-1] == "Finished events list = 1; not every host has everything yet"
+    world.calls()
+    world.wait(1)
+    assert world.calls() == [[b"-u", b"-v"]]
 
 
 def test_the_users_own_table_has_the_last_word(world: World) -> None:
-    world.inlet.config.set("exitcodes", {0: OK, 1: DIE})
+    world.inlet = world.sync(exitcodes={0: OK, 1: DIE})
     world.answer(update_fails(CONFLICT))
     world.change(("Modify", b"/f"))
-    assert world.inlet.ended == [(1, None)]
+    assert world.ended == [DIE]
 
 
 def test_a_csync2_killed_by_a_signal(world: World) -> None:
     world.answer("kill -9 $$")
     world.change(("Modify", b"/f"))
-    assert world.inlet.ended == [(137, None)]
+    assert world.ended == [AGAIN]
+    assert world.inlet.lines("Normal")[-1] == "Retrying (list): 137"
 
 
 def test_no_such_program(world: World) -> None:
     world.binary.unlink()
     world.change(("Modify", b"/f"))
-    assert world.inlet.ended == [(255, None)]
-    assert world.inlet.told("Error")[0].startswith(f"Failed executing [ {world.binary} ]!")
+    assert world.inlet.lines("Error")[-1] == "Unknown exitcode (list): 255"
+    assert world.inlet.lines("Error")[0].startswith(f"Failed executing [ {world.binary} ]!")
 
 
 def test_a_dry_run_lists_and_changes_nothing(world: World) -> None:
@@ -565,30 +557,51 @@ def test_a_dry_run_lists_and_changes_nothing(world: World) -> None:
     world.answer('case "$*" in *-u*) echo "?M: beta            /src/f";; esac; echo "Finished with 0 errors."')
     world.change(("Modify", b"/f"))
     assert world.calls()[-1] == [b"-u", b"-d", b"-v"]
-    assert "csync2: ?M: beta            /src/f" in world.inlet.told("Normal")
-    assert world.inlet.plans == []
+    assert "csync2: ?M: beta            /src/f" in world.inlet.lines("Normal")
+    world.calls()
+    world.wait(LONGEST_PAUSE)
+    assert world.calls() == []
 
 
 def test_verbose_logs_what_csync2_says(world: World) -> None:
     world.inlet = world.sync(verbose=True)
     world.change(("Modify", b"/f"))
     assert world.calls() == [[b"-c", b"-v", b"/src/f"], [b"-u", b"-v"]]
-    assert world.inlet.told("Normal").count("csync2: Finished with 0 errors.") == 2
+    assert world.inlet.lines("Normal").count("csync2: Finished with 0 errors.") == 2
 
 
 def test_the_commands_are_shown_to_who_asks(world: World) -> None:
     world.change(("Modify", b"/a b"))
-    assert f"{world.binary} [-C] [web] [-c] [/src/a b]" in world.inlet.told("Exec")
+    assert f"{world.binary} [-C] [web] [-c] [/src/a b]" in world.inlet.lines("Exec")
+
+
+class Worker:
+    """A sync's batch in a thread, as the core runs it; `code` is what it ended with."""
+
+    def __init__(self, inlet: FakeInlet) -> None:
+        inlet.change("Modify", b"/f")
+        inlet.turn()
+        self.stop = threading.Event()
+        self.code: int | None = None
+        self._spawn = inlet.running[0]
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self._spawn.job is not None
+        self.code = self._spawn.job(self.stop)
+
+    def join(self) -> int | None:
+        self._thread.join(30)
+        return self.code
 
 
 def test_a_stopped_job_takes_its_csync2_along(world: World) -> None:
     world.answer('echo $$ >"$0.pid"; exec sleep 600')
-    runner = threading.Thread(target=world.change, args=(("Modify", b"/f"),))
-    runner.start()
+    worker = Worker(world.inlet)
     pid = wait_for_pid(world.directory / "csync2.pid")
-    world.inlet.stop.set()
-    runner.join(10)
-    assert world.inlet.ended == [(143, None)]
+    worker.stop.set()
+    assert worker.join() == 143
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -600,15 +613,12 @@ def test_what_csync2_leaves_in_the_background_does_not_hold_up(world: World) -> 
         world.change(("Modify", b"/f"))
     finally:
         os.kill(wait_for_pid(world.directory / "csync2.pid"), 9)
-    assert world.inlet.ended == [(0, OK)]
+    assert world.ended == [OK]
     assert time.monotonic() - started < 60
 
 
 def wait_for_pid(file: Path) -> int:
-    end = time.monotonic() + 20
-    while not (file.exists() and file.read_text().strip()):
-        assert time.monotonic() < end, "the stand-in was not started"
-        time.sleep(0.01)
+    wait_until(lambda: file.exists() and file.read_text().strip(), "the stand-in")
     return int(file.read_text())
 
 
@@ -622,30 +632,18 @@ echo "Finished with 0 errors."
 
 def test_syncs_that_share_a_database_take_turns(world: World) -> None:
     world.answer(OVERLAP)
-    inlets = [world.sync() for _ in range(4)]
-    for inlet in inlets:
-        inlet.waiting = [Delay(0, "Modify", 0.0, b"/f")]
-    threads = [threading.Thread(target=world.action.action, args=(inlet,)) for inlet in inlets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert [inlet.ended for inlet in inlets] == [[(0, OK)]] * 4
+    workers = [Worker(world.sync()) for _ in range(4)]
+    assert [worker.join() for worker in workers] == [0] * 4
     assert not (world.directory / "csync2.overlaps").exists()
 
 
 def test_a_job_that_waits_for_its_turn_can_be_stopped(world: World) -> None:
     world.answer('echo $$ >"$0.pid"; exec sleep 600')
-    first, second = world.inlet, world.sync()
-    first.waiting = second.waiting = [Delay(0, "Modify", 0.0, b"/f")]
-    holder = threading.Thread(target=world.action.action, args=(first,))
-    holder.start()
+    first = Worker(world.inlet)
     wait_for_pid(world.directory / "csync2.pid")
-    waiter = threading.Thread(target=world.action.action, args=(second,))
-    waiter.start()
+    second = Worker(world.sync())
     second.stop.set()
-    waiter.join(10)
-    assert second.ended == [(143, None)]
+    assert second.join() == 143
     first.stop.set()
-    holder.join(10)
+    assert first.join() == 143
     assert (world.directory / "csync2.calls").read_bytes().count(b"\0\0") == 1, "the second one started none"
