@@ -1,10 +1,22 @@
-"""Cases run ahead of the test that asks for them, so what a single test leaves behind can't be told here."""
+"""The table as pytest runs it. Many cases run at a time, ahead of the tests that ask for them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> None:
-    """In the place of the check after each test: the one at the end of the whole run counts."""
+    """In the place of the check after each test, which can't tell here: the one at the end of the whole run counts."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process of pytest-xdist gets the whole table (`--dist loadgroup`): its threads run the cases side by side."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("differential"))

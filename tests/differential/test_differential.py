@@ -34,7 +34,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cas
     base = tmp_path_factory.mktemp("d")
     pool = ThreadPoolExecutor(WORKERS)
     started: dict[str, Future[tuple[Outcome | None, Outcome]]] = {}
-    ahead = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2 * WORKERS
+    ahead = 2 * WORKERS
 
     def both(case: Case, place: Path) -> tuple[Outcome | None, Outcome]:
         theirs = None if case.only_ours or ORACLE is None else run(case, ORACLE, place / "o")
