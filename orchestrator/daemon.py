@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 from typing import TYPE_CHECKING
 
 from orchestrator.clock import MonotonicClock
 from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
-from orchestrator.errors import EXIT_FAILURE, Died, MonitorError, OrchestratorError, Terminated, UsageError
+from orchestrator.errors import (
+    EXIT_FAILURE,
+    Died,
+    LogfileError,
+    MonitorError,
+    OrchestratorError,
+    Terminated,
+    UsageError,
+)
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import Monitor, MonitorKind
@@ -99,10 +108,11 @@ class Daemon:
         if self._line.asks_monitors:
             return self._list_monitors()
         config, settings, host = self._load()
+        self._monitor_kind(settings)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.on_signal(signum, self._on_signal(signum))
         self._switch_log(settings)
-        self._log("Normal", "--- Startup, daemonizing ---" if not settings.nodaemon else "--- Startup ---")
+        self._tell_startup(settings)
         if settings.nodaemon:
             self._open_pidfile(settings)
         else:
@@ -110,8 +120,11 @@ class Daemon:
             self._log.detach()
         return self._live(config, settings, host)
 
+    def _tell_startup(self, settings: Settings) -> None:
+        self._log("Normal", "--- Startup ---" if settings.nodaemon else "--- Startup, daemonizing ---")
+
     def _list_monitors(self) -> int:
-        print("Available monitors:", *(f"    {name}" for name in self._monitors), sep="\n")
+        print("This Lsyncd supports these monitors:", *(f"   {name}" for name in self._monitors), "", sep="\n")
         return EXIT_FAILURE
 
     # ---- one configuration after the other ----------------------------------------------------
@@ -130,6 +143,7 @@ class Daemon:
                 return self._exit_status(host)
             config, settings, host = following
             self._switch_log(settings)
+            self._tell_startup(settings)
 
     def _turn(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
         """Turn until the end (None), or until a reset has brought a new configuration."""
@@ -246,20 +260,29 @@ class Daemon:
     # ---- places -------------------------------------------------------------------------------
 
     def _switch_log(self, settings: Settings) -> None:
-        self._log.configure(
-            nodaemon=settings.nodaemon,
-            logfile=settings.logfile,
-            facility=settings.logfacility,
-            ident=settings.logident,
-        )
+        try:
+            self._log.configure(
+                nodaemon=settings.nodaemon,
+                logfile=settings.logfile,
+                facility=settings.logfacility,
+                ident=settings.logident,
+            )
+        except LogfileError as error:
+            # bare, as lsyncd says it: there is no log to say it in
+            sys.stderr.write(f"{error}\n")
+            raise Died(str(error)) from None
         self._processes.output = self._log.logfile if not settings.nodaemon else None
 
     def _open_pidfile(self, settings: Settings) -> None:
         if settings.pidfile is not None and self._pidfile is None:
             self._pidfile = PidFile(settings.pidfile)
 
-    def _monitor_maker(self, settings: Settings) -> Callable[[Callable[[bytes], bool]], Monitor]:
+    def _monitor_kind(self, settings: Settings) -> MonitorKind:
         kind = self._monitors.get(settings.monitor or INOTIFY.name)
         if kind is None:
             raise MonitorError(f'event monitor "{settings.monitor}" unknown.')
+        return kind
+
+    def _monitor_maker(self, settings: Settings) -> Callable[[Callable[[bytes], bool]], Monitor]:
+        kind = self._monitor_kind(settings)
         return lambda wants: kind.make(settings.inotify_mode, wants, self._log)

@@ -28,6 +28,10 @@ class ConfigError(OrchestratorError):
     """A config file, or a value in one, is wrong. The message names file and line where known."""
 
 
+class LogfileError(OrchestratorError):
+    """The log file cannot be opened: there is no place to log that."""
+
+
 class MonitorError(OrchestratorError):
     """The kernel refuses to report changes (no watches left, no such monitor)."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import loguru
 
 from orchestrator.clock import Clock, MonotonicClock
-from orchestrator.errors import OrchestratorError, UsageError
+from orchestrator.errors import LogfileError, OrchestratorError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,7 +230,7 @@ class _File:
         try:
             self._open()
         except OSError:
-            raise OrchestratorError(f"Cannot open logfile [{os.fsdecode(path)}]!") from None
+            raise LogfileError(f"Cannot open logfile [{os.fsdecode(path)}]!") from None
 
     def __call__(self, message: Any) -> None:
         category, text = _said(message)

@@ -87,7 +87,7 @@ COMMON: Final[Wording] = {
         OK: Line(NORMAL, "Finished {etype} on {source_path} = {code}"),
         AGAIN: Line(NORMAL, "Retrying {etype} on {source_path} = {code}"),
         DIE: Line(ERROR, "Failure with {etype} on {source_path} = {code}"),
-        UNKNOWN: Line(ERROR, 'Unknown exitcode "{code}" with {etype} on {source_path} = {code}'),
+        UNKNOWN: Line(NORMAL, 'Unknown exitcode "{code}" with {etype} on {source_path} = {code}'),
     },
 }
 """default.collect's (spec 3.7)."""

@@ -103,11 +103,11 @@ class Event:
 
     @property
     def source_pathname(self) -> bytes:
-        return self.source_path.removesuffix(b"/")
+        return self.source_path.removesuffix(b"/") if self.raw_path else self.source
 
     @property
     def source_pathdir(self) -> bytes:
-        return self.source + b"/" + self.pathdir
+        return self.source + b"/" + self.pathdir if self.raw_path else self.source
 
     @property
     def target(self) -> bytes:

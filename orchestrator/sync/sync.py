@@ -320,7 +320,7 @@ class Sync:
             etype=agent.etype if isinstance(agent, Event) else "",
             source_path=agent.source_path if isinstance(agent, Event) else b"",
             source=self.source,
-            target=self.inlet.target,
+            target=self.inlet.target if self.config.get("target") is not None else b"(nil)",
             exit_code=exit_code,
             exit_codes=exit_codes,
             insist=self.host.insist,
@@ -335,8 +335,6 @@ class Sync:
 
     def _ended(self, child: Child, exit_code: int) -> None:
         agent = self.children.pop(child)
-        if self.host.fading:
-            return
         self._judged = None
         self.stderr_tail = child.stderr_tail
         verdict = self.calls.collect(agent, exit_code)
@@ -398,9 +396,9 @@ class Sync:
     def _die(self, exit_code: int) -> None:
         judged = self._judged
         is_own = judged is None or exit_code in self.options.own_die_codes
-        if judged is not None and (judged.gave_up or (is_own and judged.at_once)):
+        if judged is not None and judged.at_once and (judged.gave_up or is_own):
             raise Died("startup failed")
-        if is_own:
+        if is_own or (judged is not None and judged.gave_up):
             self.host.log("Error", "Critical exitcode.")
             raise Died("Critical exitcode.")
         self.stop(f"exit code {exit_code}")
@@ -434,4 +432,4 @@ class Sync:
 def _kind(agent: Agent) -> Kind:
     if isinstance(agent, EventList):
         return "list"
-    return "init" if agent.etype in (INIT, BLANKET) else "event"
+    return "init" if agent.etype == INIT else "event"

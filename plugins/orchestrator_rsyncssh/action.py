@@ -24,7 +24,7 @@ from orchestrator_rsync.arguments import computed_of, deletes_running, with_slas
 from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh.options import OPTIONS
-from orchestrator_rsyncssh.ssh import Move, move_many, move_one, remote_shell, settings
+from orchestrator_rsyncssh.ssh import Move, extras, move_many, move_one, remote_shell, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +51,8 @@ class RsyncSsh(Action):
         if isinstance(ssh, Config) and ssh.get("_computed") is not None:
             raise ConfigError("please do not use the internal rsync._computed parameter")
         prepare_rsync(config)
-        arguments = settings(ssh if isinstance(ssh, Config) else None)
+        table = ssh if isinstance(ssh, Config) else None
+        arguments = [*settings(table), *extras(table)]
         if isinstance(ssh, Config):
             ssh.set("_computed", arguments)
         if arguments:

@@ -41,6 +41,12 @@ def settings(ssh: Config | None) -> list[str]:
     return arguments
 
 
+def extras(ssh: Config | None) -> list[str]:
+    """What the user adds: `_extra`, or `-sshopts` of the command line."""
+    extra = ssh.get("_extra") if ssh is not None else None
+    return strings(extra) if isinstance(extra, Config) else []
+
+
 def remote_shell(arguments: Sequence[str]) -> str:
     """What rsync's --rsh takes for `ssh` with these arguments: it splits at spaces outside quotes."""
     return " ".join(["ssh", *map(_for_rsync, arguments)])
@@ -51,8 +57,7 @@ def command(config: Config) -> list[str]:
     ssh = config.get("ssh")
     table = ssh if isinstance(ssh, Config) else None
     binary = str(table.get("binary") or "ssh") if table is not None else "ssh"
-    extra = table.get("_extra") if table is not None else None
-    arguments = settings(table) + (strings(extra) if isinstance(extra, Config) else [])
+    arguments = [*settings(table), *extras(table)]
     rsync = config.get("rsync")
     rsh = rsync.get("rsh") if isinstance(rsync, Config) else None
     if isinstance(rsh, str) and rsh.strip() and not arguments and binary == "ssh":

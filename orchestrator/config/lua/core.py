@@ -13,6 +13,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import LSYNCD_VERSION
+from orchestrator.config.lua.popen import Popens
 from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
 from orchestrator.config.lua.table import to_lua
 from orchestrator.config.settings import SETTINGS
@@ -20,12 +21,13 @@ from orchestrator.errors import ConfigError, Terminated
 from orchestrator.logic.event import INIT, MOVE
 from orchestrator.logic.layer3 import VARIABLES, Template, translate
 from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
+from orchestrator.sync.event import EventList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.config.lua.loader import LuaConfig
-    from orchestrator.sync.event import Agent, Event, EventList
+    from orchestrator.sync.event import Agent, Event
     from orchestrator.sync.inlet import Inlet
 
 EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
@@ -35,7 +37,7 @@ EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
     "isList": lambda event: False,
     "move": lambda event: to_bytes(event.half) if event.half else None,
     "name": lambda event: event.name or None,
-    "basename": lambda event: event.basename,
+    "basename": lambda event: event.basename or None,
     "path": lambda event: event.path,
     "pathname": lambda event: event.pathname,
     "pathdir": lambda event: event.pathdir,
@@ -70,7 +72,7 @@ class Core:
         self._lua = lua
         self._host = config.host
         self._templates: list[Template] = []
-        self._opaque = object()
+        self._popens = Popens()
 
     def exported(self) -> Any:
         table = self._lua.table()
@@ -80,9 +82,6 @@ class Core:
         return table
 
     # ---- values -------------------------------------------------------------------------------
-
-    def userdata(self) -> object:
-        return self._opaque
 
     def now(self) -> float:
         return self._host.clock.now()
@@ -128,6 +127,7 @@ class Core:
             self._host.log("Error", b"failure getting absolute path of [", path, b"]")
             raise ConfigError(f"Cannot access source directory: {to_text(path)}") from None
         if not os.path.isdir(real):
+            self._host.log("Error", b"cannot get absolute path of dir '", path, b"': is not a directory")
             raise ConfigError(f"Cannot access source directory: {to_text(path)}")
         return real.rstrip(b"/") + b"/"
 
@@ -147,6 +147,7 @@ class Core:
 
     def layer3(self, string: bytes, name: bytes) -> int:
         template = translate(string)
+        string = string.strip()
         if self._host.log.shows("FWrite"):
             shown = b" ".join(b"[%b]" % word for word in template.argv(lambda variable: b"^" + variable.encode()))
             self._host.log("FWrite", b'translated "', string, b'" to \n', shown)
@@ -164,6 +165,15 @@ class Core:
     def event_field(self, event: Event, field: Any) -> tuple[bool, Any]:
         read = FIELDS_BY_NAME.get(field)
         return (False, None) if read is None else (True, read(event))
+
+    def key_of(self, event: Event) -> bytes:
+        return key_of(event)
+
+    def keys_of(self, agent: Agent) -> Any:
+        """The keys of an agent's events, both ends of a Move included."""
+        events = agent if isinstance(agent, EventList) else (agent,)
+        keys = [key_of(end) for event in events for end in ((event, event.destination) if event.half else (event,))]
+        return self._lua.table(keys)
 
     def list_paths(self, events: EventList) -> tuple[Any, Any, Any]:
         delays, table = events.delays, self._lua.table
@@ -200,6 +210,8 @@ class Core:
         self._inlet(number).add_exclude(pattern)
 
     def remove_exclude(self, number: int, pattern: bytes) -> None:
+        if pattern not in self._inlet(number).excludes():
+            self._host.log("Normal", b'Removing not excluded exclude "', pattern, b'"')
         self._inlet(number).rm_exclude(pattern)
 
     def append_filter(self, number: int, line: bytes) -> None:
@@ -268,6 +280,15 @@ class Core:
 
     def process_info(self) -> tuple[int, int | None]:
         return len(self._host.processes), self._host.max_processes
+
+    def popen_start(self, command: bytes, mode: bytes) -> tuple[int | None, bytes | None, bytes | None]:
+        return self._popens.start(command, mode)
+
+    def popen_opened(self, number: int) -> None:
+        self._popens.opened(number)
+
+    def popen_wait(self, number: int) -> tuple[bytes, int]:
+        return self._popens.wait(number)
 
     # ---- the world ----------------------------------------------------------------------------
 

@@ -83,6 +83,7 @@ function shared.add_action(name, values, gauge, functions, sets)
     for _, handler in ipairs{'onCreate', 'onDelete', 'onModify', 'onMove', 'onStartup'} do
         if gauge[handler] == nil then gauge[handler] = values[handler] ~= nil end
     end
+    if gauge.target == nil then gauge.target = false end
     action.checkgauge = gauge
 
     function action.prepare(config, level)
@@ -146,8 +147,9 @@ end
 
 function calls.collect(number, agent, key, exitcode)
     local collect = shared.config_of[number].collect
-    if not collect then return nil end
-    return collect(shared.agent_for(agent, key), exitcode)
+    local verdict = collect and collect(shared.agent_for(agent, key), exitcode)
+    if verdict ~= 'again' then shared.unpin(agent) end
+    return verdict
 end
 
 function calls.alarm(func)

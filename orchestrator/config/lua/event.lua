@@ -38,7 +38,22 @@ function event_meta.__index(event, field)
     error('event does not have field "' .. tostring(field) .. '"', 2)
 end
 
-function event_meta.__newindex() error('an event cannot be changed', 2) end
+-- Users mark events of their own (`event.isPostcmd = true`): such an event lives as long as its delay.
+local pinned = {}
+
+function event_meta.__newindex(event, field, value)
+    if field == 'config' or field == 'inlet' or core.event_field(engine_of[event], field) then
+        error('the field "' .. tostring(field) .. '" of an event cannot be changed', 2)
+    end
+    pinned[core.key_of(engine_of[event])] = event
+    rawset(event, field, value)
+end
+
+function shared.unpin(engine_agent)
+    if next(pinned) == nil then return end
+    for _, key in ipairs(core.keys_of(engine_agent)) do pinned[key] = nil end
+end
+
 event_meta.__metatable = false
 
 -- ---- event lists ------------------------------------------------------------------------------
@@ -144,7 +159,11 @@ function shared.make_inlet(number, config)
         local ask = test and function(event, key) return test(event_for(event, key)) end
         return list_for(core.get_events(number, ask))
     end
-    function inlet.discardEvent(event) core.discard(number, check_event(event, 'discardEvent')) end
+    function inlet.discardEvent(event)
+        local engine_event = check_event(event, 'discardEvent')
+        core.discard(number, engine_event)
+        shared.unpin(engine_event)
+    end
     function inlet.getConfig() return config end
     function inlet.addExclude(pattern) core.add_exclude(number, check_string(pattern, 'addExclude')) end
     function inlet.rmExclude(pattern) core.remove_exclude(number, check_string(pattern, 'rmExclude')) end

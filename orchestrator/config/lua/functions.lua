@@ -12,9 +12,7 @@ local function loggable(value)
     if kind == 'nil' then return '(nil)' end
     if kind == 'boolean' then return '(' .. tostring(value) .. ')' end
     if kind == 'table' then
-        -- an event's own text would do, but lsyncd shows every table this way
-        local meta = getmetatable(value)
-        local address = meta == nil and tostring(value):match('0x%x+') or tostring(value):match('0x%x+')
+        local address = tostring(value):match('0x%x+')
         return '(Table: ' .. (address or '?') .. ')'
     end
     if seconds_of[value] then return '(Timestamp: ' .. tostring(value) .. ')' end
@@ -52,10 +50,10 @@ local function start(name, agent, binary, ...)
     end
     local n, given, stdin, first = select('#', ...), {...}, nil, 1
     if given[1] == '<' then
-        if type(given[2]) ~= 'string' then
+        if type(given[2]) ~= 'string' and type(given[2]) ~= 'number' then
             error(name .. ': the standard input after "<" is a ' .. type(given[2]) .. ', not a string', 4)
         end
-        stdin, first = given[2], 3
+        stdin, first = tostring(given[2]), 3
     end
     local args = {}
     for i = first, n do append(args, given[i], name) end

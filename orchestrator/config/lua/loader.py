@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import toml
 from orchestrator.config.lua.core import Core, key_of
-from orchestrator.config.lua.runtime import DEFAULT_VERSION, Lua, LuaFailure, to_bytes, to_text
+from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.model import Option
 from orchestrator.config.settings import Settings, make_settings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FILES = (
     "compat.lua",
+    "popen.lua",
     "queue.lua",
     "timestamp.lua",
     "inherit.lua",
@@ -225,7 +226,7 @@ class LuaConfig:
         core = Core(self, self.lua).exported()
         place = resources.files("orchestrator.config.lua")
         for name in FILES:
-            chunk = self.lua.compile((place / name).read_bytes(), name)
+            chunk = self.lua.compile((place / name).read_bytes(), OWN + name)
             self.lua.call(chunk, core, self._shared)
 
     def _add_action(self, action: Action) -> None:
@@ -408,7 +409,7 @@ def _from_file(config: TableConfig, key: str, what: str, read: Callable[[bytes],
         with open(to_bytes(str(path)), "rb") as file:
             return read(file.read())
     except OSError as error:
-        raise ConfigError(f'Cannot open {what} file "{path}": {error.strerror}') from None
+        raise ConfigError(f'Cannot open {what} file "{path}": {path}: {error.strerror}') from None
 
 
 def _shown(value: Any) -> str:

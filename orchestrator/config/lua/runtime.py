@@ -24,6 +24,9 @@ VERSIONS = {"5.1": "lua51", "5.2": "lua52", "5.3": "lua53", "5.4": "lua54", "jit
 """What `--lua` takes; 5.3 is what distributions link lsyncd with."""
 DEFAULT_VERSION = "5.3"
 
+OWN = "(lsyncd)/"
+"""What names of our own Lua files start with in errors and backtraces."""
+
 
 class Frame(NamedTuple):
     """One level of a Lua backtrace: the source's name and the line, -1 in C."""
@@ -33,12 +36,16 @@ class Frame(NamedTuple):
 
 
 class LuaFailure(Exception):
-    """An error raised in Lua code. `message` carries Lua's own FILE:LINE where Lua has one."""
+    """An error raised in Lua code. `message` carries Lua's own FILE:LINE where Lua has one.
 
-    def __init__(self, message: str, backtrace: list[Frame]) -> None:
+    `is_text`: it was raised with a message, and not with nil or a table.
+    """
+
+    def __init__(self, message: str, backtrace: list[Frame], is_text: bool = True) -> None:
         super().__init__(message)
         self.message = message
         self.backtrace = backtrace
+        self.is_text = is_text
 
 
 class LuaUserError(Exception):
@@ -137,13 +144,25 @@ class Lua:
         # lupa gives one value bare, several as a tuple
         ok, *results = answer if isinstance(answer, tuple) else (answer,)
         if not ok:
-            message, frames = results
+            message, frames, is_text = results
             values = list(frames.values())
             backtrace = [Frame(to_text(source), line) for source, line in zip(values[::2], values[1::2], strict=False)]
-            raise LuaFailure(to_text(message), backtrace)
+            raise LuaFailure(self._users_place(to_text(message), backtrace), backtrace, is_text)
         if len(results) == 1:
             return results[0]
         return tuple(results) if results else None
+
+    @staticmethod
+    def _users_place(message: str, backtrace: list[Frame]) -> str:
+        """An error level that points into a file of ours: the nearest place in a file of the user's instead."""
+        source, _, rest = message.partition(":")
+        line, _, text = rest.partition(": ")
+        if not source.startswith(OWN) or not line.isdecimal():
+            return message
+        for frame in backtrace:
+            if frame.line > 0 and not frame.source.startswith(OWN):
+                return f"{frame.source}:{frame.line}: {text}"
+        return text
 
     def run_file(self, path: str) -> None:
         """Run a user's file. Raises ConfigError with lsyncd's words (spec 1.2)."""
@@ -153,7 +172,7 @@ class Lua:
         try:
             self.call(chunk)
         except LuaFailure as failure:
-            raise ConfigError(f"error preparing {path}: {failure.message}") from None
+            raise ConfigError(f"error preparing {path}: {failure.message if failure.is_text else '(null)'}") from None
 
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
@@ -161,10 +180,15 @@ def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:
 
 
 # debug.getinfo(2 …) from the handler: level 1 is the handler itself. A message that is no string
-# (`error({})`) shows as lsyncd shows it. `t`: text only, a compiled chunk could crash the process.
+# (`error({})`) is described as `log` describes it. `t`: text only, a compiled chunk could crash the process.
 _BORDER = b"""
 local xpcall, select, type, tostring, getinfo, error = xpcall, select, type, tostring, debug.getinfo, error
-local unpack, loadfile = table.unpack or unpack, loadfile
+local unpack, loadfile, pcall, format = table.unpack or unpack, loadfile, pcall, string.format
+
+local function address(value)
+    local ok, text = pcall(format, '%p', value)
+    return (ok and text or tostring(value)):match('0x%x+')
+end
 
 local function handler(message)
     local frames, level = {}, 2
@@ -176,16 +200,21 @@ local function handler(message)
         info = level < 60 and getinfo(level, 'Sl')
     end
     local kind = type(message)
-    if kind ~= 'string' and kind ~= 'number' then message = '(null)' end
-    return {tostring(message), frames}
+    local is_text = kind == 'string' or kind == 'number'
+    if kind == 'nil' then
+        message = '(nil)'
+    elseif not is_text then
+        message = '(' .. kind:sub(1, 1):upper() .. kind:sub(2) .. ': ' .. (address(message) or '?') .. ')'
+    end
+    return {tostring(message), frames, is_text}
 end
 
 local function finish(ok, ...)
     if ok then return true, ... end
     local failure = ...
     -- an error inside the handler, as in a stack overflow, comes as a bare string
-    if type(failure) ~= 'table' then return false, tostring(failure), {} end
-    return false, failure[1], failure[2]
+    if type(failure) ~= 'table' then return false, tostring(failure), {}, true end
+    return false, failure[1], failure[2], failure[3]
 end
 
 local function protect(f, ...)

@@ -25,7 +25,7 @@ local function set_all(from, level)
         elseif type(value) == 'string' then
             set(value, true, level + 1)
         else
-            error('settings takes keys and names, not a ' .. type(value), level + 1)
+            error('setting "' .. tostring(value) .. '" unknown.', level + 1)
         end
     end
 end
@@ -34,7 +34,6 @@ local function settings_function(arg)
     if type(arg) == 'table' then
         set_all(arg, 2)
     elseif type(arg) == 'string' then
-        if not core.is_setting(arg) then error('setting "' .. arg .. '" unknown.', 2) end
         return values[arg]
     else
         error('settings{...} takes a table, or the name of a setting, not a ' .. type(arg), 2)

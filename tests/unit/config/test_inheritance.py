@@ -153,11 +153,11 @@ ERRORS = {
     "filter rule": ('RSYNC{filter = "x"}', 'Unknown filter rule: "x"'),
     "filter file": (
         'RSYNC{filterFrom = "/no"}',
-        'Cannot open filter file "/no": No such file or directory',
+        'Cannot open filter file "/no": /no: No such file or directory',
     ),
     "exclude file": (
         'RSYNC{excludeFrom = "/no"}',
-        'Cannot open exclude file "/no": No such file or directory',
+        'Cannot open exclude file "/no": /no: No such file or directory',
     ),
     "monitor": ('RSYNC{monitor = "x"}', ':1: event monitor "x" unknown.'),
     "setting": ("settings{bogus = 1}", ':1: setting "bogus" unknown.'),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +15,8 @@ from orchestrator.logic.tunnel import TunnelOptions
 
 if TYPE_CHECKING:
     from tests.unit.config.lua_config import World
+
+README = (Path(__file__).resolve().parents[3] / "configs" / "README.md").read_text()
 
 
 def test_what_is_not_said_is_as_documented(world: World) -> None:
@@ -60,6 +66,21 @@ def test_everything_can_be_said(world: World) -> None:
 def test_exit_codes_of_the_check(world: World, codes: str, good: set[int]) -> None:
     world.load(f'tunnel{{ command = "x", checkCommand = "y", checkExitCodes = {codes} }}')
     assert world.host.tunnels[0].options.check_exit_codes == good
+
+
+def test_the_readme_tells_every_key_with_its_default(world: World) -> None:
+    part = README.partition("\n## tunnel\n")[2].partition("\n## ")[0]
+    told = {key: cell.strip() for key, cell in re.findall(r"^\| `(\w+)` \|[^|]+\|([^|]*)\|", part, re.M)}
+    lua = resources.files("orchestrator.config.lua").joinpath("tunnel.lua").read_text()
+    known = re.findall(r"^    (\w+) = ", lua.partition("\nlocal keys = {\n")[2].partition("\n}\n")[0], re.M)
+    assert sorted(told) == sorted(known)
+    written = {key: cell.strip("`") for key, cell in told.items() if cell not in ("", "needed", "`TunnelN`")}
+    world.load(f"""
+        tunnel{{ command = "x" }}
+        tunnel{{ command = "x", name = "as told", {", ".join(f"{key} = {value}" for key, value in written.items())} }}
+    """)
+    silent, as_told = (tunnel.options for tunnel in world.host.tunnels)
+    assert replace(as_told, name="Tunnel1") == silent
 
 
 def test_several_get_numbers_for_names(world: World) -> None:

@@ -61,7 +61,7 @@ def test_ssh_settings_go_to_both() -> None:
     inlet = inlet_of(ssh=SSH, maxProcesses=1)
     inlet.startup()
     inlet.end(inlet.spawned[0], 0)
-    assert inlet.spawned[0].argv[3] == b"--rsh=ssh -i /k -o A=b -o 'C=d e' -p 22"
+    assert inlet.spawned[0].argv[3] == b"--rsh=ssh -i /k -o A=b -o 'C=d e' -p 22 -v -x"
     ssh = [b"ssh", b"-i", b"/k", b"-o", b"A=b", b"-o", b"C=d e", b"-p", b"22", b"-v", b"-x", b"HOST"]
     assert move_of(inlet)[: len(ssh)] == ssh
 
