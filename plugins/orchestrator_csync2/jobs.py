@@ -261,6 +261,8 @@ class Job:
             self._gave_up(report.tail)
             return
         memory.gave_up = ()
+        for line in report.unread:
+            self._log("Warn", name, line)
         for host in sorted(report.unreachable - memory.unreachable):
             self._log("Warn", name, "no connection to ", host, ": what it has to get is kept and tried again.")
         for host in sorted(memory.unreachable - report.unreachable):

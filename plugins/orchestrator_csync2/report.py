@@ -31,6 +31,7 @@ _ANSWER = re.compile(rb"response from peer\((?P<path>.*)\): \S+ \[\d+\] <- (?P<w
 _UNREACHABLE = re.compile(rb"ERROR: Connection to remote host [`'](?P<host>\S+)' failed\.")
 _PREFIX = re.compile(rb"Prefix '(?P<name>.*)' is set to '(?P<directory>/.*)'\.")
 _FINISHED = re.compile(rb"Finished with \d+ errors\.")
+_UNREAD = b" in scandir: "
 _MISSING_PARENT = b"missing parent dir : "
 
 _OPENERS = (b"Updating ", b"Deleting ", b"response from peer(")
@@ -51,7 +52,8 @@ class Report:
     """Takes csync2's lines one by one; holds what they said so far.
 
     `refused` are the places whose host did not take the path, with the reason where it was told.
-    `unreachable` are hosts that could not be connected to. `missing_parent` says that a host lacks a
+    `unreachable` are hosts that could not be connected to, `unread` what was said of directories that
+    could not be read. `missing_parent` says that a host lacks a
     directory of which csync2 was never told here. `finished`: csync2 came to its end. `on_path` is told each
     path that csync2 names.
     """
@@ -59,6 +61,7 @@ class Report:
     def __init__(self, on_path: Callable[[bytes], None] = lambda path: None) -> None:
         self.refused: dict[Place, bytes] = {}
         self.unreachable: set[bytes] = set()
+        self.unread: list[bytes] = []
         self.missing_parent = False
         self.finished = False
         self._prefixes: dict[bytes, bytes] = {}
@@ -88,6 +91,8 @@ class Report:
         # After it, not else: "auto resolving... response = 10File stays in dirty state." has lost its newline.
         if line.endswith(_STAYS):
             self._stays()
+        elif _UNREAD in line:
+            self.unread.append(line)
         elif line.startswith(_MISSING_PARENT):
             self.missing_parent = True
         elif match := _UNREACHABLE.match(line):

@@ -437,6 +437,13 @@ def test_a_startup_with_a_host_down_goes_on(world: World) -> None:
     assert world.calls() == [[b"-u", b"-v"]]
 
 
+def test_a_directory_that_cannot_be_read_is_told(world: World) -> None:
+    world.answer(update_fails(b"Permission denied in scandir: /src/d (%tree%/d)\nFinished with 1 errors.\n"))
+    world.start()
+    assert world.inlet.lines("Warn") == ["csync2 web: Permission denied in scandir: /src/d (%tree%/d)"]
+    assert world.ended == [OK]
+
+
 def test_a_batch_delivers_what_was_left(world: World) -> None:
     world.answer(update_fails(DOWN))
     world.change(("Modify", b"/f"))
