@@ -384,18 +384,43 @@ class Survey:
                 if self.progress is not None:
                     self.progress(count)
             try:
-                self._read(node, path, report, again)
+                if report or again:
+                    self._read(node, path, report, again)
+                else:
+                    self._read_new(node, path)
             except OSError as error:
                 self._cannot_read(node, path, error, report)
 
+    def _read_new(self, node: Node, path: bytes) -> None:
+        """`_read` of a directory watched for the first time, with nothing to tell: starting on a big tree is this."""
+        watches, wants, watch, push = self._watches, self._wants, self._kernel.watch, self._stack.append
+        nodes = watches.nodes
+        for name in self._kernel.directories(path):
+            place = path + name
+            below = place + b"/"
+            if node.children is not None and name in node.children:
+                self._visit(node, name, below, report=False, again=False)
+            elif not wants(below):
+                watches.add(UNWANTED, node, name)
+            else:
+                try:
+                    wd = watch(place)
+                except OSError as error:
+                    self._fail(node, name, below, None, error, False)
+                    continue
+                if wd not in nodes:
+                    push((watches.add(wd, node, name), below, False, False))
+                    continue
+                self._take(nodes[wd], node, name, below, None, False)
+            if not self._is_known(node):
+                return
+
     def _read(self, node: Node, path: bytes, report: bool, again: bool) -> None:
         changes = self.changes
-        entries: list[tuple[bytes, bool]]
         entries = self._kernel.entries(path) if report else [(name, True) for name in self._kernel.directories(path)]
-        if report or again:
-            if not self._is_still_at(node, path):
-                return
-            self._drop_unlisted(node, entries)
+        if not self._is_still_at(node, path):
+            return
+        self._drop_unlisted(node, entries)
         for name, is_directory in entries:
             if is_directory:
                 self._visit(node, name, b"%s%s/" % (path, name), report=report, again=again)

@@ -283,6 +283,49 @@ def test_unmounting_and_mounting_a_source(src: Path) -> None:
     assert not run.returncode, run.stderr
 
 
+REFUSED = """
+import os, sys, tempfile
+from orchestrator.monitor.inotify import InotifyMonitor
+
+if os.geteuid() == 0:  # to root nothing is closed
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+with tempfile.TemporaryDirectory() as top:
+    os.makedirs(top + "/closed/below")
+    os.chmod(top + "/closed", 0)
+    said = []
+    monitor = InotifyMonitor("CloseWrite", lambda _: True, lambda *entry: said.append(entry))
+    monitor.watch(os.fsencode(top) + b"/")
+    print(len(monitor.watched()), [category for category, message in said if "Permission denied" in message])
+    os.mkdir(top + "/late", 0)
+    monitor.read()
+    print(len(monitor.watched()), len(said))
+    for name in ("/closed", "/late"):
+        os.chmod(top + name, 0o700)
+    print([(change.etype, change.path[len(top):]) for change in monitor.read()])
+    print(len(monitor.watched()), len(said))
+"""
+
+
+def test_a_closed_directory_is_warned_of_and_watched_when_it_is_opened() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", REFUSED],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert run.stdout.splitlines() == [
+        "1 ['Warn']",
+        "1 2",
+        "[('Attrib', b'/closed/'), ('Create', b'/closed/'), ('Create', b'/closed/below/'),"
+        " ('Attrib', b'/late/'), ('Create', b'/late/')]",
+        "4 2",
+    ], run.stderr
+
+
 CHURN = """
 import os, random, shutil, sys
 top, seed, count = os.fsencode(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
