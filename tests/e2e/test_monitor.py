@@ -320,8 +320,10 @@ def test_a_closed_directory_is_warned_of_and_watched_when_it_is_opened() -> None
     assert run.stdout.splitlines() == [
         "1 ['Warn']",
         "1 2",
-        "[('Attrib', b'/closed/'), ('Create', b'/closed/'), ('Create', b'/closed/below/'),"
-        " ('Attrib', b'/late/'), ('Create', b'/late/')]",
+        (
+            "[('Attrib', b'/closed/'), ('Create', b'/closed/'), ('Create', b'/closed/below/'),"
+            " ('Attrib', b'/late/'), ('Create', b'/late/')]"
+        ),
         "4 2",
     ], run.stderr
 
