@@ -42,7 +42,7 @@ def judged(kind: Any, exit_code: int, insist: bool = False, wording: Any = COMMO
         ("event", 0, False, OK, "Normal", "Finished Create on /s//f = 0"),
         ("event", 5, False, AGAIN, "Normal", "Retrying Create on /s//f = 5"),
         ("event", 1, False, DIE, "Error", "Failure with Create on /s//f = 1"),
-        ("event", 99, False, AGAIN, "Error", 'Unknown exitcode "99" with Create on /s//f = 99'),
+        ("event", 99, False, AGAIN, "Normal", 'Unknown exitcode "99" with Create on /s//f = 99'),
     ],
 )
 def test_the_common_rule(kind: Any, code: int, insist: bool, verdict: str, category: str, message: str) -> None:
