@@ -1,0 +1,104 @@
+"""Who may import whom: what keeps the rooms apart, read from the code itself."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MAY_IMPORT = {
+    "errors": set(),
+    "logic": {"errors"},
+    "clock": set(),
+    "log": {"clock", "errors"},
+    "masterloop": set(),
+    "monitor": {"logic", "errors"},
+    "process": {"logic", "errors", "clock"},
+    "sync": {"process", "logic", "errors"},
+    "config": {"sync", "logic", "errors"},
+    "api": {"config", "sync", "logic", "errors"},
+    "hookspecs": set(),
+    "plugins": {"api", "hookspecs", "errors"},
+    "runner": {"sync", "monitor", "logic", "errors"},
+    "daemon": {"runner", "config", "plugins", "monitor", "process", "sync", "masterloop", "log", "clock", "errors"},
+    "cli": {"daemon", "errors"},
+}
+"""Room → rooms that it may import at run time (imports for type checking alone do not count)."""
+
+WORLDLY = {"asyncio", "ctypes", "fcntl", "io", "os", "random", "select", "selectors", "signal", "socket"}
+WORLDLY |= {"subprocess", "sys", "tempfile", "threading", "time", "loguru", "lupa", "inotify_simple", "pluggy"}
+"""What pure code has no use for."""
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that a file imports when it is run."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            yield node.module or ""
+            if node.module == "orchestrator":
+                yield from (f"orchestrator.{name.name}" for name in node.names if name.name.islower())
+
+
+def files(*parts: str) -> list[Path]:
+    place = ROOT.joinpath(*parts)
+    found = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else sorted(place.rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
+    for path in files("orchestrator", room):
+        for module in imports_of(path):
+            package, _, rest = module.partition(".")
+            if package == "orchestrator" and rest:
+                other = rest.partition(".")[0]
+                assert other == room or other in MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_pure_code_imports_nothing_of_the_world() -> None:
+    for path in files("orchestrator", "logic"):
+        assert not {module.partition(".")[0] for module in imports_of(path)} & WORLDLY, path
+
+
+def test_plugins_import_the_public_interface_only() -> None:
+    for path in files("plugins"):
+        for module in imports_of(path):
+            if module.startswith("orchestrator."):
+                assert module == "orchestrator.api", f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_the_core_imports_no_plugin() -> None:
+    for path in files("orchestrator"):
+        assert not [module for module in imports_of(path) if module.startswith("orchestrator_")], path
+
+
+@pytest.mark.parametrize(
+    ("door", "room"), [("subprocess", "process"), ("lupa", "config"), ("inotify_simple", "monitor")]
+)
+def test_the_world_has_one_door_each(door: str, room: str) -> None:
+    for path in files("orchestrator"):
+        if path.relative_to(ROOT / "orchestrator").parts[0] != room and door in {
+            module.partition(".")[0] for module in imports_of(path)
+        }:
+            # Lua's own io.popen is a child of Lua's, not of ours
+            assert (door, path.name) == ("subprocess", "popen.py"), path
