@@ -113,6 +113,7 @@ class Queue:
         self._delays[delay.seq] = delay
         self._delays.update(behind)
         self._wait(delay)
+        self._changed(0)
         return delay
 
     # -- what is due
