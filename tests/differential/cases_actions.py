@@ -25,7 +25,7 @@ from differential.steps import (
 from differential.world import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from differential.world import Box
 
@@ -104,22 +104,23 @@ option(
     why=DIES,
     ours={"calls": re.compile(r"rsync \[--delete\] \[--ignore-errors\] \[-r\] .*\nrsync \[-r\] .*\n")},
 )
-for flag in FLAGS:
-    CASES.append(
-        Case(
-            f"rsync-flag-{flag}",
-            rsync(
-                f"{flag}=true, links=false, times=false, protect_args=false".replace(f"{flag}=false, ", "").replace(
-                    f", {flag}=false", ""
-                )
-            ),
-            [logged("Startup of")],
-        )
-    )
-for word in LONG:
-    CASES.append(Case(f"rsync-long-{word}", rsync(f"{word}=true"), [logged("Startup of")]))
-for word, value in VALUES.items():
-    CASES.append(Case(f"rsync-value-{word}", rsync(f"{word}={value}"), [logged("Startup of")]))
+
+
+def alone(flag: str) -> str:
+    """One flag set, those that are on by default switched off."""
+    others = [f"{other}=false" for other in ("links", "times", "protect_args") if other != flag]
+    return ", ".join((f"{flag}=true", *others))
+
+
+def each(name: str, options: Sequence[str]) -> None:
+    """Many options in one run: a sync for each, told apart by its target."""
+    syncs = [rsync(one).replace("@TRG@", f"@TRG@/{number}") for number, one in enumerate(options)]
+    live(f"rsync-{name}-each", "\n".join(syncs), logged("Startup of", len(syncs)), sort=["calls", "out"])
+
+
+each("flag", [alone(flag) for flag in FLAGS])
+each("long", [f"{word}=true" for word in LONG])
+each("value", [f"{word}={value}" for word, value in VALUES.items()])
 option("archive", "archive=true")
 option(
     "archive-but",

@@ -797,9 +797,7 @@ live(
     args=logs("FWrite"),
     only_ours=True,
     why="page 2.7: what is shown has our own form",
-    ours={
-        "out": re.compile(r'(?s).*FWrite: translated "tool \^path" to.*FWrite: translated "/bin/true \^path" to.*')
-    },
+    ours={"out": re.compile(r'(?s).*FWrite: translated "tool \^path" to.*FWrite: translated "/bin/true \^path" to.*')},
 )
 live(
     "layer-3-move",
