@@ -1,0 +1,157 @@
+"""What is measured. Each case runs one daemon and gives figures, the first of which counts."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from world import World, touch, tree_of_directories, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Figures = dict[str, float]
+
+WRITE = """
+import os, sys
+root, count, layout = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+os.chdir(root)
+for number in range(count):
+    name = f"f{number}"
+    if layout == "newdirs":
+        if number % 1000 == 0:
+            os.makedirs(f"n{number // 1000}", exist_ok=True)
+        name = f"n{number // 1000}/{name}"
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o644))
+"""
+
+
+def startup(binary: str, count: int) -> Figures:
+    """Seconds from exec to the startup transfer, all directories watched; MB at most."""
+    with World(binary, source=tree_of_directories(count)) as world:
+        world.wait_started()
+        return {"seconds": (world.calls()[0][0] - world.started) / 1e9, "cpu": world.cpu(), "MB": world.peak_memory()}
+
+
+def burst(binary: str, count: int, layout: str) -> Figures:
+    """CPU seconds for so many new files, written at full speed on the other core; overflows."""
+    with World(binary) as world:
+        world.wait_started()
+        before = world.cpu()
+        subprocess.run([sys.executable, "-c", WRITE, str(world.source), str(count), layout], check=True)
+        wait_for("a transfer", lambda: len(world.calls()) > 1)
+        world.wait_quiet(1.2)
+        return {"cpu": world.cpu() - before, "overflows": world.said("OVERFLOW"), "calls": len(world.calls()) - 1}
+
+
+def backlog(binary: str, count: int) -> Figures:
+    """CPU seconds for so many changed files while a transfer runs."""
+    with World(binary, delay=0, settings='statusFile="{box}/status", statusInterval=1') as world:
+        for number in range(count):
+            touch(world.source, f"f{number}")
+        world.wait_started()
+        world.wait_quiet()
+        world.hold.touch()
+        touch(world.source, "trigger")
+        wait_for("the held transfer", lambda: len(world.calls()) > 1)
+        world.wait_quiet()
+        before = world.cpu()
+        for number in range(count):
+            os.close(os.open(world.source / f"f{number}", os.O_WRONLY))
+            if number % 2000 == 1999:
+                world.wait_quiet(0.05)  # never more than the kernel holds
+        world.wait_quiet()
+        return {"cpu": world.cpu() - before, "us_per_event": (world.cpu() - before) / count * 1e6}
+
+
+def storm(binary: str, files: int, times: int) -> Figures:
+    """CPU seconds for the same files written again and again; delays that pile up behind a transfer."""
+    with World(binary, delay=3600, settings='statusFile="{box}/status", statusInterval=1, maxDelays=10000000') as world:
+        world.wait_started()
+        before = world.cpu()
+        for turn in range(times):
+            for number in range(files):
+                touch(world.source, f"f{number}")
+            if turn % 2:
+                world.wait_quiet(0.05)
+        world.wait_quiet()
+        wait_for("the status file", lambda: "There are" in world.status.read_text())
+        time.sleep(1.1)  # the interval of the status file
+        delays = int(world.status.read_text().partition("There are ")[2].split()[0])
+        return {"cpu": world.cpu() - before, "delays": delays}
+
+
+def latency(binary: str, count: int) -> Figures:
+    """Milliseconds from close() to the start of the transfer, without delay."""
+    with World(binary, delay=0) as world:
+        world.wait_started()
+        found = []
+        for _number in range(count):
+            calls = len(world.calls())
+            fd = os.open(world.source / "f", os.O_CREAT | os.O_WRONLY)
+            written = time.monotonic_ns()
+            os.close(fd)
+            wait_for("its transfer", lambda calls=calls: len(world.calls()) > calls)  # type: ignore[misc]
+            world.wait_quiet(0.03)
+            later = [start for start, _ in world.calls() if start > written]
+            found.append((min(later) - written) / 1e6)
+        return {"ms p50": statistics.median(found), "ms p99": sorted(found)[int(len(found) * 0.99)]}
+
+
+def idle(binary: str, count: int) -> Figures:
+    """Wake-ups in ten seconds without anything to do."""
+    settings = 'statusFile="{box}/status", statusInterval=1'
+    with World(binary, source=tree_of_directories(count), settings=settings) as world:
+        world.wait_started()
+        world.wait_quiet(2)
+        before, cpu = world.wakeups(), world.cpu()
+        time.sleep(10)  # what is measured is this very time
+        return {"wake-ups": world.wakeups() - before, "cpu": world.cpu() - cpu}
+
+
+def batch(binary: str, count: int) -> Figures:
+    """Seconds until so many new files have been handed to a transfer, without the delay."""
+    with World(binary) as world:
+        world.wait_started()
+        begun = time.monotonic_ns()
+        subprocess.run([sys.executable, "-c", WRITE, str(world.source), str(count), "newdirs"], check=True)
+        wait_for("the files", lambda: sum(names for _, names in world.calls()[1:]) >= count or world.said("OVERFLOW"))
+        return {"seconds": (world.calls()[-1][0] - begun) / 1e9}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A measurement: what is called with what; `ours_only`: it would take the original minutes."""
+
+    name: str
+    run: Callable[..., Figures]
+    arguments: Mapping[str, object]
+    bound: str = ""
+    is_quick: bool = False
+    ours_only: bool = False
+
+
+CASES = (
+    Case("start, 1 directory", startup, {"count": 1}, "250 ms for ours", True),
+    Case("start, 10,000 directories", startup, {"count": 10_000}, "", True),
+    Case("start, 50,000 directories", startup, {"count": 50_000}, "1.0", True),
+    Case("start, 150,000 directories", startup, {"count": 150_000}, "1.0; memory 1.3"),
+    Case("burst, 1,000 files", burst, {"count": 1_000, "layout": "flat"}, "0.2", True),
+    Case("burst, 10,000 files", burst, {"count": 10_000, "layout": "flat"}, "0.1", True),
+    Case("burst, 200,000 files", burst, {"count": 200_000, "layout": "flat"}, "no overflow"),
+    Case("burst, 200,000 files in new directories", burst, {"count": 200_000, "layout": "newdirs"}, "0.15"),
+    Case("batch of 40,000 files", batch, {"count": 40_000}, "", True),
+    Case("backlog, 1,000 changes", backlog, {"count": 1_000}, "", True),
+    Case("backlog, 5,000 changes", backlog, {"count": 5_000}, "0.02"),
+    Case("backlog, 10,000 changes", backlog, {"count": 10_000}, "twice the changes: at most 2.3", True, True),
+    Case("backlog, 20,000 changes", backlog, {"count": 20_000}, "twice the changes: at most 2.3", True, True),
+    Case("backlog, 200,000 changes", backlog, {"count": 200_000}, "exponent 1.1", False, True),
+    Case("1,000 files written 20 times", storm, {"files": 1_000, "times": 20}, "0.3"),
+    Case("latency", latency, {"count": 40}, "1.2", True),
+    Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
+)
