@@ -8,51 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.kit.csync2 import Cluster, csync2_binary
-from tests.kit.daemon import ROOT, Daemon, wait_until
+from tests.kit.daemon import Daemon, wait_until
+from tests.kit.examples import CONFIGS, arrives, goes, make_demo, mirrors
 from tests.kit.need import program
+from tests.kit.rsyncd import RsyncDaemon
 from tests.kit.sshd import Sshd
-
-CONFIGS = ROOT / "configs"
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
-    """The directory that all examples keep to."""
-    (tmp_path / "source" / "d").mkdir(parents=True)
-    (tmp_path / "source" / "d" / "before").write_text("there before the start")
-    (tmp_path / "target").mkdir()
-    return tmp_path
+    return make_demo(tmp_path)
 
 
 def example(name: str, demo: Path, *options: str, **environment: str) -> Daemon:
     return Daemon(demo, *options, CONFIGS / name, environment={"DEMO": str(demo), **environment})
-
-
-def arrives(path: Path, text: str) -> None:
-    wait_until(lambda: path.is_file() and path.read_text() == text, f"{path} to hold {text!r}")
-
-
-def goes(path: Path) -> None:
-    wait_until(lambda: not path.exists(), f"{path} to go")
-
-
-def mirrors(source: Path, target: Path) -> None:
-    """A change of each kind arrives."""
-    (source / "new").write_text("one")
-    (source / "tree" / "deep").mkdir(parents=True)
-    (source / "tree" / "deep" / "it's new").write_text("two")
-    arrives(target / "new", "one")
-    arrives(target / "tree" / "deep" / "it's new", "two")
-
-    (source / "new").write_text("changed")
-    arrives(target / "new", "changed")
-
-    (source / "tree").rename(source / "wood")
-    arrives(target / "wood" / "deep" / "it's new", "two")
-    goes(target / "tree")
-
-    (source / "new").unlink()
-    goes(target / "new")
 
 
 @pytest.mark.parametrize("name", ["native.lua", "layer4-rsync.lua", "direct.lua", "layer3-shell.lua"])
@@ -211,6 +180,30 @@ def test_exit_codes(demo: Path) -> None:
         mirrors(demo / "source", demo / "target")
 
 
+def test_tunnel(demo: Path) -> None:
+    with RsyncDaemon(demo, demo / "target") as rsyncd, Sshd(demo) as sshd:
+        environment = {
+            "SSH_HOST": f"{sshd.user}@127.0.0.1",
+            "SSH_PORT": str(sshd.port),
+            "SSH_KEY": str(sshd.key),
+            "SSH_KNOWN_HOSTS": str(sshd.known_hosts),
+            "RSYNCD_PORT": str(rsyncd.port),
+            "MODULE": "m",
+        }
+        with example("tunnel.lua", demo, "-log", "Tunnel", **environment) as daemon:
+            arrives(demo / "target" / "d" / "before", "there before the start")
+            daemon.wait_for("is UP", times=3)
+            mirrors(demo / "source", demo / "target")
+
+
+def test_crontab(demo: Path) -> None:
+    with example("crontab.lua", demo, "-log", "Info", RULE="*/2 * * * * *") as daemon:
+        arrives(demo / "target" / "d" / "before", "there before the start")
+        (demo / "target" / "extra").touch()
+        daemon.wait_for("Crontab triggered full sync", times=2)
+        goes(demo / "target" / "extra")
+
+
 def test_alarm(demo: Path) -> None:
     with example("alarm.lua", demo, INTERVAL="0.1") as daemon:
         daemon.wait_for("heartbeat 3")
@@ -218,5 +211,6 @@ def test_alarm(demo: Path) -> None:
 
 
 def test_each_example_has_a_test() -> None:
-    here = Path(__file__).read_text() + Path(__file__).with_name("test_csync2_layer1.py").read_text()
-    assert [path.name for path in CONFIGS.glob("*.lua") if f'"{path.name}"' not in here] == []
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    names = (path.name for path in CONFIGS.iterdir() if path.suffix in (".lua", ".toml"))
+    assert [name for name in names if f'"{name}"' not in tests] == []
