@@ -178,7 +178,7 @@ class InotifyMonitor:
         return changes
 
     def _ring(self) -> None:
-        if self._pieces or self._survey.changes:
+        if self._pieces or self._survey.changes or self._roots.is_doubtful:
             self._kernel.ring()
 
     def _drain(self) -> bool:

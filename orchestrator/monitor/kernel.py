@@ -79,11 +79,11 @@ class Kernel:
         self._mask = _TREE | content
         try:
             self._inotify = INotify(nonblocking=True)
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._epoll = select.epoll()
         except OSError as error:
-            raise MonitorError(f"Cannot access inotify monitor! ({error.strerror})") from None
+            raise MonitorError(f"Cannot access inotify monitor! ({error.errno}:{error.strerror})") from None
         self._fd = self._inotify.fileno()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll = select.epoll()
         self._epoll.register(self._fd, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
         self._mounts = _Mounts(self._epoll)

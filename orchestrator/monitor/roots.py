@@ -56,7 +56,7 @@ class Roots:
         root = self._roots[path] = _Root(path)
         if not self._enter(root):
             self._lost.append(path)
-        self.check()
+        self.is_doubtful = True  # one check for many sources: it sets all guards
 
     def remove(self, path: bytes) -> None:
         """Ends the watching of a source, except for what lies within other ones."""
@@ -67,7 +67,7 @@ class Roots:
         del self._roots[path]
         if root.node is not None:
             self._leave(root.node)
-        self.check()
+        self.is_doubtful = True
 
     def tops(self) -> list[Node]:
         """The directories of all sources held, without those that lie within the tree of another."""

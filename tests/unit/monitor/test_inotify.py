@@ -27,6 +27,7 @@ class Bench:
             mode, self.wants, lambda *entry: self.logged.append(entry), make_kernel=lambda _: self.world
         )
         self.monitor.watch(b"/src/")
+        self.monitor.read()
 
     def wants(self, path: bytes) -> bool:
         self.asked.append(path)
