@@ -1,0 +1,265 @@
+"""Two changes, one after the other: what the second becomes (spec 3.3, 3.4), and lsyncd's words for it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from orchestrator.logic.queue import Queue
+
+
+class Case(NamedTuple):
+    """`old` and `new`: changes as in the status file; `becomes`: the queue then, as there; `line`: what is logged.
+
+    `sets`: told of a sync that works on sets of paths, or of one with handlers; None: of both.
+    """
+
+    description: str
+    old: str
+    new: str
+    becomes: list[str]
+    line: str
+    sets: bool | None = None
+    old_is_active: bool = False
+
+
+def parts(change: str) -> tuple[str, bytes, bytes | None]:
+    etype, _, path = change.partition(" ")
+    here, _, there = path.partition(" -> ")
+    return etype, here.encode(), there.encode() or None
+
+
+def show(queue: Queue) -> list[str]:
+    return [
+        f"{d.status} {d.etype} {d.path.decode()}" + (f" -> {d.path2.decode()}" if d.path2 is not None else "")
+        for d in queue
+    ]
+
+
+BOTH = None
+
+CASES = [
+    # the same file, a sync that works on sets of paths: the whole matrix
+    Case("attributes twice", "Attrib /a", "Attrib /a", ["wait Attrib /a"], "Attrib: /a absorbed by Attrib: /a", BOTH),
+    Case("attributes, written", "Attrib /a", "Modify /a", ["wait Modify /a"], "Modify: /a replaces Attrib: /a", True),
+    Case("attributes, created", "Attrib /a", "Create /a", ["wait Create /a"], "Create: /a replaces Attrib: /a", True),
+    Case("attributes, deleted", "Attrib /a", "Delete /a", ["wait Delete /a"], "Delete: /a replaces Attrib: /a", True),
+    Case("written, attributes", "Modify /a", "Attrib /a", ["wait Modify /a"],
+         "Attrib: /a absorbed by Modify: /a", True),
+    Case("written twice", "Modify /a", "Modify /a", ["wait Modify /a"], "Modify: /a absorbed by Modify: /a", BOTH),
+    Case("written, created", "Modify /a", "Create /a", ["wait Create /a"], "Create: /a replaces Modify: /a", True),
+    Case("written, deleted", "Modify /a", "Delete /a", ["wait Delete /a"], "Delete: /a replaces Modify: /a", True),
+    Case("created, attributes", "Create /a", "Attrib /a", ["wait Create /a"],
+         "Attrib: /a absorbed by Create: /a", True),
+    Case("created, written", "Create /a", "Modify /a", ["wait Create /a"], "Modify: /a absorbed by Create: /a", True),
+    Case("created twice", "Create /a", "Create /a", ["wait Create /a"], "Create: /a absorbed by Create: /a", BOTH),
+    Case("created, deleted", "Create /a", "Delete /a", ["wait Delete /a"], "Delete: /a replaces Create: /a", True),
+    Case("deleted, attributes", "Delete /a", "Attrib /a", ["wait Delete /a"],
+         "Attrib: /a absorbed by Delete: /a", True),
+    Case("deleted, written", "Delete /a", "Modify /a", ["wait Delete /a"], "Modify: /a absorbed by Delete: /a", True),
+    Case("deleted, created", "Delete /a", "Create /a", ["wait Create /a"], "Create: /a replaces Delete: /a", BOTH),
+    Case("deleted twice", "Delete /a", "Delete /a", ["wait Delete /a"], "Delete: /a absorbed by Delete: /a", BOTH),
+    # the same file, user-written handlers: each kind of change is seen
+    *(
+        Case(f"{old}, then {new}", f"{old} /a", f"{new} /a", [f"wait {old} /a", f"wait {new} /a"],
+             f"New {new}: /a", False)
+        for old, new in [
+            ("Attrib", "Modify"),
+            ("Attrib", "Create"),
+            ("Attrib", "Delete"),
+            ("Modify", "Attrib"),
+            ("Modify", "Create"),
+            ("Modify", "Delete"),
+            ("Create", "Attrib"),
+            ("Create", "Modify"),
+            ("Create", "Delete"),
+        ]
+    ),
+    *(
+        Case(
+            f"back without a Create: {new} comes after the Delete, not before it",
+            "Delete /a",
+            f"{new} /a",
+            ["wait Delete /a", f"block {new} /a"],
+            f"{new}: /a blocked by Delete: /a",
+            False,
+        )
+        for new in ("Attrib", "Modify")
+    ),
+    # the same file while it is transferred: another transfer after it
+    *(
+        Case(
+            f"{new} while {old} is transferred",
+            f"{old} /a",
+            f"{new} /a",
+            [f"active {old} /a", f"block {new} /a"],
+            f"{new}: /a blocked by {old}: /a",
+            BOTH,
+            old_is_active=True,
+        )
+        for old in ("Attrib", "Modify", "Create", "Delete")
+        for new in ("Attrib", "Modify", "Create", "Delete")
+    ),
+    # the same directory
+    Case("a directory's attributes twice", "Attrib /d/", "Attrib /d/", ["wait Attrib /d/"],
+         "Attrib: /d/ absorbed by Attrib: /d/"),
+    *(
+        Case(f"directory: {old}, then {new}", f"{old} /d/", f"{new} /d/", [f"wait {old} /d/", f"block {new} /d/"],
+             f"{new}: /d/ blocked by {old}: /d/")
+        for old in ("Attrib", "Create", "Delete")
+        for new in ("Attrib", "Create", "Delete")
+        if (old, new) != ("Attrib", "Attrib")
+    ),
+    # a directory and what is below it
+    Case("into a new directory", "Create /d/", "Create /d/f", ["wait Create /d/", "block Create /d/f"],
+         "Create: /d/f blocked by Create: /d/"),
+    Case("far below", "Create /d/", "Create /d/e/f/g", ["wait Create /d/", "block Create /d/e/f/g"],
+         "Create: /d/e/f/g blocked by Create: /d/"),
+    Case("a directory goes after what is in it", "Delete /d/f", "Delete /d/", ["wait Delete /d/f", "block Delete /d/"],
+         "Delete: /d/ blocked by Delete: /d/f"),
+    Case("the root concerns everything", "Attrib /", "Create /a", ["wait Attrib /", "block Create /a"],
+         "Create: /a blocked by Attrib: /"),
+    Case("everything concerns the root", "Create /a/b", "Attrib /", ["wait Create /a/b", "block Attrib /"],
+         "Attrib: / blocked by Create: /a/b"),
+    Case("a name that begins like another", "Create /d/", "Create /db", ["wait Create /d/", "wait Create /db"],
+         "New Create: /db"),
+    Case("neighbours", "Create /d/a", "Create /d/b", ["wait Create /d/a", "wait Create /d/b"], "New Create: /d/b"),
+    # a file gives way to a directory of its name, and back (lsyncd lets both run side by side)
+    Case("a directory where a file was", "Delete /a", "Create /a/", ["wait Delete /a", "block Create /a/"],
+         "Create: /a/ blocked by Delete: /a"),
+    Case("a file where a directory was", "Delete /a/", "Create /a", ["wait Delete /a/", "block Create /a"],
+         "Create: /a blocked by Delete: /a/"),
+    Case("into a directory where a file was", "Delete /a", "Create /a/b", ["wait Delete /a", "block Create /a/b"],
+         "Create: /a/b blocked by Delete: /a"),
+    Case("a file where things were in a directory", "Delete /a/b", "Create /a", ["wait Delete /a/b", "block Create /a"],
+         "Create: /a blocked by Delete: /a/b"),
+    # an old Move
+    Case("new at a Move's origin", "Move /a -> /b", "Create /a", ["wait Move /a -> /b", "block Create /a"],
+         "Create: /a blocked by Move: /a"),
+    Case("below a Move's origin", "Move /d/ -> /e/", "Create /d/f", ["wait Move /d/ -> /e/", "block Create /d/f"],
+         "Create: /d/f blocked by Move: /d/"),
+    Case("written at a Move's destination", "Move /a -> /b", "Modify /b", ["wait Move /a -> /b", "block Modify /b"],
+         "Modify: /b blocked by Move: /a"),
+    Case("attributes at a Move's destination", "Move /a -> /b", "Attrib /b", ["wait Move /a -> /b", "block Attrib /b"],
+         "Attrib: /b blocked by Move: /a"),
+    Case("below a Move's destination", "Move /d/ -> /e/", "Delete /e/f", ["wait Move /d/ -> /e/", "block Delete /e/f"],
+         "Delete: /e/f blocked by Move: /d/"),
+    Case("moved and deleted", "Move /a -> /b", "Delete /b", ["wait Delete /a", "block Delete /b"],
+         "Delete: /b turns Move: /a -> /b into Delete: /a"),
+    Case("moved and made anew", "Move /a -> /b", "Create /b", ["wait Delete /a", "block Create /b"],
+         "Create: /b turns Move: /a -> /b into Delete: /a"),
+    Case("deleted while it is moved", "Move /a -> /b", "Delete /b", ["active Move /a -> /b", "block Delete /b"],
+         "Delete: /b blocked by Move: /a", old_is_active=True),
+    Case("a Move elsewhere", "Move /a -> /b", "Create /c", ["wait Move /a -> /b", "wait Create /c"], "New Create: /c"),
+    # a new Move
+    Case("a Move by itself", "Create /c", "Move /a -> /b", ["wait Create /c", "wait Move /a -> /b"],
+         "New Move: /a -> /b"),
+    Case("created and moved", "Create /a", "Move /a -> /b", ["wait Delete /a", "wait Create /b"],
+         "Move: /a -> /b splits on Create: /a", True),
+    Case("moved onto what was deleted", "Delete /b", "Move /a -> /b", ["wait Create /b", "wait Delete /a"],
+         "Move: /a -> /b splits on Delete: /b"),
+    Case("moved into a new directory", "Create /d/", "Move /a -> /d/a",
+         ["wait Create /d/", "wait Delete /a", "block Create /d/a"], "Move: /a -> /d/a splits on Create: /d/"),
+    Case("a directory moved from above a change", "Create /d/f", "Move /d/ -> /e/",
+         ["wait Create /d/f", "block Delete /d/", "wait Create /e/"], "Move: /d/ -> /e/ splits on Create: /d/f"),
+    Case("moved on", "Move /a -> /b", "Move /b -> /c", ["wait Delete /a", "block Delete /b", "wait Create /c"],
+         "Move: /b -> /c splits on Move: /a"),
+    Case("moved to where the first came from", "Move /a -> /b", "Move /c -> /a",
+         ["wait Move /a -> /b", "wait Delete /c", "block Create /a"], "Move: /c -> /a splits on Move: /a"),
+    Case("two Moves that do not meet", "Move /a -> /b", "Move /c -> /d", ["wait Move /a -> /b", "wait Move /c -> /d"],
+         "New Move: /c -> /d"),
+    # what concerns the whole tree
+    Case("behind the startup", "Init ", "Create /a", ["wait Init ", "block Create /a"], "Create: /a blocked by Init: "),
+    Case("a Move behind a Blanket", "Blanket ", "Move /a -> /b", ["wait Blanket ", "block Move /a -> /b"],
+         "Move: /a->/b blocked by Blanket: "),
+    Case("a Full bothers nobody", "Full ", "Create /a", ["wait Full ", "wait Create /a"], "New Create: /a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "sets"),
+    [
+        pytest.param(case, sets, id=f"{case.description}-{'sets' if sets else 'handlers'}")
+        for case in CASES
+        for sets in (True, False)
+        if case.sets in (BOTH, sets)
+    ],
+)
+def test_what_a_second_change_becomes(case: Case, sets: bool) -> None:
+    lines: list[str] = []
+    queue = Queue(sets=sets, on_move=True, report=lines.append)
+    etype, path, path2 = parts(case.old)
+    if etype in ("Init", "Blanket", "Full"):
+        queue.append(etype, 0.0, path, stacked=False)
+    else:
+        queue.add(etype, 0.0, path, path2)
+    if case.old_is_active:
+        queue.activate(queue.select(None))
+    lines.clear()
+
+    etype, path, path2 = parts(case.new)
+    queue.add(etype, 0.0, path, path2)
+
+    assert show(queue) == case.becomes
+    assert lines[0] == case.line
+
+
+def test_without_on_move_every_move_is_two_changes() -> None:
+    lines: list[str] = []
+    queue = Queue(sets=True, on_move=False, report=lines.append)
+    assert queue.add("Move", 0.0, b"/a", b"/b")
+    assert show(queue) == ["wait Delete /a", "wait Create /b"]
+    assert lines == ["splitting Move into Delete & Create", "New Delete: /a", "New Create: /b"]
+
+
+def test_a_split_move_tells_that_its_contents_must_be_created() -> None:
+    queue = Queue(sets=True, on_move=True)
+    assert not queue.add("Move", 0.0, b"/d/", b"/e/")
+    assert queue.add("Move", 0.0, b"/e/", b"/f/")
+
+
+def test_absorbing_and_replacing_keep_place_and_alarm() -> None:
+    queue = Queue(sets=True, on_move=True)
+    queue.add("Attrib", 1.0, b"/a")
+    queue.add("Create", 2.0, b"/b")
+    queue.add("Modify", 3.0, b"/a")
+    queue.add("Modify", 4.0, b"/a")
+    assert show(queue) == ["wait Modify /a", "wait Create /b"]
+    assert [delay.alarm for delay in queue] == [1.0, 2.0]
+
+
+def test_the_same_kind_is_absorbed_past_other_kinds() -> None:
+    """A sync with handlers sees each kind once, however often the file is written."""
+    queue = Queue(sets=False, on_move=True)
+    for etype in ["Create", "Attrib", "Modify"] * 1000:
+        queue.add(etype, 0.0, b"/a")
+    assert show(queue) == ["wait Create /a", "wait Attrib /a", "wait Modify /a"]
+
+
+@pytest.mark.parametrize("sets", [True, False], ids=["sets", "handlers"])
+def test_a_file_that_comes_and_goes_does_not_fill_the_queue(sets: bool) -> None:
+    queue = Queue(sets=sets, on_move=True)
+    for _ in range(1000):
+        queue.add("Create", 0.0, b"/lock")
+        queue.add("Modify", 0.0, b"/lock")
+        queue.add("Delete", 0.0, b"/lock")
+    queue.add("Create", 0.0, b"/lock")
+    assert len(queue) <= 2
+
+
+def test_what_waits_for_a_running_transfer_is_combined_too() -> None:
+    queue = Queue(sets=True, on_move=True)
+    queue.add("Modify", 0.0, b"/a")
+    queue.activate(queue.select(None))
+    for _ in range(3):
+        queue.add("Modify", 0.0, b"/a")
+    queue.add("Delete", 0.0, b"/a")
+    assert show(queue) == ["active Modify /a", "block Delete /a"]
+
+
+def test_names_that_are_not_text_are_told_without_loss() -> None:
+    lines: list[str] = []
+    queue = Queue(sets=True, on_move=True, report=lines.append)
+    queue.add("Create", 0.0, b"/\xff\n")
+    assert lines[0].encode("utf-8", "surrogateescape") == b"New Create: /\xff\n"

@@ -1,0 +1,146 @@
+"""Patterns, one by one (spec 3.2). What the tables say was tried with lsyncd 2.2.3, but where noted."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
+
+PATHS = [
+    b"/a", b"/b", b"/a.tmp", b"/a.tmpx", b"/d/", b"/d/a", b"/d/b", b"/d/x.c", b"/e/", b"/e/d/", b"/e/d/a", b"/e/d/zz",
+    b"/ab", b"/axb", b"/a-b-b", b"/a.b", b"/a%b", b"/x", b"/[x]", b"/q/", b"/q/a/", b"/q/a/b", b"/dd", b"/ a", b"/a ",
+    b"/^a", b"/$", b"/a*b", b"/a\\b", b"/e/aa", b"/\xff\n",
+]  # fmt: skip
+
+
+def of(filters: list[bytes] = [], excludes: list[bytes] = []) -> Filters:  # noqa: B006
+    rules = Filters()
+    for line in filters:
+        rules.append_filter(line)
+    for pattern in excludes:
+        rules.add_exclude(pattern)
+    return rules
+
+
+def excluded(rules: Filters) -> list[bytes]:
+    return [path for path in PATHS if rules.excludes_path(path)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (b"a", [b"/a", b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
+        (b"/a", [b"/a"]),
+        (b"/d", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"d/a", [b"/d/a", b"/e/d/a"]),
+        (b"/e/d/a", [b"/e/d/a"]),
+        (b"*.tmp", [b"/a.tmp"]),
+        (b"/d/*", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"d/*", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c", b"/e/d/", b"/e/d/a", b"/e/d/zz"]),
+        (b"/d/**", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"/d**", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c", b"/dd"]),
+        (b"/a?b", [b"/axb", b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
+        (b"/a**b", [b"/ab", b"/axb", b"/a-b-b", b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
+        (b"d?a", []),
+        (b"e**a", [b"/e/d/a", b"/e/aa"]),
+        (b"e/*/a", [b"/e/d/a"]),
+        (b"**/a", [b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
+        (b"/**/a", [b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
+        (b"***", PATHS),
+        (b"*", PATHS),
+        (b"[x]", [b"/[x]"]),
+        (b"a.b", [b"/a.b"]),
+        (b"a%b", [b"/a%b"]),
+        (b"a\\*b", [b"/a\\b"]),
+        (b"^a", [b"/^a"]),
+        (b"$", [b"/$"]),
+        (b" a", [b"/ a"]),
+        (b"a ", [b"/a "]),
+        (b"\xff\n", [b"/\xff\n"]),
+        (b"/", []),
+        (b"a//", []),
+        # a slash at the end: lsyncd names the directory alone, and does not watch it
+        (b"a/", [b"/q/a/", b"/q/a/b"]),
+        (b"/d/", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"/*/", [path for path in PATHS if path.startswith((b"/d/", b"/e/", b"/q/"))]),
+        # lsyncd excludes every directory; rsync ignores an empty line
+        (b"", []),
+    ],
+)
+def test_an_exclude_pattern(pattern: bytes, expected: list[bytes]) -> None:
+    assert excluded(of(excludes=[pattern])) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([b"- a"], [b"/a", b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
+        ([b"+ /d/a", b"- /d/*"], [b"/d/", b"/d/b", b"/d/x.c"]),
+        ([b"+ *.c", b"- *"], [path for path in PATHS if path != b"/d/x.c"]),
+        ([b"+ */", b"+ *.c", b"- *"], [p for p in PATHS if not p.endswith(b"/") and p != b"/d/x.c"]),
+        ([b"+ a"], []),
+        ([b"- /d/a", b"+ /d/**", b"- *"], [path for path in PATHS if not path.startswith(b"/d/") or path == b"/d/a"]),
+    ],
+)
+def test_the_first_filter_rule_that_matches_decides(lines: list[bytes], expected: list[bytes]) -> None:
+    assert excluded(of(filters=lines)) == expected
+
+
+def test_excludes_count_where_no_filter_rule_matches() -> None:
+    rules = of(filters=[b"+ /d/a", b"- *.c"], excludes=[b"a", b"x"])
+    assert excluded(rules) == [b"/a", b"/d/x.c", b"/e/d/a", b"/x", b"/q/a/", b"/q/a/b"]
+
+
+def test_the_root_is_never_left_out() -> None:
+    assert not of(filters=[b"- *"], excludes=[b"**", b"/"]).excludes_path(b"/")
+
+
+def test_rules_are_told_as_they_were_given() -> None:
+    rules = of(filters=[b"+ /keep**", b"  -/drop ", b"+  two"], excludes=[b"b", b"a", b"b"])
+    assert rules.filter_lines() == [b"+ /keep**", b"- /drop ", b"+ two"]
+    assert rules.excludes() == [b"b", b"a"]
+
+
+@pytest.mark.parametrize("line", [b"", b"a", b"* a", b"; a", b"+", b"- ", b"include a"])
+def test_a_bad_filter_rule_is_refused(line: bytes) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        Filters().append_filter(line)
+    assert error.value.args == (line,)
+
+
+def test_rules_can_change_while_running() -> None:
+    rules = Filters()
+    assert not rules
+    assert not rules.excludes_path(b"/a")
+    rules.add_exclude(b"a")
+    assert rules
+    assert rules.excludes_path(b"/a")
+    assert rules.rm_exclude(b"a")
+    assert not rules.rm_exclude(b"a")
+    assert not rules.excludes_path(b"/a")
+    rules.append_filter(b"- a")
+    assert rules.excludes_path(b"/a")
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    rules = of(excludes=[b"a"])
+    copy = rules.copy()
+    copy.add_exclude(b"b")
+    assert not rules.excludes_path(b"/b")
+    assert copy.excludes_path(b"/a")
+
+
+def test_an_exclude_file() -> None:
+    text = b"# note\n\n- foo\n+ bar\n  lead\ntrail  \n-name\r\n- #7\n   \n; semi\n- \nlast"
+    assert read_exclude_lines(text) == [b"foo", b"lead", b"trail  ", b"-name", b"#7", b"; semi", b"last"]
+
+
+def test_a_filter_file() -> None:
+    assert read_filter_lines(b"# note\n+ a\n\n \n- b \nbad") == [b"+ a", b"- b ", b"bad"]
+
+
+def test_many_patterns_with_long_common_beginnings() -> None:
+    """Each is the beginning of the next: more than a regex compiler nests."""
+    rules = of(filters=[b"- /" + b"a" * length + b"b" for length in range(1, 600)])
+    assert rules.excludes_path(b"/" + b"a" * 599 + b"b")
+    assert not rules.excludes_path(b"/" + b"a" * 600 + b"b")
