@@ -155,7 +155,7 @@ def test_completion_offers_every_option() -> None:
     assert complete("lsyncd", "-") == sorted(f"-{name}" for name in (*cli.OPTIONS, "monitor"))
     assert complete("lsyncd", "--no") == ["--nodaemon"]
     assert complete("lsyncd", "-log", "sc") == ["scarce"]
-    assert complete("lsyncd", "configs/layer4") == ["configs/layer4-rsync.lua"]
+    assert complete("lsyncd", "configs/layer1") == ["configs/layer1.lua"]
 
 
 @pytest.mark.parametrize("document", ["README.md", "configs/README.md", "contrib/README.md"])
