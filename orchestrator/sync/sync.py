@@ -94,6 +94,7 @@ class Sync:
         self._tunnel: Tunnel | None = None
         self.crontab: Crontab | None = None
         self._judged: Judgement | None = None
+        self._is_put_off = False  # what the config's functions wanted to start is to be tried again later
 
     @property
     def state(self) -> State:
@@ -239,7 +240,10 @@ class Sync:
                 self.queue.decline(delay)
 
     def _invoke_init(self, delay: Delay) -> None:
+        self._is_put_off = False
         self.calls.init(self.inlet.event(delay))
+        if self._is_put_off:
+            return
         if delay.status != WAIT or delay not in self.queue:
             if not self.children:
                 self.is_started_up = True  # discarded: there was nothing to do
@@ -263,6 +267,7 @@ class Sync:
         if self._tunnel is not None:
             filled = self._tunnel.through(argv, EventList(self.inlet, agent.delays).paths())
             if filled is None:
+                self._is_put_off = True
                 return None
             argv = filled
         spawn = Spawn(list(argv), stdin)
@@ -279,6 +284,7 @@ class Sync:
 
     def _begin(self, agent: Agent, spawn: Spawn | None, start: Callable[[], Child]) -> str | None:
         if self.host.fading:
+            self._is_put_off = True
             self.host.log("Normal", "ignored process spawning while fading")
             return None
         may_be = (WAIT, BLOCK) if agent.is_list else (WAIT,)
@@ -288,6 +294,7 @@ class Sync:
         if spawn is not None and self.host.hooks.has("orchestrator_before_spawn"):
             allowed = self.host.hooks.tell("orchestrator_before_spawn", inlet=self.inlet, agent=agent, spawn=spawn)
             if allowed is False:
+                self._is_put_off = True
                 self.host.alarms.add(self.host.clock.now() + VETO_PAUSE, self.queue.offer_again)
                 return None
         self.queue.activate(agent.delays)
@@ -405,6 +412,7 @@ class Sync:
 
     def trouble(self) -> None:
         """A function of the action raised: what it was to do is tried again after a pause."""
+        self._is_put_off = True
         self._backoff.fail()
         self._hold_until = self.host.clock.now() + self._backoff.pause
         self.queue.offer_again()
