@@ -239,6 +239,7 @@ class Daemon:
 
     def _end_helpers(self) -> None:
         """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""
+        self._processes.abandon()  # where the daemon leaves at once; else none is left
         deadline = self._clock.now() + HELPERS_PATIENCE
         while self._processes.helpers() and (left := deadline - self._clock.now()) > 0:
             self._loop.turn(left)

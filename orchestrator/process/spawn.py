@@ -191,6 +191,10 @@ class Processes:
             if child.stop is not None:
                 child.stop.set()
 
+    def abandon(self) -> None:
+        """Let go of the transfers that still run: they go on, nobody hears of their end."""
+        self._pending = dict.fromkeys(self.helpers())
+
     def close(self) -> None:
         """Close what is open towards children. They go on; nobody hears of their end."""
         for child in self._running.values():

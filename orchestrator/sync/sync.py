@@ -389,8 +389,8 @@ class Sync:
             self._hold_until = due
         for delay in delays:
             if backoff is not self._backoff:
-                if any(newer.etype == DELETE and newer.path == delay.path for newer in delay.blocks or ()):
-                    self.queue.remove(delay)  # it was deleted meanwhile
+                if _is_deleted_later(delay):
+                    self.queue.remove(delay)
                     continue
                 self._failing[delay] = backoff
             self.queue.retry(delay, due)
@@ -435,6 +435,18 @@ class Sync:
         self.is_stopped = True
         self.host.failed = True
         self.host.log("Error", f"{self.name} is stopped: ", reason)
+
+
+def _is_deleted_later(delay: Delay) -> bool:
+    """Whether its path, or a directory above it, goes in what waits for it: trying again would be in vain."""
+    waiting = list(delay.blocks or ())
+    while waiting:
+        newer = waiting.pop()
+        is_above = newer.path == delay.path or (newer.path.endswith(b"/") and delay.path.startswith(newer.path))
+        if newer.etype == DELETE and is_above:
+            return True
+        waiting += newer.blocks or ()
+    return False
 
 
 def _kind(agent: Agent) -> Kind:

@@ -256,6 +256,27 @@ def test_a_stubborn_one_is_killed(box: Box) -> None:
         wait_until(all_gone(tunnel_pids(daemon)), "the tunnel to end")
 
 
+def test_while_it_is_waited_for_nothing_else_is_done(box: Box) -> None:
+    stubborn = '{"sh", "-c", "trap : TERM; while :; do sleep 0.1; done"}'
+    lua = f"""
+        sync{{
+            source = "{box.source}", delay = 0, tunnel = {tunnel(stubborn, readyDelay="0.5")},
+            onCreate = function(event)
+                spawnShell(event, "sleep 0.5; : >'{box.path}/done'")
+                alarm(now(), function() terminate(7) end)
+            end,
+            collect = function(agent, exitcode) log("Normal", "collected") return "die" end,
+        }}
+    """
+    with box.daemon(lua) as daemon:
+        daemon.wait_for("Tunnel1 is UP")
+        (box.source / "f").touch()
+        assert daemon.wait() == 7
+        wait_until((box.path / "done").exists, "what it had started to end")
+        assert "collected" not in daemon.said()
+        wait_until(all_gone(tunnel_pids(daemon)), "the tunnel to end")
+
+
 def test_a_reset_makes_it_anew(box: Box) -> None:
     """On a port of the user's own, which must be free again by then."""
     with RsyncDaemon(box.path, box.target) as other:

@@ -1,0 +1,113 @@
+"""Changes that fail: tried again, unless what waits for them says that it is in vain (spec 6 row 13)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config.model import DictConfig
+from orchestrator.log import Log
+from orchestrator.logic.filters import Filters
+from orchestrator.masterloop import Loop
+from orchestrator.process.spawn import Processes
+from orchestrator.sync.hooks import Hooks
+from orchestrator.sync.host import Host
+from orchestrator.sync.sync import Options, Sync
+from tests.kit.clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.sync.event import Agent, Event
+
+
+class Failing:
+    """An action whose every transfer fails and is to be tried again."""
+
+    def __init__(self) -> None:
+        self.sync: Sync
+        self.taken: list[bytes] = []
+
+    def has_init(self) -> bool:
+        return False
+
+    def init(self, event: Event) -> None: ...
+
+    def full(self, event: Event) -> None: ...
+
+    def action(self) -> None:
+        event = self.sync.inlet.get_event()
+        assert event is not None
+        self.taken.append(event.raw_path)
+        self.sync.spawn(event, [b"false"])
+
+    def collect(self, agent: Agent, exit_code: int) -> str | None:
+        return "again"
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.loop = Loop()
+        self.log = Log(self.clock)
+        self.processes = Processes(self.loop, self.log, self.clock)
+        self.calls = Failing()
+        host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
+        self.sync = Sync(host, 1, "s", b"/src/", DictConfig({}), self.calls, Filters(), Options())
+        self.calls.sync = self.sync
+
+    def change(self, etype: str, path: bytes) -> None:
+        self.sync.change(etype, self.clock.now(), b"/src" + path, None)
+
+    def queued(self) -> list[tuple[str, bytes]]:
+        return [(delay.etype, delay.path) for delay in self.sync.queue]
+
+    def begin(self) -> None:
+        self.sync.invoke(self.clock.now())
+
+    def end(self) -> None:
+        deadline = time.monotonic() + 20
+        while len(self.processes):
+            assert time.monotonic() < deadline
+            self.loop.turn(0.1)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.end()
+    world.processes.close()
+    world.log.close()
+    world.loop.close()
+
+
+@pytest.mark.parametrize(
+    ("deleted", "path"), [(b"/d/f", b"/d/f"), (b"/d/", b"/d/f"), (b"/d/", b"/d/e/"), (b"/", b"/d/f")]
+)
+def test_what_goes_while_it_fails_is_not_tried_again(world: World, deleted: bytes, path: bytes) -> None:
+    world.change("Create", path)
+    world.begin()
+    world.change("Delete", deleted)
+    world.end()
+    assert world.queued() == [("Delete", deleted)]
+
+
+def test_also_behind_something_else_that_waits_for_it(world: World) -> None:
+    world.change("Create", b"/d/e/")
+    world.begin()
+    world.change("Create", b"/d/e/f")
+    world.change("Delete", b"/d/")
+    world.end()
+    assert world.queued() == [("Create", b"/d/e/f"), ("Delete", b"/d/")]
+
+
+def test_what_else_goes_does_not_matter(world: World) -> None:
+    world.change("Create", b"/d/ef")
+    world.begin()
+    world.change("Delete", b"/d/e")
+    world.end()
+    assert ("Create", b"/d/ef") in world.queued()
+    assert world.calls.taken == [b"/d/ef"]
