@@ -649,3 +649,51 @@ for target in ("/", ""):
             },
         )
     )
+
+# ---- the config of everyday: several syncs of one source, all actions at once
+EVERYDAY = """
+settings { logfile = "@BOX@/log", statusFile = "@BOX@/status", statusInterval = 1, nodaemon = true, insist = true, maxProcesses = 4 }
+for _, server in ipairs({ "@TRG@/one", "@TRG@/two" }) do
+  sync { default.rsync, source = "@SRC@", target = server, delay = 1, delete = "running",
+         exclude = { "*.tmp" }, rsync = { archive = true, compress = true, _extra = { "--bwlimit=5000" } } }
+end
+sync { default.rsyncssh, source = "@SRC@", host = "localhost", targetdir = "@TRG@/three", delay = 1,
+       ssh = { port = 2222, identityFile = "@BOX@/key", options = { StrictHostKeyChecking = "no" } } }
+bash = { delay = 1, maxProcesses = 3, onCreate = "cp -r ^sourcePathname ^targetPathname", onModify = "cp -r ^sourcePathname ^targetPathname",
+         onDelete = "rm -rf ^targetPathname", onMove = "mv ^o.targetPathname ^d.targetPathname",
+         onStartup = [[ if [ "$(ls -A ^source)" ]; then cp -r ^source* ^target; fi ]] }
+sync { bash, source = "@SRC@", target = "@TRG@/four" }
+sync { source = "@SRC@", target = "@TRG@/five", delay = 1, maxProcesses = 1, onMove = true,
+       action = function(inlet)
+         local elist = inlet.getEvents(function(e) return e.etype ~= "Init" and e.etype ~= "Blanket" end)
+         local paths = elist.getPaths(function(etype, path, path2) return "\\t" .. etype .. path, path2 end)
+         log("Normal", "Processing list:\\n", table.concat(paths, "\\n"))
+         spawn(elist, "/bin/cat", "<", table.concat(paths, "\\n") .. "\\n")
+       end }
+"""
+# 2.2.3 lets the total of settings override each sync's own maxProcesses, which rsyncssh then refuses
+live(
+    "everyday",
+    EVERYDAY.replace("maxProcesses = 4", ""),
+    logged("[Ss]tartup of .* finished", 4),
+    mkdir("new"),
+    logged("Finished", 5),
+    node("new/x.tmp"),
+    node("new/f"),
+    logged("Finished", 11),
+    tree=("a", "d/b"),
+    files={"trg/four/keep": "x"},
+    sort=["out", "calls", "log"],
+)
+live(
+    "everyday-with-a-total",
+    EVERYDAY,
+    logged("[Ss]tartup of .* finished", 4),
+    mkdir("new"),
+    logged("Finished", 5),
+    tree=("a", "d/b"),
+    files={"trg/four/keep": "x"},
+    only_ours=True,
+    why="the original refuses rsyncssh where settings has maxProcesses",
+    ours={"exit": "143", "err": "", "calls": re.compile("(rsync .*\n){6}")},
+)

@@ -1101,3 +1101,182 @@ observefd(1, nil, function(fd) print("writey", fd == 1) os.exit(4) end)""",
     why=ONLY_231,
     ours={"exit": "4", "out": re.compile(r"[^$]*writey\ttrue\n")},
 )
+
+# ---- the same event asked for in several ways, and what is left of it
+live(
+    "event-status",
+    layer1(
+        "local e = inlet.getEvent() print(e.status) spawn(e, '@BIN@/tool') print('then', e.status)",
+        "maxProcesses=2,",
+    ),
+    started(),
+    node("f"),
+    logged("Finished"),
+)
+live(
+    "event-after-discard",
+    layer1("local e = inlet.getEvent() inlet.discardEvent(e) print('after', e.etype, e.path)"),
+    started(),
+    node("f"),
+    logged("after"),
+)
+live(
+    "events-one-by-one",
+    layer1(
+        """
+for i = 1, 3 do
+  local e = inlet.getEvent()
+  if e then spawn(e, '@BIN@/tool', e.path) end
+end""",
+        "maxProcesses=3,",
+    ).replace("init=false", "init=function(e) spawn(e, '@BIN@/tool') end"),
+    called(1),
+    node("a"),
+    node("b"),
+    node("c"),
+    release(1),
+    logged("Finished", 3),
+    plan={"1": "hold"},
+    sort=["out", "calls"],
+)
+live(
+    "getEvents-empty",
+    layer1(
+        "local e = inlet.getEvent() inlet.discardEvent(e) local l = inlet.getEvents() print('empty', #l.getPaths())"
+    ),
+    started(),
+    node("f"),
+    logged("empty"),
+)
+live(
+    "collect-spawns-again",
+    layer1(
+        "local e = inlet.getEvent() spawn(e, '@BIN@/tool', e.path)",
+        """collect=function(a, c)
+  print('collected', a.etype, a.path, a.status, c)
+  if a.etype == 'Create' then local b = a.inlet.createBlanketEvent() spawn(b, '@BIN@/tool', 'post') end
+ end,""",
+    ),
+    started(),
+    node("f"),
+    logged("collected", 2),
+)
+live(
+    "collect-list-agent",
+    layer1(
+        "spawn(inlet.getEvents(), '@BIN@/tool')",
+        """collect=function(a, c)
+  print('collected', a.isList, a.config.target, table.concat(a.getPaths(), '|'), c)
+ end,""",
+    ),
+    started(),
+    node("f"),
+    logged("collected"),
+)
+live(
+    "custom-field-on-agent",
+    layer1(
+        "local e = inlet.getEvent() e.mine = 'M' spawn(e, '@BIN@/tool')",
+        """collect=function(a, c)
+  print('mine', rawget(a, 'mine'), a.mine)
+ end,""",
+    ),
+    started(),
+    node("f"),
+    logged("^mine"),
+)
+live(
+    "settings-while-running",
+    layer1("print('delay', settings('statusInterval'), settings('insist')) inlet.discardEvent(inlet.getEvent())")
+    + "\nsettings{ insist=true, statusInterval=3 }",
+    started(),
+    node("f"),
+    logged("^delay"),
+)
+live(
+    "upvalues-and-helpers",
+    """local seen = {}
+local function note(e) seen[#seen + 1] = e.path return #seen end
+"""
+    + layer1("local e = inlet.getEvent() print('seen', note(e), table.concat(seen, ',')) inlet.discardEvent(e)"),
+    started(),
+    node("a"),
+    logged("seen", 1),
+    node("b"),
+    logged("seen", 2),
+)
+live(
+    "style-of-2.0",
+    """settings = { statusFile = "@BOX@/status", nodaemon = true, }
+settings.insist = true
+sync{ default.rsync, source="@SRC@", target="@TRG@" }""",
+    logged("Startup of"),
+    only_ours=True,
+    why="page 6 row 14",
+    plan={"1": "exit 3"},
+    args=("-delay", "1", "@BOX@/config.lua"),
+    ours={
+        "exit": "143",
+        "err": re.compile("Warn: settings = .*obsolete.*\n"),
+        "calls": re.compile("(rsync .*\n){2}"),
+        "out": re.compile(r"[^$]*Retrying startup of[^$]*finished\.\n[^$]*"),
+    },
+)
+
+# ---- wrong types in callbacks: one clear line, the user's place in it
+WRONG = "a clear message with the user's place"
+
+
+def wrong(name: str, body: str, message: str, extra: str = "") -> None:
+    fails(
+        f"wrong-{name}",
+        body,
+        extra,
+        only_ours=True,
+        why=WRONG,
+        ours={
+            "exit": "255",
+            "err": re.compile(
+                rf"Error: in Lua: @/config\.lua:\d+: {message}.*\n(Error: Backtrace :@/config\.lua:\d+\n)*"
+            ),
+        },
+    )
+
+
+wrong("exclude-number", "  inlet.addExclude({})", ".*")
+wrong("getEvents-number", "  inlet.getEvents(3)", ".*")
+wrong("getPaths-number", "  inlet.getEvents().getPaths(3)", ".*")
+wrong("mutator-table", "  inlet.getEvents().getPaths(function() return {} end)", ".*")
+wrong("alarm-string", "  alarm('x', print)", ".*")
+wrong("alarm-no-function", "  alarm(now(), 3)", ".*")
+wrong("terminate-string", "  terminate('x')", ".*")
+wrong("discard-string", "  inlet.discardEvent('x')", ".*")
+wrong("appendFilter-bad", "  inlet.appendFilter('nonsense')", ".*")
+
+live(
+    "event-none-left",
+    layer1("local e = inlet.getEvent() inlet.discardEvent(e) print('next', (inlet.getEvent()))"),
+    started(),
+    node("f"),
+    logged("next"),
+    only_ours=True,
+    why="the original dies of it",
+    ours={"exit": "143", "err": "", "out": re.compile(r"[^$]*next\tnil\n[^$]*")},
+)
+live(
+    "getEvents-mutator-nil",
+    layer1("""
+local l = inlet.getEvents()
+local p = l.getPaths(function(etype, path) if path ~= '/b' then return path end end)
+print('paths', #p, table.concat(p, '|'))
+spawn(l, '@BIN@/tool')""").replace("init=false", "init=function(e) spawn(e, '@BIN@/tool') end"),
+    called(1),
+    node("a"),
+    node("b"),
+    node("c"),
+    release(1),
+    logged("Finished a list"),
+    plan={"1": "hold"},
+    why="the original leaves a hole in the list",
+    ours={"out": lambda text: text.replace("paths\t1\t/a\n", "paths\t2\t/a|/c\n")},
+)
