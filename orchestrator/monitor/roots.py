@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.monitor.kernel import GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, Kernel
+from orchestrator.monitor.kernel import CREATE, GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, Kernel
 
 if TYPE_CHECKING:
     from orchestrator.monitor.survey import Survey
@@ -42,6 +42,7 @@ class Roots:
         self._survey = survey
         self._roots: dict[bytes, _Root] = {}
         self._guards: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
+        self._placed: set[int] = set()  # those, and some where things changed while we looked
         self._lost: list[bytes] = []
         self._returned: list[bytes] = []
 
@@ -51,7 +52,10 @@ class Roots:
         if root is not None:
             root.users += 1
             if root.node is not None:
-                self._survey.enter(path)  # what was unwanted so far may be wanted by the newcomer
+                try:
+                    self._survey.enter(path)  # what was unwanted so far may be wanted by the newcomer
+                except OSError:
+                    self.is_doubtful = True
             return
         root = self._roots[path] = _Root(path)
         if not self._enter(root):
@@ -96,8 +100,9 @@ class Roots:
     def check(self) -> None:
         """Finds out about every source, and sets the guards anew."""
         self._set_guards()
-        while self._look():  # the guards stand before the last look, so that nothing falls in between
+        while self._look() or not self._is_guarded():  # the guards stand before the last look: nothing falls in between
             self._set_guards()
+        self._survey.retry_missing()  # what was away with a directory above it, before there were guards
         self.is_doubtful = self._survey.is_uprooted = False
 
     def _look(self) -> bool:
@@ -151,7 +156,10 @@ class Roots:
     def _lose(self, root: _Root) -> None:
         node, root.node = root.node, None
         root.vacant = None
-        self._lost.append(root.path)
+        if root.path in self._returned:  # lost again before anybody knew
+            self._returned.remove(root.path)
+        else:
+            self._lost.append(root.path)
         if node is not None and node.parent is None and self._is_known(node):
             self._survey.leave(node)
 
@@ -181,16 +189,26 @@ class Roots:
                 self._wait(root, above, wanted)
         guards: dict[int, int] = {}
         for path, mask in wanted.items():
-            wd = self._guard(path, mask)
+            wd = self._guard(path, mask, more=False)
             if wd is not None:
                 guards[wd] = guards.get(wd, 0) | mask
-        for wd in self._guards.keys() - guards.keys() - self._watches.nodes.keys():
+        for wd in self._placed - guards.keys() - self._watches.nodes.keys():
             self._kernel.unwatch(wd)
         self._guards = guards
+        self._placed = set(guards)
         landmarks = self._watches.landmarks
         landmarks.clear()
         landmarks.update(guards)
         landmarks.update(root.node.wd for root in self._roots.values() if root.node is not None)
+
+    def _is_guarded(self) -> bool:
+        """Whether what was asked about lost sources was asked of the right directories."""
+        for root in self._roots.values():
+            if root.node is None and (nearest := self._nearest(_above(root.path))) is not None:
+                wd = self._guard(nearest, GUARD_WAITING, more=True)
+                if wd is not None and not self._guards.get(wd, 0) & CREATE:
+                    return False
+        return True
 
     def _wait(self, root: _Root, above: list[bytes], wanted: dict[bytes, int]) -> None:
         """Asks the nearest directory on the way to a lost source that exists to tell what appears in it."""
@@ -199,15 +217,16 @@ class Roots:
             nearest = found
             if nearest is not None:
                 wanted[nearest] = wanted.get(nearest, 0) | GUARD_WAITING
-                self._guard(nearest, wanted[nearest])
+                self._guard(nearest, wanted[nearest], more=True)
 
     def _nearest(self, above: list[bytes]) -> bytes | None:
         return next((path for path in above if self._kernel.device(path) is not None), None)
 
-    def _guard(self, path: bytes, mask: int) -> int | None:
+    def _guard(self, path: bytes, mask: int, *, more: bool) -> int | None:
         try:
             wd = self._kernel.guard(path, mask, more=True)
-            if wd not in self._watches.nodes and self._guards.get(wd) != mask:
+            self._placed.add(wd)
+            if not more and wd not in self._watches.nodes and self._guards.get(wd) != mask:
                 self._kernel.guard(path, mask, more=False)
         except OSError:
             return None  # not there or not ours to read

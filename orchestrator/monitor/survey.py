@@ -57,6 +57,7 @@ class Survey:
         self._bound: list[Node] = []  # watched since `settle()`, while events were waiting, perhaps
         self._entered: list[Node] = []  # whole trees, likewise
         self._unmounted: set[int] = set()
+        self._told: set[bytes] = set()  # directories whose end was told when their watch ended
         self._is_shuffled = False  # whether directories went away since then, as the events tell
         self._shifts = 0  # how often a directory turned out to be elsewhere: paths on the stack are stale then
         self._is_sweeping = False  # what is put right then is not told
@@ -103,13 +104,17 @@ class Survey:
 
     def appeared(self, parent: Node, name: bytes, path: bytes, *, again: bool = False) -> None:
         """A directory was created or moved in. `again`: tell of all of it even if it is known already."""
+        self._told.discard(path)
         self._visit(parent, name, path, report=True, again=again)
         self._run()
 
     def vanished(self, parent: Node, name: bytes, path: bytes) -> None:
         """A directory was deleted or moved out."""
         self._is_shuffled = True
-        self.changes.append(Change("Delete", path))
+        if path in self._told:
+            self._told.discard(path)
+        else:
+            self.changes.append(Change("Delete", path))
         node = self._watches.child(parent, name)
         if node is None:
             return
@@ -168,7 +173,10 @@ class Survey:
         node = self._watches.nodes.get(wd)
         if node is not None:
             if wd not in self._unmounted and node.parent is not None:
-                self.changes.append(Change("Delete", self._watches.path(node)))
+                path = self._watches.path(node)
+                self.changes.append(Change("Delete", path))
+                # the parent's own event of it comes right behind
+                self._told.add(path)
             self._replace(node, MISSING)
         self._unmounted.discard(wd)
 

@@ -96,13 +96,15 @@ class World:
 
     def unlink(self, path: bytes) -> None:
         parent, name = self._parent(path)
-        inode = self._entries(parent).pop(name)
+        inode = self.find(path)
+        del self._entries(parent)[name]
         inode.links -= 1
         self._say(parent, DELETE, name)
 
     def rmdir(self, path: bytes) -> None:
         parent, name = self._parent(path)
-        inode = self._entries(parent).pop(name)
+        inode = self.find(path)
+        del self._entries(parent)[name]
         if self.is_gone_told_first:
             self._end(inode)
         self._say(parent, DELETE | ISDIR, name)
@@ -121,8 +123,10 @@ class World:
     def rename(self, old: bytes, new: bytes) -> None:
         """As rename(2) does; a directory takes the place of an empty one only."""
         (parent, name), (parent2, name2) = self._parent(old), self._parent(new)
-        inode = self._entries(parent)[name]
+        inode = self.find(old)
         replaced = self._entries(parent2).get(name2)
+        if replaced is not None and replaced.entries:
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
         bits = 0 if inode.entries is None else ISDIR
         del self._entries(parent)[name]
         self._entries(parent2)[name2] = inode
