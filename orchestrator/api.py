@@ -16,6 +16,7 @@ import pluggy
 from orchestrator.config.model import Config, Option, Options
 from orchestrator.errors import ConfigError
 from orchestrator.logic import event as etypes
+from orchestrator.logic.change import Change
 from orchestrator.logic.verdict import (
     AGAIN,
     COMMON,
@@ -28,6 +29,7 @@ from orchestrator.logic.verdict import (
     Wording,
     classify,
 )
+from orchestrator.monitor.base import Monitor, MonitorKind
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet, Spawn
 
@@ -45,11 +47,14 @@ __all__ = [
     "SSH_EXIT_CODES",
     "Action",
     "Agent",
+    "Change",
     "Config",
     "ConfigError",
     "Event",
     "EventList",
     "Inlet",
+    "Monitor",
+    "MonitorKind",
     "Option",
     "Options",
     "Spawn",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.clock import MonotonicClock
 from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
+from orchestrator.config.settings import settings_by_name
 from orchestrator.errors import (
     EXIT_FAILURE,
     Died,
@@ -133,6 +134,11 @@ class Daemon:
         while True:
             config.lock()
             runner = Runner(host, self._loop, config, settings, self._monitor_maker(settings))
+            self._hooks.tell(
+                "orchestrator_configured",
+                settings=settings_by_name(settings),
+                inlets=[sync.inlet for sync in config.syncs],
+            )
             try:
                 runner.start()
                 following = self._turn(runner)

@@ -14,8 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api import Action, Agent, Inlet, Spawn
-    from orchestrator.monitor.base import MonitorKind
+    from orchestrator.api import Action, Agent, Inlet, MonitorKind, Spawn
 
 hookspec = pluggy.HookspecMarker("orchestrator")
 

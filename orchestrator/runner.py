@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.monitor.base import Monitor
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
-    from orchestrator.sync.sync import Sync
+    from orchestrator.sync.sync import State, Sync
 
 PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about a tree that takes long to watch (spec 6 row 21)."""
@@ -54,6 +54,7 @@ class Runner:
         self._status = (
             StatusFile(settings.status_file, settings.status_interval, host.log) if settings.status_file else None
         )
+        self._states: dict[Sync, State] = {}
         self._next_progress = 0.0
         self.monitor = make_monitor(self._wants)
 
@@ -104,8 +105,18 @@ class Runner:
                     sync.invoke(now)
                 self.touch()
         self._first = (self._first + 1) % max(1, count)
-        if self._status:
-            self._status.write_if_due(now, self._report)
+        if self._status and self._status.write_if_due(now, self._report):
+            self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
+        if self.host.hooks.has("orchestrator_sync_state"):
+            self._tell_states()
+
+    def _tell_states(self) -> None:
+        """What each sync is about, where that has changed since the last turn."""
+        for sync in self.syncs:
+            state = sync.state
+            if self._states.get(sync) is not state:
+                self._states[sync] = state
+                self.host.hooks.tell("orchestrator_sync_state", inlet=sync.inlet, state=state.value)
 
     def touch(self) -> None:
         """Something may have changed that the status file tells."""

@@ -57,6 +57,11 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
 }
 
 
+def settings_by_name(settings: Settings) -> dict[str, Any]:
+    """The settings in force by the names that configs use."""
+    return {key: getattr(settings, _FIELDS.get(key, key)) for key in SETTINGS}
+
+
 def make_settings(values: Mapping[str, Any]) -> Settings:
     """Settings from what config and command line gave. Raises ConfigError for a value of a wrong type."""
     settings = Settings()

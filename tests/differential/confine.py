@@ -1,42 +1,28 @@
 """Nothing a case does may harm the machine: two walls between a daemon under test and the files of others.
 
-The first is the mount name space of ``confine.sh``: all is read-only but the sandbox. The second holds where name
-spaces are not to be had: no daemon starts whose config or arguments name a target outside the sandbox.
+The first is the mount name space of ``orchestrator.testing``: all is read-only but the sandbox. The second holds
+where name spaces are not to be had: no daemon starts whose config or arguments name a target outside the sandbox.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from orchestrator.testing.confine import confinement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("confine.sh")
+__all__ = ["UnsafeCase", "check_targets", "confinement"]
+
 TARGET = re.compile(r"""\btarget(?:dir)?\s*=\s*(?:"([^"]*)"|'([^']*)'|\[\[(.*?)\]\])""", re.S)
 
 
 class UnsafeCase(Exception):
     """A case names a target outside its sandbox."""
-
-
-@functools.cache
-def confinement() -> tuple[str, ...] | None:
-    """The command that runs ``BOX COMMAND…`` confined; None where the machine does not allow it."""
-    for flags in (["-m"],) if os.geteuid() == 0 else (["-r", "-m"],):
-        command = ("unshare", *flags, "sh", str(SCRIPT))
-        with tempfile.TemporaryDirectory() as box:
-            try:
-                if subprocess.run([*command, box, "true"], capture_output=True, check=False).returncode == 0:
-                    return command
-            except FileNotFoundError:
-                pass
-    return None
 
 
 def check_targets(root: Path, config: str, args: Sequence[str]) -> None:

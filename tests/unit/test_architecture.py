@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "process": {"logic", "errors", "clock"},
     "sync": {"process", "logic", "errors"},
     "config": {"sync", "logic", "errors"},
-    "api": {"config", "sync", "logic", "errors"},
+    "api": {"config", "sync", "monitor", "logic", "errors"},
     "hookspecs": set(),
     "plugins": {"api", "hookspecs", "errors"},
     "runner": {"sync", "monitor", "logic", "errors"},
@@ -97,7 +97,8 @@ def test_the_core_imports_no_plugin() -> None:
 )
 def test_the_world_has_one_door_each(door: str, room: str) -> None:
     for path in files("orchestrator"):
-        if path.relative_to(ROOT / "orchestrator").parts[0] != room and door in {
+        # what is there for tests stands outside of the house
+        if path.relative_to(ROOT / "orchestrator").parts[0] not in (room, "testing") and door in {
             module.partition(".")[0] for module in imports_of(path)
         }:
             # Lua's own io.popen is a child of Lua's, not of ours

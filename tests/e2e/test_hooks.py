@@ -1,0 +1,246 @@
+"""The observer hooks of a plugin, in a real daemon. Each hook has a test here that bears its name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kit.daemon import Daemon, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WATCHER = """\
+import json, os
+from orchestrator.api import hookimpl
+
+def note(hook, **values):
+    with open("notes", "a") as file:
+        file.write(json.dumps([hook, values]) + "\\n")
+
+"""
+
+LUA = """
+settings {{ statusFile = "{box}/status", statusInterval = 0 }}
+sync {{
+    default.native,
+    source = "{box}/source",
+    target = "{box}/target",
+    delay = 0,
+}}
+"""
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "target").mkdir()
+    return tmp_path
+
+
+def watched(box: Path, hook: str, lua: str = LUA) -> Daemon:
+    """A daemon with a plugin that has this one hook and writes down, by `note`, what it is told."""
+    return Daemon(box, lua=lua.format(box=box), plugins={"watcher": f"{WATCHER}@hookimpl\n{hook}"})
+
+
+def notes(box: Path) -> list[dict[str, Any]]:
+    """What the hook has been told so far."""
+    try:
+        return [json.loads(line)[1] for line in (box / "notes").read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def arrives(box: Path, name: str) -> None:
+    (box / "source" / name).write_text(name)
+    wait_until((box / "target" / name).exists, f"{name} to arrive")
+
+
+def test_orchestrator_configured(box: Path) -> None:
+    hook = """def orchestrator_configured(settings, inlets):
+        note("configured", interval=settings["statusInterval"], syncs=[i.name for i in inlets],
+             source=[os.fsdecode(i.source) for i in inlets], watches=len(os.listdir("target")))
+    """
+    (box / "source" / "before").touch()
+    with watched(box, hook) as daemon:
+        wait_until((box / "target" / "before").exists, "the startup")
+        assert notes(box) == [{"interval": 0, "syncs": ["Sync1"], "source": [f"{box}/source/"], "watches": 0}]
+
+        (box / "config.lua").write_text(LUA.format(box=box).replace("delay = 0,", 'delay = 0, name = "new",'))
+        daemon.process.send_signal(1)
+        wait_until(lambda: len(notes(box)) == 2, "the second configuration")
+        assert notes(box)[1]["syncs"] == ["new"]
+        daemon.wait_for("--- Startup ---", times=2)
+
+
+def test_orchestrator_sync_state(box: Path) -> None:
+    hook = """def orchestrator_sync_state(inlet, state):
+        note("state", sync=inlet.name, state=state)
+    """
+    lua = """
+    sync {{
+        source = "{box}/source",
+        delay = 0,
+        onStartup = "true",
+        onCreate = "test -e {box}/works",
+        exitcodes = {{ [0] = "ok", [1] = "again" }},
+    }}
+    """
+
+    def states() -> list[str]:
+        return [note["state"] for note in notes(box)]
+
+    with watched(box, hook, lua) as daemon:
+        wait_until(lambda: states() == ["starting", "in sync"], "the startup to be told")
+        (box / "source" / "new").touch()
+        wait_until(lambda: states()[-1] == "retrying", "the failure to be told")
+        assert states()[2:] == ["syncing", "retrying"]
+        (box / "works").touch()
+        wait_until(lambda: states()[-1] == "in sync", "the success to be told")
+        daemon.wait_for("Finished Create")
+    assert {note["sync"] for note in notes(box)} == {"Sync1"}
+
+
+def test_orchestrator_status_written(box: Path) -> None:
+    hook = """def orchestrator_status_written(path):
+        note("written", path=os.fsdecode(path), text=open(path).read())
+    """
+    with watched(box, hook):
+        arrives(box, "new")
+        wait_until(lambda: notes(box), "the status to be told")
+    assert {note["path"] for note in notes(box)} == {f"{box}/status"}
+    assert all(note["text"].startswith("Lsyncd status report at ") for note in notes(box))
+
+
+def test_orchestrator_before_spawn(box: Path) -> None:
+    """It changes arguments and environment, and forbids."""
+    hook = """def orchestrator_before_spawn(inlet, agent, spawn):
+        note("asked", etype=agent.etype)
+        if os.path.exists("forbidden"):
+            return False
+        spawn.argv.append(b"more")
+        spawn.env = {**os.environ, "WHO": "me"}
+    """
+    lua = """
+    sync {{
+        source = "{box}/source",
+        delay = 0,
+        onCreate = function( event ) spawnShell( event, 'echo "$WHO $2" >"$1"', event.target .. "/" .. event.name ) end,
+        target = "{box}/target",
+    }}
+    """
+    (box / "forbidden").touch()
+    with watched(box, hook, lua) as daemon:
+        daemon.wait_for_watches(1)
+        (box / "source" / "new").touch()
+        wait_until(lambda: notes(box), "the question")
+        assert not (box / "target" / "new").exists()
+        (box / "forbidden").unlink()
+        wait_until(lambda: (box / "target" / "new").exists(), "the process to be allowed")
+        daemon.wait_for("Finished Create")
+    assert (box / "target" / "new").read_text() == "me more\n"
+
+
+def test_orchestrator_after_collect(box: Path) -> None:
+    hook = """def orchestrator_after_collect(inlet, agent, paths, exit_code, verdict, duration, stderr):
+        note("ended", paths=[os.fsdecode(path) for path in paths], code=exit_code, verdict=verdict,
+             seconds=duration, stderr=os.fsdecode(stderr))
+    """
+    lua = """
+    sync {{
+        source = "{box}/source",
+        delay = 0,
+        onCreate = "sleep 0.1; exit 7",
+        exitcodes = {{ [0] = "ok", [7] = "ok" }},
+    }}
+    """
+    with watched(box, hook, lua) as daemon:
+        daemon.wait_for_watches(1)
+        (box / "source" / "new").touch()
+        wait_until(lambda: notes(box), "the end to be told")
+    (told,) = notes(box)
+    assert told.pop("seconds") >= 0.1
+    assert told == {"paths": ["/new"], "code": 7, "verdict": "ok", "stderr": ""}
+
+
+def test_orchestrator_fading(box: Path) -> None:
+    hook = """def orchestrator_fading(reason):
+        note("fading", reason=reason)
+    """
+    with watched(box, hook) as daemon:
+        arrives(box, "new")
+        daemon.process.send_signal(1)
+        daemon.wait_for("--- Startup ---", times=2)
+    assert [note["reason"] for note in notes(box)] == ["reset", "--- TERM signal, fading ---"]
+
+
+def test_orchestrator_actions(box: Path) -> None:
+    plugin = """
+from orchestrator.api import Action, Option, hookimpl
+
+class Touch(Action):
+    name = "touch"
+    options = {"target": Option((str,), None, "a directory"), "mark": Option((str,), "", "what is written")}
+    def action(self, inlet):
+        events = inlet.get_events()
+        names = [inlet.target + path for path in events.paths()]
+        inlet.spawn(events, ["sh", "-c", 'for name; do echo "$0" >"$name"; done', inlet.config.get("mark"), *names])
+
+@hookimpl
+def orchestrator_actions():
+    return [Touch()]
+"""
+    lua = f'sync {{ default.touch, source = "{box}/source", target = "{box}/target", mark = "seen", delay = 0 }}'
+    with Daemon(box, lua=lua, plugins={"touch": plugin}) as daemon:
+        daemon.wait_for_watches(1)
+        arrives(box, "new")
+    assert (box / "target" / "new").read_text() == "seen\n"
+
+
+def test_orchestrator_monitors(box: Path) -> None:
+    plugin = """
+from orchestrator.api import MonitorKind, hookimpl
+from orchestrator.monitor.inotify import InotifyMonitor
+
+def make(mode, wants, log):
+    log("Normal", "the monitor of a plugin, mode ", mode)
+    return InotifyMonitor(mode, wants, log)
+
+@hookimpl
+def orchestrator_monitors():
+    return [MonitorKind("mine", make)]
+"""
+    lua = f"""
+    settings {{ monitor = "mine", inotifyMode = "Modify" }}
+    sync {{ default.native, source = "{box}/source", target = "{box}/target", delay = 0 }}
+    """
+    with Daemon(box, lua=lua, plugins={"mine": plugin}) as daemon:
+        daemon.wait_for("the monitor of a plugin, mode Modify")
+        daemon.wait_for_watches(1)
+        arrives(box, "new")
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments"),
+    [
+        ("orchestrator_configured", "settings"),
+        ("orchestrator_sync_state", "state"),
+        ("orchestrator_status_written", "path"),
+        ("orchestrator_before_spawn", "spawn"),
+        ("orchestrator_after_collect", "paths"),
+        ("orchestrator_fading", "reason"),
+    ],
+)
+def test_a_hook_that_raises_is_named_and_all_goes_on(box: Path, hook: str, arguments: str) -> None:
+    lua = """
+    settings {{ statusFile = "{box}/status", statusInterval = 0 }}
+    sync {{ source = "{box}/source", target = "{box}/target", delay = 0,
+            onCreate = "cp ^sourcePathname ^targetPathname" }}
+    """
+    with watched(box, f'def {hook}({arguments}):\n    raise RuntimeError("no luck")\n', lua) as daemon:
+        daemon.wait_for_watches(1)
+        arrives(box, "new")
+        daemon.wait_for("Finished Create")
+    assert f'Error: hook {hook} of plugin "watcher" failed: RuntimeError: no luck\n' in daemon.said()
