@@ -120,11 +120,11 @@ class Event:
 
     @property
     def target_pathname(self) -> bytes:
-        return self.target_path.removesuffix(b"/")
+        return self.target_path.removesuffix(b"/") if self.raw_path else self.target
 
     @property
     def target_pathdir(self) -> bytes:
-        return self.target + b"/" + self.pathdir
+        return self.target + b"/" + self.pathdir if self.raw_path else self.target
 
 
 class EventList:

@@ -21,6 +21,20 @@ add(math, 'pow', function(x, y) return x ^ y end)
 add(math, 'mod', math.fmod)
 add(string, 'gfind', string.gmatch)
 
+-- The runtime in use gives the raw status of wait(2); Lua means the exit code, or the signal.
+local execute = os.execute
+if _VERSION ~= 'Lua 5.1' then
+    function os.execute(command)
+        if command == nil then return execute() end
+        local ok, kind, status = execute(command)
+        if type(status) ~= 'number' then return ok, kind, status end
+        local signal, code = status % 128, math.floor(status / 256)
+        if signal ~= 0 then return nil, 'signal', signal end
+        if code ~= 0 then return nil, 'exit', math.floor(code) end
+        return true, 'exit', 0
+    end
+end
+
 function string.starts(s, t)
     return s:sub(1, #t) == t
 end

@@ -91,7 +91,7 @@ class Lua:
         self.globals: Any = self._runtime.globals()
         self.globals[b"python"] = None
         self.globals[b"package"][b"loaded"][b"python"] = None
-        self._protect, self._export, self._loadfile = self._runtime.execute(_BORDER)
+        self._protect, self._export, self._loadfile = self.compile(_BORDER, OWN + "border")()
 
     def is_table(self, value: Any) -> bool:
         return self._lua_type(value) == "table"
