@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from time import asctime, localtime
 from typing import TYPE_CHECKING
 
+from orchestrator.logic.change import Found
 from orchestrator.logic.roots import RootIndex
 from orchestrator.monitor.drainer import Drainer
+from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
 
 if TYPE_CHECKING:
@@ -58,8 +60,15 @@ class Runner:
         self._next_progress = 0.0
         self.monitor = make_monitor(self._wants)
 
+    def _warn_of_silent_sources(self) -> None:
+        for source in dict.fromkeys(sync.source for sync in self.syncs):
+            kind = file_system_of(source)
+            if is_silent(kind):
+                self.host.log("Warn", source, f" lies on {kind}: changes made by other machines go unnoticed.")
+
     def start(self) -> None:
         """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2)."""
+        self._warn_of_silent_sources()
         self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
         for tunnel in self.host.tunnels:
             tunnel.start()
@@ -147,14 +156,21 @@ class Runner:
 
     def _dispatch(self, changes: Sequence[Change]) -> None:
         """Give each change to the syncs that it concerns. One clock reading serves the whole batch."""
-        now, of = self.host.clock.now(), self._roots.of
-        for etype, path, path2 in changes:
+        now, of, tells = self.host.clock.now(), self._roots.of, self.host.log.shows("Delay")
+        for change in changes:
+            etype, path, path2 = change
+            if tells and isinstance(change, Found):
+                self._tell_found(path)
             for sync in of(path):
                 sync.change(etype, now + sync.options.delay, path, path2)
             if path2 is not None:
                 for sync in of(path2):
                     if not path.startswith(sync.source):
                         sync.change(etype, now + sync.options.delay, path, path2)
+
+    def _tell_found(self, path: bytes) -> None:
+        for sync in self._roots.of(path):
+            self.host.log("Delay", "Create creates Create on ", path[len(sync.source) - 1 :])
 
     def _draining(self, work: int) -> AbstractContextManager[None]:
         """For the time of heavy work, the kernel's queue is emptied meanwhile."""

@@ -14,3 +14,9 @@ class Change(NamedTuple):
     etype: str
     path: bytes
     path2: bytes | None = None
+
+
+class Found(Change):
+    """A Create of what no event told: it was found in a directory that is new."""
+
+    __slots__ = ()

@@ -19,7 +19,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.change import Change
+from orchestrator.logic.change import Change, Found
 from orchestrator.monitor.kernel import Kernel, is_shortage
 from orchestrator.monitor.watches import MISSING, REFUSED, TWIN, UNWANTED, Node, Watches
 
@@ -57,6 +57,7 @@ class Survey:
         self._bound: list[Node] = []  # watched since `settle()`, while events were waiting, perhaps
         self._entered: list[Node] = []  # whole trees, likewise
         self._unmounted: set[int] = set()
+        self._new = b""  # the directory that an event told of, and in which things are found
         self._told: set[bytes] = set()  # directories whose end was told when their watch ended
         self._is_shuffled = False  # whether directories went away since then, as the events tell
         self._shifts = 0  # how often a directory turned out to be elsewhere: paths on the stack are stale then
@@ -105,6 +106,7 @@ class Survey:
     def appeared(self, parent: Node, name: bytes, path: bytes, *, again: bool = False) -> None:
         """A directory was created or moved in. `again`: tell of all of it even if it is known already."""
         self._told.discard(path)
+        self._new = path
         self._visit(parent, name, path, report=True, again=again)
         self._run()
 
@@ -277,7 +279,7 @@ class Survey:
 
     def _tell(self, report: bool, path: bytes) -> None:
         if report:
-            self.changes.append(Change("Create", path))
+            self.changes.append(Change("Create", path) if path == self._new else Found("Create", path))
 
     def _fail(self, parent: Node, name: bytes, path: bytes, known: Node | None, error: OSError, report: bool) -> None:
         wd = MISSING if error.errno in _GONE else REFUSED
@@ -435,7 +437,7 @@ class Survey:
                 if not self._is_known(node):
                     return  # it turned out that nothing is where we believed it to be
             else:
-                changes.append(Change("Create", path + name))
+                changes.append(Found("Create", path + name))
 
     def _drop_unlisted(self, node: Node, entries: list[tuple[bytes, bool]]) -> None:
         """Directories known here that were not found: whatever becomes of them is to be told from the beginning."""
