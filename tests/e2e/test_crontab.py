@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,18 @@ def test_syncs_have_crontabs_of_their_own(box: Path) -> None:
     with Daemon(box, "-log", "Info", lua=one + two) as daemon:
         daemon.wait_for("\none\n", times=2)
         assert "\ntwo\n" not in daemon.said()
+
+
+def test_after_a_reset_only_the_new_rules_count(box: Path) -> None:
+    def lua(word: str) -> str:
+        return sync(box, f'onFull = "echo {word}", crontab = "* * * * * *"')
+
+    with Daemon(box, lua=lua("one")) as daemon:
+        daemon.wait_for("\none\n")
+        (box / "config.lua").write_text(lua("two"))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("\ntwo\n", times=3)
+        assert "\none\n" not in daemon.said().partition("HUP signal, resetting")[2].partition("--- Startup")[2]
 
 
 @pytest.mark.parametrize(

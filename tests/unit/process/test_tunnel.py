@@ -125,6 +125,13 @@ def test_its_processes_count_as_no_transfers(world: World) -> None:
     assert len(world.processes.helpers()) == 2
 
 
+def test_ctrl_c_at_the_terminal_does_not_reach_it(world: World) -> None:
+    tunnel = world.tunnel(*SLEEP)
+    tunnel.start()
+    (pid,) = pids(tunnel)
+    assert os.getpgid(pid) == os.getsid(pid) == pid
+
+
 def test_what_runs_is_told_with_its_start(world: World) -> None:
     tunnel = world.tunnel(*SLEEP)
     tunnel.start()
