@@ -1,7 +1,7 @@
 """This side of helper.py: more processors for the comparing at startup.
 
-Python's threads cannot compare side by side (see run.py); processes can. They are taken on only for trees
-so large that it pays, and only as many as there are processors.
+Python's threads cannot compare side by side (see run.py); processes can. They are taken on only for trees so
+large that it pays, and hardly more of them than there are processors.
 """
 
 from __future__ import annotations

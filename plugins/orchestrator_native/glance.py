@@ -21,16 +21,14 @@ IFDIR = 0o040000
 IFLNK = 0o120000
 
 
-def glance(source: int, target: int, rule: Rule) -> list[str] | None:
+def glance(source: int, target: int, rule: Rule, *, alone: bool = False) -> list[str] | None:
     """The names of the sub-directories if the entries of both are the same, else None.
 
-    `source`, `target`: descriptors. Contents of sub-directories are not looked at.
+    `source`, `target`: descriptors. Contents of sub-directories are not looked at. `alone`: the process does
+    nothing else, so its working directory may be changed.
     """
     with os.scandir(target) as entries:
         there = {entry.name: entry for entry in entries}
-    by_xattrs = rule.xattrs
-    below_source = xattrs.below(source, "")
-    below_target = xattrs.below(target, "")
     directories: list[str] = []
     count = 0
     with os.scandir(source) as entries:
@@ -66,6 +64,8 @@ def glance(source: int, target: int, rule: Rule) -> list[str] | None:
                 return None
             if wanted.st_nlink > 1 and rule.hard_links and kind != IFDIR:
                 return None
-            if by_xattrs and not xattrs.is_same(below_source + name, below_target + name, rule):
-                return None
-    return directories if count == len(there) else None
+    if count != len(there):
+        return None
+    if rule.xattrs and not xattrs.are_same(source, target, there, rule, alone=alone):
+        return None
+    return directories

@@ -62,7 +62,7 @@ def unpacked(text: str) -> Rule:
 
 def answer(source: Tree, target: Tree, path: str, rule: Rule) -> bytes:
     try:
-        names = glance(source.open(path), target.open(path), rule)
+        names = glance(source.open(path), target.open(path), rule, alone=True)
     except OSError:
         return b"-"
     return b"-" if names is None else b"=" + os.fsencode("/".join(names))

@@ -3,9 +3,9 @@
 Why the number of threads changes: Python runs one thread at a time. As long as the file system answers
 from memory, a second thread that walks only gets in the way (half as fast, measured); where it waits for
 a disk or a server, more threads mean more questions asked at once. So a thread is taken on when the
-process mostly waits, and walkers step back when it does not. Where it computes, and the tree is large, other
-processes help with the comparing (assistant.py). Large files are copied by the kernel without Python's lock,
-side by side.
+process mostly waits, and walkers step back when it does not. Where the tree is large, other processes do the
+comparing (assistant.py), which also leaves the daemon's own thread in peace. Large files are copied by the
+kernel without Python's lock, side by side.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Run:
         self._source = source
         self._target = target
         self._changed = threading.Condition()
-        self._directories: dict[str, bool] = {}
+        self._touched: dict[str, None] = {}
+        self._plain: dict[str, None] = {}
         self._running: dict[str, bool | None] = {}
         self._files: dict[str, bool] = {}
         self._linked: dict[Key, bool] = {}
@@ -70,7 +71,9 @@ class Run:
         self._copying = 0
         self._asked = 0
         self._seen = 0
-        self._helpers = min(threads, processors()) - 1 if is_whole else 0
+        self._hired = 0
+        self._wanted = min(threads, max(2, processors())) if is_whole else 0
+        self._assistants = 0
         self._walkers = 1
         self._failure: BaseException | None = None
         self._pace = (time.perf_counter(), time.process_time())
@@ -84,9 +87,15 @@ class Run:
             if path in self._running:
                 self._running[path] = touched or bool(self._running[path])
                 return
-            self._directories[path] = touched or self._directories.get(path, False)
-            if self._walking < self._walkers:
-                self._changed.notify()
+            self._queue(path, touched=touched)
+            self._changed.notify()
+
+    def _queue(self, path: str, *, touched: bool) -> None:
+        if touched:
+            self._plain.pop(path, None)
+            self._touched[path] = None
+        elif path not in self._touched:
+            self._plain[path] = None
 
     def later_file(self, path: str, *, written: bool) -> None:
         with self._changed:
@@ -143,7 +152,8 @@ class Run:
             self.links.searched(key, count)
 
     def _hire(self) -> None:
-        if len(self._workers) < self.threads - 1 and self._failure is None:
+        if self._hired < self.threads - 1 and self._failure is None:
+            self._hired += 1
             self._begin(self._help)
 
     def _begin(self, work: Callable[[], None]) -> None:
@@ -156,35 +166,42 @@ class Run:
         try:
             self._work(mirror)
         except BaseException as error:
-            with self._changed:
-                self._failure = error
-                self._changed.notify_all()
+            self._fail(error)
         finally:
             mirror.close()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
 
     def _assist(self) -> None:
         """Let another process compare, until nothing is left to compare or it fails."""
         try:
             assistant = Assistant(self._source, self._target, self.task.rule)
-        except OSError:
-            return
-        try:
-            while paths := self._portion():
-                self._take_answers(paths, assistant)
+            try:
+                while paths := self._portion():
+                    self._take_answers(paths, assistant)
+                    if self.task.stop.is_set():
+                        self._fail(Stopped())
+            finally:
+                assistant.close()
         except OSError:
             pass
         finally:
-            assistant.close()
+            with self._changed:
+                self._assistants -= 1
+                self._changed.notify_all()
 
     def _portion(self) -> list[str]:
-        """Half of the directories that wait, those that came first: they have the most below them."""
+        """A fair part of the directories that wait; first those that came first: they have the most below them."""
         with self._changed:
             while not self._is_over():
-                count = min(PORTION, len(self._directories) // 2)
-                paths = [path for path in itertools.islice(self._directories, count) if not self._directories[path]]
+                count = min(PORTION, -(-len(self._plain) // self._assistants))
+                paths = list(itertools.islice(self._plain, count))
                 if paths:
                     for path in paths:
-                        del self._directories[path]
+                        del self._plain[path]
                         self._running[path] = None
                     self._asked += len(paths)
                     return paths
@@ -192,6 +209,7 @@ class Run:
         return []
 
     def _take_answers(self, paths: list[str], assistant: Assistant) -> None:
+        """What the helper does not find equal, be it that it has failed, is left to a walker."""
         answers: list[list[str] | None] = [None] * len(paths)
         try:
             answers = assistant.ask(paths)
@@ -203,15 +221,15 @@ class Run:
                 for path, names in zip(paths, answers, strict=True):
                     again = self._running.pop(path)
                     if names is None or again is not None:
-                        self._directories[path] = names is None or bool(again)
-                self._directories.update(dict.fromkeys(inner, False))
+                        self._queue(path, touched=names is None or bool(again))
+                self._plain.update(dict.fromkeys(inner))
                 self._changed.notify_all()
 
     def _is_over(self) -> bool:
         """Nothing is left, or all is lost. Asked with the lock held."""
         if self._failure is not None:
             return True
-        return not (self._walking or self._copying or self._asked or self._directories or self._files)
+        return not (self._walking or self._copying or self._asked or self._touched or self._plain or self._files)
 
     def _end_workers(self) -> None:
         while True:
@@ -234,8 +252,9 @@ class Run:
                         is_file = True
                         self._copying += 1
                         break
-                    if self._directories and self._walking < self._walkers:
-                        path, flag = self._directories.popitem()
+                    if self._walking < self._walkers and (self._touched or (self._plain and not self._assistants)):
+                        flag = bool(self._touched)
+                        path, _ = (self._touched or self._plain).popitem()
                         self._running[path] = None
                         is_file = False
                         self._walking += 1
@@ -249,8 +268,7 @@ class Run:
                 else:
                     mirror.directory(path, touched=flag)
             except BaseException as error:
-                with self._changed:
-                    self._failure = error
+                self._fail(error)
                 raise
             finally:
                 with self._changed:
@@ -260,15 +278,16 @@ class Run:
                         self._walking -= 1
                         again = self._running.pop(path)
                         if again is not None:
-                            self._directories[path] = again
+                            self._queue(path, touched=again)
                         self._seen += 1
                         self._look_at_pace()
                     self._changed.notify_all()
 
     def _look_at_pace(self) -> None:
-        if self._helpers > 0 and self._seen >= WORTH_HELP <= len(self._directories):
-            self._helpers -= 1
-            self._begin(self._assist)
+        if self._wanted and self._seen >= WORTH_HELP <= len(self._plain):
+            self._assistants, self._wanted = self._wanted, 0
+            for _ in range(self._assistants):
+                self._begin(self._assist)
         wall, cpu = self._pace
         now = time.perf_counter()
         if now - wall < PACE:
@@ -276,7 +295,7 @@ class Run:
         used = time.process_time()
         share = (used - cpu) / (now - wall)
         self._pace = (now, used)
-        if share < IDLE and len(self._directories) > self._walkers < self.threads:
+        if share < IDLE and len(self._touched) + len(self._plain) > self._walkers < self.threads:
             self._walkers += 1
             self._hire()
         elif share > BUSY and self._walkers > 1:

@@ -544,6 +544,24 @@ def test_a_run_that_is_to_stop_does(world: World) -> None:
     assert snapshot(world.target) == {}
 
 
+def test_a_run_in_full_swing_stops_when_told_and_the_next_one_finishes(world: World) -> None:
+    for directory in range(300):
+        os.makedirs(world.source + b"%d/%d" % (directory % 20, directory))
+        for number in range(3):
+            write(world.source + b"%d/%d/%d" % (directory % 20, directory, number))
+    for _ in range(3):
+        world.stop.clear()
+        timer = threading.Timer(0.02, world.stop.set)
+        timer.start()
+        code = world.startup().exit_code
+        timer.join()
+        assert code in (0, 20)
+        assert not [name for _, _, files in os.walk(world.target) for name in files if b".lsyncd-" in name]
+    world.stop.clear()
+    assert world.startup().exit_code == 0
+    world.assert_equal()
+
+
 @contextmanager
 def script(text: str, *command: str) -> Iterator[subprocess.CompletedProcess[str]]:
     """Run Python code that has the engine at hand, in a world of its own."""
