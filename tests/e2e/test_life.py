@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ end}}"""
 def run(box: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
     return subprocess.run(
-        confined(box, "python3", "-m", "orchestrator.cli", *arguments),
+        confined(box, sys.executable, "-m", "orchestrator.cli", *arguments),
         cwd=box,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
