@@ -67,6 +67,12 @@ class QueueMachine(RuleBasedStateMachine):
     def move(self, alarm: float, path: bytes, path2: bytes) -> None:
         assert self.queue.add(MOVE, alarm, path, path2) == self.scan.add(MOVE, alarm, path, path2)
 
+    @rule(etype=KINDS, alarm=ALARMS, number=st.integers(0, 3))
+    def move_and_more(self, etype: str, alarm: float, number: int) -> None:
+        """Moves that meet little else, so that some of them turn into a Delete."""
+        self.move(alarm, b"/m/%d" % number, b"/n/%d" % number)
+        self.add(etype, alarm, b"/n/%d" % number)
+
     @rule(etype=SPECIALS, alarm=ALARMS, stacked=st.booleans())
     def append(self, etype: str, alarm: float, stacked: bool) -> None:
         self.queue.append(etype, alarm, b"", stacked=stacked)

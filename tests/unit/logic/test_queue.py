@@ -184,6 +184,15 @@ def test_a_delay_that_failed_stands_aside_until_it_is_due() -> None:
     assert queue.select(None) == [failed]
 
 
+def test_a_delay_tried_again_is_taken_once() -> None:
+    queue = queue_of(("Create", 0.0, b"/a"), ("Create", 0.0, b"/b"))
+    failed = queue.select(lambda delay: delay.path == b"/b")
+    queue.activate(failed)
+    queue.retry(failed[0], 1.0)
+    assert queue.first_due(1.0, 1000) is next(iter(queue))
+    assert paths(queue.select(None)) == [b"/a", b"/b"]
+
+
 def test_a_full_queue_does_not_hurry_what_failed() -> None:
     queue = queue_of(("Create", 0.0, b"/a"))
     failed = list(queue)
