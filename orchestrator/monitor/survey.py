@@ -129,6 +129,7 @@ class Survey:
         """A directory was renamed within what is watched: `parent, name, path` of both ends."""
         self._is_shuffled = True
         parent, name, path = destination
+        self._told.discard(path)
         node = self._watches.child(origin[0], origin[1])
         there = self._watches.child(parent, name)
         if (
@@ -174,6 +175,7 @@ class Survey:
         """The kernel has ended a watch: the directory is deleted, or its file system is unmounted."""
         node = self._watches.nodes.get(wd)
         if node is not None:
+            self._is_shuffled = True
             if wd not in self._unmounted and node.parent is not None:
                 path = self._watches.path(node)
                 self.changes.append(Change("Delete", path))
@@ -190,6 +192,7 @@ class Survey:
         """
         bound, self._bound = self._bound, []
         entered, self._entered = self._entered, []
+        self._told.clear()  # whatever was right behind has come
         if not self._is_shuffled:
             return False
         self._is_shuffled = False
