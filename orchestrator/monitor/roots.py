@@ -42,6 +42,7 @@ class Roots:
         self._survey = survey
         self._roots: dict[bytes, _Root] = {}
         self._guards: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
+        self._unplaced: set[bytes] = set()  # directories above sources that were not there
         self._placed: set[int] = set()  # those, and some where things changed while we looked
         self._lost: list[bytes] = []
         self._returned: list[bytes] = []
@@ -121,7 +122,7 @@ class Roots:
         if node is None or self._watches.path(node) != root.path:
             return False
         if node.wd <= 0:  # a twin of another source
-            return node in self._watches.idle
+            return node in self._watches.idle and self._kernel.device(root.path) is not None
         if self._watches.nodes.get(node.wd) is not node:
             return False
         try:
@@ -188,6 +189,7 @@ class Roots:
             if root.node is None:
                 self._wait(root, above, wanted)
         guards: dict[int, int] = {}
+        self._unplaced.clear()
         for path, mask in wanted.items():
             wd = self._guard(path, mask, more=False)
             if wd is not None:
@@ -202,9 +204,12 @@ class Roots:
         landmarks.update(root.node.wd for root in self._roots.values() if root.node is not None)
 
     def _is_guarded(self) -> bool:
-        """Whether what was asked about lost sources was asked of the right directories."""
+        """Whether all that was asked was asked of the right directories."""
         for root in self._roots.values():
-            if root.node is None and (nearest := self._nearest(_above(root.path))) is not None:
+            if root.node is not None:
+                if not self._unplaced.isdisjoint(_above(root.path)):
+                    return False  # one above it was away for a moment
+            elif (nearest := self._nearest(_above(root.path))) is not None:
                 wd = self._guard(nearest, GUARD_WAITING, more=True)
                 if wd is not None and not self._guards.get(wd, 0) & CREATE:
                     return False
@@ -228,8 +233,11 @@ class Roots:
             self._placed.add(wd)
             if not more and wd not in self._watches.nodes and self._guards.get(wd) != mask:
                 self._kernel.guard(path, mask, more=False)
+        except PermissionError:
+            return None
         except OSError:
-            return None  # not there or not ours to read
+            self._unplaced.add(path)
+            return None
         return wd
 
 

@@ -299,7 +299,7 @@ class Survey:
     def _take(self, node: Node, parent: Node, name: bytes, path: bytes, known: Node | None, report: bool) -> None:
         """`node`, known elsewhere, was found here: the disk is ahead of the events, or behind a bind mount."""
         watches = self._watches
-        if node.parent is None and watches.path(node) == path:  # a source inside another one
+        if watches.path(node) == path:  # a source inside another one, or seen from there
             self._put(node, parent, name, known)
             self._tell(report, path)
             if report:
@@ -445,7 +445,8 @@ class Survey:
     def _drop_unlisted(self, node: Node, entries: list[tuple[bytes, bool]]) -> None:
         """Directories known here that were not found: whatever becomes of them is to be told from the beginning."""
         if node.children is not None:
-            for name in node.children.keys() - {name for name, is_directory in entries if is_directory}:
+            listed = {name for name, is_directory in entries if is_directory}
+            for name in [name for name in node.children if name not in listed]:
                 child = self._watches.child(node, name)
                 if child is not None:
                     self._give_up(child)

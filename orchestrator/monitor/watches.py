@@ -45,7 +45,7 @@ class Watches:
 
     def __init__(self) -> None:
         self.nodes: dict[int, Node] = {}
-        self.idle: set[Node] = set()
+        self.idle: dict[Node, None] = {}  # a set that keeps its order
         self.paths: dict[int, bytes] = {}
         self.landmarks: set[int] = set()  # watches of sources themselves and of directories above them
 
@@ -55,7 +55,7 @@ class Watches:
         if wd > 0:
             self.nodes[wd] = node
         else:
-            self.idle.add(node)
+            self.idle[node] = None
         if parent is not None:
             if parent.children is None:
                 parent.children = {}
@@ -141,7 +141,7 @@ class Watches:
                 del self.nodes[node.wd]
                 self.paths.pop(node.wd, None)
             else:
-                self.idle.discard(node)
+                self.idle.pop(node, None)
         return wds
 
     def all_paths(self) -> list[bytes]:
