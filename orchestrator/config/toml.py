@@ -28,6 +28,7 @@ EXIT_CODES = frozenset({"exitcodes", "rsyncExitCodes", "sshExitCodes"})
 """Tables whose keys are numbers, which TOML writes as strings."""
 
 HANDLER = re.compile(r"on[A-Z]")
+BATCH_HANDLERS = frozenset({"onBatchStart", "onBatchEnd"})
 
 
 @dataclass
@@ -95,7 +96,7 @@ class _Checker:
             options
         )
         if action is not None:
-            known = {key: option for key, option in known.items() if key in options or not _is_handler(key)}
+            known = {key: option for key, option in known.items() if key in options or not _is_handler_of_events(key)}
         self._check_values(values, known, "sync", number)
         return TomlSync(action, _numbered(values), self._place("sync", number, None))
 
@@ -183,6 +184,11 @@ def _fits(value: Any, types: tuple[type, ...]) -> bool:
 
 def _is_handler(key: str) -> bool:
     return HANDLER.match(key) is not None and key != "onMove"
+
+
+def _is_handler_of_events(key: str) -> bool:
+    """An action that transfers by itself has no use for it."""
+    return _is_handler(key) and key not in BATCH_HANDLERS
 
 
 def _numbered(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from orchestrator.config.settings import Settings
 
 
+CHAIN = 3
+"""Of processes that follow one another (onBatchStart, the transfer, onBatchEnd), so many are told of."""
+
+
 @dataclass
 class Noted:
     """A process that would have been started; `job`: work of a plugin's own instead."""
@@ -37,6 +41,7 @@ class DryProcesses:
     """Stands in for Processes."""
 
     noted: list[Noted] = field(default_factory=list)
+    clock: MonotonicClock = field(default_factory=MonotonicClock)
 
     def __len__(self) -> int:
         return 0
@@ -53,22 +58,25 @@ class DryProcesses:
         env: Mapping[str, str] | None = None,
         **_: Any,
     ) -> Child:
-        child = Child(list(argv), 0.0, on_exit)
+        child = Child(list(argv), self.clock.now(), on_exit)
         self.noted.append(Noted(child, stdin))
         return child
 
     def run_job(self, job: Callable[[threading.Event], int], on_exit: Callable[[Child, int], None]) -> Child:
-        child = Child([], 0.0, on_exit)
+        child = Child([], self.clock.now(), on_exit)
         self.noted.append(Noted(child, job=getattr(job, "__doc__", None) or type(job).__name__))
         return child
 
     def take(self) -> list[Noted]:
-        """What was noted since the last call; each is told that it went well."""
-        noted, self.noted = self.noted, []
-        for one in noted:
-            one.child.on_exit(one.child, 0)
+        """What was noted since the last call; each is told that it went well, and may bring more."""
+        taken: list[Noted] = []
+        for _ in range(CHAIN):
+            noted, self.noted = self.noted, []
+            for one in noted:
+                one.child.on_exit(one.child, 0)
+            taken += noted
         self.noted.clear()
-        return noted
+        return taken
 
 
 class DryLog(Log):

@@ -7,12 +7,13 @@ reads: no file name can be run as code.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _OF_ONE_END: Final = (
     "pathname",
@@ -33,9 +34,12 @@ VARIABLES: Final = (
 )
 """`^o.` is the origin of a Move, `^d.` its destination."""
 
-_VARIABLE: Final = re.compile(
-    rb"\^(" + b"|".join(re.escape(name).encode() for name in sorted(VARIABLES, key=len, reverse=True)) + rb")"
-)
+
+@functools.lru_cache(maxsize=16)
+def _pattern(variables: tuple[str, ...]) -> re.Pattern[bytes]:
+    """The longest name first: ^pathname is not ^path with a rest."""
+    names = sorted(variables, key=len, reverse=True)
+    return re.compile(rb"\^(" + b"|".join(re.escape(name).encode() for name in names) + rb")")
 
 
 @dataclass(frozen=True)
@@ -57,24 +61,37 @@ class Template:
         arguments = [_fill(parts, value) for parts in self.arguments]
         return [b"sh", b"-c", self.text, b"sh", *arguments] if self.is_shell else arguments
 
-    def message(self, etype: str, value: Callable[[str], bytes]) -> bytes:
-        """The Normal log line of spec 2.7."""
+    def message(self, what: bytes, value: Callable[[str], bytes]) -> bytes:
+        """The Normal log line of spec 2.7; `what`: `Event Create` and the like."""
         if self.is_shell:
-            return b'Event %b spawns shell "%b"' % (etype.encode(), _fill(self.shown, value))
-        return b'Event %b spawns action "%b"' % (etype.encode(), self.text)
+            return b'%b spawns shell "%b"' % (what, _fill(self.shown, value))
+        return b'%b spawns action "%b"' % (what, self.text)
+
+    def variables(self) -> set[str]:
+        """The names of those that it has."""
+        return {name.decode() for parts in self.arguments for name in parts[1::2]}
 
 
-def translate(string: bytes) -> Template:
+def translate(string: bytes, variables: tuple[str, ...] = VARIABLES) -> Template:
     """A handler string as a Template. A leading `/` makes it a binary, else it is a shell command."""
     string = string.strip()
     if string.startswith(b"/"):
-        words = tuple(tuple(_VARIABLE.split(word)) for word in split_words(string))
-        return Template(False, string, words, ())
+        return _of_words(string, split_words(string), variables)
     command = string.removeprefix(b"^")
-    parts = _VARIABLE.split(command)
+    parts = _pattern(variables).split(command)
     # braces: sh reads "$10" as "$1" and a zero
     numbers = [_positional(place // 2 + 1) if place % 2 else part for place, part in enumerate(parts)]
     return Template(True, b"".join(numbers), tuple((b"", name) for name in parts[1::2]), tuple(parts))
+
+
+def translate_words(words: Sequence[bytes], variables: tuple[str, ...] = VARIABLES) -> Template:
+    """A list of words as a Template: a program and its arguments, whatever they begin with."""
+    return _of_words(b" ".join(words), words, variables)
+
+
+def _of_words(text: bytes, words: Sequence[bytes], variables: tuple[str, ...]) -> Template:
+    pattern = _pattern(variables)
+    return Template(False, text, tuple(tuple(pattern.split(word)) for word in words), ())
 
 
 def _positional(number: int) -> bytes:

@@ -60,3 +60,9 @@ class Calls(Protocol):
     def action(self) -> None: ...
 
     def collect(self, agent: Agent, exit_code: int) -> str | None: ...
+
+    def batch_start(self, agent: Agent) -> bytes | bool | None:
+        """A transfer is about to be started: a command to run before it, or whether it may be (False: not now)."""
+
+    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+        """A transfer has ended: a command to run after it, if any."""

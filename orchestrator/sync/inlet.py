@@ -27,6 +27,10 @@ def encode(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
 
 
+def nothing() -> None:
+    """What is to be done when nothing is."""
+
+
 @dataclass
 class Spawn:
     """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
@@ -109,21 +113,29 @@ class Inlet:
 
     # ---- acting -------------------------------------------------------------------------------
 
-    def spawn(self, agent: Agent, argv: Sequence[str | bytes], stdin: bytes | None = None) -> None:
+    def spawn(
+        self,
+        agent: Agent,
+        argv: Sequence[str | bytes],
+        stdin: bytes | None = None,
+        when_over: Callable[[], None] = nothing,
+    ) -> None:
         """Start a program for these changes; they are active until it ends.
 
-        `argv[0]` is looked up in PATH; no shell. Raises ValueError for changes that do not wait.
+        `argv[0]` is looked up in PATH; no shell. `when_over` is called once, after `collect`, or when it turns
+        out that nothing will be started after all (a hook forbids it, the user's onBatchStart fails): for
+        putting away what the program needed. Raises ValueError for changes that do not wait.
         """
-        problem = self._sync.spawn(agent, [encode(arg) for arg in argv], stdin)
+        problem = self._sync.spawn(agent, [encode(arg) for arg in argv], stdin, when_over)
         if problem:
             raise ValueError(problem)
 
-    def run(self, agent: Agent, job: Callable[[threading.Event], int]) -> None:
+    def run(self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None] = nothing) -> None:
         """As spawn, with a function in a worker thread; what it returns is the exit code.
 
         It is given an Event that is set when it should come to an end.
         """
-        problem = self._sync.run(agent, job)
+        problem = self._sync.run(agent, job, when_over)
         if problem:
             raise ValueError(problem)
 

@@ -7,7 +7,7 @@ comes back here. It knows neither the kernel's events nor Lua.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.event import ACTIVE, BLANKET, BLOCK, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.verdict import AGAIN, COMMON, DIE, OK, Judgement, Kind, Verdict, Wording, judge
+from orchestrator.sync.batch import BATCH_END, BATCH_START, run_command
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet, Spawn
 from orchestrator.sync.scan import entries_below
@@ -63,6 +64,15 @@ class Options:
     own_die_codes: frozenset[int] = frozenset()
 
 
+@dataclass(eq=False)
+class Transfer:
+    """What serves an agent: `start` begins it, `when_over` is told when nothing of it is left to come."""
+
+    agent: Agent
+    start: Callable[[], Child]
+    when_over: Callable[[], None] = field(default=lambda: None)
+
+
 class Sync:
     """One source and where it goes. Made when the config is loaded, started once, then turned."""
 
@@ -81,7 +91,8 @@ class Sync:
         report = (lambda line: host.log("Delay", line)) if host.log.shows("Delay") else None
         self.queue = Queue(sets=options.sets, on_move=options.on_move, report=report)
         self.inlet = Inlet(self)
-        self.children: dict[Child, Agent] = {}
+        self.children: dict[Child, Transfer] = {}
+        self._after: set[Child] = set()  # commands that run after a transfer
         self.is_stopped = False
         self.is_suspended = False
         self.is_started_up = False
@@ -204,7 +215,7 @@ class Sync:
     # ---- what is due --------------------------------------------------------------------------
 
     def is_at_limit(self) -> bool:
-        return len(self.children) >= self.options.max_processes
+        return len(self.children) + len(self._after) >= self.options.max_processes
 
     def is_held(self) -> bool:
         """Whether nothing may be started now, whatever is due."""
@@ -259,47 +270,132 @@ class Sync:
 
     # ---- transfers ----------------------------------------------------------------------------
 
-    def spawn(self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None = None) -> str | None:
+    def spawn(
+        self,
+        agent: Agent,
+        argv: Sequence[bytes],
+        stdin: bytes | None = None,
+        when_over: Callable[[], None] = lambda: None,
+    ) -> str | None:
         """Start a program for the agent; its delays become active. Returns what is wrong, or None.
 
         With a tunnel that is not up nothing is started: the delays go on waiting.
         """
+        spawn = Spawn(list(argv), stdin)
+        transfer = Transfer(agent, lambda: self._spawn(spawn), when_over)
         if self._tunnel is not None:
             filled = self._tunnel.through(argv, EventList(self.inlet, agent.delays).paths())
             if filled is None:
-                self._is_put_off = True
+                self._put_off(transfer)
                 return None
-            argv = filled
-        spawn = Spawn(list(argv), stdin)
-        return self._begin(agent, spawn, lambda: self._spawn(spawn))
+            spawn.argv = list(filled)
+        return self._begin(transfer, spawn)
 
-    def run(self, agent: Agent, job: Callable[[threading.Event], int]) -> str | None:
+    def run(
+        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None] = lambda: None
+    ) -> str | None:
         """As spawn, with a function in a worker thread."""
-        return self._begin(agent, None, lambda: self.host.processes.run_job(job, self._ended))
+        return self._begin(Transfer(agent, lambda: self.host.processes.run_job(job, self._ended), when_over), None)
 
     def _spawn(self, spawn: Spawn) -> Child:
         return self.host.processes.spawn(
             spawn.argv, stdin=spawn.stdin, on_exit=self._ended, env=spawn.env, stderr_tail=self.options.sets
         )
 
-    def _begin(self, agent: Agent, spawn: Spawn | None, start: Callable[[], Child]) -> str | None:
+    def _begin(self, transfer: Transfer, spawn: Spawn | None) -> str | None:
+        agent = transfer.agent
         if self.host.fading:
             self._is_put_off = True
             self.host.log("Normal", "ignored process spawning while fading")
+            transfer.when_over()
             return None
-        may_be = (WAIT, BLOCK) if agent.is_list else (WAIT,)
-        for delay in agent.delays:
-            if delay.status not in may_be or delay not in self.queue:
-                return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
+        problem = self._why_not(agent)
+        if problem is not None:
+            return problem
         if spawn is not None and self.host.hooks.has("orchestrator_before_spawn"):
             allowed = self.host.hooks.tell("orchestrator_before_spawn", inlet=self.inlet, agent=agent, spawn=spawn)
             if allowed is False:
-                self._is_put_off = True
-                self.host.alarms.add(self.host.clock.now() + VETO_PAUSE, self.queue.offer_again)
+                self._put_off(transfer)
                 return None
+        # an action may transfer what it has left over: no change of the user's, no batch
+        answer = self.calls.batch_start(agent) if agent.delays else None
+        if answer is False:
+            self._put_off(transfer)
+            return None
+        problem = self._why_not(agent)
+        if problem is not None:
+            return problem
         self.queue.activate(agent.delays)
-        self.children[start()] = agent
+        if isinstance(answer, bytes):
+            self._run_before(transfer, answer)
+        else:
+            self.children[transfer.start()] = transfer
         return None
+
+    def _why_not(self, agent: Agent) -> str | None:
+        """Why nothing can be started for these changes."""
+        may_be = (WAIT, BLOCK) if agent.is_list else (WAIT,)
+        if all(delay.status in may_be and delay in self.queue for delay in agent.delays):
+            return None
+        return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
+
+    def _put_off(self, transfer: Transfer) -> None:
+        """Not now: its changes are offered again after a pause.
+
+        Until then they count as being transferred: what the config's functions find waiting after a spawn,
+        they may drop.
+        """
+        self._is_put_off = True
+        self.queue.activate(transfer.agent.delays)
+        self.host.alarms.add(self.host.clock.now() + VETO_PAUSE, lambda: self._wait_again(transfer))
+        transfer.when_over()
+
+    def _wait_again(self, transfer: Transfer) -> None:
+        for delay in transfer.agent.delays:
+            if delay in self.queue:
+                self.queue.retry(delay, self.host.clock.now())
+
+    def _run_before(self, transfer: Transfer, command: bytes) -> None:
+        """Run onBatchStart; the transfer follows if it goes well."""
+        try:
+            child = run_command(self, BATCH_START, command, transfer.agent, self._before_ended)
+        except OSError as error:
+            self._not_begun(transfer, f"the list of paths cannot be written: {error.strerror}")
+        else:
+            self.children[child] = transfer
+
+    def _before_ended(self, child: Child, exit_code: int) -> None:
+        transfer = self.children.pop(child)
+        if exit_code != 0:
+            self._not_begun(transfer, f"ended with {exit_code}")
+        elif self.host.fading or self.is_stopped or self.is_suspended:
+            self._wait_again(transfer)
+            transfer.when_over()
+        else:
+            self.children[transfer.start()] = transfer
+
+    def _not_begun(self, transfer: Transfer, reason: str) -> None:
+        if self._backoff_of(transfer.agent).would_grow():
+            self.host.log("Warn", f"{BATCH_START} of {self.name} {reason}: the batch waits and is tried again.")
+        self._again(transfer.agent, [delay for delay in transfer.agent.delays if delay in self.queue])
+        transfer.when_over()
+
+    def _run_after(self, child: Child, agent: Agent, exit_code: int, verdict: str) -> None:
+        """Run onBatchEnd; nothing depends on it."""
+        seconds = self.host.clock.now() - child.started
+        command = self.calls.batch_end(agent, exit_code, seconds, verdict) if agent.delays else None
+        if command is None:
+            return
+        told = {"exitcode": b"%d" % exit_code, "seconds": b"%.3f" % seconds, "verdict": verdict.encode()}
+        try:
+            self._after.add(run_command(self, BATCH_END, command, agent, self._after_ended, **told))
+        except OSError as error:
+            self.host.log("Error", f"{BATCH_END} of {self.name}: the list of paths cannot be written: {error.strerror}")
+
+    def _after_ended(self, child: Child, exit_code: int) -> None:
+        self._after.discard(child)
+        if exit_code != 0:
+            self.host.log("Warn", f"{BATCH_END} of {self.name} ended with {exit_code}.")
 
     def discard(self, event: Event) -> None:
         delay = event.delay
@@ -341,12 +437,19 @@ class Sync:
         return judgement.verdict
 
     def _ended(self, child: Child, exit_code: int) -> None:
-        agent = self.children.pop(child)
+        transfer = self.children.pop(child)
+        try:
+            self._collect(child, transfer.agent, exit_code)
+        finally:
+            transfer.when_over()
+
+    def _collect(self, child: Child, agent: Agent, exit_code: int) -> None:
         self._judged = None
         self.stderr_tail = child.stderr_tail
         verdict = self.calls.collect(agent, exit_code)
         if self.host.hooks.has("orchestrator_after_collect"):
             self._tell_collected(child, agent, exit_code, verdict)
+        self._run_after(child, agent, exit_code, verdict or OK)
         delays = [delay for delay in agent.delays if delay in self.queue]
         is_startup = any(delay.etype in (INIT, BLANKET) for delay in delays)
         if verdict == DIE:

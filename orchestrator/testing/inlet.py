@@ -41,6 +41,7 @@ class Spawn:
     argv: list[bytes]
     stdin: bytes | None = None
     job: Callable[[threading.Event], int] | None = None
+    when_over: Callable[[], None] = lambda: None
 
     @property
     def paths(self) -> list[bytes]:
@@ -122,6 +123,7 @@ class FakeInlet(Inlet):
                 self._world.queue.retry(delay, self.clock.now() + 1.0)
             elif verdict != DIE:
                 self._world.queue.remove(delay)
+        spawn.when_over()
         return verdict
 
     def execute(self, spawn: Spawn, timeout: float = 60.0, **environment: str) -> Verdict:
@@ -235,11 +237,13 @@ class _World:
         else:
             self.queue.remove(event.delay)
 
-    def spawn(self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None = None) -> str | None:
-        return self._begin(Spawn(agent, list(argv), stdin))
+    def spawn(
+        self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None, when_over: Callable[[], None]
+    ) -> str | None:
+        return self._begin(Spawn(agent, list(argv), stdin, when_over=when_over))
 
-    def run(self, agent: Agent, job: Callable[[threading.Event], int]) -> str | None:
-        return self._begin(Spawn(agent, [], job=job))
+    def run(self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None]) -> str | None:
+        return self._begin(Spawn(agent, [], job=job, when_over=when_over))
 
     def filters_changed(self) -> None:
         """Nothing is watched here."""

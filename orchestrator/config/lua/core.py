@@ -21,6 +21,7 @@ from orchestrator.errors import ConfigError, Terminated
 from orchestrator.logic.event import INIT, MOVE
 from orchestrator.logic.layer3 import VARIABLES, Template, translate
 from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
+from orchestrator.sync.batch import batch_template
 from orchestrator.sync.event import EventList
 
 if TYPE_CHECKING:
@@ -147,12 +148,18 @@ class Core:
 
     def layer3(self, string: bytes, name: bytes) -> int:
         template = translate(string)
-        string = string.strip()
-        if self._host.log.shows("FWrite"):
-            shown = b" ".join(b"[%b]" % word for word in template.argv(lambda variable: b"^" + variable.encode()))
-            self._host.log("FWrite", b'translated "', string, b'" to \n', shown)
+        self._show(template, string)
         self._templates.append(template)
         return len(self._templates) - 1
+
+    def show_batch_command(self, name: bytes, string: bytes) -> None:
+        """For `-log FWrite`: what becomes of the string, which is translated when it is needed."""
+        self._show(batch_template(to_text(name), string), string)
+
+    def _show(self, template: Template, string: bytes) -> None:
+        if self._host.log.shows("FWrite"):
+            shown = b" ".join(b"[%b]" % word for word in template.argv(lambda variable: b"^" + variable.encode()))
+            self._host.log("FWrite", b'translated "', string.strip(), b'" to \n', shown)
 
     # ---- events -------------------------------------------------------------------------------
 
@@ -254,7 +261,7 @@ class Core:
         def value(variable: str) -> bytes:
             return variable_value(variable, event, event2)
 
-        self._host.log("Normal", template.message(event.etype, value))
+        self._host.log("Normal", template.message(b"Event " + to_bytes(event.etype), value))
         return self._started(event, template.argv(value), None)
 
     def _started(self, agent: Agent, argv: list[bytes], stdin: bytes | None) -> bytes | None:

@@ -152,6 +152,14 @@ function calls.collect(number, agent, key, exitcode)
     return verdict
 end
 
+function calls.batch_start(number, paths, agent, key)
+    return shared.config_of[number].onBatchStart(paths, shared.agent_for(agent, key))
+end
+
+function calls.batch_end(number, ...)
+    shared.config_of[number].onBatchEnd(...)
+end
+
 function calls.alarm(func)
     func()
 end

@@ -15,6 +15,7 @@ from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError, Died, OrchestratorError
 from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
 from orchestrator.logic.tunnel import TunnelOptions
+from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.sync import Options, Sync
 
@@ -276,6 +277,22 @@ class _LuaCalls:
         self._config.host.log(
             "Error", f"collect returned {_shown(verdict)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
         )
+        return None
+
+    def batch_start(self, agent: Agent) -> bytes | bool | None:
+        handler = self._table[to_bytes(BATCH_START)]
+        if not self._config.lua.is_function(handler):
+            return handler if isinstance(handler, bytes) else None
+        paths = self._config.lua.table(batch_paths(agent))
+        key = None if isinstance(agent, EventList) else key_of(agent)
+        return False if self._config.call("batch_start", self._number, paths, agent, key) is False else None
+
+    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+        handler = self._table[to_bytes(BATCH_END)]
+        if not self._config.lua.is_function(handler):
+            return handler if isinstance(handler, bytes) else None
+        paths = self._config.lua.table(batch_paths(agent))
+        self._config.call("batch_end", self._number, paths, exit_code, seconds, to_bytes(verdict))
         return None
 
 

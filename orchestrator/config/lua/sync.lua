@@ -117,6 +117,12 @@ local function add(opts)
             error('type for ' .. key .. ' must be table or string', 3)
         end
     end
+    for _, key in ipairs{'onBatchStart', 'onBatchEnd'} do
+        local kind = type(config[key])
+        if config[key] and kind ~= 'function' and kind ~= 'string' then
+            error(key .. ' must be a function or a string, a command, not a ' .. kind, 3)
+        end
+    end
     for _, key in ipairs{'maxDelays', 'maxProcesses'} do
         local value = tonumber(config[key])
         if config[key] ~= nil and (not value or value < 1) then
@@ -138,6 +144,9 @@ end
 -- Layer 3 (spec 2.7): once all is loaded, every handler that is a string becomes a function.
 function shared.translate_layer3()
     for _, config in pairs(shared.config_of) do
+        for _, name in ipairs{'onBatchStart', 'onBatchEnd'} do
+            if type(config[name]) == 'string' then core.show_batch_command(name, config[name]) end
+        end
         for _, name in ipairs(has_handler) do
             if type(config[name]) == 'string' then
                 local id = core.layer3(config[name], name)

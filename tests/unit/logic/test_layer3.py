@@ -49,9 +49,9 @@ def test_translates(string: bytes, argv: list[bytes]) -> None:
 
 def test_messages_are_lsyncds() -> None:
     shell = translate(b"cp -r ^sourcePathname ^target")
-    assert shell.message("Create", value) == b'Event Create spawns shell "cp -r /src/a b /trg/"'
+    assert shell.message(b"Event Create", value) == b'Event Create spawns shell "cp -r /src/a b /trg/"'
     binary = translate(b'/bin/echo "x ^path"')
-    assert binary.message("Modify", value) == b'Event Modify spawns action "/bin/echo "x ^path""'
+    assert binary.message(b"Event Modify", value) == b'Event Modify spawns action "/bin/echo "x ^path""'
 
 
 def test_words_are_split_outside_double_quotes() -> None:

@@ -46,6 +46,10 @@ class Failing:
     def collect(self, agent: Agent, exit_code: int) -> str | None:
         return "again"
 
+    def batch_start(self, agent: Agent) -> None: ...
+
+    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None: ...
+
 
 class World:
     def __init__(self) -> None:
