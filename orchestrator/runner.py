@@ -31,6 +31,9 @@ PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about a tree that takes long to watch (spec 6 row 21)."""
 
 
+READS_AT_MOST = 64
+"""Under a writer that never stops, reading must come to an end."""
+
 HEAVY = 4096
 """Changes whose handling may take long enough for the kernel's queue to overflow."""
 
@@ -76,7 +79,8 @@ class Runner:
             sync.on_filters_changed = self._refilter
             self.monitor.watch(sync.source, self._tell_progress)
             sync.start()
-        self._loop.add_reader(self.monitor.fileno(), self._read)
+        self._loop.add_reader(self.monitor.fileno(), self._read_some)
+        self.host.processes.before_end = self._read_all
         self.touch()
 
     def close(self) -> None:
@@ -84,6 +88,7 @@ class Runner:
         self.host.fading = True
         for tunnel in self.host.tunnels:
             tunnel.close()
+        self.host.processes.before_end = lambda: None
         self._loop.remove_reader(self.monitor.fileno())
         self.monitor.close()
         self.config.close()
@@ -144,7 +149,8 @@ class Runner:
 
     # ---- events -------------------------------------------------------------------------------
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Work off what has changed. False: nothing had."""
         changes = self.monitor.read()
         with self._draining(len(changes)):
             self._dispatch(changes)
@@ -153,6 +159,20 @@ class Runner:
             self.monitor.overflowed = False
             self._recover()
         self.touch()
+        return bool(changes)
+
+    def _read_some(self) -> None:
+        self._read()
+
+    def _read_all(self) -> None:
+        """Before a transfer is done with: every change that was made while it ran is in the queue.
+
+        Else a Move that is still unread would find nothing to be blocked by, and be done on a target
+        that already has what came after it.
+        """
+        for _ in range(READS_AT_MOST):
+            if not self._read():
+                return
 
     def _dispatch(self, changes: Sequence[Change]) -> None:
         """Give each change to the syncs that it concerns. One clock reading serves the whole batch."""

@@ -99,6 +99,8 @@ class Processes:
     """
 
     def __init__(self, loop: LoopLike, log: LogLike, clock: Clock | None = None) -> None:
+        self.before_end: Callable[[], None] = lambda: None
+        """Called before ends are told: what changed while a transfer ran must be known when it is done with."""
         self.output: bytes | None = None
         self._loop = loop
         self._log = log
@@ -348,6 +350,8 @@ class Processes:
 
     def _deliver(self) -> None:
         try:
+            if self._ended:
+                self.before_end()
             while self._ended:
                 child, code = self._ended.popleft()
                 # None: closed meanwhile.
