@@ -924,7 +924,13 @@ live(
     ends(),
 )
 live(
-    "fails-in-test", layer1("  inlet.getEvents(function(e)\n   error('in test')\n  end)"), started(), node("f"), ends()
+    "fails-in-test",
+    layer1("  inlet.getEvents(function(e)\n   error('in test')\n  end)"),
+    started(),
+    node("f"),
+    ends(),
+    why="a test is called through the engine: the frames inside it are not told, its place is",
+    ours={"err": lambda text: text.replace("Error: Backtrace :@/config.lua:4\n", "")},
 )
 live(
     "fails-in-mutator",
@@ -1007,7 +1013,7 @@ def newer(name: str, config: str, out: str, **more: Any) -> None:
     )
 
 
-newer("dump", "dump({ a = 1, b = { c = { d = { e = 1 } } } })", r"[^$]*a[^$]*1[^$]*c[^$]*")
+newer("dump", "dump({ a = 1, b = { c = { d = { e = 1 } } } })", r"(?s)(?=.*\ba = 1\n)(?=.*\bc = ).*")
 newer(
     "lsyncd-get_file_size",
     "print(lsyncd.get_file_size('@BOX@/five'), lsyncd.get_file_size('@BOX@/nope'))",
