@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pluggy
 
 from orchestrator.config.model import Config, Option, Options
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, MonitorError
 from orchestrator.logic import event as etypes
-from orchestrator.logic.change import Change
+from orchestrator.logic.change import Change, Found
+from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
 from orchestrator.logic.verdict import (
     AGAIN,
     COMMON,
@@ -30,8 +31,12 @@ from orchestrator.logic.verdict import (
     classify,
 )
 from orchestrator.monitor.base import Monitor, MonitorKind
+from orchestrator.monitor.sources import SourceWatch
+from orchestrator.sync.arguments import argument_room, argument_size
+from orchestrator.sync.batch import remove_list, write_list
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet, Spawn
+from orchestrator.sync.variables import variable_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +50,7 @@ __all__ = [
     "RSYNC_EXIT_CODES",
     "SHORT",
     "SSH_EXIT_CODES",
+    "VARIABLES",
     "Action",
     "Agent",
     "Change",
@@ -52,18 +58,29 @@ __all__ = [
     "ConfigError",
     "Event",
     "EventList",
+    "Found",
     "Inlet",
     "Monitor",
+    "MonitorError",
     "MonitorKind",
     "Option",
     "Options",
+    "SourceWatch",
     "Spawn",
+    "Template",
     "Verdict",
     "Wording",
+    "argument_room",
+    "argument_size",
     "classify",
     "etypes",
     "exit_codes_of",
     "hookimpl",
+    "remove_list",
+    "translate",
+    "translate_words",
+    "variable_value",
+    "write_list",
 ]
 
 API_VERSION = 1

@@ -45,12 +45,12 @@ def batch_template(kind: str, command: bytes) -> Template:
     return translate(command, VARIABLES[kind])
 
 
-def write_list(paths: Iterable[bytes]) -> bytes:
-    """A new file, readable for us alone, with the paths, a NUL after each. Raises OSError."""
+def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
+    """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
     fd, name = tempfile.mkstemp(prefix="lsyncd-paths-")
     try:
         with open(fd, "wb") as file:
-            file.writelines(path + b"\0" for path in paths)
+            file.writelines(path + separator for path in paths)
     except BaseException:
         os.unlink(name)
         raise

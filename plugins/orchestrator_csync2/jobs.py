@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.api import etypes
+from orchestrator.api import argument_room, argument_size, etypes
 from orchestrator_csync2.report import Place, Report
 from orchestrator_csync2.scratch import Scratch
 
@@ -46,12 +46,6 @@ _GRACE = 5.0
 
 _LINE = 1 << 16
 """Bytes. Longer lines are cut: csync2 prints nothing of that length that we need."""
-
-_ARGUMENTS = 1 << 20
-"""Bytes. The most that is put into one argument list, however much the kernel allows."""
-
-_POINTER = 8
-"""Bytes of each argument beside its text and its NUL: the pointer to it counts too (execve(2))."""
 
 _ATTENTION = " not taken, needs attention (a conflict: csync2 -f PATH on the host that shall win):\n\t"
 _IGNORED = b"WARNING: Parameter will be ignored: "
@@ -109,7 +103,7 @@ def argument_lists(paths: Sequence[bytes], room: int) -> Iterator[list[bytes]]:
     some: list[bytes] = []
     size = 0
     for path in paths:
-        cost = len(path) + 1 + _POINTER
+        cost = argument_size(path)
         if some and size + cost > room:
             yield some
             some, size = [], 0
@@ -117,13 +111,6 @@ def argument_lists(paths: Sequence[bytes], room: int) -> Iterator[list[bytes]]:
         size += cost
     if some:
         yield some
-
-
-def argument_room(command: Sequence[bytes], environment: Iterable[tuple[bytes, bytes]]) -> int:
-    """Bytes that execve(2) leaves for paths: arguments and environment share one limit."""
-    used = sum(len(argument) + 1 + _POINTER for argument in command)
-    used += sum(len(key) + len(value) + 2 + _POINTER for key, value in environment)
-    return min(_ARGUMENTS, os.sysconf("SC_ARG_MAX") - 4096) - used
 
 
 class Memory:
@@ -246,7 +233,7 @@ class Job:
             said.append(line)
             del said[:-5]
 
-        room = argument_room((*self._settings.command, option.encode(), b"-v"), os.environb.items())
+        room = argument_room((*self._settings.command, option.encode(), b"-v"))
         for some in argument_lists(paths, room):
             code = self._run((option, *(["-v"] if self._settings.verbose else []), *some), read)
             if code != 0:

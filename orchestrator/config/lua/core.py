@@ -23,6 +23,7 @@ from orchestrator.logic.layer3 import VARIABLES, Template, translate
 from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
 from orchestrator.sync.batch import batch_template
 from orchestrator.sync.event import EventList
+from orchestrator.sync.variables import VALUES, variable_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,17 +40,7 @@ EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
     "move": lambda event: to_bytes(event.half) if event.half else None,
     "name": lambda event: event.name or None,
     "basename": lambda event: event.basename or None,
-    "path": lambda event: event.path,
-    "pathname": lambda event: event.pathname,
-    "pathdir": lambda event: event.pathdir,
-    "source": lambda event: event.source,
-    "sourcePath": lambda event: event.source_path,
-    "sourcePathname": lambda event: event.source_pathname,
-    "sourcePathdir": lambda event: event.source_pathdir,
-    "target": lambda event: event.target,
-    "targetPath": lambda event: event.target_path,
-    "targetPathname": lambda event: event.target_pathname,
-    "targetPathdir": lambda event: event.target_pathdir,
+    **VALUES,
 }
 """The table of spec 2.5, but `config` and `inlet`, which are Lua's own."""
 
@@ -362,14 +353,6 @@ class Core:
         if sync is None:
             raise LuaUserError("the inlet cannot be used before its sync is made", 2)
         return sync.inlet
-
-
-def variable_value(variable: str, event: Event, event2: Event | None = None) -> bytes:
-    """The value of a layer-3 variable (spec 2.7)."""
-    end, _, name = variable.rpartition(".")
-    of = event2 if end == "d" and event2 is not None else event
-    value: bytes = EVENT_FIELDS[name](of)
-    return value
 
 
 def _substitution(variable: str) -> Callable[[Event], bytes]:
