@@ -43,6 +43,9 @@ _TREE = ATTRIB | CREATE | DELETE | MOVED_FROM | MOVED_TO | MOVE_SELF
 _TREE |= int(flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK)
 _SELF = MOVE_SELF | int(flags.ONLYDIR)
 
+ITSELF = _SELF | int(flags.DONT_FOLLOW | flags.MASK_ADD)
+"""Asked of a source when what is in it is none of our business."""
+
 GUARD_ANCESTOR = _SELF
 """Asked of the directories above a source: silent unless one of them is itself moved or gone."""
 GUARD_PARENT = _SELF | DELETE
@@ -74,9 +77,11 @@ class Kernel:
     `fileno()` is an epoll descriptor over the three, so that one descriptor stands for the monitor in the loop.
     """
 
-    def __init__(self, content: int) -> None:
-        """`content`: the inotify flags that tell a file's content changed. Raises MonitorError."""
-        self._mask = _TREE | content
+    def __init__(self, content: int, tree: int = _TREE) -> None:
+        """`content`: the inotify flags that tell a file's content changed; `tree`: all else that is asked of a watched
+        directory. Raises MonitorError.
+        """
+        self._mask = tree | content
         try:
             self._inotify = INotify(nonblocking=True)
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -92,6 +97,10 @@ class Kernel:
     def fileno(self) -> int:
         """Readable when there is something to read."""
         return self._epoll.fileno()
+
+    def attend(self, fd: int) -> None:
+        """Makes `fileno()` readable when `fd` is, too."""
+        self._epoll.register(fd, select.EPOLLIN)
 
     def close(self) -> None:
         self._epoll.close()

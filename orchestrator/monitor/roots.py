@@ -10,13 +10,24 @@ A source whose file system was unmounted leaves an empty directory, which must n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.monitor.kernel import CREATE, GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, Kernel
 
 if TYPE_CHECKING:
-    from orchestrator.monitor.survey import Survey
     from orchestrator.monitor.watches import Node, Watches
+
+
+class Trees(Protocol):
+    """Who watches what is below the sources: a Survey, or somebody who watches nothing there."""
+
+    is_uprooted: bool
+
+    def enter(self, path: bytes) -> Node: ...
+
+    def leave(self, top: Node) -> None: ...
+
+    def retry_missing(self) -> None: ...
 
 
 class _Root:
@@ -35,7 +46,7 @@ class _Root:
 class Roots:
     """All sources. `is_doubtful` is set on a hint; `check()` then finds out."""
 
-    def __init__(self, kernel: Kernel, watches: Watches, survey: Survey) -> None:
+    def __init__(self, kernel: Kernel, watches: Watches, survey: Trees) -> None:
         self.is_doubtful = False
         self._kernel = kernel
         self._watches = watches

@@ -1,0 +1,134 @@
+"""Where the sources are: for monitors that need no inotify watch per directory, but must notice when a source goes.
+
+The rules are those of `roots`; nothing is watched but the sources themselves and the directories above them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.monitor.kernel import HEADER, IGNORED, ISDIR, ITSELF, MOVE_SELF, Q_OVERFLOW, UNMOUNT, Kernel
+from orchestrator.monitor.roots import Roots
+from orchestrator.monitor.watches import TWIN, Node, Watches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class SourceWatch:
+    """The sources of a monitor: which are in place, which are lost, which are back.
+
+    `fileno()` may stand for the whole monitor in the loop: see `attend` and `ring`.
+    """
+
+    def __init__(self, make_kernel: Callable[[], Kernel] = lambda: Kernel(0, ITSELF)) -> None:
+        """Raises MonitorError."""
+        self._kernel = make_kernel()
+        self._watches = Watches()
+        self._tops = _Tops(self._kernel, self._watches)
+        self._roots = Roots(self._kernel, self._watches, self._tops)
+
+    def fileno(self) -> int:
+        """Readable when `check()` has something to do, when an attended descriptor is readable, and when rung."""
+        return self._kernel.fileno()
+
+    def attend(self, fd: int) -> None:
+        """Makes `fileno()` readable when `fd` is, too."""
+        self._kernel.attend(fd)
+
+    def ring(self) -> None:
+        """Makes `fileno()` readable until `calm()`."""
+        self._kernel.ring()
+
+    def calm(self) -> None:
+        self._kernel.calm()
+
+    def add(self, root: bytes) -> None:
+        """A source: absolute, with a slash at the end. One that is not there is lost from the beginning."""
+        self._roots.add(root)
+        self._roots.check()
+
+    def remove(self, root: bytes) -> None:
+        self._roots.remove(root)
+
+    def check(self, *, anew: bool = False) -> bool:
+        """Finds out about the sources, if there is any hint, or `anew`. Gives whether there was.
+
+        After True, `held()`, `lost()`, `returned()` and what is mounted where may have changed.
+        """
+        roots = self._roots
+        while piece := self._kernel.read():
+            self._decode(piece)
+        if self._kernel.has_mounts_changed() or self._tops.is_uprooted or anew:
+            roots.is_doubtful = True
+        was_doubtful = roots.is_doubtful
+        if was_doubtful:
+            roots.check()
+        return was_doubtful
+
+    def held(self) -> list[bytes]:
+        """The sources in place, in the order in which they came to be."""
+        return [self._watches.path(node) for node in (*self._watches.nodes.values(), *self._watches.idle)]
+
+    def lost(self) -> list[bytes]:
+        """Sources that are gone, replaced or unmounted, each once."""
+        return self._roots.lost()
+
+    def returned(self) -> list[bytes]:
+        """Lost sources that are in place again, each once."""
+        return self._roots.returned()
+
+    def close(self) -> None:
+        self._kernel.close()
+
+    def _decode(self, piece: bytes) -> None:
+        position = 0
+        while position < len(piece):
+            wd, mask, _, size = HEADER.unpack_from(piece, position)
+            position += HEADER.size + size
+            if mask & Q_OVERFLOW or (mask & ISDIR and self._roots.is_guard(wd)):
+                self._roots.is_doubtful = True
+            if mask & (IGNORED | UNMOUNT | MOVE_SELF):
+                self._roots.hint(wd)
+            if mask & IGNORED:
+                self._tops.ended(wd)
+
+
+class _Tops:
+    """Stands for a survey that knows no directory but the sources themselves."""
+
+    def __init__(self, kernel: Kernel, watches: Watches) -> None:
+        self.is_uprooted = False
+        self._kernel = kernel
+        self._watches = watches
+
+    def enter(self, path: bytes) -> Node:
+        """Raises OSError, MonitorError."""
+        wd = self._kernel.watch(path)
+        node = self._watches.nodes.get(wd)
+        if node is not None and self._watches.path(node) != path:
+            if self._is_at(node):
+                return self._watches.add(TWIN, None, path[:-1])
+            self.leave(node)
+            wd, node = self._kernel.watch(path), None
+        return node or self._watches.add(wd, None, path[:-1])
+
+    def leave(self, top: Node) -> None:
+        for wd in self._watches.drop(top):
+            self._kernel.unwatch(wd)
+        self.is_uprooted = True  # the watch may have been a guard's, too
+
+    def ended(self, wd: int) -> None:
+        node = self._watches.nodes.get(wd)
+        if node is not None:
+            self._watches.drop(node)
+            self.is_uprooted = True
+
+    def retry_missing(self) -> None:
+        """There is nothing below."""
+
+    def _is_at(self, node: Node) -> bool:
+        try:
+            return self._kernel.watch(self._watches.path(node)) == node.wd
+        except OSError:
+            return False
