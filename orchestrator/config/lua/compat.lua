@@ -1,6 +1,8 @@
 -- The names that Lua 5.1 had and later versions dropped, and `table.unpack` under every version
 -- (spec 2). Config files have been written for 5.1 to 5.4, and run here under any of them.
 
+local core = ...
+
 local function add(place, name, value)
     if place[name] == nil then place[name] = value end
 end
@@ -19,7 +21,57 @@ end)
 add(table, 'pack', function(...) return {n = select('#', ...), ...} end)
 add(math, 'pow', function(x, y) return x ^ y end)
 add(math, 'mod', math.fmod)
+add(math, 'log10', function(x) return math.log(x, 10) end)
+add(math, 'ldexp', function(x, exponent) return x * 2.0 ^ exponent end)
 add(string, 'gfind', string.gmatch)
+
+-- Where distributions keep Lua modules: `require` finds what their own Lua finds.
+local version = _VERSION:match('%d.%d')
+local function find_in(key, prefix, endings)
+    for _, ending in ipairs(endings) do
+        local place = prefix .. ending
+        if not package[key]:find(place, 1, true) then package[key] = package[key] .. ';' .. place end
+    end
+end
+find_in('path', '/usr/share/lua/' .. version, {'/?.lua', '/?/init.lua'})
+find_in('cpath', '/usr/lib/' .. core.multiarch() .. 'lua/' .. version, {'/?.so'})
+find_in('cpath', '/usr/lib/lua/' .. version, {'/?.so'})
+
+-- Debian's Lua 5.3 still has the 5.2 library of bit operations.
+if bit32 == nil then
+    local chunk = (loadstring or load)([[
+        local function u(x) return math.floor(x) & 0xffffffff end
+        local function fold(start, operation)
+            return function(...)
+                local result = start
+                for i = 1, select('#', ...) do result = operation(result, u((select(i, ...)))) end
+                return result
+            end
+        end
+        local b = {}
+        b.band = fold(0xffffffff, function(x, y) return x & y end)
+        b.bor = fold(0, function(x, y) return x | y end)
+        b.bxor = fold(0, function(x, y) return x ~ y end)
+        function b.btest(...) return b.band(...) ~= 0 end
+        function b.bnot(x) return ~u(x) & 0xffffffff end
+        function b.lshift(x, n) return n < 0 and b.rshift(x, -n) or n > 31 and 0 or (u(x) << n) & 0xffffffff end
+        function b.rshift(x, n) return n < 0 and b.lshift(x, -n) or n > 31 and 0 or u(x) >> n end
+        function b.arshift(x, n)
+            if n < 0 or u(x) < 0x80000000 then return b.rshift(x, n) end
+            return n > 31 and 0xffffffff or (u(x) >> n) | (~(0xffffffff >> n) & 0xffffffff)
+        end
+        function b.lrotate(x, n) n = n % 32 return b.bor(b.lshift(x, n), b.rshift(x, 32 - n)) end
+        function b.rrotate(x, n) return b.lrotate(x, -n) end
+        function b.extract(x, field, width) return (u(x) >> field) & ((1 << (width or 1)) - 1) end
+        function b.replace(x, v, field, width)
+            local mask = ((1 << (width or 1)) - 1) << field
+            return (u(x) & ~mask) | ((u(v) << field) & mask)
+        end
+        return b
+    ]], '=bit32')
+    bit32 = chunk and chunk()  -- 5.1 has no such operators
+    package.loaded.bit32 = bit32
+end
 
 -- The runtime in use gives the raw status of wait(2); Lua means the exit code, or the signal.
 local execute = os.execute

@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import socket
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import LSYNCD_VERSION
@@ -77,6 +78,11 @@ class Core:
 
     def now(self) -> float:
         return self._host.clock.now()
+
+    def multiarch(self) -> bytes:
+        """The directory below /usr/lib that Debian has for this machine, with a slash; empty elsewhere."""
+        name = sysconfig.get_config_var("MULTIARCH")
+        return to_bytes(f"{name}/") if name else b""
 
     def version(self) -> bytes:
         return to_bytes(LSYNCD_VERSION)

@@ -165,6 +165,7 @@ class LuaConfig:
             sets=sets,
             on_move=bool(config.get("onMove")),
             own_die_codes=own_die_codes,
+            monitor=config.get("monitor"),
         )
         source = table[b"source"]
         sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)

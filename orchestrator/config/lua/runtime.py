@@ -13,6 +13,8 @@ Decides how Lua is called and how errors cross the border, and nothing about syn
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.errors import ConfigError, UsageError
@@ -72,7 +74,7 @@ class Lua:
 
     def __init__(self, version: str = DEFAULT_VERSION) -> None:
         try:
-            module = importlib.import_module(f"lupa.{VERSIONS[version]}")
+            module = _import_global(f"lupa.{VERSIONS[version]}")
         except KeyError:
             raise UsageError(f"'{version}' is not a Lua version; one of {', '.join(VERSIONS)}") from None
         except ImportError:
@@ -173,6 +175,19 @@ class Lua:
             self.call(chunk)
         except LuaFailure as failure:
             raise ConfigError(f"error preparing {path}: {failure.message if failure.is_text else '(null)'}") from None
+
+
+def _import_global(name: str) -> Any:
+    """Import a runtime so that modules written in C, which `require` loads, find the functions of Lua in it.
+
+    Its own calls stay within itself (RTLD_DEEPBIND), whatever other Lua the process holds; see dlopen(3).
+    """
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL | getattr(os, "RTLD_DEEPBIND", 0))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.setdlopenflags(flags)
 
 
 def _no_attributes(obj: Any, name: Any, is_setting: bool) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.config.lua.runtime import VERSIONS, Lua, LuaFailure, LuaUserError
 from orchestrator.errors import ConfigError, Terminated, UsageError
+from tests.kit.need import missing
 
 if TYPE_CHECKING:
     from tests.unit.config.lua_config import World
@@ -153,3 +155,35 @@ def test_a_file_that_cannot_be_run_is_one_line(world: World, case: str) -> None:
     assert str(raised.value).startswith(start.replace("{}", str(path)))
     assert rest in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_names_of_older_versions_are_there(world: World, version: str) -> None:
+    text = """
+    assert(unpack({7}) == 7 and table.unpack({8}) == 8 and table.getn({1, 2}) == 2 and table.maxn({[9] = 1}) == 9)
+    assert(math.pow(2, 3) == 8 and loadstring('return 5')() == 5)
+    assert(string.starts('abc', 'ab') and string.ends('abc', 'bc') and table.contains({'x'}, 'x'))
+    local pipe = io.popen('echo from; exit 3')
+    assert(io.type(pipe) == 'file' and pipe:read('*l') == 'from')
+    local ok, kind, code = pipe:close()
+    assert(not ok and kind == 'exit' and code == 3)
+    local a, b = now(), now() + 1.5
+    assert(type(a) == 'userdata' and a < b and a ~= b and b - a > 1.4 and a <= a and (b - 1.5) ~= b)
+    assert(package.path:find('/usr/share/lua/', 1, true))
+    """
+    world.load(text, version=version)
+
+
+def test_os_execute_gives_exit_codes_and_signals(world: World) -> None:
+    world.load(
+        """local function all(...) return table.concat({tostring((...)), (select(2, ...)), (select(3, ...))}, ' ') end
+        assert(all(os.execute('exit 3')) == 'nil exit 3')
+        assert(all(os.execute('true')) == 'true exit 0')
+        assert(all(os.execute('kill -9 $$')) == 'nil signal 9')"""
+    )
+
+
+def test_modules_written_in_c_can_be_required(world: World) -> None:
+    if not list(Path("/usr/lib").glob("*/lua/5.3/socket/core.so")):
+        missing("lua-socket is not installed")
+    world.load("assert(require('socket').tcp)")
