@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import toml
 from orchestrator.config.lua.core import Core, key_of
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
@@ -82,6 +80,8 @@ class LuaConfig:
             self.lua.run_file(path)
 
     def _run_toml(self, path: str) -> None:
+        from orchestrator.config import toml  # most configs are Lua: this import takes 10 ms
+
         document = toml.read(path, self._options)
         globals_ = self.lua.globals
         if document.settings:
@@ -226,9 +226,10 @@ class LuaConfig:
 
     def _run_own_files(self) -> None:
         core = Core(self, self.lua).exported()
-        place = resources.files("orchestrator.config.lua")
+        place = os.path.dirname(os.path.abspath(__file__))
         for name in FILES:
-            chunk = self.lua.compile((place / name).read_bytes(), OWN + name)
+            with open(os.path.join(place, name), "rb") as file:
+                chunk = self.lua.compile(file.read(), OWN + name)
             self.lua.call(chunk, core, self._shared)
 
     def _add_action(self, action: Action) -> None:
