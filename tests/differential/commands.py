@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 ORACLE = "/usr/bin/lsyncd"
+RELEASE = "2.2.3"
 REPOSITORY = Path(__file__).parents[2]
 
 
+@functools.cache
 def oracle() -> list[str] | None:
-    """The real lsyncd; None where it is not installed."""
-    return [ORACLE] if os.access(ORACLE, os.X_OK) else None
+    """The real lsyncd; None where it is not installed, or another release than the table was made for."""
+    try:
+        told = subprocess.run([ORACLE, "-version"], capture_output=True, check=False, timeout=30).stdout
+    except OSError:
+        return None
+    return [ORACLE] if told == f"Version: {RELEASE}\n".encode() else None
 
 
 def ours() -> list[str]:

@@ -53,7 +53,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cas
 
 def test_oracle_is_here_where_it_must_be() -> None:
     required = os.environ.get("REQUIRE_LSYNCD") == "1"
-    assert ORACLE is not None or not required, "REQUIRE_LSYNCD=1, but there is no /usr/bin/lsyncd"
+    assert ORACLE is not None or not required, "REQUIRE_LSYNCD=1, but there is no lsyncd 2.2.3 in /usr/bin"
 
 
 @pytest.mark.parametrize("case", RUN, ids=[case.name for case in RUN])
