@@ -26,8 +26,9 @@ from orchestrator.errors import (
 )
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
-from orchestrator.monitor.base import Monitor, MonitorKind
+from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
 from orchestrator.process.detach import detach, fill_standard_descriptors
 from orchestrator.process.pidfile import PidFile
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from orchestrator.cli import CommandLine
     from orchestrator.config.settings import Settings
 
-INOTIFY = MonitorKind("inotify", InotifyMonitor)
+INOTIFY = MonitorKind(DEFAULT, InotifyMonitor)
 
 FADING_TELLS = 60.0
 """Seconds between two lines about children that are still waited for."""
@@ -109,7 +110,7 @@ class Daemon:
         if self._line.asks_monitors:
             return self._list_monitors()
         config, settings, host = self._load()
-        self._monitor_kind(settings)
+        self._check_monitor(settings)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.on_signal(signum, self._on_signal(signum))
         self._switch_log(settings)
@@ -133,7 +134,7 @@ class Daemon:
     def _live(self, config: LuaConfig, settings: Settings, host: Host) -> int:
         while True:
             config.lock()
-            runner = Runner(host, self._loop, config, settings, self._monitor_maker(settings))
+            runner = Runner(host, self._loop, config, settings, self._monitors)
             self._hooks.tell(
                 "orchestrator_configured",
                 settings=settings_by_name(settings),
@@ -196,7 +197,12 @@ class Daemon:
     def _load(self) -> tuple[LuaConfig, Settings, Host]:
         host = Host(self._clock, self._log, self._processes, self._hooks)
         config = LuaConfig(
-            host, self._loop, self._actions, self._monitors, self._line.settings, self._line.lua or DEFAULT_VERSION
+            host,
+            self._loop,
+            self._actions,
+            (AUTO, *self._monitors),
+            self._line.settings,
+            self._line.lua or DEFAULT_VERSION,
         )
         for script in self._scripts:
             config.run_file(script)
@@ -284,12 +290,6 @@ class Daemon:
         if settings.pidfile is not None and self._pidfile is None:
             self._pidfile = PidFile(settings.pidfile)
 
-    def _monitor_kind(self, settings: Settings) -> MonitorKind:
-        kind = self._monitors.get(settings.monitor or INOTIFY.name)
-        if kind is None:
+    def _check_monitor(self, settings: Settings) -> None:
+        if settings.monitor is not None and settings.monitor not in (AUTO, *self._monitors):
             raise MonitorError(f'event monitor "{settings.monitor}" unknown.')
-        return kind
-
-    def _monitor_maker(self, settings: Settings) -> Callable[[Callable[[bytes], bool]], Monitor]:
-        kind = self._monitor_kind(settings)
-        return lambda wants: kind.make(settings.inotify_mode, wants, self._log)

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from types import FrameType
 
-Callback = Callable[[], None]
+Callback = Callable[[], object]
 
 MAX_TIMEOUT = 86400.0
 """Seconds. poll(2) counts milliseconds in an int; waking once a day early harms nobody."""

@@ -1,4 +1,4 @@
-"""Owns what one configuration is made of: syncs, monitor, status file. One `cycle` is one turn's work.
+"""Owns what one configuration is made of: syncs, monitors, status file. One `cycle` is one turn's work.
 
 A Runner lives from start to end or reset. It knows what is due when; the loop only waits.
 """
@@ -6,6 +6,7 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from time import asctime, localtime
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,17 @@ from orchestrator.logic.change import Found
 from orchestrator.logic.roots import RootIndex
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
+from orchestrator.monitor.monitors import DEFAULT, Monitors
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
     from orchestrator.logic.change import Change
     from orchestrator.masterloop import LoopLike
-    from orchestrator.monitor.base import Monitor
+    from orchestrator.monitor.base import Monitor, MonitorKind
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
     from orchestrator.sync.sync import State, Sync
@@ -47,8 +49,9 @@ class Runner:
         loop: LoopLike,
         config: LuaConfig,
         settings: Settings,
-        make_monitor: Callable[[Callable[[bytes], bool]], Monitor],
+        monitors: Mapping[str, MonitorKind],
     ) -> None:
+        """`monitors`: the kinds that there are, by name."""
         self.host = host
         self.config = config
         self.settings = settings
@@ -61,10 +64,15 @@ class Runner:
         )
         self._states: dict[Sync, State] = {}
         self._next_progress = 0.0
-        self.monitor = make_monitor(self._wants)
+        self._monitors = Monitors(monitors, settings.inotify_mode, self._wants, host.log)
+        self._watched_by: dict[Monitor, RootIndex[Sync]] = {}  # and for which syncs
+
+    def _monitor_name(self, sync: Sync) -> str:
+        """The setting comes before the sync's own key (spec 2.3)."""
+        return self.settings.monitor or sync.options.monitor or DEFAULT
 
     def _warn_of_silent_sources(self) -> None:
-        for source in dict.fromkeys(sync.source for sync in self.syncs):
+        for source in dict.fromkeys(sync.source for sync in self.syncs if self._monitor_name(sync) != "poll"):
             kind = file_system_of(source)
             if is_silent(kind):
                 self.host.log("Warn", source, f" lies on {kind}: changes made by other machines go unnoticed.")
@@ -75,11 +83,15 @@ class Runner:
         self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
         for tunnel in self.host.tunnels:
             tunnel.start()
+        syncs_of: dict[Monitor, list[Sync]] = {}
         for sync in self.syncs:
             sync.on_filters_changed = self._refilter
-            self.monitor.watch(sync.source, self._tell_progress)
+            monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
+            syncs_of.setdefault(monitor, []).append(sync)
             sync.start()
-        self._loop.add_reader(self.monitor.fileno(), self._read_some)
+        for monitor, syncs in syncs_of.items():
+            self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
+            self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))
         self.host.processes.before_end = self._read_all
         self.touch()
 
@@ -89,8 +101,9 @@ class Runner:
         for tunnel in self.host.tunnels:
             tunnel.close()
         self.host.processes.before_end = lambda: None
-        self._loop.remove_reader(self.monitor.fileno())
-        self.monitor.close()
+        for monitor in self._watched_by:
+            self._loop.remove_reader(monitor.fileno())
+        self._monitors.close()
         self.config.close()
 
     # ---- one turn -----------------------------------------------------------------------------
@@ -151,18 +164,19 @@ class Runner:
 
     def _read(self) -> bool:
         """Work off what has changed. False: nothing had."""
-        changes = self.monitor.read()
+        has_changed = [self._read_from(monitor, syncs) for monitor, syncs in self._watched_by.items()]
+        return any(has_changed)
+
+    def _read_from(self, monitor: Monitor, syncs: RootIndex[Sync]) -> bool:
+        changes = monitor.read()
         with self._draining(len(changes)):
-            self._dispatch(changes)
-        self._look_after_roots()
-        if self.monitor.overflowed:
-            self.monitor.overflowed = False
-            self._recover()
+            self._dispatch(changes, syncs)
+        self._look_after_roots(monitor, syncs)
+        if monitor.overflowed:
+            monitor.overflowed = False
+            self._recover(monitor, syncs)
         self.touch()
         return bool(changes)
-
-    def _read_some(self) -> None:
-        self._read()
 
     def _read_all(self) -> None:
         """Before a transfer is done with: every change that was made while it ran is in the queue.
@@ -174,13 +188,13 @@ class Runner:
             if not self._read():
                 return
 
-    def _dispatch(self, changes: Sequence[Change]) -> None:
+    def _dispatch(self, changes: Sequence[Change], syncs: RootIndex[Sync]) -> None:
         """Give each change to the syncs that it concerns. One clock reading serves the whole batch."""
-        now, of, tells = self.host.clock.now(), self._roots.of, self.host.log.shows("Delay")
+        now, of, tells = self.host.clock.now(), syncs.of, self.host.log.shows("Delay")
         for change in changes:
             etype, path, path2 = change
             if tells and isinstance(change, Found):
-                self._tell_found(path)
+                self._tell_found(path, syncs)
             for sync in of(path):
                 sync.change(etype, now + sync.options.delay, path, path2)
             if path2 is not None:
@@ -188,32 +202,33 @@ class Runner:
                     if not path.startswith(sync.source):
                         sync.change(etype, now + sync.options.delay, path, path2)
 
-    def _tell_found(self, path: bytes) -> None:
-        for sync in self._roots.of(path):
+    def _tell_found(self, path: bytes, syncs: RootIndex[Sync]) -> None:
+        for sync in syncs.of(path):
             self.host.log("Delay", "Create creates Create on ", path[len(sync.source) - 1 :])
 
     def _draining(self, work: int) -> AbstractContextManager[None]:
         """For the time of heavy work, the kernel's queue is emptied meanwhile."""
-        return Drainer(self.monitor.drain) if work >= HEAVY else nullcontext()
+        return Drainer(self._drain) if work >= HEAVY else nullcontext()
 
-    def _recover(self) -> None:
+    def _drain(self) -> None:
+        for monitor in self._watched_by:
+            monitor.drain()
+
+    def _recover(self, monitor: Monitor, syncs: RootIndex[Sync]) -> None:
         """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
         self.host.log("Normal", "--- OVERFLOW in event queue ---")
-        self.monitor.rescan()
-        for sync in self.syncs:
+        monitor.rescan()
+        for sync in syncs.all():
             sync.request_full()
 
-    def _look_after_roots(self) -> None:
+    def _look_after_roots(self, monitor: Monitor, syncs: RootIndex[Sync]) -> None:
         """Sources that went away, or came back (spec 6 rows 7 and 22)."""
-        for root in self.monitor.lost_roots():
-            for sync in self._syncs_at(root):
+        for root in monitor.lost_roots():
+            for sync in syncs.at(root):
                 sync.suspend()
-        for root in self.monitor.returned_roots():
-            for sync in self._syncs_at(root):
+        for root in monitor.returned_roots():
+            for sync in syncs.at(root):
                 sync.resume()
-
-    def _syncs_at(self, root: bytes) -> Iterator[Sync]:
-        return (sync for sync in self.syncs if sync.source == root)
 
     def _wants(self, directory: bytes) -> bool:
         """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
@@ -223,7 +238,8 @@ class Runner:
 
     def _refilter(self, sync: Sync) -> None:
         """Rules changed while running: watch what is wanted now, drop what is not."""
-        self.monitor.rescan()
+        for monitor in self._watched_by:
+            monitor.rescan()
 
     def _tell_progress(self, directories: int) -> None:
         now = self.host.clock.now()
@@ -248,7 +264,7 @@ class Runner:
                 for sync in self.syncs
             ],
             tunnels=[_tunnel_report(tunnel) for tunnel in self.host.tunnels],
-            watched=self.monitor.watched(),
+            watched=[directory for monitor in self._watched_by for directory in monitor.watched()],
         )
 
 

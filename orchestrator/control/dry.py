@@ -11,6 +11,7 @@ from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
+from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
 from orchestrator.process.spawn import Child, Processes
 from orchestrator.sync.hooks import Hooks
@@ -104,7 +105,7 @@ class DryRun:
         self.problems = manager.problems()
         clock = MonotonicClock()
         host = Host(clock, self.log, cast("Processes", self.processes), Hooks(None, self.log))
-        monitors = {"inotify", *(kind.name for kinds in manager.hook.orchestrator_monitors() for kind in kinds)}
+        monitors = {AUTO, DEFAULT, *(kind.name for kinds in manager.hook.orchestrator_monitors() for kind in kinds)}
         try:
             self.config = LuaConfig(host, self._loop, self.actions, monitors, {}, lua or DEFAULT_VERSION)
             self.config.run_file(self.path)

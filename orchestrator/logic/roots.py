@@ -32,6 +32,14 @@ class RootIndex(Generic[Owner]):
             found = self._cache[directory] = self._search(directory)
         return found
 
+    def at(self, root: bytes) -> list[Owner]:
+        """The owners of this very root, in their order."""
+        return self._owners.get(root, [])
+
+    def all(self) -> list[Owner]:
+        """All owners, root by root."""
+        return [owner for owners in self._owners.values() for owner in owners]
+
     def _search(self, directory: bytes) -> list[Owner]:
         found: list[Owner] = []
         end = 0

@@ -62,6 +62,7 @@ class Options:
     sets: bool = False
     on_move: bool = False
     own_die_codes: frozenset[int] = frozenset()
+    monitor: str | None = None
 
 
 @dataclass(eq=False)
