@@ -76,6 +76,7 @@ class FakeInlet(Inlet):
         super().__init__(self._world)  # type: ignore[arg-type]  # plays the part of a Sync
         if prepare:
             action.prepare(self.config)
+            self._world.make_queue()  # `prepare` may ask for Moves
         for pattern in _list_of(self.config.get("exclude")):
             self.add_exclude(pattern)
         for line in _list_of(self.config.get("filter")):
@@ -201,7 +202,8 @@ class _World:
         self.config = config
         self.source = source
         self.filters = Filters()
-        self.queue = Queue(sets=inlet.action.sets, on_move=bool(config.get("onMove")))
+        self.queue: Queue
+        self.make_queue()
         self.host = SimpleNamespace(
             clock=inlet.clock,
             log=_Log(inlet),
@@ -212,6 +214,9 @@ class _World:
         )
         self.retrying = 0
         self.stderr_tail = b""
+
+    def make_queue(self) -> None:
+        self.queue = Queue(sets=self.inlet.action.sets, on_move=bool(self.config.get("onMove")))
 
     def is_at_limit(self) -> bool:
         return len(self.inlet.running) >= int(self.config.get("maxProcesses", 1))

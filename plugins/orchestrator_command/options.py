@@ -110,7 +110,7 @@ def _check(plan: Plan, config: Config) -> None:
     if "paths" in plan.command.variables():
         if plan.paths != "arguments":
             raise ConfigError('default.command: ^paths in the command needs paths = "arguments"')
-        if any("paths" in _names(word) and len(word) != 3 for word in plan.command.arguments):
+        if any("paths" in _names(word) and not is_paths(word) for word in plan.command.arguments):
             raise ConfigError("default.command: ^paths must stand alone, as an argument of its own")
 
 
