@@ -216,6 +216,7 @@ class Daemon:
         host.max_processes = settings.max_processes
         host.insist = settings.insist or self._insists
         host.onepass = settings.onepass
+        host.transfer_timeout = settings.transfer_timeout
         return config, settings, host
 
     # ---- the end ------------------------------------------------------------------------------

@@ -5,16 +5,20 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 
 from __future__ import annotations
 
+import json
+import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import asctime, localtime
 from typing import TYPE_CHECKING
 
+from orchestrator import __version__
 from orchestrator.logic.change import Found
 from orchestrator.logic.roots import RootIndex
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.monitors import DEFAULT, Monitors
+from orchestrator.process.control import ControlSocket
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
 
 if TYPE_CHECKING:
@@ -64,6 +68,7 @@ class Runner:
         )
         self._states: dict[Sync, State] = {}
         self._next_progress = 0.0
+        self._control: ControlSocket | None = None
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wants, host.log)
         self._watched_by: dict[Monitor, RootIndex[Sync]] = {}  # and for which syncs
 
@@ -93,10 +98,14 @@ class Runner:
             self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))
         self.host.processes.before_end = self._read_all
+        if self.settings.control_socket is not None:
+            self._control = ControlSocket(self._loop, self.settings.control_socket, self._status_as_json)
         self.touch()
 
     def close(self) -> None:
         """Stop watching and serving. Transfers go on, tunnels are told to end."""
+        if self._control is not None:
+            self._control.close()
         self.host.fading = True
         for tunnel in self.host.tunnels:
             tunnel.close()
@@ -248,6 +257,17 @@ class Runner:
             self.host.log("Normal", f"watching {directories} directories so far")
 
     # ---- status -------------------------------------------------------------------------------
+
+    def _status_as_json(self) -> bytes:
+        report = {
+            "version": __version__,
+            "pid": os.getpid(),
+            "time": self.host.clock.wall(),
+            "processes": len(self.host.processes),
+            "watches": sum(len(monitor.watched()) for monitor in self._watched_by),
+            "syncs": [sync.status() for sync in self.syncs],
+        }
+        return json.dumps(report).encode()
 
     def _report(self) -> Report:
         return Report(

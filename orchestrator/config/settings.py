@@ -27,6 +27,10 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "maxProcesses": Option((int,), None, "processes over all syncs"),
     "maxDelays": Option((int,), None, "pending changes of a sync that make it act before its delay is over"),
     "delay": Option((float,), None, "seconds from a change to its transfer, for every sync"),
+    "transferTimeout": Option(
+        (float,), None, "seconds after which a transfer is ended and tried again; not set: never"
+    ),
+    "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
     "monitor": Option((str,), None, "where events come from: inotify"),
 }
 
@@ -49,11 +53,15 @@ class Settings:
     max_delays: int | None = None
     delay: float | None = None
     monitor: str | None = None
+    transfer_timeout: float | None = None
+    control_socket: str | None = None
 
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
     "maxProcesses": "max_processes",
     "maxDelays": "max_delays",
+    "transferTimeout": "transfer_timeout",
+    "controlSocket": "control_socket",
 }
 
 

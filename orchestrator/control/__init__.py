@@ -22,6 +22,9 @@ def make_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="load a config and tell what it would do, without doing it")
     check.add_argument("config", help="a Lua or TOML config file")
     check.add_argument("--lua", metavar="VERSION", help="Lua version: 5.1, 5.2, 5.3 (default), 5.4, jit")
+    status = commands.add_parser("status", help="ask a running daemon how its syncs are doing")
+    status.add_argument("socket", help="the file that the setting controlSocket names")
+    status.add_argument("--json", action="store_true", help="print all of it as JSON")
     convert = commands.add_parser("convert", help="print a Lua config that has no functions as TOML")
     convert.add_argument("config", help="a Lua config file")
     convert.add_argument("--lua", metavar="VERSION", help="Lua version: 5.1, 5.2, 5.3 (default), 5.4, jit")
@@ -40,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from orchestrator.control.check import check
 
             return check(options.config, options.lua)
+        if options.command == "status":
+            from orchestrator.control.client import status
+
+            return status(options.socket, options.json)
         from orchestrator.control.convert import convert
 
         return convert(options.config, options.lua)

@@ -15,24 +15,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_OF_ONE_END: Final = (
-    "pathname",
-    "pathdir",
-    "path",
-    "sourcePathname",
-    "sourcePathdir",
-    "sourcePath",
-    "targetPathname",
-    "targetPathdir",
-    "targetPath",
+_ALL: Final = (
+    *("pathname", "pathdir", "path"),
+    *("sourcePathname", "sourcePathdir", "sourcePath", "source"),
+    *("targetPathname", "targetPathdir", "targetPath", "target"),
 )
 VARIABLES: Final = (
-    *_OF_ONE_END,
-    "source",
-    "target",
-    *(f"{end}.{name}" for end in "od" for name in _OF_ONE_END),
+    *_ALL,
+    *(f"{end}.{name}" for end in "od" for name in _ALL if name not in ("source", "target")),
 )
-"""`^o.` is the origin of a Move, `^d.` its destination."""
+"""In the order in which lsyncd numbers them. `^o.` is the origin of a Move, `^d.` its destination."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -79,9 +71,10 @@ def translate(string: bytes, variables: tuple[str, ...] = VARIABLES) -> Template
         return _of_words(string, split_words(string), variables)
     command = string.removeprefix(b"^")
     parts = _pattern(variables).split(command)
-    # braces: sh reads "$10" as "$1" and a zero
-    numbers = [_positional(place // 2 + 1) if place % 2 else part for place, part in enumerate(parts)]
-    return Template(True, b"".join(numbers), tuple((b"", name) for name in parts[1::2]), tuple(parts))
+    # one argument for each variable, however often it stands there, in the order of the table
+    used = [name.encode() for name in variables if name.encode() in parts[1::2]]
+    text = [_positional(used.index(part) + 1) if place % 2 else part for place, part in enumerate(parts)]
+    return Template(True, b"".join(text), tuple((b"", name) for name in used), tuple(parts))
 
 
 def translate_words(words: Sequence[bytes], variables: tuple[str, ...] = VARIABLES) -> Template:
@@ -95,6 +88,7 @@ def _of_words(text: bytes, words: Sequence[bytes], variables: tuple[str, ...]) -
 
 
 def _positional(number: int) -> bytes:
+    # braces: sh reads "$10" as "$1" and a zero
     return b'"$%d"' % number if number < 10 else b'"${%d}"' % number
 
 

@@ -31,6 +31,7 @@ class Host:
     max_processes: int | None = None
     insist: bool = False
     onepass: bool = False
+    transfer_timeout: float | None = None
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
     tunnels: list[Tunnel] = field(default_factory=list)

@@ -7,6 +7,7 @@ comes back here. It knows neither the kernel's events nor Lua.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from orchestrator.sync.crontab import Crontab
     from orchestrator.sync.host import Calls, Host
 
+
+KILL_PAUSE = 10.0
+"""Seconds that a transfer that hangs has to end by itself."""
 
 VETO_PAUSE = 1.0
 """Seconds until a spawn that a hook forbade is offered again."""
@@ -106,6 +110,8 @@ class Sync:
         self._tunnel: Tunnel | None = None
         self.crontab: Crontab | None = None
         self._judged: Judgement | None = None
+        self._last_success: float | None = None
+        self._last_error: dict[str, object] | None = None
         self._is_put_off = False  # what the config's functions wanted to start is to be tried again later
 
     @property
@@ -117,6 +123,25 @@ class Sync:
         if not self.is_started_up:
             return State.STARTING
         return State.SYNCING if len(self.queue) else State.IN_SYNC
+
+    def status(self) -> dict[str, object]:
+        """How it is doing, for `orchestrator status`. Times in seconds since 1970."""
+        oldest = next(iter(self.queue), None)
+        return {
+            "name": self.name,
+            "state": self.state.value,
+            "source": text_of(self.source),
+            "target": text_of(self.inlet.target),
+            "delays": len(self.queue),
+            "oldest_delay_age": None if oldest is None else self._age(oldest),
+            "retrying": self.retrying + len(self._failing),
+            "last_success": self._last_success,
+            "last_error": self._last_error,
+        }
+
+    def _age(self, delay: Delay) -> float:
+        """Seconds since the change; of one that was put off, since it was put off at most."""
+        return max(0.0, self.host.clock.now() - (delay.alarm - self.options.delay))
 
     # ---- what happened ------------------------------------------------------------------------
 
@@ -330,8 +355,26 @@ class Sync:
         if isinstance(answer, bytes):
             self._run_before(transfer, answer)
         else:
-            self.children[transfer.start()] = transfer
+            self._start(transfer)
         return None
+
+    def _start(self, transfer: Transfer) -> None:
+        child = transfer.start()
+        self.children[child] = transfer
+        if self.host.transfer_timeout is not None:
+            self.host.alarms.add(
+                self.host.clock.now() + self.host.transfer_timeout, lambda: self._overdue(child, signal.SIGTERM)
+            )
+
+    def _overdue(self, child: Child, signum: int) -> None:
+        """A transfer hangs: it is asked to end, then made to; its end is judged as any (transferTimeout)."""
+        if child not in self.children:
+            return
+        if signum == signal.SIGTERM:
+            seconds = self.host.transfer_timeout
+            self.host.log("Warn", f"a transfer of {self.name} runs for more than {seconds:g} s; ending it.")
+            self.host.alarms.add(self.host.clock.now() + KILL_PAUSE, lambda: self._overdue(child, signal.SIGKILL))
+        self.host.processes.kill(child, signum)
 
     def _why_not(self, agent: Agent) -> str | None:
         """Why nothing can be started for these changes."""
@@ -373,7 +416,7 @@ class Sync:
             self._wait_again(transfer)
             transfer.when_over()
         else:
-            self.children[transfer.start()] = transfer
+            self._start(transfer)
 
     def _not_begun(self, transfer: Transfer, reason: str) -> None:
         if self._backoff_of(transfer.agent).would_grow():
@@ -450,6 +493,7 @@ class Sync:
         verdict = self.calls.collect(agent, exit_code)
         if self.host.hooks.has("orchestrator_after_collect"):
             self._tell_collected(child, agent, exit_code, verdict)
+        self._remember(child, exit_code, verdict or OK)
         self._run_after(child, agent, exit_code, verdict or OK)
         delays = [delay for delay in agent.delays if delay in self.queue]
         is_startup = any(delay.etype in (INIT, BLANKET) for delay in delays)
@@ -460,6 +504,16 @@ class Sync:
         else:
             self._succeeded(delays)
             self.is_started_up |= is_startup
+
+    def _remember(self, child: Child, exit_code: int, verdict: str) -> None:
+        """For the status: when it last went well, and what went wrong last."""
+        now = self.host.clock.wall()
+        if verdict == OK and exit_code == 0:
+            self._last_success = now
+            return
+        lines = child.stderr_tail.strip().splitlines()
+        cause = child.error or (text_of(lines[-1]) if lines else "")
+        self._last_error = {"time": now, "exit_code": exit_code, "cause": cause or f"exit code {exit_code}"}
 
     def _tell_collected(self, child: Child, agent: Agent, exit_code: int, verdict: str | None) -> None:
         self.host.hooks.tell(
@@ -551,6 +605,11 @@ def _is_deleted_later(delay: Delay) -> bool:
             return True
         waiting += newer.blocks or ()
     return False
+
+
+def text_of(path: bytes) -> str:
+    """A path as text that JSON can carry: what is not UTF-8 is written out."""
+    return path.decode("utf-8", "backslashreplace")
 
 
 def _kind(agent: Agent) -> Kind:

@@ -33,7 +33,8 @@ def value(name: str) -> bytes:
     [
         (b"cp ^sourcePathname ^targetPathname", [b"sh", b"-c", b'cp "$1" "$2"', b"sh", b"/src/a b", b"/trg/$(id)"]),
         (b"^false", [b"sh", b"-c", b"false", b"sh"]),
-        (b"  echo ^path.x^path  ", [b"sh", b"-c", b'echo "$1".x"$2"', b"sh", b"a b", b"a b"]),
+        (b"  echo ^path.x^path  ", [b"sh", b"-c", b'echo "$1".x"$1"', b"sh", b"a b"]),
+        (b"x ^target ^source ^path", [b"sh", b"-c", b'x "$3" "$2" "$1"', b"sh", b"a b", b"/src/", b"/trg/"]),
         (b"mv ^o.path ^d.path", [b"sh", b"-c", b'mv "$1" "$2"', b"sh", b"from", b"to"]),
         (b"echo ^pathname", [b"sh", b"-c", b'echo "$1"', b"sh", b"a b"]),
         (b"echo ^unknown ^^", [b"sh", b"-c", b"echo ^unknown ^^", b"sh"]),
@@ -60,10 +61,9 @@ def test_words_are_split_outside_double_quotes() -> None:
 
 
 def test_the_tenth_variable_is_not_the_first_and_a_zero() -> None:
-    template = translate(b"printf %s " + b"^path" * 9 + b" ^source")
-    argv = template.argv(value)
-    done = subprocess.run([*argv[:1], *argv[1:]], stdout=subprocess.PIPE, check=True)
-    assert done.stdout == b"a b" * 9 + b"/src/"
+    template = translate(b"printf %s. " + b" ".join(b"^" + name.encode() for name in VARIABLES))
+    done = subprocess.run(template.argv(str.encode), stdout=subprocess.PIPE, check=True)
+    assert done.stdout == "".join(f"{name}." for name in VARIABLES).encode()
 
 
 @pytest.mark.parametrize(

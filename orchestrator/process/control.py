@@ -1,0 +1,96 @@
+"""The control socket: whoever connects is told the status as JSON (spec 6, `controlSocket`).
+
+Only the daemon's own user may connect. One answer for each connection; a client that does not read
+it is hung up on: nothing here waits.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.masterloop import LoopLike
+
+
+class ControlSocket:
+    """Listens until closed. Raises OrchestratorError where the socket cannot be made."""
+
+    def __init__(self, loop: LoopLike, path: str, answer: Callable[[], bytes]) -> None:
+        self._loop = loop
+        self._path = os.path.abspath(os.fsencode(path))
+        self._answer = answer
+        self._sending: dict[int, tuple[socket.socket, memoryview]] = {}
+        _remove_stale(self._path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        # made with the right mode from the first moment on: nobody else can slip in
+        mask = os.umask(0o177)
+        try:
+            self._socket.bind(self._path)
+            self._socket.listen()
+        except OSError as error:
+            self._socket.close()
+            raise OrchestratorError(f"Cannot create control socket '{path}': {error.strerror}") from None
+        finally:
+            os.umask(mask)
+        self._identity = os.lstat(self._path)
+        loop.add_reader(self._socket.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stop listening, and take the socket away if it is still ours."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        for fd in list(self._sending):
+            self._hang_up(fd)
+        try:
+            if os.path.samestat(os.lstat(self._path), self._identity):
+                os.unlink(self._path)
+        except OSError:
+            pass  # gone already, or not ours to remove any more
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:
+            return  # hung up meanwhile, or no descriptor to be had
+        connection.setblocking(False)
+        self._sending[connection.fileno()] = connection, memoryview(self._answer())
+        self._send(connection.fileno())
+
+    def _send(self, fd: int) -> None:
+        connection, rest = self._sending[fd]
+        try:
+            while rest:
+                rest = rest[connection.send(rest) :]
+        except BlockingIOError:
+            self._sending[fd] = connection, rest
+            self._loop.add_writer(fd, lambda: self._send(fd))
+            return
+        except OSError:
+            pass  # the client has gone
+        self._hang_up(fd)
+
+    def _hang_up(self, fd: int) -> None:
+        self._loop.remove_writer(fd)
+        self._sending.pop(fd)[0].close()
+
+
+def _remove_stale(path: bytes) -> None:
+    """Take away the socket of a daemon that is no more. Nothing else is ever removed."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        os.unlink(path)
+    except OSError:
+        return
