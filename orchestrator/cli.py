@@ -40,6 +40,7 @@ OPTIONS:
   -pidfile FILE       Writes Lsyncds PID into FILE
   -script FILE        Runs a Lua file before the config file
   -sshopts "OPTIONS"  Passes more options to ssh for -rsyncssh
+  -strict             Refuses, as root, a config that others may write
   -version            Prints versions and exits
 
 LICENSE:
@@ -64,6 +65,7 @@ class CommandLine:
     syncs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     ssh_options: list[str] = field(default_factory=list)
     lua: str | None = None
+    is_strict: bool = False
     asks_help: bool = False
     asks_version: bool = False
     asks_monitors: bool = False
@@ -130,6 +132,7 @@ OPTIONS: dict[str, tuple[int, Handler]] = {
     "sshopts": (1, _ssh_options),
     "script": (1, lambda line, values: line.scripts.append(values[0])),
     "runner": (1, _runner),
+    "strict": (0, lambda line, values: setattr(line, "is_strict", True)),
     "lua": (1, lambda line, values: setattr(line, "lua", values[0])),
 }
 """Option → how many values it takes, what it does. `monitor` takes none or one, and is apart."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from orchestrator.config.lua.runtime import DEFAULT_VERSION
 from orchestrator.config.settings import settings_by_name
 from orchestrator.errors import (
     EXIT_FAILURE,
+    ConfigError,
     Died,
     LogfileError,
     MonitorError,
@@ -204,10 +206,9 @@ class Daemon:
             self._line.settings,
             self._line.lua or DEFAULT_VERSION,
         )
-        for script in self._scripts:
-            config.run_file(script)
-        if self._config_path is not None:
-            config.run_file(self._config_path)
+        for file in [*self._scripts, *([self._config_path] if self._config_path is not None else [])]:
+            self._look_at_rights(file)
+            config.run_file(file)
         for action, values in self._line.syncs:
             config.add_command_line_sync(action, values)
         settings = config.finish()
@@ -218,6 +219,19 @@ class Daemon:
         host.onepass = settings.onepass
         host.transfer_timeout = settings.transfer_timeout
         return config, settings, host
+
+    def _look_at_rights(self, path: str) -> None:
+        """A config is a program: whoever may write it can do what the daemon can."""
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            return  # reading it tells
+        if os.geteuid() != 0 or not mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return
+        message = f"{path} may be written by others than its owner, and runs as root; chmod go-w would mend that."
+        if self._line.is_strict:
+            raise ConfigError(message)
+        self._log("Warn", message)
 
     # ---- the end ------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.daemon import Daemon, confined, wait_until
+from tests.kit.need import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,6 +151,17 @@ def test_a_daemon_detaches_and_shows_as_lsyncd(box: Path) -> None:
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
     assert not (box / "pid").exists()
     assert (box / "log").read_text().endswith("Normal: --- TERM signal, fading ---\n")
+
+
+def test_a_config_that_others_may_write_is_warned_of_or_refused(box: Path) -> None:
+    if os.geteuid() != 0:
+        missing("only root is warned")
+    (box / "config.lua").write_text("settings{nodaemon = true}")
+    (box / "config.lua").chmod(0o666)
+    assert f"Warn: {box}/config.lua may be written by others" in run(box, "config.lua").stderr
+    refused = run(box, "-strict", "config.lua")
+    assert (refused.returncode, refused.stderr.count("Error: ")) == (255, 1)
+    assert f"Error: {box}/config.lua may be written by others" in refused.stderr
 
 
 COMMAND_LINE = {
