@@ -19,6 +19,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# its tests are run where it is installed (e2e/test_sample_plugin.py)
+collect_ignore = ["sample_plugin"]
+
 GRACE = 2.0
 """Seconds in which what is about to end may do so."""
 

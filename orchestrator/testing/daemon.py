@@ -69,6 +69,10 @@ class Daemon:
         """Where the daemon finds modules: where the test does."""
         return [path for path in sys.path if path]
 
+    def command(self) -> list[str]:
+        """What is started."""
+        return [sys.executable, "-m", "orchestrator.cli"]
+
     def check_config(self, text: str) -> None:
         """Raise where this config must not be run. To be overridden; called before each start."""
 
@@ -82,7 +86,7 @@ class Daemon:
             path.insert(0, str(self.box / "plugins"))
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                confined(self.box, sys.executable, "-m", "orchestrator.cli", "-nodaemon", *self._arguments),
+                confined(self.box, *self.command(), "-nodaemon", *self._arguments),
                 cwd=self.box,
                 env={
                     **os.environ,

@@ -1,0 +1,106 @@
+"""plugins/README.md promises what the code has: every hook with its arguments, an example that works, and a test."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import orchestrator.api
+from orchestrator import hookspecs
+from orchestrator.api import Action, Event, EventList, Inlet
+from orchestrator.plugins import make_manager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "plugins" / "README.md").read_text()
+SAMPLE = ROOT / "tests" / "sample_plugin"
+HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("orchestrator_")}
+
+
+def part_of(hook: str) -> str:
+    """What the README says of a hook."""
+    _, found, rest = README.partition(f"\n### {hook}(")
+    assert found, f"plugins/README.md has no part about {hook}"
+    return rest.partition("\n### ")[0]
+
+
+def test_no_other_hook_is_documented() -> None:
+    assert set(re.findall(r"^### (\w+)\(", README, re.M)) == set(HOOKS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_is_documented_with_its_arguments_and_an_example(hook: str) -> None:
+    part = part_of(hook)
+    assert part.splitlines()[0] == f"{', '.join(inspect.signature(HOOKS[hook]).parameters)})"
+    told, example = re.split(r"```python\n", part)
+    assert len(told.split()) > 10
+    example = example.partition("```")[0]
+    assert f"def {hook}(" in example
+    assert len(example.splitlines()) <= 5
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_a_hook_is_taken(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SAMPLE))
+    example = re.split(r"```python\n", part_of(hook))[1].partition("```")[0]
+    plugin = ModuleType("example")
+    head = "import os, shutil\nfrom orchestrator.api import *\nfrom orchestrator_put import Put\n"
+    exec(head + example, vars(plugin))
+    make_manager().register(plugin, "example")
+
+
+def functions_of(directory: Path) -> Iterator[str]:
+    for path in directory.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                yield node.name
+
+
+def test_every_hook_has_a_test() -> None:
+    assert {f"test_{hook}" for hook in HOOKS} - set(functions_of(ROOT / "tests" / "e2e")) == set()
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_called(hook: str) -> None:
+    """Somewhere in the core, by its name."""
+    callers = [path for path in (ROOT / "orchestrator").rglob("*.py") if f"{hook}" in path.read_text()]
+    assert [path.name for path in callers if path.name != "hookspecs.py"]
+
+
+@pytest.mark.parametrize("kind", [Action, Inlet, Event, EventList])
+def test_every_member_that_plugins_may_use_is_documented(kind: type) -> None:
+    members = [name for name in vars(kind) if not name.startswith("_")]
+    unknown = {
+        name
+        for name in members
+        if not re.search(rf"\b{name}\b", README) and not name.startswith(("source_path", "target_path"))
+    }
+    # the queue's own affair, and what is said in other words
+    assert unknown - {"delay", "delays", "event", "half", "is_list", "status"} == set()
+
+
+def test_what_is_exported_is_there() -> None:
+    assert [name for name in orchestrator.api.__all__ if not hasattr(orchestrator.api, name)] == []
+
+
+@pytest.mark.parametrize("path", sorted(path.name for path in SAMPLE.iterdir() if path.suffix in (".py", ".toml")))
+def test_the_plugin_in_the_readme_is_the_one_that_is_tested(path: str) -> None:
+    """tests/e2e/test_sample_plugin.py installs it, runs its own tests, and uses it."""
+    text = (SAMPLE / path).read_text()
+    language = "toml" if path.endswith(".toml") else "python"
+    assert f"`{path}`:\n\n```{language}\n{text}```\n" in README
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert [link for link in links if not (ROOT / "plugins" / link).exists()] == []
+    told = {Path(link).parts[0] for link in links}
+    assert {path.parent.name for path in (ROOT / "plugins").glob("*/README.md")} - told == set()
