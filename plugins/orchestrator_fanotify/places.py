@@ -1,0 +1,110 @@
+"""Where a directory was at the time of an event, told from where it is now. Pure.
+
+The kernel names directories by handles. What can be found out about one is its path now; an event that is being worked
+off may be older than renames that have been read, but are not worked off yet: those are taken back, the youngest
+first. A directory that is gone by now has the path that the event of its deletion gives it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class Entry(NamedTuple):
+    """A name in a directory that is known by its handle."""
+
+    handle: bytes
+    name: bytes
+
+
+_DEEPEST = 100_000  # directories within one another, all gone
+
+
+class Places:
+    """The directories of one mount, while a batch of events is worked off: `begin`, then `passed` for each rename."""
+
+    def __init__(self, look: Callable[[bytes], bytes | None]) -> None:
+        """`look(handle)`: the path of a directory now, with a slash at the end; None if there is none."""
+        self._look = look
+        self._renames: list[tuple[bytes | None, bytes | None]] = []
+        self._by_destination: dict[bytes, list[int]] = {}
+        self._passed = 0
+        self._graves: Mapping[bytes, Entry] = {}
+
+    def begin(
+        self, renames: Sequence[tuple[Entry, Entry]], graves: Mapping[bytes, Entry]
+    ) -> list[tuple[bytes | None, bytes | None]]:
+        """Renames of directories in the batch, in order, and deletions by the handle of what was deleted.
+
+        Gives both paths of each rename, at its time.
+        """
+        self._graves = graves
+        self._renames = [(None, None)] * len(renames)
+        for number in range(len(renames) - 1, -1, -1):
+            origin, destination = renames[number]
+            self._passed = number + 1
+            there = self._path(destination)
+            self._renames[number] = (self._path(origin), there)
+            if there is not None:
+                self._by_destination.setdefault(there, []).insert(0, number)
+        self._passed = 0
+        return self._renames
+
+    def passed(self) -> None:
+        """The next rename has been worked off."""
+        self._passed += 1
+
+    def end(self) -> None:
+        """The batch has been worked off."""
+        self._renames = []
+        self._by_destination = {}
+        self._passed = 0
+        self._graves = {}
+
+    def of(self, handle: bytes) -> bytes | None:
+        """The path of a directory, with a slash at the end, as the events have it that are worked off now."""
+        return self._before(self._now(handle))
+
+    def _path(self, entry: Entry) -> bytes | None:
+        above = self.of(entry.handle)
+        return None if above is None else b"%s%s/" % (above, entry.name)
+
+    def _now(self, handle: bytes) -> bytes | None:
+        """The path now, of what is gone the last one."""
+        names: list[bytes] = []
+        while (path := self._look(handle)) is None:
+            grave = self._graves.get(handle)
+            if grave is None or len(names) > _DEEPEST:
+                return None
+            names.append(grave.name)
+            handle = grave.handle
+        names.reverse()
+        return path + b"".join(name + b"/" for name in names)
+
+    def _before(self, path: bytes | None) -> bytes | None:
+        """Takes back the renames that are still to be passed."""
+        last = len(self._renames)
+        while path is not None and self._by_destination:
+            number, cut = self._last_rename(path, last)
+            if number < self._passed:
+                break
+            origin = self._renames[number][0]
+            path = None if origin is None else origin + path[cut:]
+            last = number
+        return path
+
+    def _last_rename(self, path: bytes, before: int) -> tuple[int, int]:
+        """The last rename, of those before a certain one, that moved `path` or something above it; -1 if none did."""
+        best = (-1, 0)
+        cut = 0
+        while cut := path.find(b"/", cut) + 1:
+            numbers = self._by_destination.get(path[:cut])
+            if numbers is not None:
+                place = bisect_left(numbers, before) - 1
+                if place >= 0:
+                    best = max(best, (numbers[place], cut))
+        return best
