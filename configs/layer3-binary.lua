@@ -11,7 +11,7 @@ sync {
 	delay  = 1,
 
 	-- directories come one by one: a new one, then what is in it
-	onCreate = "/bin/cp -r ^sourcePathname ^targetPathname",
+	onCreate = "/bin/cp -rT ^sourcePathname ^targetPathname",
 	onModify = "/bin/cp -p ^sourcePathname ^targetPathname",
 	onDelete = "/bin/rm -rf ^targetPathname",
 

@@ -21,10 +21,11 @@ local shell = {
 	maxProcesses = 3,
 
 	onStartup = [[ if [ "$(ls -A ^source)" ]; then cp -r ^source* ^target; fi ]],
-	onCreate  = [[ cp -r ^sourcePathname ^targetPathname ]],
-	onModify  = [[ cp -r ^sourcePathname ^targetPathname ]],
+	-- -T: a directory that is there already is filled, not copied into.
+	onCreate  = [[ cp -rT ^sourcePathname ^targetPathname ]],
+	onModify  = [[ cp -rT ^sourcePathname ^targetPathname ]],
 	onDelete  = [[ rm -rf ^targetPathname ]],
-	onMove    = [[ mv ^o.targetPathname ^d.targetPathname ]],
+	onMove    = [[ mv -T ^o.targetPathname ^d.targetPathname ]],
 }
 
 sync {

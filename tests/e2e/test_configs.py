@@ -39,7 +39,7 @@ def test_layer_3_with_binaries(demo: Path) -> None:
     with example("layer3-binary.lua", demo) as daemon:
         daemon.wait_for_watches(2)
         (demo / "source" / "new").write_text("one")
-        daemon.wait_for('Event Create spawns action "/bin/cp -r ^sourcePathname ^targetPathname"')
+        daemon.wait_for('Event Create spawns action "/bin/cp -rT ^sourcePathname ^targetPathname"')
         arrives(demo / "target" / "new", "one")
         (demo / "source" / "new").unlink()
         goes(demo / "target" / "new")
@@ -202,6 +202,28 @@ def test_crontab(demo: Path) -> None:
         (demo / "target" / "extra").touch()
         daemon.wait_for("Crontab triggered full sync", times=2)
         goes(demo / "target" / "extra")
+
+
+def test_hooks(demo: Path) -> None:
+    program("rsync")
+    (demo / "target" / "commands").mkdir()
+    transferred = demo / "transferred"
+    with example("hooks.lua", demo) as daemon:
+        daemon.wait_for("0 paths: ok")
+        (demo / "source" / "new").write_text("new")
+        daemon.wait_for("1 paths are about to travel")
+        daemon.wait_for("1 paths: ok")
+        arrives(demo / "target" / "new", "new")
+        arrives(transferred, "commands: 0 paths, ok\ncommands: 1 paths, ok\n")
+
+
+def test_command(demo: Path) -> None:
+    with example("command.lua", demo):
+        arrives(demo / "target" / "d" / "before", "there before the start")
+        (demo / "source" / "d" / "it's new").write_text("new")
+        (demo / "source" / "gone").write_text("")
+        (demo / "source" / "gone").unlink()
+        arrives(demo / "target" / "d" / "it's new", "new")
 
 
 def test_alarm(demo: Path) -> None:

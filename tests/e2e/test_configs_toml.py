@@ -32,7 +32,9 @@ def example(name: str, demo: Path, changes: dict[str, str] | None = None) -> Dae
     return Daemon(demo, demo / name)
 
 
-@pytest.mark.parametrize("name", ["native.toml", "layer4-rsync.toml", "direct.toml", "layer3-shell.toml"])
+@pytest.mark.parametrize(
+    "name", ["native.toml", "layer4-rsync.toml", "direct.toml", "layer3-shell.toml", "command.toml"]
+)
 def test_a_mirror(name: str, demo: Path) -> None:
     program("rsync")
     with example(name, demo):
