@@ -113,6 +113,9 @@ class Action:
     wording: ClassVar[Wording] = COMMON
     """The log lines that tell how a transfer ended, where the common rule judges it (spec 3.7)."""
 
+    checks_types: ClassVar[bool] = True
+    """Whether the types of `options` hold in Lua too; lsyncd's own actions take what they get."""
+
     def prepare(self, config: Config) -> None:
         """Check and complete a sync's config. Raise ConfigError with one clear line."""
 

@@ -72,6 +72,7 @@ class Daemon:
         self._processes = Processes(self._loop, self._log, self._clock)
         self._actions: dict[str, Action] = {}
         self._monitors: dict[str, MonitorKind] = {}
+        self._plugin_problems: dict[str, str] = {}
         self._hooks = Hooks(None, self._log)
         self._pidfile: PidFile | None = None
         self._config_path = os.path.abspath(line.config) if line.config is not None else None
@@ -106,8 +107,8 @@ class Daemon:
         for problem in manager.problems():
             self._log("Error", problem)
         self._actions = manager.actions()
-        self._monitors = {kind.name: kind for kinds in manager.hook.orchestrator_monitors() for kind in kinds}
-        self._monitors[INOTIFY.name] = INOTIFY
+        self._plugin_problems = manager.problem_by_name()
+        self._monitors = {**manager.monitors(), INOTIFY.name: INOTIFY}
         self._hooks = Hooks(manager.hook, self._log)
         if self._line.asks_monitors:
             return self._list_monitors()
@@ -205,6 +206,7 @@ class Daemon:
             (AUTO, *self._monitors),
             self._line.settings,
             self._line.lua or DEFAULT_VERSION,
+            self._plugin_problems,
         )
         for file in [*self._scripts, *([self._config_path] if self._config_path is not None else [])]:
             self._look_at_rights(file)

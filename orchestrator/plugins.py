@@ -1,25 +1,47 @@
 """Finding plugins: all, the ones in the box included, come through the same door (spec 6 "Beyond").
 
 A distribution names its plugin module by an entry point in the group `orchestrator`. There is no
-global manager: whoever needs one makes it.
+global manager: whoever needs one makes it. What is wrong with a plugin is that plugin's trouble
+alone, said in one line.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
 from orchestrator import hookspecs
-from orchestrator.api import API_VERSION, Action
+from orchestrator.api import API_VERSION, Action, MonitorKind, Option
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-GROUP = "orchestrator"
+GROUP: Final = "orchestrator"
+
+METHODS: Final = {
+    "prepare": ("config",),
+    "init": ("event",),
+    "full": ("event",),
+    "action": ("inlet",),
+    "collect": ("agent", "exit_code"),
+    "exit_codes": ("agent",),
+}
+"""How an Action's methods are called."""
+
+TAKEN: Final = frozenset(
+    {"action", "checkgauge", "collect", "delay", "init", "maxDelays", "maxProcesses", "prepare", "rsyncExitCodes"}
+    | {"sshExitCodes", "statusInterval"}
+)
+"""What `default` has beside actions."""
+
+OPTION_TYPES: Final = frozenset({bool, str, int, float, list, dict})
 
 
 @dataclass(frozen=True)
@@ -30,6 +52,7 @@ class Found:
     version: str
     module: str
     actions: tuple[Action, ...] = ()
+    monitors: tuple[MonitorKind, ...] = ()
     problem: str | None = None
 
 
@@ -41,6 +64,7 @@ class Manager:
         self._pluggy.add_hookspecs(hookspecs)
         self.found: list[Found] = []
         self._actions: dict[str, tuple[Action, str]] = {}
+        self._monitors: dict[str, tuple[MonitorKind, str]] = {}
         for entry_point in entry_points:
             self.found.append(self._load(entry_point))
 
@@ -53,76 +77,169 @@ class Manager:
         """Every action by its name."""
         return {name: action for name, (action, _) in self._actions.items()}
 
+    def monitors(self) -> dict[str, MonitorKind]:
+        """Every monitor of a plugin by its name."""
+        return {name: kind for name, (kind, _) in self._monitors.items()}
+
     def problems(self) -> list[str]:
         """One line for each plugin that could not be loaded."""
-        return [f'plugin "{found.name}" ({found.module}): {found.problem}' for found in self.found if found.problem]
+        return [_line(found) for found in self.found if found.problem]
 
-    def register(self, plugin: object, name: str) -> tuple[Action, ...]:
-        """Take a plugin's hooks and actions. Raises ConfigError with the rule that is broken."""
-        version = getattr(plugin, "ORCHESTRATOR_API", API_VERSION)
-        if version > API_VERSION:
-            raise ConfigError(
-                f"is written for version {version} of the plugin interface; this is version {API_VERSION}. "
-                "Install a newer lsyncd-orchestrator."
-            )
+    def problem_by_name(self) -> dict[str, str]:
+        """The same by the plugins' names, which mostly are those of their actions."""
+        return {found.name: _line(found) for found in self.found if found.problem}
+
+    def register(self, plugin: object, name: str) -> tuple[tuple[Action, ...], tuple[MonitorKind, ...]]:
+        """Take a plugin's hooks, and what they bring. Raises ConfigError with the rule that is broken."""
+        _check_version(getattr(plugin, "ORCHESTRATOR_API", API_VERSION))
+        self._check_name(plugin, name)
         try:
             self._pluggy.register(plugin, name)
             self._pluggy.check_pending()
-            self._refuse_wrappers(plugin)
+            self._check_hooks(plugin)
+            actions = tuple(self._given(plugin, "orchestrator_actions", "actions"))
+            monitors = tuple(self._given(plugin, "orchestrator_monitors", "monitors"))
+            self._check_actions(actions)
+            self._check_monitors(monitors)
         except (pluggy.PluginValidationError, ValueError) as error:
             self._unregister(plugin)
             raise ConfigError(" ".join(str(error).split())) from None
-        try:
-            actions = self._new_actions(plugin, name)
-        except Exception:
+        except BaseException:
             self._unregister(plugin)
             raise
-        for action in actions:
-            self._actions[action.name] = (action, name)
-        return actions
+        self._actions.update((action.name, (action, name)) for action in actions)
+        self._monitors.update((kind.name, (kind, name)) for kind in monitors)
+        return actions, monitors
 
-    def _refuse_wrappers(self, plugin: object) -> None:
-        """Hooks are called one by one, so that one that raises takes no other with it: none can be around others."""
-        for caller in self._pluggy.get_hookcallers(plugin) or ():
+    def _check_name(self, plugin: object, name: str) -> None:
+        other = self._pluggy.get_plugin(name)
+        if other is not None:
+            where = getattr(other, "__name__", type(other).__name__)
+            raise ConfigError(f"there is a plugin of this name already ({where}); uninstall one of the two.")
+        if self._pluggy.is_registered(plugin):
+            raise ConfigError(f'is there already, under the name "{self._pluggy.get_name(plugin)}".')
+
+    def _check_hooks(self, plugin: object) -> None:
+        callers = self._pluggy.get_hookcallers(plugin) or ()
+        if not callers:
+            raise ConfigError("has no hook: a function with @hookimpl (plugins/README.md).")
+        for caller in callers:
             for implementation in caller.get_hookimpls():
+                # each is called by itself, so that one that raises takes no other with it: none can be around others
                 if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
-                    raise ValueError(f"hook {caller.name}: wrappers are not supported")
+                    raise ConfigError(f"hook {caller.name}: wrappers are not supported")
 
     def _unregister(self, plugin: object) -> None:
         if self._pluggy.is_registered(plugin):
             self._pluggy.unregister(plugin)
 
-    def _new_actions(self, plugin: object, name: str) -> tuple[Action, ...]:
-        others = [other for other in self._pluggy.get_plugins() if other is not plugin]
-        caller = self._pluggy.subset_hook_caller("orchestrator_actions", others)
-        actions = tuple(action for group in caller() for action in group)
+    def _given(self, plugin: object, hook: str, what: str) -> Iterable[Any]:
+        """What a plugin's own implementation of a hook brings."""
+        for implementation in getattr(self._pluggy.hook, hook).get_hookimpls():
+            if implementation.plugin is plugin:
+                try:
+                    given = implementation.function()
+                except (Exception, SystemExit) as error:
+                    raise ConfigError(f"{hook}() failed: {_told(error)}") from error
+                if not isinstance(given, (list, tuple)):
+                    raise ConfigError(f"{hook} gave {given!r}, not a list of {what}")
+                yield from given
+
+    def _check_actions(self, actions: Sequence[Any]) -> None:
+        seen: set[str] = set()
         for action in actions:
-            if not isinstance(action, Action):
-                raise ConfigError(f"orchestrator_actions gave {action!r}, which is no orchestrator.api.Action")
-            if not getattr(action, "name", ""):
-                raise ConfigError(f"its action {type(action).__name__} has no name")
-            if type(action).action is Action.action:
-                raise ConfigError(f'its action "{action.name}" does not define action(inlet)')
+            _check_action(action)
+            if action.name in seen:
+                raise ConfigError(f'it has two actions "{action.name}".')
             if action.name in self._actions:
                 raise ConfigError(
                     f'its action "{action.name}" is there already, from plugin "{self._actions[action.name][1]}"; '
                     "uninstall one of the two."
                 )
-        return actions
+            seen.add(action.name)
+
+    def _check_monitors(self, monitors: Sequence[Any]) -> None:
+        for kind in monitors:
+            if not isinstance(kind, MonitorKind):
+                raise ConfigError(f"orchestrator_monitors gave {kind!r}, which is no orchestrator.api.MonitorKind")
+            if kind.name in self._monitors:
+                raise ConfigError(
+                    f'its monitor "{kind.name}" is there already, from plugin "{self._monitors[kind.name][1]}"; '
+                    "uninstall one of the two."
+                )
 
     def _load(self, entry_point: metadata.EntryPoint) -> Found:
         version = entry_point.dist.version if entry_point.dist is not None else "?"
 
-        def found(actions: tuple[Action, ...] = (), problem: str | None = None) -> Found:
-            return Found(entry_point.name, version, entry_point.value, actions, problem)
+        def found(
+            actions: tuple[Action, ...] = (), monitors: tuple[MonitorKind, ...] = (), problem: str | None = None
+        ) -> Found:
+            return Found(entry_point.name, version, entry_point.value, actions, monitors, problem)
 
         try:
-            return found(actions=self.register(entry_point.load(), entry_point.name))
+            return found(*self.register(entry_point.load(), entry_point.name))
         except ConfigError as error:
             return found(problem=str(error))
         # whatever a plugin's import raises is that plugin's trouble alone
-        except Exception as error:
-            return found(problem=f"cannot be loaded: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            return found(problem=f"cannot be loaded: {_told(error)}")
+
+
+def _check_version(version: object) -> None:
+    if not isinstance(version, int):
+        raise ConfigError(f"its ORCHESTRATOR_API must be a whole number, not {version!r}")
+    if version > API_VERSION:
+        raise ConfigError(
+            f"is written for version {version} of the plugin interface; this is version {API_VERSION}. "
+            "Install a newer lsyncd-orchestrator."
+        )
+
+
+def _check_action(action: Any) -> None:
+    """Raise ConfigError where it could not work."""
+    if isinstance(action, type) and issubclass(action, Action):
+        raise ConfigError(f"orchestrator_actions gave a class, {action.__name__}; it takes {action.__name__}()")
+    if not isinstance(action, Action):
+        raise ConfigError(f"orchestrator_actions gave {action!r}, which is no orchestrator.api.Action")
+    name = getattr(action, "name", "")
+    if not name:
+        raise ConfigError(f"its action {type(action).__name__} has no name")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in TAKEN:
+        raise ConfigError(f"its action {type(action).__name__} cannot be called {name!r}")
+    if type(action).action is Action.action:
+        raise ConfigError(f'its action "{name}" does not define action(inlet)')
+    for method, arguments in METHODS.items():
+        function = getattr(action, method)
+        if not callable(function):
+            raise ConfigError(f'its action "{name}": {method} must be a method, not {function!r}')
+        signature = inspect.signature(function)
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            called = f"{method}({', '.join(arguments)})"
+            raise ConfigError(f'its action "{name}" has {method}{signature}, but it is called as {called}') from None
+    _check_options(action.options, f'its action "{name}": options')
+
+
+def _check_options(options: Any, where: str) -> None:
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"{where} must be a dict, not {options!r}")
+    for key, option in options.items():
+        if isinstance(option, Mapping):
+            _check_options(option, f"{where}[{key!r}]")
+        elif not isinstance(key, str) or not isinstance(option, Option):
+            raise ConfigError(f"{where}[{key!r}] must be an orchestrator.api.Option, not {option!r}")
+        elif not isinstance(option.types, tuple) or not OPTION_TYPES.issuperset(option.types):
+            raise ConfigError(f"{where}[{key!r}]: types must be a tuple of bool, str, int, float, list, dict")
+
+
+def _told(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _line(found: Found) -> str:
+    return f'plugin "{found.name}" ({found.module}): {found.problem}'
 
 
 def make_manager(extra: Sequence[tuple[str, Any]] = ()) -> Manager:

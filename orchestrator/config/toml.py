@@ -6,7 +6,6 @@ its like are translated as in a Lua config. Errors name file, line and key.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import tomli
 from orchestrator.config.common import SYNC_KEYS
 from orchestrator.config.model import Option, Options
 from orchestrator.config.settings import SETTINGS
+from orchestrator.config.types import KINDS, fits, kinds, nearest
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,8 +50,11 @@ class TomlConfig:
     syncs: list[TomlSync] = field(default_factory=list)
 
 
-def read(path: str, actions: Mapping[str, Options]) -> TomlConfig:
-    """Read and check a file; `actions`: the options of every action. Raises ConfigError."""
+def read(path: str, actions: Mapping[str, Options], problems: Mapping[str, str] | None = None) -> TomlConfig:
+    """Read and check a file; `actions`: the options of every action. Raises ConfigError.
+
+    `problems`: why a plugin, by its name, could not be loaded.
+    """
     try:
         with open(path, "rb") as file:
             text = file.read().decode("utf-8")
@@ -62,14 +65,15 @@ def read(path: str, actions: Mapping[str, Options]) -> TomlConfig:
         raise ConfigError(f"error loading {path}: {path}: byte {error.start} is not UTF-8") from None
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"error loading {path}: {path}: {error}") from None
-    return _Checker(path, text, actions).check(document)
+    return _Checker(path, text, actions, problems or {}).check(document)
 
 
 class _Checker:
-    def __init__(self, path: str, text: str, actions: Mapping[str, Options]) -> None:
+    def __init__(self, path: str, text: str, actions: Mapping[str, Options], problems: Mapping[str, str]) -> None:
         self._path = path
         self._lines = text.split("\n")
         self._actions = actions
+        self._problems = problems
 
     def check(self, document: Mapping[str, Any]) -> TomlConfig:
         self._refuse_unknown(document, ("settings", "sync", "tunnel"), "", None, 0)
@@ -89,7 +93,8 @@ class _Checker:
         options: Options = {}
         if action is not None:
             if not isinstance(action, str) or action not in self._actions:
-                self._fail("sync", number, "action", f"unknown action {_shown(action)}{_like(action, self._actions)}")
+                reason = f": {self._problems[action]}" if action in self._problems else _like(action, self._actions)
+                self._fail("sync", number, "action", f"unknown action {_shown(action)}{reason}")
             options = self._actions[action]
         values = {key: value for key, value in table.items() if key != "action"}
         known = {key: option for key, option in SYNC_KEYS.items() if key not in NOT_IN_TOML | {"action"}} | dict(
@@ -107,9 +112,8 @@ class _Checker:
             if isinstance(option, Option):
                 if _is_handler(key) and not isinstance(value, (str, bool)):
                     self._fail(table, number, key, f'key "{key}" must be a string, a command, not {_kind(value)}')
-                if option.types and not _fits(value, option.types):
-                    kinds = " or ".join(dict.fromkeys(_KINDS[kind] for kind in option.types))
-                    self._fail(table, number, key, f'key "{key}" must be {kinds}, not {_kind(value)}')
+                if option.types and not fits(value, option.types):
+                    self._fail(table, number, key, f'key "{key}" must be {kinds(option.types)}, not {_kind(value)}')
             elif not isinstance(value, dict):
                 self._fail(table, number, key, f'key "{key}" must be a table, not {_kind(value)}')
             else:
@@ -160,26 +164,8 @@ class _Checker:
         return f"{self._path}:{found or 1}"
 
 
-_KINDS = {
-    bool: "true or false",
-    str: "a string",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    dict: "a table",
-}
-
-
 def _kind(value: Any) -> str:
-    return next((name for kind, name in _KINDS.items() if type(value) is kind), "a date or time")
-
-
-def _fits(value: Any, types: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):
-        return bool in types
-    if isinstance(value, int):
-        return int in types or float in types
-    return isinstance(value, types)
+    return next((name for kind, name in KINDS.items() if type(value) is kind), "a date or time")
 
 
 def _is_handler(key: str) -> bool:
@@ -207,7 +193,7 @@ def _shown(value: Any) -> str:
 
 def _like(key: Any, known: Iterable[str]) -> str:
     """A guess what was meant, or what there is."""
-    close = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.6)
-    if close:
-        return f'; did you mean "{close[0]}"?'
+    close = nearest(str(key), known)
+    if close is not None:
+        return f'; did you mean "{close}"?'
     return f"; there are: {', '.join(sorted(known))}" if len(list(known)) < 16 else ""

@@ -105,9 +105,11 @@ class DryRun:
         self.problems = manager.problems()
         clock = MonotonicClock()
         host = Host(clock, self.log, cast("Processes", self.processes), Hooks(None, self.log))
-        monitors = {AUTO, DEFAULT, *(kind.name for kinds in manager.hook.orchestrator_monitors() for kind in kinds)}
+        monitors = {AUTO, DEFAULT, *manager.monitors()}
         try:
-            self.config = LuaConfig(host, self._loop, self.actions, monitors, {}, lua or DEFAULT_VERSION)
+            self.config = LuaConfig(
+                host, self._loop, self.actions, monitors, {}, lua or DEFAULT_VERSION, manager.problem_by_name()
+            )
             self.config.run_file(self.path)
             self.settings: Settings = self.config.finish()
         except BaseException:

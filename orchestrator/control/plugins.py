@@ -20,6 +20,8 @@ def show_plugins() -> int:
             print(f"  not loaded: {found.problem}")
         for action in found.actions:
             print(f"  default.{action.name}: {', '.join(_option_names(action.options)) or 'no options of its own'}")
+        for kind in found.monitors:
+            print(f'  monitor = "{kind.name}"')
     return 1 if manager.problems() else 0
 
 

@@ -37,6 +37,7 @@ class Direct(Action):
     name = "direct"
     sets = False
     options = OPTIONS
+    checks_types = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 1, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
 

@@ -18,6 +18,7 @@ class Rsync(Action):
     name = "rsync"
     sets = True
     options = OPTIONS
+    checks_types = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 15, "exitcodes": dict(RSYNC_EXIT_CODES)}
 
     def __init__(self) -> None:

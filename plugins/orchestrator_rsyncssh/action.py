@@ -34,6 +34,7 @@ class RsyncSsh(Action):
     name = "rsyncssh"
     sets = True
     options = OPTIONS
+    checks_types = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 15, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
 

@@ -202,7 +202,7 @@ def orchestrator_actions():
 def test_orchestrator_monitors(box: Path) -> None:
     plugin = """
 from orchestrator.api import MonitorKind, hookimpl
-from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.monitor.inotify import InotifyMonitor  # as the test has no monitor of its own
 
 def make(mode, wants, log):
     log("Normal", "the monitor of a plugin, mode ", mode)

@@ -18,6 +18,7 @@ from orchestrator.config.lua.popen import Popens
 from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
 from orchestrator.config.lua.table import to_lua
 from orchestrator.config.settings import SETTINGS
+from orchestrator.config.types import nearest
 from orchestrator.errors import ConfigError, Terminated
 from orchestrator.logic.event import INIT, MOVE
 from orchestrator.logic.layer3 import VARIABLES, Template, translate
@@ -135,6 +136,15 @@ class Core:
     def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: Any, tunnel: int | None = None) -> None:
         codes = frozenset(code for code in own_die_codes if isinstance(code, int))
         self._config.add_sync(number, table, sets, codes, tunnel)
+
+    def no_action(self, name: bytes) -> bytes:
+        """Why there is no `default.NAME`."""
+        wanted, config = to_text(name), self._config
+        reason = f": {config.problems[wanted]}" if wanted in config.problems else "."
+        close = nearest(wanted, config.actions)
+        if wanted not in config.problems and close is not None:
+            reason = f"; did you mean default.{close}?"
+        return to_bytes(f"there is no default.{wanted}{reason}")
 
     def next_tunnel(self) -> int:
         return len(self._host.tunnels) + 1

@@ -121,6 +121,25 @@ function shared.add_action(name, values, gauge, functions, sets)
     shared.fixed[action.prepare] = {maxProcesses = values.maxProcesses ~= nil}
 end
 
+-- The last name that was looked for in vain: `default.rsnc` is nil, so the sync it stands in never hears of it.
+setmetatable(default, {
+    __index = function(_, name)
+        if type(name) == 'string' and name ~= 'delay' and name:sub(1, 1) ~= '_' then shared.missed = name end
+    end,
+    __metatable = false,
+})
+
+-- Nothing of a config that has nothing but default's own functions and no handler can ever act.
+function shared.can_act(config)
+    for _, name in ipairs{'action', 'init', 'collect', 'prepare'} do
+        if config[name] ~= default[name] then return true end
+    end
+    for _, handler in ipairs{'onAttrib', 'onCreate', 'onDelete', 'onFull', 'onModify', 'onMove', 'onStartup'} do
+        if config[handler] ~= nil then return true end
+    end
+    return false
+end
+
 -- ---- what the engine calls --------------------------------------------------------------------
 
 local calls = {}

@@ -10,9 +10,11 @@ from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailur
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.model import Option
 from orchestrator.config.settings import Settings, make_settings
+from orchestrator.config.types import problem_with
 from orchestrator.errors import ConfigError, Died, OrchestratorError
 from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
 from orchestrator.logic.tunnel import TunnelOptions
+from orchestrator.logic.verdict import AGAIN, DIE, OK
 from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.sync import Options, Sync
@@ -52,12 +54,16 @@ class LuaConfig:
         monitors: Iterable[str],
         command_line: Mapping[str, Any],
         version: str = DEFAULT_VERSION,
+        problems: Mapping[str, str] | None = None,
     ) -> None:
+        """`problems`: why a plugin, by its name, could not be loaded."""
         self.host = host
         self.monitors = frozenset(monitors)
         self.command_line = command_line
         self.syncs: list[Sync] = []
         self.syncs_by_number: dict[int, Sync] = {}
+        self.actions = actions
+        self.problems = problems or {}
         self._loop = loop
         self._observed: dict[int, None] = {}
         self._numbers = 0
@@ -82,7 +88,7 @@ class LuaConfig:
     def _run_toml(self, path: str) -> None:
         from orchestrator.config import toml  # most configs are Lua: this import takes 10 ms
 
-        document = toml.read(path, self._options)
+        document = toml.read(path, self._options, self.problems)
         globals_ = self.lua.globals
         if document.settings:
             self._call_user_function(globals_[b"settings"], document.settings, document.settings_place)
@@ -311,7 +317,11 @@ class _ActionCalls:
 
     def prepare(self, table: Any) -> bytes | None:
         try:
-            self._action.prepare(TableConfig(self._config.lua, table))
+            config = TableConfig(self._config.lua, table)
+            problem = problem_with(config, self._action.options) if self._action.checks_types else None
+            if problem is not None:
+                return to_bytes(problem)
+            self._action.prepare(config)
         except ConfigError as error:
             return to_bytes(str(error))
         except OrchestratorError:
@@ -331,16 +341,18 @@ class _ActionCalls:
         self._guarded("full", self._sync_of(event), lambda: self._action.full(event))
 
     def collect(self, agent: Agent, exit_code: float) -> bytes | None:
+        action, verdict = self._action, None
         try:
-            verdict = self._action.collect(agent, int(exit_code))
+            verdict = action.collect(agent, int(exit_code))
+            if verdict is None:
+                verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
+            elif verdict not in (OK, AGAIN, DIE):
+                raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
         except OrchestratorError:
             raise
         except Exception as error:
             self._config.host.log("Error", self._trouble("collect", error))
-            verdict = "again"
-        if verdict is None:
-            action = self._action
-            verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
+            verdict = AGAIN
         return to_bytes(verdict)
 
     def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:

@@ -88,6 +88,9 @@ local function add(opts)
     local config = make_config(opts)
     local inlet = shared.make_inlet(number, config)
 
+    local missed = shared.missed
+    shared.missed = nil
+    if missed and not shared.can_act(config) then core.fail(where .. ': ' .. core.no_action(missed)) end
     if type(config.prepare) == 'function' then
         config.prepare(config, 4)
     end

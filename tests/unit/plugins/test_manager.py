@@ -14,7 +14,7 @@ import pytest
 
 import orchestrator
 from orchestrator import hookspecs
-from orchestrator.api import API_VERSION, Action, Inlet, hookimpl
+from orchestrator.api import API_VERSION, Action, Inlet, MonitorKind, Option, hookimpl
 from orchestrator.errors import ConfigError
 from orchestrator.plugins import Manager, make_manager
 from orchestrator.sync.hooks import Hooks
@@ -48,6 +48,28 @@ def plugin(*actions: Any, **more: Any) -> ModuleType:
         return list(actions)
 
     return module(orchestrator_actions=orchestrator_actions, **more)
+
+
+def changed(**members: Any) -> Action:
+    """An action like Push, but for some members."""
+    made: Action = type("Changed", (Push,), members)()
+    return made
+
+
+def gives(name: str, given: Any) -> ModuleType:
+    return hook(name, lambda: given)
+
+
+def raises(name: str) -> ModuleType:
+    def fails() -> None:
+        raise RuntimeError("no\nluck")
+
+    return hook(name, fails)
+
+
+def hook(name: str, function: Callable[..., Any], **options: Any) -> ModuleType:
+    function.__name__ = name
+    return module(**{name: hookimpl(**options)(function) if options else hookimpl(function)})
 
 
 def entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str) -> metadata.EntryPoint:
@@ -112,6 +134,37 @@ def test_two_managers_share_nothing() -> None:
             plugin(type("Other", (Push,), {"name": "rsync"})()),
             'its action "rsync" is there already, from plugin "rsync"; uninstall one of the two.',
         ),
+        (plugin(Push(), Push()), 'it has two actions "push".'),
+        (plugin(Push), "orchestrator_actions gave a class, Push; it takes Push()"),
+        (plugin(Push(), ORCHESTRATOR_API="1"), "its ORCHESTRATOR_API must be a whole number, not '1'"),
+        (plugin(changed(name="a b")), "its action Changed cannot be called 'a b'"),
+        (plugin(changed(name="init")), "its action Changed cannot be called 'init'"),
+        (
+            plugin(changed(action=lambda self: None)),
+            'its action "push" has action(), but it is called as action(inlet)',
+        ),
+        (
+            plugin(changed(collect=lambda self, agent: None)),
+            'its action "push" has collect(agent), but it is called as collect(agent, exit_code)',
+        ),
+        (plugin(changed(init=None)), 'its action "push": init must be a method, not None'),
+        (plugin(changed(options=["a"])), "its action \"push\": options must be a dict, not ['a']"),
+        (
+            plugin(changed(options={"a": {"b": 3}})),
+            "its action \"push\": options['a']['b'] must be an orchestrator.api.Option, not 3",
+        ),
+        (
+            plugin(changed(options={"a": Option((bytes,))})),
+            "its action \"push\": options['a']: types must be a tuple of bool, str, int, float, list, dict",
+        ),
+        (gives("orchestrator_actions", None), "orchestrator_actions gave None, not a list of actions"),
+        (
+            gives("orchestrator_monitors", ["x"]),
+            "orchestrator_monitors gave 'x', which is no orchestrator.api.MonitorKind",
+        ),
+        (raises("orchestrator_actions"), "orchestrator_actions() failed: RuntimeError: no luck"),
+        (raises("orchestrator_monitors"), "orchestrator_monitors() failed: RuntimeError: no luck"),
+        (module(), "has no hook: a function with @hookimpl (plugins/README.md)."),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_of_it_stays(broken: Any, problem: str) -> None:
@@ -123,11 +176,6 @@ def test_what_is_wrong_is_said_and_nothing_of_it_stays(broken: Any, problem: str
     assert manager.actions() == before
     manager.register(plugin(Push()), "outside")
     assert "push" in manager.actions()
-
-
-def hook(name: str, function: Callable[..., Any], **options: Any) -> ModuleType:
-    function.__name__ = name
-    return module(**{name: hookimpl(**options)(function) if options else hookimpl(function)})
 
 
 def test_an_unknown_hook_is_named() -> None:
@@ -154,6 +202,34 @@ def test_a_plugin_that_cannot_be_imported_harms_no_other(tmp_path: Path, monkeyp
     assert second.startswith('plugin "syntax" (outside_syntax): cannot be loaded: SyntaxError: ')
     assert third.startswith('plugin "missing" (outside_missing): cannot be loaded: ModuleNotFoundError: ')
     assert not [line for line in manager.problems() if "\n" in line]
+
+
+def test_registered_twice_is_said_with_the_place_of_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = entry_point(tmp_path, monkeypatch, "one", GOOD.format(name="One"))
+    other = metadata.EntryPoint(name="one", value="outside_other", group="orchestrator")
+    (tmp_path / "outside_other.py").write_text(GOOD.format(name="Other"))
+    again = metadata.EntryPoint(name="again", value="outside_one", group="orchestrator")
+    manager = Manager([first, other, again])
+    assert set(manager.actions()) == {"One"}
+    assert manager.problems() == [
+        'plugin "one" (outside_other): there is a plugin of this name already (outside_one); uninstall one of the two.',
+        'plugin "again" (outside_one): is there already, under the name "one".',
+    ]
+
+
+def test_a_plugin_that_leaves_python_at_its_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = Manager([entry_point(tmp_path, monkeypatch, "leaves", "raise SystemExit(3)")])
+    assert manager.problem_by_name() == {
+        "leaves": 'plugin "leaves" (outside_leaves): cannot be loaded: SystemExit: 3',
+    }
+
+
+def test_monitors_are_found_by_their_names() -> None:
+    kind = MonitorKind("mine", lambda mode, wants, log: None)  # type: ignore[arg-type, return-value]
+    manager = make_manager([("outside", gives("orchestrator_monitors", [kind]))])
+    assert manager.monitors()["mine"] is kind
+    with pytest.raises(ConfigError, match='its monitor "mine" is there already, from plugin "outside"'):
+        manager.register(gives("orchestrator_monitors", [kind]), "other")
 
 
 # ---- observers ---------------------------------------------------------------------------------

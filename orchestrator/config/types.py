@@ -1,0 +1,71 @@
+"""Whether a value is what an option takes, and the words for it. The same rule for both config languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.config.model import Config, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.config.model import Options
+
+KINDS: Final[Mapping[type, str]] = {
+    bool: "true or false",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def kinds(types: tuple[type, ...]) -> str:
+    """What an option takes, in words: `a string or a list`."""
+    return " or ".join(dict.fromkeys(KINDS[kind] for kind in types))
+
+
+def fits(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a value is of one of the types: a whole number is a number, too, but true is none."""
+    if isinstance(value, bool):
+        return bool in types
+    if isinstance(value, int):
+        return int in types or float in types
+    return isinstance(value, types)
+
+
+def nearest(key: str, known: Iterable[str]) -> str | None:
+    """What may have been meant."""
+    import difflib  # late: only a mistake needs it
+
+    return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)), None)
+
+
+def problem_with(config: Config, options: Options, prefix: str = "") -> str | None:
+    """What is wrong with the type of a value in a Lua table, in lsyncd's form of words; None: nothing is."""
+    for key, option in options.items():
+        value = config.get(key)
+        if value is None:
+            continue
+        if not isinstance(option, Option):
+            problem = problem_with(value, option, f"{prefix}{key}.") if isinstance(value, Config) else None
+            if problem is not None:
+                return problem
+        elif option.types and not _fits_in_lua(value, option.types):
+            return f'Parameter "{prefix}{key}" must be {kinds(option.types)}, not {_lua_kind(value)}.'
+    return None
+
+
+def _fits_in_lua(value: Any, types: tuple[type, ...]) -> bool:
+    if isinstance(value, Config):  # lists and tables are one in Lua
+        return list in types or dict in types
+    if isinstance(value, float) and value.is_integer():  # so are whole numbers
+        return int in types or float in types
+    return fits(value, types)
+
+
+def _lua_kind(value: Any) -> str:
+    if isinstance(value, Config):
+        return "a table"
+    return next((name for kind, name in KINDS.items() if type(value) is kind), "a function")
