@@ -126,7 +126,7 @@ class Inlet:
         out that nothing will be started after all (a hook forbids it, the user's onBatchStart fails): for
         putting away what the program needed. Raises ValueError for changes that do not wait.
         """
-        problem = self._sync.spawn(agent, [encode(arg) for arg in argv], stdin, when_over)
+        problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over)
         if problem:
             raise ValueError(problem)
 
@@ -135,7 +135,7 @@ class Inlet:
 
         It is given an Event that is set when it should come to an end.
         """
-        problem = self._sync.run(agent, job, when_over)
+        problem = self._sync.transfers.run(agent, job, when_over)
         if problem:
             raise ValueError(problem)
 
@@ -148,7 +148,7 @@ class Inlet:
     @property
     def stderr(self) -> bytes:
         """In `collect`: the end of what the process wrote to stderr (kept for actions with `sets`)."""
-        return self._sync.stderr_tail
+        return self._sync.transfers.stderr_tail
 
     def judge(
         self,
@@ -158,7 +158,7 @@ class Inlet:
         exit_codes: Mapping[int, Verdict] | None = None,
     ) -> Verdict:
         """The common rule (spec 3.7), its log line said in the given wording. `exit_codes` None: `exitcodes`."""
-        return self._sync.judge(agent, exit_code, wording, exit_codes)
+        return self._sync.transfers.judge(agent, exit_code, wording, exit_codes)
 
     def wake(self) -> None:
         """Offer again what the action has left waiting: something it waited for has changed."""

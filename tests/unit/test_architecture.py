@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "api": {"config", "sync", "monitor", "logic", "errors"},
     "hookspecs": set(),
     "plugins": {"api", "hookspecs", "errors"},
-    "runner": {"sync", "monitor", "logic", "errors"},
+    "runner": {"sync", "monitor", "process", "logic", "errors"},
     "daemon": {"runner", "config", "plugins", "monitor", "process", "sync", "masterloop", "log", "clock", "errors"},
     "cli": {"daemon", "errors"},
 }
@@ -55,7 +55,11 @@ def imports_of(path: Path) -> Iterator[str]:
             assert not node.level, f"{path}: imports are absolute"
             yield node.module or ""
             if node.module == "orchestrator":
-                yield from (f"orchestrator.{name.name}" for name in node.names if name.name.islower())
+                yield from (
+                    f"orchestrator.{name.name}"
+                    for name in node.names
+                    if name.name.isidentifier() and name.name[0] != "_" and name.name.islower()
+                )
 
 
 def files(*parts: str) -> list[Path]:

@@ -41,7 +41,7 @@ class Failing:
         event = self.sync.inlet.get_event()
         assert event is not None
         self.taken.append(event.raw_path)
-        self.sync.spawn(event, [b"false"])
+        self.sync.transfers.spawn(event, [b"false"])
 
     def collect(self, agent: Agent, exit_code: int) -> str | None:
         return "again"

@@ -1,0 +1,321 @@
+"""The transfers of one sync: how one begins, what stands around it, and what its end means (spec 3.6, 3.7).
+
+The way of one: before_spawn hooks → onBatchStart → the process or job → collect → after_collect
+hooks and onBatchEnd. Its delays are active from the second step to the end.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import Died
+from orchestrator.logic.event import BLANKET, BLOCK, INIT, WAIT
+from orchestrator.logic.verdict import AGAIN, COMMON, DIE, OK, Judgement, Kind, Verdict, Wording, judge
+from orchestrator.sync.batch import BATCH_END, BATCH_START, run_command
+from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.sync.inlet import Spawn
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.logic.delay import Delay
+    from orchestrator.process.spawn import Child
+    from orchestrator.process.tunnel import Tunnel
+    from orchestrator.sync.retries import Retries
+    from orchestrator.sync.sync import Sync
+
+KILL_PAUSE = 10.0
+"""Seconds that a transfer that hangs has to end by itself."""
+
+VETO_PAUSE = 1.0
+"""Seconds until a spawn that a hook forbade is offered again."""
+
+
+@dataclass(eq=False)
+class Transfer:
+    """What serves an agent: `start` begins it, `when_over` is told when nothing of it is left to come."""
+
+    agent: Agent
+    start: Callable[[], Child]
+    when_over: Callable[[], None] = field(default=lambda: None)
+
+
+class Transfers:
+    """All that runs for one sync.
+
+    `is_put_off`: what was to be started last was not, and is to be tried again. `stderr_tail`: of the
+    process that is being collected. `last_success`, `last_error`: for the status, times since 1970.
+    """
+
+    def __init__(self, sync: Sync, retries: Retries) -> None:
+        self._sync = sync
+        self._host = sync.host
+        self._queue = sync.queue
+        self._retries = retries
+        self._children: dict[Child, Transfer] = {}
+        self._after: set[Child] = set()  # commands that run after a transfer
+        self._judged: Judgement | None = None
+        self.tunnel: Tunnel | None = None
+        self.is_put_off = False
+        self.stderr_tail = b""
+        self.last_success: float | None = None
+        self.last_error: dict[str, object] | None = None
+
+    def __len__(self) -> int:
+        """Processes and jobs that run, commands around batches included."""
+        return len(self._children) + len(self._after)
+
+    def spawn(
+        self,
+        agent: Agent,
+        argv: Sequence[bytes],
+        stdin: bytes | None = None,
+        when_over: Callable[[], None] = lambda: None,
+    ) -> str | None:
+        """Start a program for the agent; its delays become active. Returns what is wrong, or None.
+
+        With a tunnel that is not up nothing is started: the delays go on waiting.
+        """
+        spawn = Spawn(list(argv), stdin)
+        transfer = Transfer(agent, lambda: self._spawn(spawn), when_over)
+        if self.tunnel is not None:
+            filled = self.tunnel.through(argv, EventList(self._sync.inlet, agent.delays).paths())
+            if filled is None:
+                self._put_off(transfer)
+                return None
+            spawn.argv = list(filled)
+        return self._begin(transfer, spawn)
+
+    def run(
+        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None] = lambda: None
+    ) -> str | None:
+        """As spawn, with a function in a worker thread."""
+        return self._begin(Transfer(agent, lambda: self._host.processes.run_job(job, self._ended), when_over), None)
+
+    def _spawn(self, spawn: Spawn) -> Child:
+        return self._host.processes.spawn(
+            spawn.argv, stdin=spawn.stdin, on_exit=self._ended, env=spawn.env, stderr_tail=self._sync.options.sets
+        )
+
+    def _begin(self, transfer: Transfer, spawn: Spawn | None) -> str | None:
+        agent = transfer.agent
+        if self._host.fading:
+            self.is_put_off = True
+            self._host.log("Normal", "ignored process spawning while fading")
+            transfer.when_over()
+            return None
+        problem = self._why_not(agent)
+        if problem is not None:
+            return problem
+        if spawn is not None and self._host.hooks.has("orchestrator_before_spawn"):
+            allowed = self._host.hooks.tell(
+                "orchestrator_before_spawn", inlet=self._sync.inlet, agent=agent, spawn=spawn
+            )
+            if allowed is False:
+                self._put_off(transfer)
+                return None
+        # an action may transfer what it has left over: no change of the user's, no batch
+        answer = self._sync.calls.batch_start(agent) if agent.delays else None
+        if answer is False:
+            self._put_off(transfer)
+            return None
+        problem = self._why_not(agent)
+        if problem is not None:
+            return problem
+        self._queue.activate(agent.delays)
+        if isinstance(answer, bytes):
+            self._run_before(transfer, answer)
+        else:
+            self._start(transfer)
+        return None
+
+    def _start(self, transfer: Transfer) -> None:
+        child = transfer.start()
+        self._children[child] = transfer
+        if self._host.transfer_timeout is not None:
+            self._host.alarms.add(
+                self._host.clock.now() + self._host.transfer_timeout, lambda: self._overdue(child, signal.SIGTERM)
+            )
+
+    def _overdue(self, child: Child, signum: int) -> None:
+        """A transfer hangs: it is asked to end, then made to; its end is judged as any (transferTimeout)."""
+        if child not in self._children:
+            return
+        if signum == signal.SIGTERM:
+            seconds = self._host.transfer_timeout
+            self._host.log("Warn", f"a transfer of {self._sync.name} runs for more than {seconds:g} s; ending it.")
+            self._host.alarms.add(self._host.clock.now() + KILL_PAUSE, lambda: self._overdue(child, signal.SIGKILL))
+        self._host.processes.kill(child, signum)
+
+    def _why_not(self, agent: Agent) -> str | None:
+        """Why nothing can be started for these changes."""
+        may_be = (WAIT, BLOCK) if agent.is_list else (WAIT,)
+        if all(delay.status in may_be and delay in self._queue for delay in agent.delays):
+            return None
+        return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
+
+    def _put_off(self, transfer: Transfer) -> None:
+        """Not now: its changes are offered again after a pause.
+
+        Until then they count as being transferred: what the config's functions find waiting after a spawn,
+        they may drop.
+        """
+        self.is_put_off = True
+        self._queue.activate(transfer.agent.delays)
+        self._host.alarms.add(self._host.clock.now() + VETO_PAUSE, lambda: self._wait_again(transfer))
+        transfer.when_over()
+
+    def _wait_again(self, transfer: Transfer) -> None:
+        for delay in transfer.agent.delays:
+            if delay in self._queue:
+                self._queue.retry(delay, self._host.clock.now())
+
+    def _run_before(self, transfer: Transfer, command: bytes) -> None:
+        """Run onBatchStart; the transfer follows if it goes well."""
+        try:
+            child = run_command(self._sync, BATCH_START, command, transfer.agent, self._before_ended)
+        except OSError as error:
+            self._not_begun(transfer, f"the list of paths cannot be written: {error.strerror}")
+        else:
+            self._children[child] = transfer
+
+    def _before_ended(self, child: Child, exit_code: int) -> None:
+        transfer = self._children.pop(child)
+        if exit_code != 0:
+            self._not_begun(transfer, f"ended with {exit_code}")
+        elif self._host.fading or self._sync.is_stopped or self._sync.is_suspended:
+            self._wait_again(transfer)
+            transfer.when_over()
+        else:
+            self._start(transfer)
+
+    def _not_begun(self, transfer: Transfer, reason: str) -> None:
+        if self._retries.would_grow(transfer.agent):
+            self._host.log("Warn", f"{BATCH_START} of {self._sync.name} {reason}: the batch waits and is tried again.")
+        self._retries.again(transfer.agent, self._left(transfer.agent), self._host.clock.now())
+        transfer.when_over()
+
+    def _run_after(self, child: Child, agent: Agent, exit_code: int, verdict: str) -> None:
+        """Run onBatchEnd; nothing depends on it."""
+        seconds = self._host.clock.now() - child.started
+        command = self._sync.calls.batch_end(agent, exit_code, seconds, verdict) if agent.delays else None
+        if command is None:
+            return
+        told = {"exitcode": b"%d" % exit_code, "seconds": b"%.3f" % seconds, "verdict": verdict.encode()}
+        try:
+            self._after.add(run_command(self._sync, BATCH_END, command, agent, self._after_ended, **told))
+        except OSError as error:
+            self._host.log(
+                "Error", f"{BATCH_END} of {self._sync.name}: the list of paths cannot be written: {error.strerror}"
+            )
+
+    def _after_ended(self, child: Child, exit_code: int) -> None:
+        self._after.discard(child)
+        if exit_code != 0:
+            self._host.log("Warn", f"{BATCH_END} of {self._sync.name} ended with {exit_code}.")
+
+    def judge(
+        self,
+        agent: Agent,
+        exit_code: int,
+        wording: Wording = COMMON,
+        exit_codes: Mapping[int, Verdict] | None = None,
+    ) -> Verdict:
+        """The common rule of spec 3.7, its log line said: once for each growing pause (spec 6 row 13).
+
+        `exit_codes` None: the config's table `exitcodes`.
+        """
+        table = self._sync.config.get("exitcodes")
+        if exit_codes is None and table:
+            exit_codes = dict(table.int_items())
+        judgement = judge(
+            kind=_kind(agent),
+            etype=agent.etype if isinstance(agent, Event) else "",
+            source_path=agent.source_path if isinstance(agent, Event) else b"",
+            source=self._sync.source,
+            target=self._sync.inlet.target if self._sync.config.get("target") is not None else b"(nil)",
+            exit_code=exit_code,
+            exit_codes=exit_codes,
+            insist=self._host.insist,
+            wording=wording,
+        )
+        self._judged = judgement
+        if judgement.verdict != AGAIN or self._retries.would_grow(agent):
+            self._host.log(judgement.category, judgement.message)
+        if self._host.onepass and wording is COMMON and judgement.verdict == OK and _kind(agent) == "init":
+            self._host.log("Normal", "onepass config set, exiting")
+        return judgement.verdict
+
+    def _ended(self, child: Child, exit_code: int) -> None:
+        transfer = self._children.pop(child)
+        try:
+            self._collect(child, transfer.agent, exit_code)
+        finally:
+            transfer.when_over()
+
+    def _collect(self, child: Child, agent: Agent, exit_code: int) -> None:
+        self._judged = None
+        self.stderr_tail = child.stderr_tail
+        verdict = self._sync.calls.collect(agent, exit_code)
+        if self._host.hooks.has("orchestrator_after_collect"):
+            self._tell_collected(child, agent, exit_code, verdict)
+        self._remember(child, exit_code, verdict or OK)
+        self._run_after(child, agent, exit_code, verdict or OK)
+        delays = self._left(agent)
+        if verdict == DIE:
+            self._die(exit_code)
+        elif verdict == AGAIN:
+            self._retries.again(agent, delays, self._host.clock.now())
+        else:
+            self._sync.is_started_up |= any(delay.etype in (INIT, BLANKET) for delay in delays)
+            self._retries.succeeded(delays)
+
+    def _left(self, agent: Agent) -> list[Delay]:
+        """The agent's delays that are still there: an action may have dropped some."""
+        return [delay for delay in agent.delays if delay in self._queue]
+
+    def _remember(self, child: Child, exit_code: int, verdict: str) -> None:
+        """For the status: when it last went well, and what went wrong last."""
+        now = self._host.clock.wall()
+        if verdict == OK and exit_code == 0:
+            self.last_success = now
+            return
+        lines = child.stderr_tail.strip().splitlines()
+        cause = child.error or (text_of(lines[-1]) if lines else "")
+        self.last_error = {"time": now, "exit_code": exit_code, "cause": cause or f"exit code {exit_code}"}
+
+    def _tell_collected(self, child: Child, agent: Agent, exit_code: int, verdict: str | None) -> None:
+        self._host.hooks.tell(
+            "orchestrator_after_collect",
+            inlet=self._sync.inlet,
+            agent=agent,
+            paths=EventList(self._sync.inlet, agent.delays).paths(),
+            exit_code=exit_code,
+            verdict=verdict or OK,
+            duration=self._host.clock.now() - child.started,
+            stderr=child.stderr_tail,
+        )
+
+    def _die(self, exit_code: int) -> None:
+        judged = self._judged
+        is_own = judged is None or exit_code in self._sync.options.own_die_codes
+        if judged is not None and judged.at_once and (judged.gave_up or is_own):
+            raise Died("startup failed")
+        if is_own or (judged is not None and judged.gave_up):
+            self._host.log("Error", "Critical exitcode.")
+            raise Died("Critical exitcode.")
+        self._sync.stop(f"exit code {exit_code}")
+
+
+def text_of(path: bytes) -> str:
+    """A path as text that JSON can carry: what is not UTF-8 is written out."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _kind(agent: Agent) -> Kind:
+    if isinstance(agent, EventList):
+        return "list"
+    return "init" if agent.etype == INIT else "event"
