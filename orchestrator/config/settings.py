@@ -31,7 +31,8 @@ SETTINGS: Final[Mapping[str, Option]] = {
         (float,), None, "seconds after which a transfer is ended and tried again; not set: never"
     ),
     "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
-    "monitor": Option((str,), None, "where events come from: inotify"),
+    "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
+    "pollInterval": Option((float,), 30, "seconds between two looks of the monitor poll, at least"),
 }
 
 
@@ -53,6 +54,7 @@ class Settings:
     max_delays: int | None = None
     delay: float | None = None
     monitor: str | None = None
+    poll_interval: float = 30
     transfer_timeout: float | None = None
     control_socket: str | None = None
 
@@ -60,6 +62,7 @@ class Settings:
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
     "maxProcesses": "max_processes",
     "maxDelays": "max_delays",
+    "pollInterval": "poll_interval",
     "transferTimeout": "transfer_timeout",
     "controlSocket": "control_socket",
 }
