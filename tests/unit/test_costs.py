@@ -1,0 +1,171 @@
+"""What things cost, counted in operations, never by a clock: growth shows on any machine."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.logic.event import CREATE, DELETE, MODIFY
+from orchestrator.logic.filters import Filters
+from orchestrator.logic.queue import Queue
+from orchestrator.monitor.inotify import InotifyMonitor
+from tests.kit.daemon import Daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+SIZES = (500, 4000)
+STEEPEST = 1.1
+"""The growth exponent that is allowed: n events cost n^1.1 at most."""
+
+
+def steps(work: Callable[[], None]) -> int:
+    """Calls of functions, Python's and C's, that the work makes."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: CodeType | None) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def exponent(cost: Callable[[int], int]) -> float:
+    small, large = SIZES
+    return math.log(cost(large) / cost(small)) / math.log(large / small)
+
+
+def queue_with(count: int, *, sets: bool, active: bool = False) -> Queue:
+    queue = Queue(sets=sets, on_move=False)
+    for number in range(count):
+        queue.add(CREATE, 0.0, b"/d%d/f%d" % (number % 7, number))
+    if active:
+        queue.activate(list(queue))
+    return queue
+
+
+def adds(count: int, sets: bool) -> int:
+    queue = queue_with(count, sets=sets, active=True)
+
+    def work() -> None:
+        for number in range(count):
+            queue.add(MODIFY, 0.0, b"/d%d/f%d" % (number % 7, number))
+
+    return steps(work)
+
+
+@pytest.mark.parametrize("sets", [True, False])
+def test_a_change_costs_the_same_whatever_waits(sets: bool) -> None:
+    assert exponent(lambda count: adds(count, sets)) < STEEPEST
+
+
+def test_taking_and_finishing_a_batch_costs_by_its_size() -> None:
+    def cost(count: int) -> int:
+        queue = queue_with(count, sets=True)
+
+        def work() -> None:
+            taken = queue.select(None)
+            queue.activate(taken)
+            for delay in taken:
+                queue.remove(delay)
+
+        return steps(work)
+
+    assert exponent(cost) < STEEPEST
+
+
+def test_taking_one_after_the_other_costs_by_their_number() -> None:
+    def cost(count: int) -> int:
+        queue = queue_with(count, sets=False)
+
+        def work() -> None:
+            while (delay := queue.first_due(1.0, 10**9)) is not None:
+                queue.activate([delay])
+                queue.remove(delay)
+
+        return steps(work)
+
+    assert exponent(cost) < STEEPEST
+
+
+def test_deleting_a_directory_with_much_pending_below_costs_once() -> None:
+    def cost(count: int) -> int:
+        queue = Queue(sets=True, on_move=False)
+        for number in range(count):
+            queue.add(CREATE, 0.0, b"/d/f%d" % number)
+        return steps(lambda: queue.add(DELETE, 0.0, b"/d/"))
+
+    assert cost(SIZES[1]) <= cost(SIZES[0]) + 50
+
+
+def test_five_hundred_patterns_cost_as_one() -> None:
+    def cost(count: int) -> int:
+        filters = Filters()
+        for number in range(count):
+            filters.add_exclude(b"*.t%d" % number)
+        filters.excludes_path(b"/warm")  # compiled once
+        return steps(lambda: [filters.excludes_path(b"/some/dir/file%d" % number) for number in range(100)] and None)
+
+    assert cost(500) <= cost(1) * 1.1
+
+
+def test_watching_reads_each_directory_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(60):
+        (tmp_path / f"src/a{number % 6}/b{number}").mkdir(parents=True)
+    read: list[bytes] = []
+    scandir = os.scandir
+
+    def counted(path: bytes) -> object:
+        read.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    monitor = InotifyMonitor("CloseWrite", lambda directory: True, lambda *parts: None)
+    try:
+        monitor.watch(os.fsencode(tmp_path) + b"/src/")
+        assert len(monitor.watched()) == 67
+        assert len(read) == len(set(read)) <= 67
+    finally:
+        monitor.close()
+
+
+def test_an_idle_daemon_does_not_wake_up(tmp_path: Path) -> None:
+    (tmp_path / "src/d").mkdir(parents=True)
+    text = f"""settings{{statusFile = "{tmp_path}/status", statusInterval = 0}}
+    sync{{default.native, source = "{tmp_path}/src", target = "{tmp_path}/trg", delay = 0}}"""
+    with Daemon(tmp_path, lua=text) as daemon:
+        daemon.wait_for("Startup of")
+        before = settled(daemon)
+        for _ in range(20):
+            # other work for two seconds or so: the daemon has no part in it
+            sum(number * number for number in range(1_000_000))
+        assert wakeups(daemon) == before
+
+
+def wakeups(daemon: Daemon) -> int:
+    """Voluntary context switches of all threads."""
+    tasks = Path(f"/proc/{daemon.process.pid}/task").iterdir()
+    return sum(
+        int((task / "status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for task in tasks
+    )
+
+
+def settled(daemon: Daemon) -> int:
+    """The number once it has stopped to grow for a while."""
+    last = -1
+    while (now := wakeups(daemon)) != last:
+        last = now
+        for _ in range(5):
+            sum(number * number for number in range(1_000_000))
+    return last
