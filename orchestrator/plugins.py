@@ -242,9 +242,14 @@ def _line(found: Found) -> str:
     return f'plugin "{found.name}" ({found.module}): {found.problem}'
 
 
+def _is_ours(entry_point: metadata.EntryPoint) -> bool:
+    return entry_point.dist is not None and entry_point.dist.name.replace("_", "-") == "lsyncd-orchestrator"
+
+
 def make_manager(extra: Sequence[tuple[str, Any]] = ()) -> Manager:
     """A manager with every installed plugin; `extra`: (name, plugin) of such as are not installed (tests)."""
-    entry_points = sorted(metadata.entry_points(group=GROUP), key=lambda entry_point: entry_point.name)
+    # ours first: nobody takes the name of one of ours
+    entry_points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (not _is_ours(point), point.name))
     manager = Manager(entry_points)
     for name, plugin in extra:
         manager.register(plugin, name)

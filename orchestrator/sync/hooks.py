@@ -42,7 +42,7 @@ class Hooks:
                 given = implementation.function(*(arguments[argument] for argument in implementation.argnames))
             except OrchestratorError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 plugin = implementation.plugin_name
                 self._log("Error", f'hook {name} of plugin "{plugin}" failed: {type(error).__name__}: {error}')
                 continue

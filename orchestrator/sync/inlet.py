@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import BLANKET, CREATE, FULL, MODIFY, MOVE
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
@@ -23,8 +24,12 @@ EventTest = Callable[[Event], bool | str | None]
 
 
 def encode(value: str | bytes) -> bytes:
-    """An argument as the bytes that a program gets."""
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+    """An argument as the bytes that a program gets. Raises TypeError for what is none."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"an argument is a str or bytes, not {value!r}")
+    return value.encode("utf-8", "surrogateescape")
 
 
 def nothing() -> None:
@@ -38,6 +43,14 @@ class Spawn:
     argv: list[bytes]
     stdin: bytes | None = None
     env: dict[str, str] | None = None
+
+    def problem(self) -> str | None:
+        """What keeps it from being started, after hooks have had their way with it."""
+        if not self.argv or not all(isinstance(argument, bytes) for argument in self.argv):
+            return f"its arguments are no list of bytes: {self.argv!r}"
+        if self.env is not None and not all(isinstance(word, str) for pair in self.env.items() for word in pair):
+            return f"its environment is no dict of str: {self.env!r}"
+        return None
 
 
 class Inlet:
@@ -126,6 +139,8 @@ class Inlet:
         out that nothing will be started after all (a hook forbids it, the user's onBatchStart fails): for
         putting away what the program needed. Raises ValueError for changes that do not wait.
         """
+        if not isinstance(stdin, (bytes, type(None))):
+            raise TypeError(f"stdin is bytes, not {stdin!r}")
         problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over)
         if problem:
             raise ValueError(problem)
@@ -166,7 +181,16 @@ class Inlet:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back from the loop, once, after some seconds, unless the daemon ends or resets before."""
-        self._sync.host.alarms.add(self._sync.host.clock.now() + seconds, callback)
+
+        def call() -> None:
+            try:
+                callback()
+            except OrchestratorError:
+                raise
+            except Exception as error:
+                self.log("Error", f"a callback of {self.name} failed: {type(error).__name__}: {error}")
+
+        self._sync.host.alarms.add(self._sync.host.clock.now() + seconds, call)
 
     # ---- filters ------------------------------------------------------------------------------
 

@@ -231,6 +231,7 @@ class Sync:
             if self.host.is_at_limit():
                 self.host.log("Alarm", "at global process limit.")
                 return
+            self.transfers.is_put_off = False
             if delay.etype == INIT:
                 self._invoke_init(delay)
             elif delay.etype == FULL:
@@ -238,10 +239,11 @@ class Sync:
             else:
                 self.calls.action()
             if delay.status == WAIT and delay in self.queue:
+                if self.transfers.is_put_off:
+                    return  # not left by choice: it is offered again when the pause is over
                 self.queue.decline(delay)
 
     def _invoke_init(self, delay: Delay) -> None:
-        self.transfers.is_put_off = False
         self.calls.init(self.inlet.event(delay))
         if self.transfers.is_put_off:
             return

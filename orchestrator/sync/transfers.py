@@ -114,7 +114,12 @@ class Transfers:
             allowed = self._host.hooks.tell(
                 "orchestrator_before_spawn", inlet=self._sync.inlet, agent=agent, spawn=spawn
             )
-            if allowed is False:
+            problem = spawn.problem()
+            if problem is not None:
+                self._host.log(
+                    "Error", f"a hook orchestrator_before_spawn has spoilt a spawn of {self._sync.name}: {problem}"
+                )
+            if allowed is False or problem is not None:
                 self._put_off(transfer)
                 return None
         # an action may transfer what it has left over: no change of the user's, no batch

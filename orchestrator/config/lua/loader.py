@@ -326,7 +326,7 @@ class _ActionCalls:
             return to_bytes(str(error))
         except OrchestratorError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(self._trouble("prepare", error)) from error
         return None
 
@@ -350,7 +350,7 @@ class _ActionCalls:
                 raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
         except OrchestratorError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._config.host.log("Error", self._trouble("collect", error))
             verdict = AGAIN
         return to_bytes(verdict)
@@ -360,14 +360,14 @@ class _ActionCalls:
             call()
         except OrchestratorError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._config.host.log("Error", self._trouble(method, error))
             sync.trouble()
 
     def _sync_of(self, event: Event) -> Sync:
         return self._config.syncs_by_number[event.inlet.number]
 
-    def _trouble(self, method: str, error: Exception) -> str:
+    def _trouble(self, method: str, error: BaseException) -> str:
         return f'plugin "{self._action.name}" failed in {method}(): {type(error).__name__}: {error}'
 
 

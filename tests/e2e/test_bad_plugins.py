@@ -1,0 +1,310 @@
+"""What a plugin gets wrong is said in one line, with the right status; other syncs are unharmed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.daemon import Daemon, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import os
+from orchestrator.api import Action, Option, hookimpl
+
+class Bad(Action):
+    name = "bad"
+    options = {"target": Option((str,), None, "where to")}
+    defaults = {"delay": 0, "exitcodes": {0: "ok", 1: "again"}}
+
+    def init(self, event):
+        event.inlet.spawn(event, ["true"])
+
+    def action(self, inlet):
+        inlet.spawn(inlet.get_events(), ["true"])
+"""
+
+TAIL = """
+@hookimpl
+def orchestrator_actions():
+    return [Bad()]
+"""
+
+BESIDE = """
+sync {{ source = "{box}/source", target = "{box}/target", delay = 0, onCreate = "cp ^sourcePathname ^targetPathname" }}
+"""
+BAD = 'sync {{ default.bad, source = "{box}/source", target = "{box}/nowhere" }}'
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "target").mkdir()
+    return tmp_path
+
+
+def daemon(box: Path, body: str, lua: str = BESIDE + BAD) -> Daemon:
+    return Daemon(box, lua=lua.format(box=box), plugins={"bad": HEAD + body + TAIL})
+
+
+def touch(box: Path, name: str) -> None:
+    """The sync beside goes on doing its work."""
+    (box / "source" / name).touch()
+    wait_until((box / "target" / name).exists, f"{name} to arrive")
+
+
+def errors(daemon: Daemon) -> list[str]:
+    return [line.partition("Error: ")[2] for line in daemon.said().splitlines() if "Error: " in line]
+
+
+RAISES = {
+    "init": "def init(self, event):\n        raise RuntimeError('no luck')",
+    "action": "def action(self, inlet):\n        raise RuntimeError('no luck')",
+    "collect": "def collect(self, agent, exit_code):\n        raise RuntimeError('no luck')",
+    "full": "def full(self, event):\n        raise RuntimeError('no luck')\n"
+    "    def action(self, inlet):\n        inlet.discard(inlet.get_event()); inlet.full_event()",
+}
+
+
+@pytest.mark.parametrize("method", RAISES)
+def test_a_method_that_raises_is_named_and_tried_again(box: Path, method: str) -> None:
+    with daemon(box, f"    {RAISES[method]}\n") as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+        running.wait_for(f'Error: plugin "bad" failed in {method}(): RuntimeError: no luck', times=2)
+        touch(box, "two")
+    assert set(errors(running)) == {f'plugin "bad" failed in {method}(): RuntimeError: no luck'}
+
+
+TWICE = """def action(self, inlet):
+        events = inlet.get_events()
+        inlet.spawn(events, ["true"])
+        inlet.spawn(events, ["true"])
+"""
+
+WRONG = {
+    "a wrong verdict": (
+        "def collect(self, agent, exit_code):\n        return 'fine'",
+        "failed in collect(): ValueError: it gave 'fine', not ok, again, die or None",
+    ),
+    "exit codes that cannot be had": (
+        "def exit_codes(self, agent):\n        return None.table",
+        "failed in collect(): AttributeError: 'NoneType' object has no attribute 'table'",
+    ),
+    "an argument that is none": (
+        "def action(self, inlet):\n        inlet.spawn(inlet.get_events(), ['true', 3])",
+        "failed in action(): TypeError: an argument is a str or bytes, not 3",
+    ),
+    "input that is none": (
+        "def action(self, inlet):\n        inlet.spawn(inlet.get_events(), ['true'], 'text')",
+        "failed in action(): TypeError: stdin is bytes, not 'text'",
+    ),
+    "a test that raises": (
+        "def action(self, inlet):\n        inlet.get_events(lambda event: 1 / 0)",
+        "failed in action(): ZeroDivisionError: division by zero",
+    ),
+    "changes that do not wait": (
+        TWICE,
+        "failed in action(): ValueError: spawn() called on an non-waiting event list",
+    ),
+    "leaving Python": (
+        "def action(self, inlet):\n        raise SystemExit(3)",
+        "failed in action(): SystemExit: 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_it_gives_or_asks_for_may_be_wrong(box: Path, case: str) -> None:
+    body, told = WRONG[case]
+    with daemon(box, f"    {body}\n") as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+        running.wait_for(f'Error: plugin "bad" {told}\n')
+        touch(box, "two")
+    assert set(errors(running)) == {f'plugin "bad" {told}'}
+
+
+def test_a_job_that_raises_is_tried_again(box: Path) -> None:
+    body = """
+    def action(self, inlet):
+        def job(stop):
+            raise RuntimeError("no luck")
+        inlet.run(inlet.get_events(), job)
+"""
+    with daemon(box, body) as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+        running.wait_for("failed: RuntimeError: no luck", times=2)
+        touch(box, "two")
+
+
+def test_a_callback_that_raises_is_named(box: Path) -> None:
+    body = """
+    def init(self, event):
+        event.inlet.after(0, lambda: 1 / 0)
+"""
+    with daemon(box, body) as running:
+        running.wait_for("Error: a callback of Sync2 failed: ZeroDivisionError: division by zero\n")
+        running.wait_for_watches(1)
+        touch(box, "one")
+
+
+def test_prepare_that_raises_refuses_the_config(box: Path) -> None:
+    with daemon(box, "    def prepare(self, config):\n        raise RuntimeError('no luck')\n") as running:
+        assert running.wait() == 255
+    (line,) = errors(running) or [running.said()]
+    assert 'plugin "bad" failed in prepare(): RuntimeError: no luck' in line
+    assert "Traceback" not in running.said()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("spawn.argv.append(None)", "its arguments are no list of bytes: [b'cp',"),
+        ("spawn.argv = []", "its arguments are no list of bytes: []"),
+        ("spawn.env = {'A': 1}", "its environment is no dict of str: {'A': 1}"),
+    ],
+)
+def test_a_hook_that_makes_a_spawn_impossible_is_told_and_nothing_is_lost(box: Path, change: str, told: str) -> None:
+    plugin = f"""
+import os
+from orchestrator.api import hookimpl
+
+@hookimpl
+def orchestrator_before_spawn(spawn):
+    if not os.path.exists("works"):
+        {change}
+"""
+    lua = BESIDE.replace('"cp ^sourcePathname ^targetPathname"', "function( event ) {spawn} end").format(
+        box=box, spawn="spawn( event, 'cp', event.sourcePathname, event.targetPathname )"
+    )
+    with Daemon(box, lua=lua, plugins={"hooks": plugin}) as running:
+        running.wait_for_watches(1)
+        (box / "source" / "one").touch()
+        running.wait_for(f"Error: a hook orchestrator_before_spawn has spoilt a spawn of Sync1: {told}")
+        assert not (box / "target" / "one").exists()
+        (box / "works").touch()
+        wait_until((box / "target" / "one").exists, "one to arrive")
+
+
+# ---- what cannot be loaded ---------------------------------------------------------------------
+
+UNLOADABLE = {
+    "import": ("import nosuch\n", "cannot be loaded: ModuleNotFoundError: No module named 'nosuch'"),
+    "syntax": ("def\n", "cannot be loaded: SyntaxError: "),
+    "version": (HEAD + "ORCHESTRATOR_API = 99" + TAIL, "is written for version 99 of the plugin interface; this is"),
+    "signature": (HEAD + "    def collect(self): ...\n" + TAIL, 'its action "bad" has collect(), but it is called as'),
+    "hook": (
+        HEAD + TAIL + "@hookimpl\ndef orchestrator_fading(colour): ...\n",
+        "Plugin 'bad' for hook 'orchestrator_fading' hookimpl definition: orchestrator_fading(colour)",
+    ),
+    "twice": (HEAD.replace('"bad"', '"rsync"') + TAIL, 'its action "rsync" is there already, from plugin "rsync"'),
+}
+
+
+@pytest.mark.parametrize("case", UNLOADABLE)
+def test_a_plugin_that_cannot_be_loaded_is_named_and_all_else_works(box: Path, case: str) -> None:
+    source, told = UNLOADABLE[case]
+    with Daemon(box, lua=BESIDE.format(box=box), plugins={"bad": source}) as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+    (line,) = errors(running)
+    assert line.startswith(f'plugin "bad" (plugin_of_a_test_bad): {told}')
+
+
+TOML = '[[sync]]\naction = "bad"\nsource = "{box}/source"\ntarget = "x"\n'
+
+
+@pytest.mark.parametrize("case", UNLOADABLE)
+@pytest.mark.parametrize("language", ["lua", "toml"])
+def test_a_config_that_needs_it_says_why_it_is_not_there(box: Path, case: str, language: str) -> None:
+    source, told = UNLOADABLE[case]
+    text = (TOML if language == "toml" else BESIDE + BAD).format(box=box)
+    with Daemon(box, **{language: text}, plugins={"bad": source}) as running:
+        assert running.wait() == 255
+    first, second = errors(running)
+    assert told in first
+    place = f"{box}/config.toml:2: unknown action" if language == "toml" else "config.lua:3: there is no default.bad: "
+    assert place in second
+    assert told in second
+
+
+@pytest.mark.parametrize(
+    ("sync", "told"),
+    [
+        ("default.rsnc, ", "config.lua:2: there is no default.rsnc; did you mean default.rsync?"),
+        ("default.rsnc, rsync = { archive = true }, ", "config.lua:2: there is no default.rsnc; did you mean"),
+        ("default.xyz, ", "config.lua:2: there is no default.xyz."),
+    ],
+)
+def test_a_sync_without_an_action_says_which_one_is_missing(box: Path, sync: str, told: str) -> None:
+    with Daemon(box, lua=f'\nsync {{ {sync} source = "{box}/source", target = "{box}/target" }}') as running:
+        assert running.wait() == 255
+    assert told in running.said()
+
+
+def test_a_name_that_is_not_there_harms_nobody_who_can_act(box: Path) -> None:
+    """As with lsyncd, where nil in a table is nothing at all."""
+    lua = BESIDE.replace("sync {{", "sync {{ default.nosuch, ")
+    with Daemon(box, lua=lua.format(box=box)) as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+
+
+# ---- types in Lua ------------------------------------------------------------------------------
+
+TYPES = """
+class Typed(Bad):
+    name = "typed"
+    options = {
+        "target": Option((str,), None, "where to"),
+        "port": Option((int,), 22, "a number"),
+        "level": Option((float, bool), None, "one of two"),
+        "words": Option((list, str), None, "one or many"),
+        "deep": {"flag": Option((bool,), False, "on or off")},
+        "any": Option((), None, "anything"),
+    }
+
+@hookimpl
+def orchestrator_actions():
+    return [Typed()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("target = 3", 'Parameter "target" must be a string, not a whole number.'),
+        ("port = '22'", 'Parameter "port" must be a whole number, not a string.'),
+        ("port = 2.5", 'Parameter "port" must be a whole number, not a number.'),
+        ("port = true", 'Parameter "port" must be a whole number, not true or false.'),
+        ("level = {}", 'Parameter "level" must be a number or true or false, not a table.'),
+        ("words = 1", 'Parameter "words" must be a list or a string, not a whole number.'),
+        ("words = function() end", 'Parameter "words" must be a list or a string, not a function.'),
+        ("deep = { flag = 'yes' }", 'Parameter "deep.flag" must be true or false, not a string.'),
+        ("deep = 1", 'Parameter "deep" must be a table.'),
+    ],
+)
+def test_types_are_checked_in_lua(box: Path, keys: str, told: str) -> None:
+    lua = f'\nsync {{ default.typed, source = "{box}/source", {keys} }}'
+    with Daemon(box, lua=lua, plugins={"typed": HEAD + TYPES}) as running:
+        assert running.wait() == 255
+    assert f"config.lua:2: {told}\n" in running.said()
+
+
+def test_what_fits_is_taken(box: Path) -> None:
+    keys = 'target = "x", port = 3.0, level = 1, words = { "a" }, deep = { flag = true }, any = function() end'
+    lua = f'sync {{ default.typed, source = "{box}/source", {keys} }}'
+    with Daemon(box, lua=lua, plugins={"typed": HEAD + TYPES}) as running:
+        running.wait_for("finished.")
+
+
+def test_lsyncds_own_actions_take_what_they_took(box: Path) -> None:
+    keys = 'rsync = { archive = "yes", bwlimit = "100" }, delay = "1"'
+    lua = f'sync {{ default.rsync, source = "{box}/source", target = "{box}/target", {keys} }}'
+    with Daemon(box, lua=lua) as running:
+        running.wait_for("finished.")
