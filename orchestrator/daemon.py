@@ -171,8 +171,8 @@ class Daemon:
             runner.cycle()
             if self._is_over(runner):
                 return None
-            self._loop.turn(runner.timeout())
-            runner.touch()
+            if self._loop.turn(runner.timeout()):
+                runner.touch()
 
     def _is_over(self, runner: Runner) -> bool:
         if all(sync.is_stopped for sync in runner.syncs):

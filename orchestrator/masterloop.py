@@ -109,20 +109,23 @@ class Loop:
         except BlockingIOError:
             pass  # a full pipe wakes as well
 
-    def turn(self, timeout: float | None) -> None:
+    def turn(self, timeout: float | None) -> bool:
         """Wait at most `timeout` seconds (None: until something happens), then call what is due.
 
+        Gives whether something may have changed: a reader or writer that returns False says that nothing has.
         An exception of a callback ends the turn; what it kept from being called comes in the next.
         """
+        has_changed = False
         for fd, events in self._wait(timeout):
             if fd == self._wake_read:
                 self._drain()
                 continue
             # Asked again for each: an earlier callback of this turn may have removed it.
-            if events & selectors.EVENT_READ:
-                self._call(fd, 0)
-            if events & selectors.EVENT_WRITE:
-                self._call(fd, 1)
+            if events & selectors.EVENT_READ and self._call(fd, 0):
+                has_changed = True
+            if events & selectors.EVENT_WRITE and self._call(fd, 1):
+                has_changed = True
+        has_changed = has_changed or bool(self._caught or self._soon)
         if signal.SIGCHLD in self._caught:
             self._call_signal(signal.SIGCHLD)
         while self._caught:
@@ -130,6 +133,7 @@ class Loop:
         # Only those there are now: one that puts down another must not keep the turn from ending.
         for _ in range(len(self._soon)):
             self._soon.popleft()()
+        return has_changed
 
     def close(self) -> None:
         """Give the signals back to whoever had them, and close."""
@@ -168,11 +172,10 @@ class Loop:
             timeout = max(0.0, timeout) if timeout < MAX_TIMEOUT else MAX_TIMEOUT
         return [(key.fd, events) for key, events in self._selector.select(timeout)]
 
-    def _call(self, fd: int, index: int) -> None:
+    def _call(self, fd: int, index: int) -> bool:
         pair = self._callbacks.get(fd)
         callback = pair[index] if pair else None
-        if callback:
-            callback()
+        return callback is not None and callback() is not False
 
     def _call_signal(self, signum: int) -> None:
         # Taken out first: one that comes while its callback runs is a new one.

@@ -177,15 +177,18 @@ class Runner:
         return any(has_changed)
 
     def _read_from(self, monitor: Monitor, syncs: RootIndex[Sync]) -> bool:
+        """False: woken for nothing. A monitor of whole file systems is woken by our own status file, too."""
         changes = monitor.read()
         with self._draining(len(changes)):
             self._dispatch(changes, syncs)
-        self._look_after_roots(monitor, syncs)
+        has_changed = self._look_after_roots(monitor, syncs) or bool(changes)
         if monitor.overflowed:
             monitor.overflowed = False
             self._recover(monitor, syncs)
-        self.touch()
-        return bool(changes)
+            has_changed = True
+        if has_changed:
+            self.touch()
+        return has_changed
 
     def _read_all(self) -> None:
         """Before a transfer is done with: every change that was made while it ran is in the queue.
@@ -230,14 +233,16 @@ class Runner:
         for sync in syncs.all():
             sync.request_full()
 
-    def _look_after_roots(self, monitor: Monitor, syncs: RootIndex[Sync]) -> None:
-        """Sources that went away, or came back (spec 6 rows 7 and 22)."""
-        for root in monitor.lost_roots():
+    def _look_after_roots(self, monitor: Monitor, syncs: RootIndex[Sync]) -> bool:
+        """Sources that went away, or came back (spec 6 rows 7 and 22). Gives whether any did."""
+        lost, returned = monitor.lost_roots(), monitor.returned_roots()
+        for root in lost:
             for sync in syncs.at(root):
                 sync.suspend()
-        for root in monitor.returned_roots():
+        for root in returned:
             for sync in syncs.at(root):
                 sync.resume()
+        return bool(lost or returned)
 
     def _wants(self, directory: bytes) -> bool:
         """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
