@@ -131,7 +131,7 @@ class Inlet:
         agent: Agent,
         argv: Sequence[str | bytes],
         stdin: bytes | None = None,
-        when_over: Callable[[], None] = nothing,
+        when_over: Callable[[], object] = nothing,
     ) -> None:
         """Start a program for these changes; they are active until it ends.
 
@@ -145,7 +145,9 @@ class Inlet:
         if problem:
             raise ValueError(problem)
 
-    def run(self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None] = nothing) -> None:
+    def run(
+        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], object] = nothing
+    ) -> None:
         """As spawn, with a function in a worker thread; what it returns is the exit code.
 
         It is given an Event that is set when it should come to an end.

@@ -40,7 +40,7 @@ class Transfer:
 
     agent: Agent
     start: Callable[[], Child]
-    when_over: Callable[[], None] = field(default=lambda: None)
+    when_over: Callable[[], object] = field(default=lambda: None)
 
 
 class Transfers:
@@ -73,7 +73,7 @@ class Transfers:
         agent: Agent,
         argv: Sequence[bytes],
         stdin: bytes | None = None,
-        when_over: Callable[[], None] = lambda: None,
+        when_over: Callable[[], object] = lambda: None,
     ) -> str | None:
         """Start a program for the agent; its delays become active. Returns what is wrong, or None.
 
@@ -90,7 +90,7 @@ class Transfers:
         return self._begin(transfer, spawn)
 
     def run(
-        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None] = lambda: None
+        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], object] = lambda: None
     ) -> str | None:
         """As spawn, with a function in a worker thread."""
         return self._begin(Transfer(agent, lambda: self._host.processes.run_job(job, self._ended), when_over), None)

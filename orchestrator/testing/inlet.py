@@ -41,7 +41,7 @@ class Spawn:
     argv: list[bytes]
     stdin: bytes | None = None
     job: Callable[[threading.Event], int] | None = None
-    when_over: Callable[[], None] = lambda: None
+    when_over: Callable[[], object] = lambda: None
 
     @property
     def paths(self) -> list[bytes]:
@@ -248,11 +248,11 @@ class _World:
             self.queue.remove(event.delay)
 
     def spawn(
-        self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None, when_over: Callable[[], None]
+        self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None, when_over: Callable[[], object]
     ) -> str | None:
         return self._begin(Spawn(agent, list(argv), stdin, when_over=when_over))
 
-    def run(self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], None]) -> str | None:
+    def run(self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], object]) -> str | None:
         return self._begin(Spawn(agent, [], job=job, when_over=when_over))
 
     def filters_changed(self) -> None:

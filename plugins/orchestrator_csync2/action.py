@@ -134,10 +134,9 @@ class Csync2(Action):
 
     def _start(self, inlet: Inlet, agent: Agent, job: Job) -> None:
         sync = self._sync(inlet)
-        # A config with a `collect` of its own never comes to ours, which takes them out.
-        sync.jobs = {owner: other for owner, other in sync.jobs.items() if not other.has_ended}
         sync.jobs[agent] = job
-        inlet.run(agent, job)
+        # ours takes them out, but a config may have a `collect` of its own, and not every job comes to run
+        inlet.run(agent, job, lambda: sync.jobs.pop(agent, None))
 
     def _sync(self, inlet: Inlet) -> _Sync:
         sync = self._syncs.get(inlet)

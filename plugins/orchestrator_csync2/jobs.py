@@ -159,7 +159,6 @@ class Job:
         self.is_noted = False
         self.is_clean = False
         self.was_idle = False
-        self.has_ended = False
         self._settings = settings
         self._inlet = inlet
         self._log = inlet.log
@@ -170,16 +169,13 @@ class Job:
 
     def __call__(self, stop: threading.Event) -> int:
         self._stop = stop
+        while not self._lock.acquire(timeout=_POLL):
+            if stop.is_set():
+                return STOPPED
         try:
-            while not self._lock.acquire(timeout=_POLL):
-                if stop.is_set():
-                    return STOPPED
-            try:
-                return self._work()
-            finally:
-                self._lock.release()
+            return self._work()
         finally:
-            self.has_ended = True
+            self._lock.release()
 
     def _work(self) -> int:
         raise NotImplementedError

@@ -105,7 +105,8 @@ class Native(Action):
             report = reports[agent] = work(stop)
             return report.exit_code
 
-        inlet.run(agent, native)
+        # with a `collect` of the user's own nobody else takes it out
+        inlet.run(agent, native, lambda: reports.pop(agent, None))
 
 
 def _trees(inlet: Inlet) -> Trees:

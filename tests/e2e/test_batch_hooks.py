@@ -194,6 +194,20 @@ def test_both_are_waited_for_at_the_end(box: Path) -> None:
     assert notes(box) == ["done"]
 
 
+def test_a_batch_that_only_got_ready_before_the_end_does_not_start(box: Path) -> None:
+    lua = """sync { source = "{box}/source", delay = 0, onCreate = "touch {box}/target/new",
+        onBatchStart = "while ! test -e {box}/go; do sleep 0.05; done" }"""
+    with start(box, lua) as daemon:
+        daemon.wait_for_watches(1)
+        (box / "source" / "new").write_text("x")
+        daemon.wait_for("onBatchStart of Sync1 spawns")
+        daemon.process.terminate()
+        daemon.wait_for("waiting for 1 more child processes.")
+        (box / "go").touch()
+        assert daemon.wait() == 128 + 15
+    assert not (box / "target" / "new").exists()
+
+
 def test_onepass_waits_for_them(box: Path) -> None:
     with start(
         box, "settings { onepass = true } " + rsync("onBatchEnd = [[sleep 0.3; echo done >{box}/notes]]")
