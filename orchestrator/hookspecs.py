@@ -77,7 +77,7 @@ def orchestrator_after_collect(
 
 @hookspec
 def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
-    """A sync's state changed: starting, in sync, syncing, retrying, stopped.
+    """A sync's state changed: starting, in sync, syncing, retrying, suspended (its source is gone), stopped.
 
     Told once a turn of the loop at most: a state that lasted shorter is not seen.
     """

@@ -37,6 +37,8 @@ class State(Enum):
     IN_SYNC = "in sync"
     SYNCING = "syncing"
     RETRYING = "retrying"
+    SUSPENDED = "suspended"
+    """Its source is gone."""
     STOPPED = "stopped"
 
 
@@ -88,6 +90,8 @@ class Sync:
     def state(self) -> State:
         if self.is_stopped:
             return State.STOPPED
+        if self.is_suspended:
+            return State.SUSPENDED
         if self.retries.is_failing():
             return State.RETRYING
         if not self.is_started_up:

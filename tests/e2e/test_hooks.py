@@ -100,6 +100,10 @@ def test_orchestrator_sync_state(box: Path) -> None:
         (box / "works").touch()
         wait_until(lambda: states()[-1] == "in sync", "the success to be told")
         daemon.wait_for("Finished Create")
+        (box / "source").rename(box / "gone")
+        wait_until(lambda: states()[-1] == "suspended", "the source's end to be told")
+        (box / "gone").rename(box / "source")
+        wait_until(lambda: states()[-1] == "in sync", "its return to be told")
     assert {note["sync"] for note in notes(box)} == {"Sync1"}
 
 
