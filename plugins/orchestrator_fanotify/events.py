@@ -19,7 +19,7 @@ from orchestrator_fanotify.calls import (
     ONDIR,
     RENAME,
 )
-from orchestrator_fanotify.places import Entry
+from orchestrator_fanotify.places import Entry, Grave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +76,10 @@ def has_directories(pieces: list[bytes]) -> bool:
     return any(mark in piece for piece in pieces for mark in (_RENAMED, *_REMOVED))
 
 
-def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entry]]], dict[bytes, Entry]]:
+def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entry]]], dict[bytes, Grave]]:
     """The renames of directories by file system, in order, and the deleted ones by their handle."""
     renames: dict[bytes, list[tuple[Entry, Entry]]] = {}
-    graves: dict[bytes, Entry] = {}
+    graves: dict[bytes, Grave] = {}
     for piece, position, mask in _each(pieces):
         if not mask & ONDIR or not mask & (RENAME | DELETE):
             continue
@@ -88,7 +88,8 @@ def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entr
             origin, destination = found[OLD_NAME_RECORD], found[NEW_NAME_RECORD]
             renames.setdefault(origin.key[:FILE_SYSTEM], []).append((_entry(origin), _entry(destination)))
         elif FID_RECORD in found and NAME_RECORD in found:
-            graves[found[FID_RECORD].key[FILE_SYSTEM:]] = _entry(found[NAME_RECORD])
+            identity, handle = found[FID_RECORD].key[:FILE_SYSTEM], found[FID_RECORD].key[FILE_SYSTEM:]
+            graves[handle] = Grave(_entry(found[NAME_RECORD]), len(renames.get(identity, ())))
     return renames, graves
 
 

@@ -21,6 +21,13 @@ class Entry(NamedTuple):
     name: bytes
 
 
+class Grave(NamedTuple):
+    """A directory that is gone: its last place, and how many renames of the batch came before its end."""
+
+    entry: Entry
+    renames: int
+
+
 _DEEPEST = 100_000  # directories within one another, all gone
 
 
@@ -33,10 +40,10 @@ class Places:
         self._renames: list[tuple[bytes | None, bytes | None]] = []
         self._by_destination: dict[bytes, list[int]] = {}
         self._passed = 0
-        self._graves: Mapping[bytes, Entry] = {}
+        self._graves: Mapping[bytes, Grave] = {}
 
     def begin(
-        self, renames: Sequence[tuple[Entry, Entry]], graves: Mapping[bytes, Entry]
+        self, renames: Sequence[tuple[Entry, Entry]], graves: Mapping[bytes, Grave]
     ) -> list[tuple[bytes | None, bytes | None]]:
         """Renames of directories in the batch, in order, and deletions by the handle of what was deleted.
 
@@ -67,35 +74,37 @@ class Places:
 
     def of(self, handle: bytes) -> bytes | None:
         """The path of a directory, with a slash at the end, as the events have it that are worked off now."""
-        return self._before(self._now(handle))
+        gone: list[Grave] = []
+        while (path := self._look(handle)) is None:
+            grave = self._graves.get(handle)
+            if grave is None or len(gone) > _DEEPEST:
+                return None
+            gone.append(grave)
+            handle = grave.entry.handle
+        last = len(self._renames)
+        for grave in reversed(gone):
+            above = self._taken_back(path, grave.renames, last)
+            if above is None:
+                return None
+            path = b"%s%s/" % (above, grave.entry.name)
+            last = grave.renames
+        return self._taken_back(path, self._passed, last)
 
     def _path(self, entry: Entry) -> bytes | None:
         above = self.of(entry.handle)
         return None if above is None else b"%s%s/" % (above, entry.name)
 
-    def _now(self, handle: bytes) -> bytes | None:
-        """The path now, of what is gone the last one."""
-        names: list[bytes] = []
-        while (path := self._look(handle)) is None:
-            grave = self._graves.get(handle)
-            if grave is None or len(names) > _DEEPEST:
-                return None
-            names.append(grave.name)
-            handle = grave.handle
-        names.reverse()
-        return path + b"".join(name + b"/" for name in names)
-
-    def _before(self, path: bytes | None) -> bytes | None:
-        """Takes back the renames that are still to be passed."""
-        last = len(self._renames)
-        while path is not None and self._by_destination:
-            number, cut = self._last_rename(path, last)
-            if number < self._passed:
+    def _taken_back(self, path: bytes, first: int, last: int) -> bytes | None:
+        """A path before the renames from the first up to, but without, the last."""
+        there: bytes | None = path
+        while there is not None and self._by_destination:
+            number, cut = self._last_rename(there, last)
+            if number < first:
                 break
             origin = self._renames[number][0]
-            path = None if origin is None else origin + path[cut:]
+            there = None if origin is None else origin + there[cut:]
             last = number
-        return path
+        return there
 
     def _last_rename(self, path: bytes, before: int) -> tuple[int, int]:
         """The last rename, of those before a certain one, that moved `path` or something above it; -1 if none did."""

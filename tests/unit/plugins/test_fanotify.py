@@ -1,0 +1,176 @@
+"""Where a directory was when an event happened; raw events; the table of mounts."""
+
+from __future__ import annotations
+
+import random
+from struct import pack
+
+import pytest
+
+from orchestrator_fanotify import events
+from orchestrator_fanotify.calls import ATTRIB, CLOSE_WRITE, CREATE, DELETE, MODIFY, ONDIR, RENAME
+from orchestrator_fanotify.mounts import mount_of, mounts_below, parse_mounts
+from orchestrator_fanotify.places import Entry, Grave, Places
+
+
+class Disk:
+    """Directories with handles, and what happened to them."""
+
+    def __init__(self) -> None:
+        self.above: dict[bytes, Entry] = {}  # of each directory but the top
+        self.dead: set[bytes] = set()
+        self.number = 0
+
+    def make(self, parent: bytes, name: bytes) -> bytes:
+        self.number += 1
+        handle = b"h%d" % self.number
+        self.above[handle] = Entry(parent, name)
+        return handle
+
+    def path(self, handle: bytes) -> bytes:
+        if handle == b"top":
+            return b"/"
+        parent, name = self.above[handle]
+        return b"%s%s/" % (self.path(parent), name)
+
+    def look(self, handle: bytes) -> bytes | None:
+        return None if handle in self.dead else self.path(handle)
+
+    def alive(self) -> list[bytes]:
+        return [b"top", *(handle for handle in self.above if handle not in self.dead)]
+
+    def is_below(self, handle: bytes, top: bytes) -> bool:
+        while handle != b"top":
+            if handle == top:
+                return True
+            handle = self.above[handle].handle
+        return top == b"top"
+
+    def children(self, handle: bytes) -> dict[bytes, bytes]:
+        return {self.above[child].name: child for child in self.alive()[1:] if self.above[child].handle == handle}
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_path_at_the_time_of_an_event(seed: int) -> None:
+    chance = random.Random(seed)
+    disk = Disk()
+    names = [b"a", b"b", b"c"]
+    for _ in range(chance.randrange(2, 12)):
+        parent = chance.choice(disk.alive())
+        name = chance.choice(names)
+        if name not in disk.children(parent):
+            disk.make(parent, name)
+    renames: list[tuple[Entry, Entry]] = []
+    graves: dict[bytes, Grave] = {}
+    seen: list[tuple[int, bytes, bytes]] = []  # renames before it, directory, path then
+    for _ in range(25):
+        living = disk.alive()
+        handle, parent, name = chance.choice(living), chance.choice(living), chance.choice(names)
+        seen.append((len(renames), handle, disk.path(handle)))
+        if handle == b"top":
+            continue
+        if chance.random() < 0.2 and not disk.children(handle):
+            graves[handle] = Grave(disk.above[handle], len(renames))
+            disk.dead.add(handle)
+        elif name not in disk.children(parent) and not disk.is_below(parent, handle):
+            renames.append((disk.above[handle], Entry(parent, name)))
+            disk.above[handle] = Entry(parent, name)
+    places = Places(disk.look)
+    assert len(places.begin(renames, graves)) == len(renames)
+    passed = 0
+    for number, handle, path in seen:
+        while passed < number:
+            places.passed()
+            passed += 1
+        assert places.of(handle) == path
+    places.end()
+    for handle in disk.above:
+        assert places.of(handle) == disk.look(handle)
+
+
+def test_what_is_gone_and_nobody_told_has_no_path() -> None:
+    disk = Disk()
+    gone = disk.make(b"top", b"d")
+    disk.dead.add(gone)
+    places = Places(disk.look)
+    assert places.begin([(Entry(gone, b"x"), Entry(b"top", b"y"))], {}) == [(None, b"/y/")]
+    assert places.of(gone) is None
+
+
+def test_thousands_of_renames_cost_by_depth() -> None:
+    disk = Disk()
+    looks = 0
+
+    def look(handle: bytes) -> bytes | None:
+        nonlocal looks
+        looks += 1
+        return disk.look(handle)
+
+    handles = [disk.make(b"top", b"old%d" % number) for number in range(3000)]
+    renames = []
+    for number, handle in enumerate(handles):
+        renames.append((disk.above[handle], Entry(b"top", b"new%d" % number)))
+        disk.above[handle] = renames[-1][1]
+    places = Places(look)
+    places.begin(renames, {})
+    assert [places.of(handle) for handle in handles[:10]] == [b"/old%d/" % number for number in range(10)]
+    assert looks == 2 * 3000 + 10
+
+
+# ---- raw events -----------------------------------------------------------------------------------
+
+
+def record(kind: int, handle: bytes, name: bytes = b"") -> bytes:
+    body = b"filesys1" + pack("=Ii", len(handle), 1) + handle + (name + b"\0" if name else b"")
+    body += b"\0" * (-len(body) % 4)
+    return pack("=BBH", kind, 0, 4 + len(body)) + body
+
+
+def event(mask: int, *records: bytes) -> bytes:
+    body = b"".join(records)
+    return pack("=IBBHQii", 24 + len(body), 3, 0, 24, mask, -1, 1) + body
+
+
+def test_directories_renamed_and_deleted_are_found_in_a_batch() -> None:
+    pieces = [
+        event(CREATE, record(2, b"HANDLE_A", b"f")) + event(RENAME, record(10, b"A", b"f"), record(12, b"B", b"g")),
+        event(RENAME | ONDIR, record(10, b"A", b"d"), record(12, b"B", b"e"), record(1, b"D")),
+        event(DELETE | ONDIR, record(2, b"B", b"\xffgone\n"), record(1, b"E")),
+    ]
+    key = pack("=Ii", 1, 1)
+    assert not events.has_directories(pieces[:1])
+    assert events.has_directories(pieces)
+    renames, graves = events.directories(pieces)
+    assert renames == {b"filesys1": [(Entry(key + b"A", b"d"), Entry(key + b"B", b"e"))]}
+    assert graves == {key + b"E": Grave(Entry(key + b"B", b"\xffgone\n"), 1)}
+
+
+def test_what_is_put_together_is_told_in_order() -> None:
+    table = events.etypes_by_mask(CLOSE_WRITE, tells_creates=True)
+    assert table[CREATE | CLOSE_WRITE | ATTRIB] == ("Create", "Attrib", "Modify")
+    assert table[CLOSE_WRITE | DELETE] == ("Modify", "Delete")
+    assert CREATE | DELETE not in table
+    assert MODIFY not in table
+    finished = events.etypes_by_mask(MODIFY | CLOSE_WRITE, tells_creates=False)
+    assert finished[CREATE | MODIFY] == finished[CREATE | CLOSE_WRITE | MODIFY] == finished[MODIFY] == ("Modify",)
+    assert CREATE not in finished
+
+
+# ---- mounts ---------------------------------------------------------------------------------------
+
+MOUNTINFO = rb"""22 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 22 0:5 / /src rw - tmpfs none rw
+31 30 0:6 / /src/with\040blank rw - nfs4 server:/x rw
+32 30 0:7 / /src rw - xfs none rw
+33 22 0:8 / /srcs rw - tmpfs none rw
+"""
+
+
+def test_mounts_of_a_source() -> None:
+    mounts = parse_mounts(MOUNTINFO)
+    own = mount_of(b"/src/", mounts)
+    assert own is not None
+    assert (own.number, own.point, own.kind) == (32, b"/src/", "xfs")
+    assert [mount.point for mount in mounts_below(b"/src/", mounts)] == [b"/src/with blank/"]
+    assert mount_of(b"/home/", mounts) == (22, b"/", "ext4")
+    assert [mount.number for mount in mounts_below(b"/", mounts)] == [32, 31, 33]
