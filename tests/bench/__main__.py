@@ -15,11 +15,10 @@ import sys
 import time
 from pathlib import Path
 
-from cases import CASES, Case, Figures
+from cases import CASES, THEIRS, Case, Figures
 from world import Failed
 
 HERE = Path(__file__).resolve().parent
-THEIRS = "/usr/bin/lsyncd"
 
 
 def main() -> int:
