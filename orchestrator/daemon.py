@@ -108,7 +108,7 @@ class Daemon:
             self._log("Error", problem)
         self._actions = manager.actions()
         self._plugin_problems = manager.problem_by_name()
-        self._monitors = {**manager.monitors(), INOTIFY.name: INOTIFY}
+        self._monitors = {INOTIFY.name: INOTIFY} | manager.monitors()
         self._hooks = Hooks(manager.hook, self._log)
         if self._line.asks_monitors:
             return self._list_monitors()

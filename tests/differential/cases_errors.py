@@ -74,7 +74,12 @@ line(
     why=PLACE,
     ours={"err": re.compile(r"Error: .*delay must be a number.*\n")},
 )
-line("monitor-list", "-monitor")
+line(
+    "monitor-list",
+    "-monitor",
+    why="page 6, beyond: more monitors",
+    ours={"out": re.compile(r"This Lsyncd supports these monitors:\n   inotify\n(   \w+\n)*\n")},
+)
 line(
     "monitor-unknown",
     "-nodaemon",
