@@ -29,6 +29,10 @@ MARK = "LSYNCD_TEST_RUN"
 # workers of pytest-xdist are children of the process that set it
 os.environ.setdefault(MARK, uuid.uuid4().hex)
 
+# A run in the background of a shell script ignores SIGINT, and so would every daemon that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def descriptors() -> set[str]:
     """Open descriptors, with what they are: a number may be used again."""

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +22,6 @@ from differential.world import Case, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from differential.world import Outcome
 
@@ -29,9 +31,10 @@ RUN = [case for case in CASES if (case.only_ours or ORACLE is not None) and not 
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Case], tuple[Outcome | None, Outcome]]]:
+def outcomes() -> Iterator[Callable[[Case], tuple[Outcome | None, Outcome]]]:
     """Runs cases a few ahead of the test that asks: they mostly wait for delays, so many run at a time."""
-    base = tmp_path_factory.mktemp("d")
+    # a short path: Lua cuts names of files in its messages to 60 characters
+    base = Path(tempfile.mkdtemp(prefix="d-"))
     pool = ThreadPoolExecutor(WORKERS)
     started: dict[str, Future[tuple[Outcome | None, Outcome]]] = {}
     ahead = 2 * WORKERS
@@ -49,6 +52,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cas
 
     yield ask
     pool.shutdown(cancel_futures=True)
+    shutil.rmtree(base, ignore_errors=True)
 
 
 def test_oracle_is_here_where_it_must_be() -> None:
