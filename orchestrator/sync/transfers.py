@@ -183,7 +183,7 @@ class Transfers:
         try:
             child = run_command(self._sync, BATCH_START, command, transfer.agent, self._before_ended)
         except OSError as error:
-            self._not_begun(transfer, f"the list of paths cannot be written: {error.strerror}")
+            self._not_begun(transfer, f"has no list of paths ({error.strerror})")
         else:
             self._children[child] = transfer
 

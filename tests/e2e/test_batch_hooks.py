@@ -270,3 +270,16 @@ def test_no_list_is_left_of_what_fails(box: Path) -> None:
     with start(box, rsync("onBatchStart = [[cat ^pathsFile; exit 1]]")) as daemon:
         daemon.wait_for("onBatchStart of Sync1 ended with 1", times=2)
     assert os.listdir(box / "tmp") == []
+
+
+def test_a_list_that_cannot_be_written_is_told_and_the_batch_waits(box: Path) -> None:
+    hooks = ("onBatchStart = [[cat ^pathsFile >>{box}/paths]]", "onBatchEnd = [[cat ^pathsFile >>{box}/paths.end]]")
+    with start(box, rsync(*hooks)) as daemon:
+        wait_until(lambda: (box / "paths.end").exists() and not os.listdir(box / "tmp"), "the startup")
+        (box / "tmp").rmdir()
+        (box / "source" / "new").write_text("x")
+        daemon.wait_for("Warn: onBatchStart of Sync1 has no list of paths (No such file or directory): the batch waits")
+        assert not (box / "target" / "new").exists()
+        (box / "tmp").mkdir()
+        wait_until(lambda: (box / "paths.end").read_bytes().endswith(b"/new\0"), "the batch")
+    assert (box / "paths").read_bytes().endswith(b"/new\0")
