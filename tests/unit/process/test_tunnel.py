@@ -232,14 +232,14 @@ def test_so_many_are_kept_running(world: World) -> None:
 
 
 def test_each_of_a_pool_has_a_port_and_they_are_taken_in_turn(world: World) -> None:
-    tunnel = world.tunnel(b"sh", b"-c", b"sleep 1000 # ^localport", mode="pool", parallel=3)
+    tunnel = world.tunnel(b"sh", b"-c", b"sleep 1000; : ^localport", mode="pool", parallel=3)
     tunnel.start()
     world.pass_time(5)
     taken = [tunnel.through([b"rsync://^localhost:^localport/m"], []) for _ in range(6)]
     assert len({tuple(argv or ()) for argv in taken}) == 3
     assert taken[:3] == taken[3:]
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids(tunnel)]
-    ports = [command.rstrip(b"\0").rpartition(b"# ")[2] for command in commands]
+    ports = [command.rstrip(b"\0").rpartition(b": ")[2] for command in commands]
     assert taken[:3] == [[b"rsync://localhost:" + port + b"/m"] for port in ports]
 
 
