@@ -183,7 +183,10 @@ class Transfers:
         try:
             child = run_command(self._sync, BATCH_START, command, transfer.agent, self._before_ended)
         except OSError as error:
-            self._not_begun(transfer, f"has no list of paths ({error.strerror})")
+            # from the loop, as a command's end: what is found waiting after a spawn may be dropped
+            self.is_put_off = True
+            reason = f"has no list of paths ({error.strerror})"
+            self._host.alarms.add(self._host.clock.now(), lambda: self._not_begun(transfer, reason))
         else:
             self._children[child] = transfer
 
