@@ -129,7 +129,7 @@ class Daemon:
         self._log("Normal", "--- Startup ---" if settings.nodaemon else "--- Startup, daemonizing ---")
 
     def _list_monitors(self) -> int:
-        print("This Lsyncd supports these monitors:", *(f"   {name}" for name in self._monitors), "", sep="\n")
+        print("This Lsyncd supports these monitors:", *(f"   {name}" for name in (*self._monitors, AUTO)), "", sep="\n")
         return EXIT_FAILURE
 
     # ---- one configuration after the other ----------------------------------------------------

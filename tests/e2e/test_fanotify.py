@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,6 @@ from tests.kit.trees import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from orchestrator.logic.change import Change
 
@@ -396,6 +396,15 @@ def wait_equal(box: Path) -> None:
     wait_until(lambda: not differences(source, target), "the target to equal the source")
 
 
+def wait_for_mark(daemon: Daemon) -> None:
+    """What changes from then on is seen: proc(5), fdinfo."""
+
+    def is_marked() -> bool:
+        return any("fanotify sdev" in info.read_text() for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir())
+
+    wait_until(is_marked, "a mark of fanotify")
+
+
 @pytest.mark.parametrize("monitor", ["inotify", "fanotify"])
 @pytest.mark.parametrize("action", ["native", "rsync", "direct"])
 def test_every_change_arrives(box: Path, monitor: str, action: str) -> None:
@@ -494,7 +503,7 @@ def test_each_sync_has_its_own_monitor(box: Path) -> None:
         for monitor in MAKE
     )
     with Daemon(box, lua=text) as daemon:
-        daemon.wait_for_watches(3)
+        wait_for_mark(daemon)
         write(box / "src/n")
         write(box / "src/last")
         for monitor in MAKE:
