@@ -80,7 +80,8 @@ class Runner:
         for source in dict.fromkeys(sync.source for sync in self.syncs if self._monitor_name(sync) != "poll"):
             kind = file_system_of(source)
             if is_silent(kind):
-                self.host.log("Warn", source, f" lies on {kind}: changes made by other machines go unnoticed; "poll" sees them.")
+                unheard = f' lies on {kind}: changes made by other machines go unnoticed; the monitor "poll" sees them.'
+                self.host.log("Warn", source, unheard)
 
     def start(self) -> None:
         """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2)."""
