@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -400,7 +400,11 @@ def wait_for_mark(daemon: Daemon) -> None:
     """What changes from then on is seen: proc(5), fdinfo."""
 
     def is_marked() -> bool:
-        return any("fanotify sdev" in info.read_text() for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir())
+        for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                if "fanotify sdev" in info.read_text():
+                    return True
+        return False
 
     wait_until(is_marked, "a mark of fanotify")
 
