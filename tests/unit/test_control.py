@@ -55,6 +55,24 @@ def test_check_tells_what_would_be_run_and_runs_nothing(box: Path, capsys: pytes
     assert snapshot(box) == before
 
 
+def test_check_tells_what_stands_around_a_batch(
+    box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(box))
+    path = write(
+        box,
+        """sync{default.command, source = "SRC", command = {"true", "^pathsFile"}, paths = "file",
+        onBatchStart = "/bin/echo before ^count", onBatchEnd = "/bin/echo after ^verdict"}""",
+    )
+    before = snapshot(box)
+    assert main(["check", path]) == 0
+    lines = [line.strip().partition(": ")[2] for line in capsys.readouterr().out.splitlines() if "changes: " in line]
+    assert lines[0] == "/bin/echo before 1"
+    assert lines[1].startswith(f"true {box}/lsyncd-paths-")
+    assert lines[2] == "/bin/echo after ok"
+    assert snapshot(box) == before
+
+
 WRONG = {
     "key": ('sync{default.rsync, source = "SRC", target = "BOX/t", targt = 1}', 'Did you mean "target"?'),
     "nested key": ('sync{default.rsync, source = "SRC", target = "x", rsync = {archiv = true}}', '"archive"?'),
