@@ -139,7 +139,8 @@ class LuaConfig:
         table = to_lua(self.lua, values)
         table[1] = self.lua.globals[b"default"][to_bytes(action)]
         if table[1] is None:
-            raise ConfigError(f"there is no action '{action}': its plugin is not installed")
+            reason = self.problems.get(action, "its plugin is not installed")
+            raise ConfigError(f"there is no action '{action}': {reason}")
         self._call_user_function(self.lua.globals[b"sync"], table, f"-{action}")
 
     def own_config(self, sync: Sync) -> tuple[str | None, TableConfig]:
