@@ -5,9 +5,10 @@ A monitor is made when the first sync asks for it, so that what nobody uses cost
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import MonitorError
+from orchestrator.errors import MonitorError, OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +63,20 @@ class Monitors:
             kind = self._kinds.get(name)
             if kind is None:
                 raise MonitorError(f'event monitor "{name}" unknown.')
-            monitor = kind.make(self._inotify_mode, self._wants, self._log)
+            with _named(name):
+                monitor = kind.make(self._inotify_mode, self._wants, self._log)
             self._made[name] = monitor
-        monitor.watch(root, progress)
+        with _named(name):
+            monitor.watch(root, progress)
         return monitor
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What a monitor of a plugin raises is that plugin's trouble, and not a bug of ours."""
+    try:
+        yield
+    except Exception as error:
+        if name == DEFAULT or isinstance(error, OrchestratorError):
+            raise
+        raise MonitorError(f'event monitor "{name}" failed: {type(error).__name__}: {error}') from error

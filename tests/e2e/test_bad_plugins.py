@@ -191,6 +191,32 @@ def orchestrator_before_spawn(spawn):
         wait_until((box / "target" / "one").exists, "one to arrive")
 
 
+@pytest.mark.parametrize("monitor", ["make", "watch"])
+def test_a_monitor_that_raises_is_named(box: Path, monitor: str) -> None:
+    plugin = """
+from orchestrator.api import MonitorKind, hookimpl
+
+class Mine:
+    def watch(self, root, progress):
+        raise RuntimeError("no luck")
+    def close(self):
+        pass
+
+def make(mode, wants, log):
+    WHERE
+    return Mine()
+
+@hookimpl
+def orchestrator_monitors():
+    return [MonitorKind("mine", make)]
+"""
+    plugin = plugin.replace("WHERE", "raise RuntimeError('no luck')" if monitor == "make" else "pass")
+    with Daemon(box, "-monitor", "mine", lua=BESIDE.format(box=box), plugins={"mine": plugin}) as running:
+        assert running.wait() == 255
+    assert errors(running) == ['event monitor "mine" failed: RuntimeError: no luck']
+    assert "Traceback" not in running.said()
+
+
 # ---- what cannot be loaded ---------------------------------------------------------------------
 
 UNLOADABLE = {
