@@ -83,8 +83,8 @@ def handle_of(path: bytes) -> bytes:
 
 
 def open_handle(mount: int, handle: bytes) -> int:
-    """A descriptor (O_PATH) of a directory by its handle; `mount`: a descriptor of anything on its file system."""
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    """A descriptor (O_PATH) of a file or directory by its handle; `mount`: one of anything on its file system."""
+    flags = os.O_PATH | os.O_CLOEXEC
     return _checked(_libc.open_by_handle_at(mount, ctypes.c_char_p(handle), flags))
 
 

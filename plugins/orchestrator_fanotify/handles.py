@@ -30,9 +30,7 @@ class Handles:
     def look(self, handle: bytes) -> bytes | None:
         """Where that directory is now, with a slash at the end; None if it is gone or cannot be seen from here."""
         try:
-            if self._mount < 0:
-                self._mount = os.open(self._point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            directory = open_handle(self._mount, handle)
+            directory = self._open(handle)
         except OSError:
             return None
         try:
@@ -42,11 +40,27 @@ class Handles:
         finally:
             os.close(directory)
 
+    def is_named(self, handle: bytes) -> bool:
+        """Whether a file has any name left."""
+        try:
+            file = self._open(handle)
+        except OSError:
+            return False
+        try:
+            return os.fstat(file).st_nlink > 0
+        finally:
+            os.close(file)
+
     def close(self) -> None:
         """Lets go of the mount until it is needed again."""
         if self._mount >= 0:
             os.close(self._mount)
             self._mount = -1
+
+    def _open(self, handle: bytes) -> int:
+        if self._mount < 0:
+            self._mount = os.open(self._point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return open_handle(self._mount, handle)
 
     def _path(self, directory: int) -> bytes | None:
         path = _path_of(directory)

@@ -20,6 +20,7 @@ from orchestrator_fanotify.calls import (
     ATTRIB,
     CREATE,
     DELETE,
+    FID_RECORD,
     MOVED_FROM,
     MOVED_TO,
     NAME_RECORD,
@@ -223,7 +224,7 @@ class FanotifyMonitor:
                     if any(map(self._matters, view.places.begin(renames.get(identity, ()), graves))):
                         self._inside.clear()
         for piece in pieces:
-            self._decode(piece, is_moving=is_moving)
+            self._decode(piece)
         if is_moving:
             for views in self._views.values():
                 for view in views:
@@ -239,8 +240,8 @@ class FanotifyMonitor:
             for root in self._held
         )
 
-    def _decode(self, piece: bytes, *, is_moving: bool) -> None:
-        """The cost of a burst is the cost of this loop. `is_moving`: paths may be such as are no more."""
+    def _decode(self, piece: bytes) -> None:
+        """The cost of a burst is the cost of this loop."""
         unpack, etypes_of, inside_of = FIRST.unpack_from, self._etypes.get, self._inside.get
         make, append, gone = tuple.__new__, self._changes.append, self._gone.add
         position, end = 0, len(piece)
@@ -265,7 +266,7 @@ class FanotifyMonitor:
                 path = directory + name
                 if mask & DELETE:
                     gone(path)
-                elif not mask & CREATE and not is_moving and not _exists(path):
+                elif not mask & CREATE and not _exists(path) and not self._is_named(piece, at):
                     continue  # written to or touched after its name was deleted
                 for etype in etypes:
                     append(make(Change, (etype, path, None)))
@@ -337,6 +338,14 @@ class FanotifyMonitor:
         if mask & ONDIR:
             self._inside.clear()
         self._state(path + (b"/" if mask & ONDIR else b""))
+
+    def _is_named(self, piece: bytes, position: int) -> bool:
+        """Whether the file of an event has a name left: if so, it was renamed since, which comes next."""
+        record = events.records(piece, position).get(FID_RECORD)
+        if record is None:
+            return True
+        views = self._views.get(record.key[:FILE_SYSTEM], ())
+        return any(view.handles.is_named(record.key[FILE_SYSTEM:]) for view in views)
 
     # ---- where --------------------------------------------------------------------------------
 
