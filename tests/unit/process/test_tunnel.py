@@ -238,7 +238,13 @@ def test_each_of_a_pool_has_a_port_and_they_are_taken_in_turn(world: World) -> N
     taken = [tunnel.through([b"rsync://^localhost:^localport/m"], []) for _ in range(6)]
     assert len({tuple(argv or ()) for argv in taken}) == 3
     assert taken[:3] == taken[3:]
-    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids(tunnel)]
+
+    def commands_of() -> list[bytes]:
+        return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids(tunnel)]
+
+    # for a moment after its start a process has no command line
+    world.turn_until(lambda: all(commands_of()))
+    commands = commands_of()
     ports = [command.rstrip(b"\0").rpartition(b": ")[2] for command in commands]
     assert taken[:3] == [[b"rsync://localhost:" + port + b"/m"] for port in ports]
 
