@@ -13,6 +13,7 @@ from time import asctime, localtime
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
+from orchestrator.errors import OrchestratorError
 from orchestrator.logic.change import Found
 from orchestrator.logic.roots import RootIndex
 from orchestrator.monitor.drainer import Drainer
@@ -174,12 +175,20 @@ class Runner:
 
     def _read(self) -> bool:
         """Work off what has changed. False: nothing had."""
-        has_changed = [self._read_from(monitor, syncs) for monitor, syncs in self._watched_by.items()]
+        has_changed = [self._read_from(monitor, syncs) for monitor, syncs in list(self._watched_by.items())]
         return any(has_changed)
 
     def _read_from(self, monitor: Monitor, syncs: RootIndex[Sync]) -> bool:
         """False: woken for nothing. A monitor of whole file systems is woken by our own status file, too."""
-        changes = monitor.read()
+        try:
+            changes = monitor.read()
+        except OrchestratorError:
+            raise
+        except Exception as error:
+            if type(monitor).__module__.startswith("orchestrator."):
+                raise  # a bug of ours: the traceback is wanted
+            self._lose(monitor, error)
+            return True
         with self._draining(len(changes)):
             self._dispatch(changes, syncs)
         has_changed = self._look_after_roots(monitor, syncs) or bool(changes)
@@ -190,6 +199,14 @@ class Runner:
         if has_changed:
             self.touch()
         return has_changed
+
+    def _lose(self, monitor: Monitor, error: Exception) -> None:
+        """A plugin's monitor is broken: its syncs would not hear of changes any more. The others go on."""
+        del self._watched_by[monitor]
+        self._loop.remove_reader(monitor.fileno())
+        for sync in self.syncs:
+            if self._monitors.of(self._monitor_name(sync)) is monitor:
+                sync.stop(f"its event monitor failed: {type(error).__name__}: {error}")
 
     def _read_all(self) -> None:
         """Before a transfer is done with: every change that was made while it ran is in the queue.

@@ -53,6 +53,12 @@ class Monitors:
                 self._log("Warn", f"{error} Taking {last} instead.")
         return self._watch(last, root, progress)
 
+    def of(self, name: str) -> Monitor | None:
+        """The monitor that watches for a sync that asks for this name."""
+        return next(
+            (self._made[other] for other in (PREFERRED if name == AUTO else (name,)) if other in self._made), None
+        )
+
     def close(self) -> None:
         for monitor in self:
             monitor.close()

@@ -217,6 +217,42 @@ def orchestrator_monitors():
     assert "Traceback" not in running.said()
 
 
+def test_a_monitor_that_breaks_while_running_stops_its_syncs_and_no_other(box: Path) -> None:
+    plugin = """
+import os
+from orchestrator.api import MonitorKind, hookimpl
+
+class Mine:
+    overflowed = False
+    def __init__(self):
+        self.reading, self.writing = os.pipe()
+    def fileno(self):
+        return self.reading
+    def watch(self, root, progress):
+        os.write(self.writing, b"x")
+    def read(self):
+        raise RuntimeError("no luck")
+    def watched(self):
+        return []
+    def close(self):
+        os.close(self.reading)
+        os.close(self.writing)
+
+@hookimpl
+def orchestrator_monitors():
+    return [MonitorKind("mine", lambda mode, wants, log: Mine())]
+"""
+    text = BESIDE.format(box=box)
+    text += f'sync{{default.native, source = "{box}/source", target = "{box}/broken", monitor = "mine"}}\n'
+    with Daemon(box, lua=text, plugins={"mine": plugin}) as running:
+        running.wait_for("is stopped: its event monitor failed: RuntimeError: no luck")
+        (box / "source/later").write_text("")
+        wait_until(lambda: (box / "target/later").exists(), "the other sync to go on")
+        running.process.terminate()
+        assert running.wait() == 255
+    assert "Traceback" not in running.said()
+
+
 # ---- what cannot be loaded ---------------------------------------------------------------------
 
 UNLOADABLE = {
