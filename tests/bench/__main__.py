@@ -35,8 +35,10 @@ def main() -> int:
         if options.only in case.name and (case.is_quick or not options.quick)
     ]
     lines = [
-        (f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}"),
+        (
+            f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
+            f"Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}"
+        ),
         "",
         "| case | figure | lsyncd | ours | ours / lsyncd | wanted at most |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.kit.daemon import Daemon, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG = """
 sync{{source = "{box}/src", delay = 0.1, onMove = true, action = function(inlet)
