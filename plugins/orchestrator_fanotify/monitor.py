@@ -43,6 +43,10 @@ _READ_AHEAD = 10_000_000  # bytes of events worked off by one read() at most, be
 _HELD = 256 * 1024 * 1024  # bytes of events held in memory at most
 _CACHED = 50_000  # directories remembered
 
+_REMEMBERED = 2
+"""For so many calls of read(): what happened in a directory that cannot be found may be what emptied it before another
+one was renamed onto it. Of that directory's end no event tells, so what takes its place is told after a Delete."""
+
 _REASONS = {
     errno.EPERM: "it needs the capability CAP_SYS_ADMIN, as root has it outside of containers",
     errno.EINVAL: "it needs Linux 5.9 or newer",
@@ -106,7 +110,9 @@ class FanotifyMonitor:
         self._changes: list[Change] = []
         self._gone: set[bytes] = set()  # what was deleted since all events were worked off last
         self._ends: dict[bytes, int] = {}  # what was renamed since then, and renamed to: how often
+        self._left: set[bytes] = set()  # what was renamed to something else since then
         self._renames: list[tuple[bytes, bytes]] = []  # of directories
+        self._unplaced = 0  # whether something happened in a directory that is gone, nobody knows where
 
     # ---- what the daemon calls ----------------------------------------------------------------
 
@@ -314,8 +320,11 @@ class FanotifyMonitor:
             path2 = None if directory2 is None else directory2 + destination.name + slash
             if path is not None:
                 self._note(path)
+                self._left.add(path)
             if path2 is not None:
                 self._note(path2)
+                if is_directory and self._unplaced:
+                    self._changes.append(Change("Delete", path2))
             if path is not None and path2 is not None:
                 self._changes.append(Change("Move", path, path2))
                 if is_directory:
@@ -354,6 +363,10 @@ class FanotifyMonitor:
         found = self._inside.get(key)
         if found is None:
             places = [view.places.of(key[FILE_SYSTEM:]) for view in self._views.get(key[:FILE_SYSTEM], ())]
+            if None in places:
+                self._unplaced = _REMEMBERED
+                if not any(places):
+                    return ()  # asked for again, so that it is noticed again
             found = tuple(path if path is not None and self._is_wanted(path) else None for path in places)
             if not any(found):
                 found = ()
@@ -442,8 +455,11 @@ class FanotifyMonitor:
         """Tells the state of what may have gone to and fro: the events do not give the order of that for sure."""
         ends, self._ends = self._ends, {}
         gone, self._gone = self._gone, set()
+        left, self._left = self._left, set()
         renames, self._renames = self._renames, []
+        self._unplaced = max(0, self._unplaced - 1)
         again = {path for path, count in ends.items() if count > 1 or path in gone}
+        again.update(filter(_exists, left))
         entangled = _entangled({path for rename in renames for path in rename})
         for rename in renames:
             if not entangled.isdisjoint(rename):
