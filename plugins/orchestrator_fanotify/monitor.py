@@ -48,7 +48,7 @@ _REMEMBERED = 2
 one was renamed onto it. Of that directory's end no event tells, so what takes its place is told after a Delete."""
 
 _REASONS = {
-    errno.EPERM: "it needs the capability CAP_SYS_ADMIN, as root has it outside of containers",
+    errno.EPERM: "it needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH, which root has outside of containers",
     errno.EINVAL: "it needs Linux 5.9 or newer",
     errno.ENOSYS: "the kernel is built without it",
     errno.EXDEV: "it is a part of a file system (a btrfs subvolume) that can only be watched as a whole",

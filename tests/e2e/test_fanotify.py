@@ -320,7 +320,7 @@ except MonitorError as error:
 @pytest.mark.parametrize(
     ("wrapped", "source", "reason"),
     [
-        (["setpriv", "--reuid", "65534", "--clear-groups"], "/tmp", "it needs the capability CAP_SYS_ADMIN"),
+        (["setpriv", "--reuid", "65534", "--clear-groups"], "/tmp", "it needs CAP_SYS_ADMIN"),
         ([], "/proc/sys", "the file system has no file handles"),
     ],
     ids=["nobody", "proc"],
