@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.kit.daemon import Daemon, wait_until
+from tests.kit.daemon import DEADLINE, ROOT, Daemon, wait_until
 from tests.kit.mirrors import differences
 
 CONFIG = """
@@ -61,6 +63,58 @@ def test_a_lost_source_is_told_and_taken_up_again(tmp_path: Path) -> None:
         (tmp_path / "away/g").write_text("g")
         (tmp_path / "away").rename(src)
         wait_equal(tmp_path)
+
+
+MOUNTING = """
+import os, select, subprocess, sys
+from orchestrator_poll.monitor import PollMonitor
+
+top = sys.argv[1]
+source = os.fsencode(top) + b"/"
+told = []
+
+def until(ask):
+    for _ in range(500):
+        if found := ask():
+            return found
+        if select.select([monitor], [], [], 5)[0]:
+            told.extend(monitor.read())
+    raise SystemExit("never told")
+
+def mount():
+    subprocess.run(["mount", "-t", "tmpfs", "none", top], check=True)
+
+mount()
+for name in ("a", "b"):
+    os.mkdir(f"{top}/{name}")
+monitor = PollMonitor(lambda _: True, print, 0.02)
+monitor.watch(source)
+subprocess.run(["umount", "--lazy", top], check=True)  # a look may be going on
+print("lost", until(monitor.lost_roots) == [source], monitor.watched(), told)
+mount()
+print("returned", until(monitor.returned_roots) == [source], monitor.watched() == [source], told)
+os.mkdir(top + "/f")
+until(lambda: told)
+print("watching", [(change.etype, change.path == source + b"f/") for change in told])
+monitor.close()
+"""
+
+
+def test_an_unmounted_source_is_no_empty_one(tmp_path: Path) -> None:
+    run = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", MOUNTING, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert run.stdout.splitlines() == [
+        "lost True [] []",
+        "returned True True []",
+        "watching [('Create', True)]",
+    ], run.stderr
+    assert not run.returncode, run.stderr
 
 
 def test_it_sleeps_between_two_looks(tmp_path: Path) -> None:
