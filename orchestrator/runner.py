@@ -100,6 +100,7 @@ class Runner:
             self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))
         self.host.processes.before_end = self._read_all
+        self.host.busy = self._draining
         if self.settings.control_socket is not None:
             self._control = ControlSocket(self._loop, self.settings.control_socket, self._status_as_json)
         self.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,8 @@ from orchestrator.logic.alarms import Alarms
 from orchestrator.process.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.clock import Clock
     from orchestrator.log import Log
     from orchestrator.logic.tunnel import TunnelOptions
@@ -35,6 +38,8 @@ class Host:
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
     tunnels: list[Tunnel] = field(default_factory=list)
+    busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()
+    """A context for work on so many changes: what else must go on meanwhile, does."""
     failed: bool = False
     """A sync was stopped for good: the exit status at the end is 255 (spec 6 row 17)."""
 

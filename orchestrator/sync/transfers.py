@@ -260,7 +260,8 @@ class Transfers:
     def _ended(self, child: Child, exit_code: int) -> None:
         transfer = self._children.pop(child)
         try:
-            self._collect(child, transfer.agent, exit_code)
+            with self._host.busy(len(transfer.agent.delays)):
+                self._collect(child, transfer.agent, exit_code)
         finally:
             transfer.when_over()
 
