@@ -12,6 +12,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, confined, wait_until
 from tests.kit.need import missing
+from tests.kit.trees import text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,7 +146,7 @@ def test_a_daemon_detaches_and_shows_as_lsyncd(box: Path) -> None:
         assert second.returncode == 255
         assert f"Error: Cannot lock pidfile; '{box}/pid'" in second.stderr
         assert int((box / "pid").read_text()) == pid
-        wait_until(lambda: "There are 0 delays" in (box / "status").read_text(), "the status file")
+        wait_until(lambda: "There are 0 delays" in text_of(box / "status"), "the status file")
     finally:
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")

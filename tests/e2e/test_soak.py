@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.daemon import Daemon, wait_until
+from tests.kit.trees import text_of
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "6"))
 
@@ -19,13 +20,6 @@ sync {{ default.native, source = "{box}/src", target = "{box}/trg", delay = 0 }}
 sync {{ source = "{box}/src", delay = 0, maxProcesses = 3,
        onCreate = "true ^path", onModify = "true ^path", onDelete = "true ^path" }}
 """
-
-
-def text_of(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:  # a thread or a descriptor that has just gone
-        return ""
 
 
 class Held:

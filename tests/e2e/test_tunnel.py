@@ -15,6 +15,7 @@ from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
 from tests.kit.rsyncd import RsyncDaemon
 from tests.kit.sshd import Sshd
+from tests.kit.trees import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,10 +88,10 @@ def ports_used(daemon: Daemon) -> list[str]:
 
 def test_transfers_wait_until_it_is_up(box: Box) -> None:
     (box.source / "before").write_text("there before")
-    with box.daemon(box.sync(box.socat(readyDelay="1.5"))) as daemon:
+    with box.daemon(box.sync(box.socat(readyDelay="4"))) as daemon:
         daemon.wait_for("Tunnel1 is CONNECTING")
         (box.source / "meanwhile").write_text("made while it connects")
-        wait_until(lambda: "Create /meanwhile" in (box.path / "status").read_text(), "the event to be queued")
+        wait_until(lambda: "Create /meanwhile" in text_of(box.path / "status"), "the event to be queued")
         assert "recursive startup" not in daemon.said()
         arrives(box.target / "before", "there before")
         arrives(box.target / "meanwhile", "made while it connects")

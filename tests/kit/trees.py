@@ -26,6 +26,14 @@ def write(path: bytes, data: bytes = b"data") -> None:
         file.write(data)
 
 
+def text_of(path: Path) -> str:
+    """What a file holds; nothing where it is not there (yet, or any more)."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def snapshot(root: bytes) -> dict[bytes, bytes | None]:
     """Relative path → content; None for a directory, `-> TARGET` for a link."""
     found: dict[bytes, bytes | None] = {}
