@@ -7,7 +7,6 @@ a file changed twice within one tick looks unchanged; see `is_racy`.
 from __future__ import annotations
 
 import os
-import stat
 from typing import NamedTuple
 
 TICK = 20_000_000
@@ -60,8 +59,3 @@ def is_same_meta(source: os.stat_result, target: os.stat_result, rule: Rule) -> 
     return (
         source.st_mode == target.st_mode and is_same_time(source, target, rule) and is_same_owner(source, target, rule)
     )
-
-
-def is_special(mode: int) -> bool:
-    """A FIFO, a socket or a device."""
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))

@@ -26,7 +26,7 @@ from differential.steps import (
     unlink,
     write,
 )
-from differential.world import Case
+from differential.world import Case, logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from differential.world import Box
 
 CASES: list[Case] = []
-
-
-def logs(*categories: str) -> tuple[str, ...]:
-    return ("-nodaemon", *(part for c in categories for part in ("-log", c)), "@BOX@/config.lua")
 
 
 def live(name: str, text: str | None, *steps: Callable[[Box], object], **more: Any) -> None:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from differential.steps import called, chmod, ends, logged, mkdir, node, release, rename, rmtree, started, unlink, write
-from differential.world import Case
+from differential.world import Case, logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +26,6 @@ def load(name: str, config: str, **more: Any) -> None:
 def live(name: str, config: str, *steps: Callable[[Box], None], **more: Any) -> None:
     """A config that runs."""
     CASES.append(Case(f"lua-{name}", config, steps, **more))
-
-
-def logs(*categories: str) -> tuple[str, ...]:
-    return ("-nodaemon", *(part for c in categories for part in ("-log", c)), "@BOX@/config.lua")
 
 
 def layer1(body: str, extra: str = "") -> str:

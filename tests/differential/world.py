@@ -41,6 +41,11 @@ class StepFailed(Exception):
     """A condition of a step was not met in time."""
 
 
+def logs(*categories: str) -> tuple[str, ...]:
+    """The command line of a case that shows these categories, too."""
+    return ("-nodaemon", *(part for c in categories for part in ("-log", c)), "@BOX@/config.lua")
+
+
 @dataclass(frozen=True)
 class Case:
     """One row of the table.
