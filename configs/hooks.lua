@@ -10,7 +10,7 @@ sync {
 	default.rsync,
 	name   = "functions",
 	source = demo .. "/source",
-	target = demo .. "/target",
+	target = demo .. "/target/functions",
 	delay  = 1,
 
 	-- false: not now; it is asked again a second later
@@ -34,6 +34,6 @@ sync {
 	delay  = 1,
 
 	-- Another status than 0: nothing is transferred now; it is tried again, with growing pauses.
-	onBatchStart = "test -d ^target",
+	onBatchStart = "mkdir -p ^target",
 	onBatchEnd   = 'echo ^name: ^count paths, ^verdict >> "' .. demo .. '/transferred"',
 }

@@ -206,14 +206,15 @@ def test_crontab(demo: Path) -> None:
 
 def test_hooks(demo: Path) -> None:
     program("rsync")
-    (demo / "target" / "commands").mkdir()
     transferred = demo / "transferred"
     with example("hooks.lua", demo) as daemon:
         daemon.wait_for("0 paths: ok")
+        arrives(transferred, "commands: 0 paths, ok\n")
         (demo / "source" / "new").write_text("new")
         daemon.wait_for("1 paths are about to travel")
         daemon.wait_for("1 paths: ok")
-        arrives(demo / "target" / "new", "new")
+        arrives(demo / "target" / "functions" / "new", "new")
+        arrives(demo / "target" / "commands" / "new", "new")
         arrives(transferred, "commands: 0 paths, ok\ncommands: 1 paths, ok\n")
 
 

@@ -215,7 +215,7 @@ class Core:
     def get_events(self, number: int, test: Any) -> EventList:
         if test is None:
             return self._inlet(number).get_events()
-        return self._inlet(number).get_events(lambda event: _selected(test(event, key_of(event))))
+        return self._inlet(number).get_events(lambda event: _selected(test(self._lua.once(event), key_of(event))))
 
     def discard(self, number: int, event: Event) -> None:
         self._inlet(number).discard(event)

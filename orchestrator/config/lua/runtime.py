@@ -8,6 +8,9 @@ Decides how Lua is called and how errors cross the border, and nothing about syn
   An exception does not unwind through Lua frames: it is parked, Lua sees an ordinary error, and
   `Lua.call` raises the parked exception when the stack is back in Python. So a user's pcall
   cannot swallow `terminate`, and no Python object ever becomes a Lua value by accident.
+* An engine object crosses into Lua in a wrapper that is used once. lupa takes a Python object that it
+  is given again for one that Lua may have let go of meanwhile, and now and then hands out another
+  object in its place (scoder/lupa issue 293): the end of one transfer would be told to a stranger.
 """
 
 from __future__ import annotations
@@ -69,6 +72,15 @@ def to_bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
 
 
+class _Once:
+    """An engine object on its way into Lua, there and back once (see above)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
 class Lua:
     """One Lua state."""
 
@@ -93,6 +105,8 @@ class Lua:
         self.globals: Any = self._runtime.globals()
         self.globals[b"python"] = None
         self.globals[b"package"][b"loaded"][b"python"] = None
+        # values of Lua's own kinds, and what stands for one: tables, functions
+        self._plain = (bytes, bool, int, float, type(None), *type(self.globals).__mro__[1:-1])
         self._protect, self._export, self._loadfile = self.compile(_BORDER, OWN + "border")()
 
     def is_table(self, value: Any) -> bool:
@@ -114,7 +128,7 @@ class Lua:
 
         def guarded(*args: Any) -> tuple[Any, ...]:
             try:
-                result = function(*args)
+                result = function(*(arg.value if isinstance(arg, _Once) else arg for arg in args))
             except LuaUserError as error:
                 return False, to_bytes(str(error)), error.level
             except LuaFailure as failure:
@@ -127,7 +141,7 @@ class Lua:
                 # one wins: what follows is Lua code running on after a pcall.
                 self._parked = self._parked or error
                 return False, to_bytes(str(error)), None
-            return (True, *result) if isinstance(result, tuple) else (True, result)
+            return (True, *map(self.once, result)) if isinstance(result, tuple) else (True, self.once(result))
 
         return self._export(guarded)
 
@@ -138,7 +152,7 @@ class Lua:
         """
         outer, self._parked = self._parked, None
         try:
-            answer = self._protect(function, *args)
+            answer = self._protect(function, *map(self.once, args))
         finally:
             parked, self._parked = self._parked, outer
         if parked is not None:
@@ -150,9 +164,14 @@ class Lua:
             values = list(frames.values())
             backtrace = [Frame(to_text(source), line) for source, line in zip(values[::2], values[1::2], strict=False)]
             raise LuaFailure(self._users_place(to_text(message), backtrace), backtrace, is_text)
+        results = [result.value if isinstance(result, _Once) else result for result in results]
         if len(results) == 1:
             return results[0]
         return tuple(results) if results else None
+
+    def once(self, value: Any) -> Any:
+        """`value` as it may be given to a Lua function that is called without `call`."""
+        return value if isinstance(value, self._plain) else _Once(value)
 
     @staticmethod
     def _users_place(message: str, backtrace: list[Frame]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,29 @@ def test_strings_are_bytes_in_both_directions() -> None:
     echo = lua.compile(b"local s = ... keep(s) return s, #s", "echo")
     assert lua.call(echo, every_byte) == (every_byte, 256)
     assert seen == [every_byte]
+
+
+class Thing:
+    pass
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_object_that_crosses_again_and_again_stays_itself(version: str) -> None:
+    lua = Lua(version)
+    seen: list[object] = []
+    lua.globals[b"keep"] = lua.export(seen.append)
+    # garbage, for the collector of Lua to run between one crossing and the next
+    echo = lua.compile(
+        b"local thing = ... local t = {thing} for i = 2, 20 do t[i] = {} end keep(thing) return thing", "echo"
+    )
+    choose = random.Random(1)
+    things = [Thing() for _ in range(50)]
+    for turn in range(50_000):
+        thing = choose.choice(things)
+        assert lua.call(echo, thing) is thing
+        assert seen.pop() is thing
+        if turn % 7 == 0:
+            things[choose.randrange(50)] = Thing()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
