@@ -106,7 +106,7 @@ class Lua:
         self.globals[b"python"] = None
         self.globals[b"package"][b"loaded"][b"python"] = None
         # values of Lua's own kinds, and what stands for one: tables, functions
-        self._plain = (bytes, bool, int, float, type(None), *type(self.globals).__mro__[1:-1])
+        self._plain: tuple[type, ...] = (bytes, bool, int, float, type(None), *type(self.globals).__mro__[1:-1])
         self._protect, self._export, self._loadfile = self.compile(_BORDER, OWN + "border")()
 
     def is_table(self, value: Any) -> bool:
