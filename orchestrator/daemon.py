@@ -116,6 +116,7 @@ class Daemon:
             self._log.enable(category)
         set_title(b"lsyncd", [argument.encode("utf-8", "surrogateescape") for argument in self._line.arguments])
         manager = make_manager()
+        self._log.adopt_loguru()
         for problem in manager.problems():
             self._log("Error", problem)
         self._actions = manager.actions()

@@ -1,33 +1,29 @@
 """Where messages go, in which form (spec 5.1). Knows categories and lines, not what is said.
 
-loguru carries a message to its sinks; what it does beside that (its own stderr handler, colours,
-`{}` formatting, levels' names, tracebacks with values) is kept out: a file name may hold `{}` or
-`<red>`, and only one process's one thread at a time has something to say.
+A message goes straight to its sinks. loguru is what plugins may speak through (`adopt_loguru`): it is
+loaded with the first of them, and not otherwise, since it takes as long to load (asyncio, ssl and
+multiprocessing come with it) and as much memory as all the rest of the daemon.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import select
 import sys
 import syslog
+import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-import loguru
+from collections.abc import Callable
+from typing import Any
 
 from orchestrator.clock import Clock, MonotonicClock
 from orchestrator.errors import LogfileError, OrchestratorError, UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 NORMAL, WARN, ERROR = "Normal", "Warn", "Error"
 
-_LEVELS = {NORMAL: 25, WARN: 30, ERROR: 40}
-"""loguru's numbers. A category that only `-log` shows counts as Normal."""
+_LEVELS = ((40, ERROR), (30, WARN), (20, NORMAL), (0, "Debug"))
+"""Categories of what comes by loguru, by its numbers, the highest first."""
 
 _PRIORITIES = {WARN: syslog.LOG_WARNING, ERROR: syslog.LOG_ERR}
 """All others are LOG_NOTICE: LOG_DEBUG would be thrown away by most syslogs, and it was asked for."""
@@ -90,6 +86,10 @@ def to_text(part: Any) -> str:
     return str(part)
 
 
+Sink = Callable[[str, str], None]
+"""Writes a message, of a category, somewhere. Deals with its own errors."""
+
+
 class Log:
     """Called as `log(category, *parts)`. Never raises because of what it is told, nor because of where it goes.
 
@@ -102,21 +102,18 @@ class Log:
         self._all = False
         self._scarce = False
         self._detached = False
-        self._logger = _private_logger()
-        self._bound: dict[str, Any] = {}
-        self._sinks: list[int] = []
-        self._console: int | None = None
+        self._lock = threading.RLock()
+        self._sinks: list[Sink] = [_before_startup]
         self._file: _File | None = None
-        self._put([_before_startup])
 
     def __call__(self, category: str, *parts: Any) -> None:
         if not self.shows(category):
             return
         text = escape("".join(map(to_text, parts)))
-        logger = self._bound.get(category)
-        if logger is None:
-            logger = self._bound[category] = self._logger.bind(category=escape(category))
-        logger.log(_LEVELS.get(category, _LEVELS[NORMAL]), text)
+        category = escape(category)
+        with self._lock:
+            for sink in self._sinks:
+                sink(category, text)
 
     def shows(self, category: str) -> bool:
         """Whether anybody would see it. Asked before anything costly is formatted."""
@@ -156,7 +153,7 @@ class Log:
         """
         code = _facility(facility)
         file = _File(os.path.abspath(os.fsencode(logfile)), self._stamp_long) if logfile else None
-        sinks: list[Callable[[Any], None]] = []
+        sinks: list[Sink] = []
         if not self._detached:
             sinks.append(self._to_console)
         if file:
@@ -164,10 +161,11 @@ class Log:
         elif not nodaemon:
             syslog.openlog(ident or "lsyncd", 0, code)
             sinks.append(_to_syslog)
-        self._put(sinks)
-        if self._file:
-            self._file.close()
-        self._file = file
+        with self._lock:
+            self._sinks = sinks
+            if self._file:
+                self._file.close()
+            self._file = file
 
     @property
     def logfile(self) -> bytes | None:
@@ -177,33 +175,35 @@ class Log:
     def detach(self) -> None:
         """From now on there is no terminal: nothing is written to stdout and stderr any more."""
         self._detached = True
-        if self._console is not None:
-            self._logger.remove(self._console)
-            self._sinks.remove(self._console)
-            self._console = None
+        with self._lock:
+            self._sinks = [sink for sink in self._sinks if sink != self._to_console]
 
     def close(self) -> None:
         """Let go of every place. What is logged later is lost."""
-        self._put([])
-        if self._file:
-            self._file.close()
-            self._file = None
+        with self._lock:
+            self._sinks = []
+            if self._file:
+                self._file.close()
+                self._file = None
 
-    def _put(self, sinks: list[Callable[[Any], None]]) -> None:
-        old = self._sinks
-        self._sinks = []
-        self._console = None
-        for sink in sinks:
-            # Sinks deal with their own errors; loguru's way would be a traceback on stderr.
-            number = self._logger.add(sink, level=0, colorize=False, backtrace=False, diagnose=False, catch=False)
-            self._sinks.append(number)
-            if sink == self._to_console:
-                self._console = number
-        for number in old:
-            self._logger.remove(number)
+    def adopt_loguru(self) -> None:
+        """What plugins say through loguru comes here from now on, if any of them has loaded it.
 
-    def _to_console(self, message: Any) -> None:
-        category, text = _said(message)
+        Its levels become categories (`_LEVELS`); a traceback that comes along is one line, the exception's.
+        """
+        loguru = sys.modules.get("loguru")
+        if loguru is not None:
+            loguru.logger.remove()
+            loguru.logger.add(self._from_loguru, level=0, format="{message}", backtrace=False, diagnose=False)
+
+    def _from_loguru(self, message: Any) -> None:
+        record = message.record
+        category = next(category for number, category in _LEVELS if record["level"].no >= number)
+        error = record["exception"]
+        told = f": {error.type.__name__}: {error.value}" if error is not None and error.type is not None else ""
+        self(category, record["message"], told)
+
+    def _to_console(self, category: str, text: str) -> None:
         stamp = time.strftime("%H:%M:%S", time.localtime(self._clock.wall()))
         _write_terminal(2 if category == ERROR else 1, to_bytes(f"{stamp} {category}: {text}\n"))
 
@@ -232,8 +232,7 @@ class _File:
         except OSError:
             raise LogfileError(f"Cannot open logfile [{os.fsdecode(path)}]!") from None
 
-    def __call__(self, message: Any) -> None:
-        category, text = _said(message)
+    def __call__(self, category: str, text: str) -> None:
         stamp = self._stamp()
         line = b"%s %s\n" % (stamp, to_bytes(f"{category}: {text}"))
         if self._lost:
@@ -278,29 +277,11 @@ class _File:
             view = view[written:]
 
 
-def _private_logger() -> Any:
-    """A loguru logger with no handler, apart from the one that `from loguru import logger` gives a plugin."""
-    try:
-        loguru.logger.remove(0)  # its stderr handler, which can't be copied
-    except ValueError:
-        pass
-    private = copy.deepcopy(loguru.logger)
-    # raw: the text is the message, no format. depth and exception stay as they are, nobody reads them.
-    return private.opt(raw=True)
-
-
-def _said(message: Any) -> tuple[str, str]:
-    record = message.record
-    return record["extra"]["category"], record["message"]
-
-
-def _before_startup(message: Any) -> None:
-    category, text = _said(message)
+def _before_startup(category: str, text: str) -> None:
     _write_terminal(2, to_bytes(f"{category}: {text}\n"))
 
 
-def _to_syslog(message: Any) -> None:
-    category, text = _said(message)
+def _to_syslog(category: str, text: str) -> None:
     if len(text) > _SYSLOG_MAX:
         text = f"{text[:_SYSLOG_MAX]}… ({len(text) - _SYSLOG_MAX} more)"
     # Python's syslog takes no surrogates, so bytes that are not UTF-8 go as \xNN.

@@ -426,14 +426,38 @@ def test_from_several_threads_no_line_is_torn(log: Log, tmp_path: Path) -> None:
     assert sorted(lines) == sorted(f"Mon Aug  1 14:38:24 2016 Normal: {name * 50}" for name in "abcd" * 200)
 
 
-def test_a_plugin_s_own_loguru_logger_is_another(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_a_plugin_says_through_loguru_is_told_in_our_form(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
     from loguru import logger
 
-    number = logger.add(sys.stdout, format="plugin {message}")
-    logger.info("hello")
-    log("Normal", "one")
-    logger.remove(number)
-    assert capfd.readouterr() == ("plugin hello\n", "Normal: one\n")
+    log.configure(nodaemon=True)
+    log.adopt_loguru()
+    logger.info("pushed {} files", 3)
+    logger.debug("nobody asked")
+    logger.warning("slow")
+    logger.error("<red>{}</red>\n14:38:24 Normal: forged")
+    log.enable("Debug")
+    logger.debug("somebody asked")
+    try:
+        raise OSError("no route")
+    except OSError:
+        logger.exception("push failed")
+    out, err = capfd.readouterr()
+    assert out.splitlines() == [
+        "14:38:24 Normal: pushed 3 files",
+        "14:38:24 Warn: slow",
+        "14:38:24 Debug: somebody asked",
+    ]
+    assert err.splitlines() == [
+        "14:38:24 Error: <red>{}</red>\\n14:38:24 Normal: forged",
+        "14:38:24 Error: push failed: OSError: no route",
+    ]
+
+
+def test_loguru_is_loaded_only_with_a_plugin_that_speaks_through_it() -> None:
+    code = (
+        "import sys, orchestrator.daemon, orchestrator.plugins as p; p.make_manager(); print('loguru' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_what_print_has_put_into_the_buffer_comes_first() -> None:
