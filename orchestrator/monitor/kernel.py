@@ -224,9 +224,11 @@ class _Mounts:
         try:
             for _ in range(2):
                 self._files.append(os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC))
+            epoll.register(self._files[0], select.EPOLLPRI)
         except OSError:
-            return  # no /proc: the sources are still guarded by their own events
-        epoll.register(self._files[0], select.EPOLLPRI)
+            # No /proc, or one whose files tell nothing (containers that are their own kernel): the sources are
+            # still guarded by their own events.
+            return
         self._poll.register(self._files[1], select.POLLPRI)
 
     def has_changed(self) -> bool:

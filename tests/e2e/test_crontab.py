@@ -29,6 +29,7 @@ def sync(box: Path, more: str) -> str:
     return f'sync{{ source = "{box}/source", target = "{box}/target", delay = 0, {more} }}'
 
 
+@pytest.mark.row(12)
 @pytest.mark.parametrize("crontab", ['"*/3 * * * * *"', '{ "1 0 3 29 2 *", "*/3 * * * * *" }'])
 def test_a_full_run_at_each_moment_of_a_rule(box: Path, crontab: str) -> None:
     program("rsync")

@@ -73,6 +73,7 @@ def test_hup_reads_the_config_again_in_the_same_process(box: Path) -> None:
         assert runs(box) == 2
 
 
+@pytest.mark.row(9)
 def test_a_config_that_no_longer_loads_leaves_the_old_one_at_work(box: Path) -> None:
     with Daemon(box, lua=config(box)) as daemon:
         daemon.wait_for("Startup of")
@@ -129,6 +130,7 @@ def run(box: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.row(23)
 def test_a_daemon_detaches_and_shows_as_lsyncd(box: Path) -> None:
     settings = f'pidfile = "{box}/pid", logfile = "{box}/log", statusFile = "{box}/status", statusInterval = 0'
     (box / "config.lua").write_text(config(box, settings))

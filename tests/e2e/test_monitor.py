@@ -200,6 +200,7 @@ def test_a_writer_at_full_speed_overflows_nothing_and_nothing_is_missed(src: Pat
         assert len(monitor.watched()) == 1 + count // each
 
 
+@pytest.mark.row(8)
 def test_an_overflow_is_told_and_a_rescan_makes_up_for_it(src: Path) -> None:
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     top = os.fsencode(src) + b"/"
@@ -268,6 +269,7 @@ print("watching", monitor.read()[0].path == source + b"f/")
 """
 
 
+@pytest.mark.row(7, 22)
 def test_unmounting_and_mounting_a_source(src: Path) -> None:
     root = Path(__file__).parents[2]
     run = subprocess.run(
@@ -309,6 +311,7 @@ with tempfile.TemporaryDirectory() as top:
 """
 
 
+@pytest.mark.row(18)
 def test_a_closed_directory_is_warned_of_and_watched_when_it_is_opened() -> None:
     run = subprocess.run(
         [sys.executable, "-c", REFUSED],

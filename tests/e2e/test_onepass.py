@@ -66,6 +66,7 @@ def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
+@pytest.mark.row(16)
 def test_it_leaves_when_the_last_of_three_has_finished(box: Box) -> None:
     with box.daemon(box.sync("a") + box.sync("b") + box.sync("c")) as daemon:
         for count, name in enumerate("bca", 1):
@@ -149,6 +150,7 @@ def test_syncs_of_the_users_own(box: Box, more: str) -> None:
         assert SUCCESS in daemon.said()
 
 
+@pytest.mark.row(14)
 def test_a_config_for_lsyncd_2_0_with_a_blanket_event(box: Box) -> None:
     (box.path / "src").mkdir()
     lua = f"""sync{{

@@ -116,6 +116,7 @@ def test_delete_when_it_is_asked_to(box: Path, delete: str, at_startup: bool, la
         assert (box / "trg/goes").exists() is not later
 
 
+@pytest.mark.row(11)
 def test_hostile_names_arrive_and_nothing_else_is_touched(box: Path) -> None:
     for name in (b"x", b"a", b"q", b"zz"):
         Path(os.fsdecode(os.fsencode(box / "src") + b"/" + name)).write_text("decoy")
@@ -184,6 +185,7 @@ def test_many_changes_do_not_wait_for_the_delay(box: Path) -> None:
         daemon.wait_for("Finished a list")
 
 
+@pytest.mark.row(25)
 @pytest.mark.parametrize(("setting", "most"), [("", 3), ("maxProcesses = 1", 1)])
 def test_no_more_processes_run_than_allowed(box: Path, setting: str, most: int) -> None:
     held = box / "held"
@@ -207,6 +209,7 @@ def hold(held: Path) -> str:
     return f"cat >/dev/null; touch {held}/$$; while [ ! -e {held.parent}/go ]; do sleep 0.05; done; rm {held}/$$"
 
 
+@pytest.mark.row(2)
 def test_forty_thousand_new_files_are_transferred(box: Path) -> None:
     with Daemon(box, lua=config(box, delay=0.5)) as daemon:
         daemon.wait_for("Startup of")

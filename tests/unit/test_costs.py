@@ -65,6 +65,7 @@ def adds(count: int, sets: bool) -> int:
     return steps(work)
 
 
+@pytest.mark.row(2)
 @pytest.mark.parametrize("sets", [True, False])
 def test_a_change_costs_the_same_whatever_waits(sets: bool) -> None:
     assert exponent(lambda count: adds(count, sets)) < STEEPEST
