@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -176,6 +177,11 @@ def parse(arguments: Sequence[str]) -> CommandLine:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `lsyncd`. Returns the exit status."""
+    if arguments is None:
+        # Until the daemon minds them: a HUP asks for what is about to be done, and Ctrl-C needs no traceback.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = [os.fsencode(a).decode("utf-8", "surrogateescape") for a in arguments or sys.argv[1:]]
     try:
         line = parse(arguments)

@@ -30,9 +30,10 @@ from orchestrator.errors import (
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import MonitorKind
-from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.monitor.inotify import InotifyMonitor, content_flags
 from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
+from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
 from orchestrator.process.pidfile import PidFile
 from orchestrator.process.spawn import Processes
@@ -93,6 +94,8 @@ class Daemon:
         self._signal: signal.Signals | None = None
         self._asks_reset = False
         self._is_urged = False
+        # From now on: what has been read of the config when it comes may be old.
+        self._loop.on_signal(signal.SIGHUP, self._on_signal(signal.SIGHUP))
 
     def run(self) -> int:
         """Run to the end. Returns the exit status."""
@@ -127,7 +130,7 @@ class Daemon:
             return self._list_monitors()
         config, settings, host = self._load()
         self._check_monitor(settings)
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for signum in (signal.SIGTERM, signal.SIGINT):
             self._loop.on_signal(signum, self._on_signal(signum))
         self._switch_log(settings)
         self._tell_startup(settings)
@@ -158,7 +161,7 @@ class Daemon:
                 inlets=[sync.inlet for sync in config.syncs],
             )
             try:
-                runner.start()
+                runner.start(self._attend)
                 following = self._turn(runner)
             finally:
                 runner.close()
@@ -178,7 +181,7 @@ class Daemon:
             # Signals first: one that came while starting is obeyed before anything is spawned.
             self._loop.turn(0.0)
             if self._signal is not None:
-                self._fade(runner.host, f"--- {self._signal.name.removeprefix('SIG')} signal, fading ---")
+                self._fade(runner.host, _fading(self._signal))
                 return None
             if self._asks_reset:
                 self._asks_reset = False
@@ -207,6 +210,7 @@ class Daemon:
         self._insists = True
         try:
             following = self._load()
+            self._check(following[1])
         except OrchestratorError as error:
             self._log("Error", str(error))
             self._log("Error", "keeping the old configuration.")
@@ -264,6 +268,13 @@ class Daemon:
                 self._is_urged = True
 
         return note
+
+    def _attend(self) -> None:
+        """Raise Terminated where the daemon was told to end: the loop stands still while trees are looked through."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            if self._loop.has_caught(signum):
+                self._log("Normal", _fading(signum))
+                raise Terminated(128 + signum)
 
     def _fade(self, host: Host, message: str | None = None) -> None:
         """Start nothing more, and wait for what runs (spec 1.5)."""
@@ -324,6 +335,18 @@ class Daemon:
         if settings.pidfile is not None and self._pidfile is None:
             self._pidfile = PidFile(settings.pidfile)
 
+    def _check(self, settings: Settings) -> None:
+        """Raise where a configuration that has loaded would end the daemon when it is put to work."""
+        self._check_monitor(settings)
+        content_flags(settings.inotify_mode)
+        self._log.check(logfile=settings.logfile, facility=settings.logfacility)
+        if settings.control_socket is not None:
+            check_place(settings.control_socket)
+
     def _check_monitor(self, settings: Settings) -> None:
         if settings.monitor is not None and settings.monitor not in (AUTO, *self._monitors):
             raise MonitorError(f'event monitor "{settings.monitor}" unknown.')
+
+
+def _fading(signum: signal.Signals) -> str:
+    return f"--- {signum.name.removeprefix('SIG')} signal, fading ---"

@@ -152,7 +152,9 @@ class Log:
         has been switched then.
         """
         code = _facility(facility)
-        file = _File(os.path.abspath(os.fsencode(logfile)), self._stamp_long) if logfile else None
+        file = self._open(logfile)
+        if file and self._file and file.path == self._file.path:
+            file.take_over(self._file)
         sinks: list[Sink] = []
         if not self._detached:
             sinks.append(self._to_console)
@@ -166,6 +168,16 @@ class Log:
             if self._file:
                 self._file.close()
             self._file = file
+
+    def check(self, *, logfile: str | bytes | None = None, facility: str | int | None = None) -> None:
+        """Raise what `configure` would, and switch nothing."""
+        _facility(facility)
+        file = self._open(logfile)
+        if file:
+            file.close()
+
+    def _open(self, logfile: str | bytes | None) -> _File | None:
+        return _File(os.path.abspath(os.fsencode(logfile)), self._stamp_long) if logfile else None
 
     @property
     def logfile(self) -> bytes | None:
@@ -248,6 +260,10 @@ class _File:
             self._trouble = error.strerror or str(error)
         else:
             self._lost = 0
+
+    def take_over(self, old: _File) -> None:
+        """What is still to be told of the same file."""
+        self._lost, self._trouble, self._torn = old._lost, old._trouble, old._torn
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -21,7 +21,9 @@ own and never for "any": a child that Lua's io.popen started must be left for Lu
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import selectors
 import signal
 from collections import deque
@@ -97,6 +99,10 @@ class Loop:
         if signum not in self._old_handlers:
             self._old_handlers[signum] = signal.signal(signum, self._note)
 
+    def has_caught(self, signum: int) -> bool:
+        """Whether a signal has come whose callback is still to be called: for long work within a turn."""
+        return signum in self._caught
+
     def soon(self, callback: Callback) -> None:
         """Call `callback` at the end of this turn, or of the next one, which then does not sleep."""
         self._soon.append(callback)
@@ -170,7 +176,19 @@ class Loop:
         elif timeout is not None:
             # Written so that a NaN, too, becomes something that poll takes.
             timeout = max(0.0, timeout) if timeout < MAX_TIMEOUT else MAX_TIMEOUT
-        return [(key.fd, events) for key, events in self._selector.select(timeout)]
+        try:
+            return [(key.fd, events) for key, events in self._selector.select(timeout)]
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        # More descriptors than the process may have by now (prlimit(1)): poll(2) refuses, select(2) does not mind.
+        readers = [self._wake_read, *(fd for fd, pair in self._callbacks.items() if pair[0])]
+        writers = [fd for fd, pair in self._callbacks.items() if pair[1]]
+        can_read, can_write, _ = select.select(readers, writers, (), timeout)
+        return [
+            *((fd, selectors.EVENT_READ) for fd in can_read),
+            *((fd, selectors.EVENT_WRITE) for fd in can_write),
+        ]
 
     def _call(self, fd: int, index: int) -> bool:
         pair = self._callbacks.get(fd)

@@ -23,7 +23,7 @@ from orchestrator.process.control import ControlSocket
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
@@ -69,6 +69,7 @@ class Runner:
         )
         self._states: dict[Sync, State] = {}
         self._next_progress = 0.0
+        self._attend: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wants, host.log)
         self._watched_by: dict[Monitor, RootIndex[Sync]] = {}  # and for which syncs
@@ -84,8 +85,12 @@ class Runner:
                 unheard = f' lies on {kind}: changes made by other machines go unnoticed; the monitor "poll" sees them.'
                 self.host.log("Warn", source, unheard)
 
-    def start(self) -> None:
-        """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2)."""
+    def start(self, attend: Callable[[], None]) -> None:
+        """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2).
+
+        `attend` is called now and then while trees are looked through, and may raise.
+        """
+        self._attend = attend
         self._warn_of_silent_sources()
         self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
         for tunnel in self.host.tunnels:
@@ -275,6 +280,7 @@ class Runner:
             monitor.rescan()
 
     def _tell_progress(self, directories: int) -> None:
+        self._attend()
         now = self.host.clock.now()
         if now >= self._next_progress:
             self._next_progress = now + PROGRESS_INTERVAL

@@ -52,6 +52,14 @@ _PATIENCE = 3  # times that we step back for the second half of a rename
 _MEAN_EVENT = 40  # bytes
 
 
+def content_flags(mode: str) -> int:
+    """What tells of changed content, by the setting inotifyMode. Raises MonitorError."""
+    flags = CONTENT_FLAGS.get(mode)
+    if flags is None:
+        raise MonitorError(f"'{mode}' not a valid inotfiyMode.")
+    return flags
+
+
 class InotifyMonitor:
     """Watches source trees. One `read()` gives all changes that happened since the last one, in order."""
 
@@ -67,9 +75,7 @@ class InotifyMonitor:
 
         `log(category, message)`. Raises MonitorError.
         """
-        content = CONTENT_FLAGS.get(mode)
-        if content is None:
-            raise MonitorError(f"'{mode}' not a valid inotfiyMode.")
+        content = content_flags(mode)
         self.overflowed = False
         """Set by `read()` when the kernel has dropped events; the caller clears it, and calls `rescan()`."""
         self._kinds = dict(_FILE_KINDS)

@@ -6,6 +6,7 @@ it is hung up on: nothing here waits.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -36,7 +37,7 @@ class ControlSocket:
             self._socket.listen()
         except OSError as error:
             self._socket.close()
-            raise OrchestratorError(f"Cannot create control socket '{path}': {error.strerror}") from None
+            raise _cannot_create(path, error) from None
         finally:
             os.umask(mask)
         self._identity = os.lstat(self._path)
@@ -79,6 +80,23 @@ class ControlSocket:
     def _hang_up(self, fd: int) -> None:
         self._loop.remove_writer(fd)
         self._sending.pop(fd)[0].close()
+
+
+def check_place(path: str) -> None:
+    """Raise OrchestratorError where it is plain that no control socket can be made. Nothing is touched."""
+    place = os.path.abspath(os.fsencode(path))
+    try:
+        if not os.access(os.path.dirname(place), os.W_OK | os.X_OK):
+            os.stat(os.path.dirname(place))
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        if os.path.lexists(place) and not stat.S_ISSOCK(os.lstat(place).st_mode):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    except OSError as error:
+        raise _cannot_create(path, error) from None
+
+
+def _cannot_create(path: str, error: OSError) -> OrchestratorError:
+    return OrchestratorError(f"Cannot create control socket '{path}': {error.strerror}")
 
 
 def _remove_stale(path: bytes) -> None:

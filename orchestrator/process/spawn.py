@@ -36,6 +36,9 @@ then goes out in sixteen times fewer turns of the loop than with the usual 64 kB
 _PLAIN_FAILURES = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR})
 """What `Failed executing` says well enough by itself."""
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+"""Descriptors, processes, memory: all come back by themselves."""
+
 
 class LogLike(Protocol):
     """What is asked of a Log."""
@@ -49,12 +52,12 @@ class Child:
 
     `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
     clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
-    where that was asked for. `stop` is a job's: set when it should come to an end. `counts`: see
-    Processes.
+    where that was asked for. `is_for_want`: it could not be started for want of something that comes
+    back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes.
     """
 
     __slots__ = (
-        *("argv", "counts", "error", "feed", "feed_fd", "on_exit", "pid", "popen", "started"),
+        *("argv", "counts", "error", "feed", "feed_fd", "is_for_want", "on_exit", "pid", "popen", "started"),
         *("stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -65,6 +68,7 @@ class Child:
         self.counts = True
         self.pid = 0
         self.error: str | None = None
+        self.is_for_want = False
         self.stderr_tail = b""
         self.stop: threading.Event | None = None
         self.thread: threading.Thread | None = None
@@ -175,6 +179,7 @@ class Processes:
             child.thread.start()
         except RuntimeError as error:  # no more threads to be had
             child.thread = None
+            child.is_for_want = True
             code, trouble = EXIT_NOT_EXECUTED, str(error)
             self._loop.soon(lambda: self._job_ended(child, code, trouble))
         return child
@@ -262,6 +267,7 @@ class Processes:
     def _not_started(self, child: Child, error: Exception) -> None:
         child.feed_fd = -1
         child.stderr = None
+        child.is_for_want = isinstance(error, MemoryError) or getattr(error, "errno", None) in _SHORTAGES
         child.error = getattr(error, "strerror", None) or str(error) or type(error).__name__
         self._log("Error", "Failed executing [ ", child.argv[0] if child.argv else b"", " ]!")
         if getattr(error, "errno", None) not in _PLAIN_FAILURES:

@@ -268,7 +268,8 @@ class Transfers:
     def _collect(self, child: Child, agent: Agent, exit_code: int) -> None:
         self._judged = None
         self.stderr_tail = child.stderr_tail
-        verdict = self._sync.calls.collect(agent, exit_code)
+        # What never ran has no exit code that anybody could judge; it has been logged.
+        verdict = AGAIN if child.is_for_want else self._sync.calls.collect(agent, exit_code)
         if self._host.hooks.has("orchestrator_after_collect"):
             self._tell_collected(child, agent, exit_code, verdict)
         self._remember(child, exit_code, verdict or OK)

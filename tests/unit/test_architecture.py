@@ -107,3 +107,27 @@ def test_the_world_has_one_door_each(door: str, room: str) -> None:
         }:
             # Lua's own io.popen is a child of Lua's, not of ours
             assert (door, path.name) == ("subprocess", "popen.py"), path
+
+
+READS_THE_WALL_CLOCK = {
+    "clock.py",
+    "log.py",
+    "runner.py",  # the status file
+    "statusfile.py",
+    "crontab.py",
+    "transfers.py",  # last success and error, for the status
+    "tunnel.py",  # the start of its processes, for the status file
+    # these two compare with files' times, which are of that clock, to distrust what is younger
+    "snapshot.py",
+    "jobs.py",
+}
+
+
+def test_setting_the_clock_moves_nothing_but_crontabs_and_what_is_told() -> None:
+    readers = set()
+    for path in [*files("orchestrator"), *files("plugins")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+            if name.endswith(".wall") or name in ("time.time", "time.time_ns", "datetime.now"):
+                readers.add(path.name)
+    assert readers <= READS_THE_WALL_CLOCK

@@ -1,0 +1,201 @@
+"""What befalls a daemon (issue: nothing is lost): killed at any moment, told to reset again and again, told to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kit.daemon import Daemon, wait_until
+from tests.kit.need import program
+from tests.kit.trees import snapshot, text_of
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    program("rsync")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "trg").mkdir()
+    return tmp_path
+
+
+def rsync(box: Path, more: str = "", settings: str = "", delay: float = 0.1) -> str:
+    return f"""settings{{insist = true, {settings}}}
+    sync{{default.rsync, source = "{box}/src", target = "{box}/trg", delay = {delay}, {more}}}"""
+
+
+def wait_equal(box: Path, daemon: Daemon) -> None:
+    wait_until(
+        lambda: snapshot(os.fsencode(box / "src")) == snapshot(os.fsencode(box / "trg")),
+        f"equal trees; it said:\n{daemon.said()}",
+    )
+
+
+def hurry(module: str, name: str, value: object) -> dict[str, str]:
+    """A plugin that makes the daemon less patient than it is."""
+    return {"hurry": f"import {module}\n{module}.{name} = {value!r}\n"}
+
+
+def script(box: Path, name: str, text: str) -> Path:
+    path = box / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+BROKEN = {
+    "syntax": "sync{ this is no Lua",
+    "unknown key": 'sync{ default.rsync, source = "@/src", target = "@/trg", nosuch = 1 }',
+    "no source": 'sync{ default.rsync, source = "@/nosuch", target = "@/trg" }',
+    "no sync": "settings{ insist = true }",
+    "log file": 'settings{ logfile = "@/nosuch/log" } sync{ default.rsync, source = "@/src", target = "@/trg" }',
+    "facility": 'settings{ logfacility = "nosuch" } sync{ default.rsync, source = "@/src", target = "@/trg" }',
+    "monitor": 'settings{ monitor = "nosuch" } sync{ default.rsync, source = "@/src", target = "@/trg" }',
+    "sync's monitor": 'sync{ default.rsync, source = "@/src", target = "@/trg", monitor = "nosuch" }',
+    "mode": 'settings{ inotifyMode = "nosuch" } sync{ default.rsync, source = "@/src", target = "@/trg" }',
+    "socket": 'settings{ controlSocket = "@/nosuch/s" } sync{ default.rsync, source = "@/src", target = "@/trg" }',
+    "crontab": 'sync{ default.rsync, source = "@/src", target = "@/trg", crontab = "nosuch" }',
+    "runtime": 'error("no")',
+    "exit": "os.exit(3)",
+    "terminate": "terminate(3)",
+    "gone": "",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_reset_to_what_does_not_work_changes_nothing(box: Path, what: str) -> None:
+    with Daemon(box, lua=rsync(box)) as daemon:
+        daemon.wait_for("Startup of")
+        if what == "gone":
+            (box / "config.lua").unlink()
+        else:
+            (box / "config.lua").write_text(BROKEN[what].replace("@", str(box)))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("keeping the old configuration.")
+        (box / "src/f").write_text("")
+        wait_equal(box, daemon)
+        (box / "config.lua").write_text(rsync(box, 'name = "good"'))
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("Startup of", 2)
+        (box / "src/g").write_text("")
+        wait_equal(box, daemon)
+
+
+# ---- told to reset
+
+
+def test_a_storm_of_resets_under_load_loses_nothing(box: Path) -> None:
+    with Daemon(box, lua=rsync(box, delay=0)) as daemon:
+        daemon.wait_for("Startup of")
+        for number in range(100):
+            (box / f"src/{number}").write_text(f"{number}")
+            daemon.process.send_signal(signal.SIGHUP)
+            if number % 10 == 0:
+                daemon.wait_for("--- HUP signal, resetting ---", 1 + number // 10)
+        wait_equal(box, daemon)
+        assert "Error" not in daemon.said()
+
+
+def test_a_reset_while_it_starts_reads_what_has_changed_meanwhile(box: Path) -> None:
+    """At any moment from the first on: it neither dies nor goes on with the old config."""
+    for number, pause in enumerate((0.0, 0.03, 0.08, 0.15, 0.25)):
+        target = box / f"trg{number}"
+        with Daemon(box, lua=rsync(box)) as daemon:
+            wait_until(lambda pid=daemon.process.pid: is_python(pid), "python to run")
+            time.sleep(pause)
+            (box / "config.lua").write_text(rsync(box).replace(f"{box}/trg", str(target)))
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_for(f"{target}/ finished.")
+
+
+def is_python(pid: int) -> bool:
+    """Whether it is beyond the wall and its signals are minded."""
+    status = text_of(Path(f"/proc/{pid}/status"))
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool((ignored | caught) >> (signal.SIGHUP - 1) & 1)
+
+
+def test_a_reset_waits_for_the_transfer_that_runs(box: Path) -> None:
+    slow = script(box, "slow", f'while test -e {box}/hold; do sleep 0.05; done\nexec rsync "$@"')
+    (box / "hold").touch()
+    with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{slow}"}}')) as daemon:
+        daemon.wait_for("recursive startup rsync")
+        (box / "src/f").write_text("f")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("waiting for 1 more child processes.")
+        (box / "src/g").write_text("g")
+        assert daemon.said().count("recursive startup rsync") == 1
+        (box / "hold").unlink()
+        daemon.wait_for("Startup of", 2)
+        wait_equal(box, daemon)
+
+
+# ---- told to end
+
+
+def test_it_ends_while_a_big_tree_is_looked_through(box: Path) -> None:
+    """The walk is held up at its first thousand directories."""
+    for number in range(2500):
+        (box / f"src/{number}").mkdir()
+    plugin = f"""
+import os, time
+from orchestrator.runner import Runner
+look = Runner._tell_progress
+def slowly(self, directories):
+    open("{box}/begun", "w").close()
+    while not os.path.exists("{box}/go"):
+        time.sleep(0.01)
+    look(self, directories)
+Runner._tell_progress = slowly
+"""
+    with Daemon(box, lua=rsync(box, settings=f'pidfile = "{box}/pid"'), plugins={"slow": plugin}) as daemon:
+        wait_until((box / "begun").exists, "the walk to begin")
+        daemon.process.send_signal(signal.SIGTERM)
+        (box / "go").touch()
+        assert daemon.wait() == 128 + signal.SIGTERM
+        assert "--- TERM signal, fading ---" in daemon.said()
+        assert "recursive startup" not in daemon.said()
+    assert not (box / "pid").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_any_moment_of_its_start_without_a_traceback(box: Path, signum: signal.Signals) -> None:
+    for pause in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
+        with Daemon(box, lua=rsync(box, settings=f'pidfile = "{box}/pid"')) as daemon:
+            wait_until(lambda pid=daemon.process.pid: is_python(pid), "python to run")
+            time.sleep(pause)
+            daemon.process.send_signal(signum)
+            assert daemon.wait() in (128 + signum, -signum)
+            assert "Traceback" not in daemon.said()
+        assert not (box / "pid").exists()
+
+
+def test_it_ends_at_once_in_a_pause_between_two_tries(box: Path) -> None:
+    with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{script(box, "down", "exit 12")}"}}', delay=60)) as daemon:
+        daemon.wait_for("Retrying startup of")
+        begun = time.monotonic()
+        daemon.process.terminate()
+        assert daemon.wait() == 128 + signal.SIGTERM
+        assert time.monotonic() - begun < 5
+
+
+def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
+    stubborn = script(box, "stubborn", f'trap "" TERM; echo $$ >{box}/child; while :; do sleep 0.05; done')
+    text = rsync(box, f'rsync = {{binary = "{stubborn}"}}', f'pidfile = "{box}/pid"')
+    with Daemon(box, lua=text, plugins=hurry("orchestrator.daemon", "PATIENCE", 1.0)) as daemon:
+        wait_until(lambda: text_of(box / "child").endswith("\n"), "the transfer")
+        daemon.process.terminate()
+        daemon.wait_for("waiting for 1 more child processes.")
+        begun = time.monotonic()
+        daemon.process.terminate()
+        daemon.process.terminate()
+        wait_until(lambda: time.monotonic() - begun > 1.1, "patience to be over")
+        assert daemon.process.poll() is None
+        daemon.process.terminate()
+        assert daemon.wait() == 128 + signal.SIGTERM
+        assert not (box / "pid").exists()
+        assert Path(f"/proc/{text_of(box / 'child').strip()}").exists(), "the transfer is left to itself"
