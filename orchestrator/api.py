@@ -31,6 +31,8 @@ from orchestrator.logic.verdict import (
     classify,
 )
 from orchestrator.monitor.base import Monitor, MonitorKind
+from orchestrator.monitor.look import Look
+from orchestrator.monitor.rounds import Rounds, Tree
 from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.batch import remove_list, write_list
@@ -60,14 +62,17 @@ __all__ = [
     "EventList",
     "Found",
     "Inlet",
+    "Look",
     "Monitor",
     "MonitorError",
     "MonitorKind",
     "Option",
     "Options",
+    "Rounds",
     "SourceWatch",
     "Spawn",
     "Template",
+    "Tree",
     "Verdict",
     "Wording",
     "argument_room",

@@ -11,6 +11,7 @@ import signal
 import stat
 import sys
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.clock import MonotonicClock
@@ -32,6 +33,7 @@ from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
 from orchestrator.monitor.monitors import AUTO, DEFAULT
+from orchestrator.monitor.rounds import Rounds
 from orchestrator.plugins import make_manager
 from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from orchestrator.cli import CommandLine
     from orchestrator.config.settings import Settings
 
-INOTIFY = MonitorKind(DEFAULT, InotifyMonitor)
-
 FADING_TELLS = 60.0
 """Seconds between two lines about children that are still waited for."""
 
@@ -60,6 +60,12 @@ PATIENCE = 60.0
 
 HELPERS_PATIENCE = 2.0
 """Seconds that tunnels get to end by themselves."""
+
+
+def _inotify(settings: Settings) -> dict[str, MonitorKind]:
+    """The built-in monitor as the settings want it."""
+    make_rounds = partial(Rounds, settings.poll_interval) if settings.watch_limit == "degrade" else None
+    return {DEFAULT: MonitorKind(DEFAULT, partial(InotifyMonitor, make_rounds=make_rounds))}
 
 
 def _spare_the_collector() -> None:
@@ -124,7 +130,7 @@ class Daemon:
             self._log("Error", problem)
         self._actions = manager.actions()
         self._plugin_problems = manager.problem_by_name()
-        self._monitors = {INOTIFY.name: INOTIFY} | manager.monitors()
+        self._monitors = {DEFAULT: MonitorKind(DEFAULT, InotifyMonitor)} | manager.monitors()
         self._hooks = Hooks(manager.hook, self._log)
         if self._line.asks_monitors:
             return self._list_monitors()
@@ -154,7 +160,7 @@ class Daemon:
         while True:
             config.lock()
             _spare_the_collector()
-            runner = Runner(host, self._loop, config, settings, self._monitors)
+            runner = Runner(host, self._loop, config, settings, self._monitors | _inotify(settings))
             self._hooks.tell(
                 "orchestrator_configured",
                 settings=settings_by_name(settings),

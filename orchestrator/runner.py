@@ -18,6 +18,7 @@ from orchestrator.logic.change import Found
 from orchestrator.logic.roots import RootIndex
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
+from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
 from orchestrator.process.control import ControlSocket
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
@@ -295,9 +296,15 @@ class Runner:
             "time": self.host.clock.wall(),
             "processes": len(self.host.processes),
             "watches": sum(len(monitor.watched()) for monitor in self._watched_by),
+            "polled": len(self._polled()),
             "syncs": [sync.status() for sync in self.syncs],
         }
         return json.dumps(report).encode()
+
+    def _polled(self) -> list[bytes]:
+        """Directories that are polled for want of watches."""
+        monitor = self._monitors.of(DEFAULT)
+        return monitor.polled() if isinstance(monitor, InotifyMonitor) else []
 
     def _report(self) -> Report:
         return Report(
@@ -315,6 +322,7 @@ class Runner:
             ],
             tunnels=[_tunnel_report(tunnel) for tunnel in self.host.tunnels],
             watched=[directory for monitor in self._watched_by for directory in monitor.watched()],
+            polled=self._polled(),
         )
 
 

@@ -32,7 +32,10 @@ SETTINGS: Final[Mapping[str, Option]] = {
     ),
     "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
     "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
-    "pollInterval": Option((float,), 30, "seconds between two looks of the monitor poll, at least"),
+    "pollInterval": Option((float,), 30, "seconds between two looks at what is polled, at least"),
+    "watchLimit": Option(
+        (str,), "terminate", "out of inotify watches: terminate, or degrade: the directories without one are polled"
+    ),
 }
 
 
@@ -55,14 +58,18 @@ class Settings:
     delay: float | None = None
     monitor: str | None = None
     poll_interval: float = 30
+    watch_limit: str = "terminate"
     transfer_timeout: float | None = None
     control_socket: str | None = None
 
+
+_CHOICES: Final = {"watchLimit": ("terminate", "degrade")}
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
     "maxProcesses": "max_processes",
     "maxDelays": "max_delays",
     "pollInterval": "poll_interval",
+    "watchLimit": "watch_limit",
     "transferTimeout": "transfer_timeout",
     "controlSocket": "control_socket",
 }
@@ -78,7 +85,11 @@ def make_settings(values: Mapping[str, Any]) -> Settings:
     settings = Settings()
     for key, value in values.items():
         if value is not None:
-            setattr(settings, _FIELDS.get(key, key), _checked(key, value, SETTINGS[key].types))
+            checked = _checked(key, value, SETTINGS[key].types)
+            if key in _CHOICES and checked not in _CHOICES[key]:
+                choices = " or ".join(f'"{choice}"' for choice in _CHOICES[key])
+                raise ConfigError(f'setting "{key}" must be {choices}, not {_shown(value)}.')
+            setattr(settings, _FIELDS.get(key, key), checked)
     return settings
 
 

@@ -21,8 +21,10 @@ def status(path: str, as_json: bool) -> int:
     if as_json:
         print(json.dumps(report, indent=1))
     else:
+        polled = f", {report['polled']} polled for want of watches" if report["polled"] else ""
         print(
-            f"lsyncd {report['pid']}: {report['processes']} transfers running, {report['watches']} directories watched"
+            f"lsyncd {report['pid']}: {report['processes']} transfers running, "
+            f"{report['watches']} directories watched{polled}"
         )
         for sync in report["syncs"]:
             print("\n".join(_lines(sync)))

@@ -28,12 +28,15 @@ from orchestrator.monitor.kernel import (
     UNMOUNT,
     Kernel,
 )
+from orchestrator.monitor.polled import Polled
 from orchestrator.monitor.roots import Roots
 from orchestrator.monitor.survey import Survey
 from orchestrator.monitor.watches import Node, Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from orchestrator.monitor.rounds import Rounds
 
 CONTENT_FLAGS = {
     "CloseWrite": CLOSE_WRITE,
@@ -70,10 +73,12 @@ class InotifyMonitor:
         log: Callable[[str, str], None],
         *,
         make_kernel: Callable[[int], Kernel] = Kernel,
+        make_rounds: Callable[..., Rounds[Node]] | None = None,
     ) -> None:
         """`mode`: the setting inotifyMode. `wants(directory)`: False for one that no sync wants watched.
 
-        `log(category, message)`. Raises MonitorError.
+        `log(category, message)`. `make_rounds(wants, log, ring)`: for polling what there are no watches for; without
+        it that is a MonitorError. Raises MonitorError.
         """
         content = content_flags(mode)
         self.overflowed = False
@@ -88,6 +93,12 @@ class InotifyMonitor:
         self._watches = Watches()
         self._survey = Survey(self._kernel, self._watches, wants, log, self.drain)
         self._roots = Roots(self._kernel, self._watches, self._survey)
+        self._polled: Polled | None = None
+        if make_rounds is not None:
+            rounds = make_rounds(wants, log, self._kernel.ring)
+            self._kernel.attend(rounds.fileno())
+            self._kernel.is_limit_fatal = False
+            self._polled = self._survey.polled = Polled(self._kernel, self._watches, wants, log, rounds)
 
     def fileno(self) -> int:
         """Readable when `read()` has something to do, events held in memory included."""
@@ -96,7 +107,7 @@ class InotifyMonitor:
     def watch(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
         """Watches a source (absolute, with a slash at the end) with everything below it that is wanted.
 
-        `progress(directories)` is called every thousand directories read. A source that does not exist is told of by
+        `progress(directories)` is called now and then. A source that does not exist is told of by
         `lost_roots()`, and watched when it appears. Raises MonitorError when the kernel has no watches left.
         """
         self._survey.progress = progress
@@ -148,7 +159,13 @@ class InotifyMonitor:
         """All watched directories, in order of being watched, each with a slash at the end."""
         return self._watches.all_paths()
 
+    def polled(self) -> list[bytes]:
+        """All directories that are polled for want of watches, each with a slash at the end."""
+        return [] if self._polled is None else self._polled.paths()
+
     def close(self) -> None:
+        if self._polled is not None:
+            self._polled.close()
         self._kernel.close()
 
     def drain(self) -> None:
@@ -181,6 +198,20 @@ class InotifyMonitor:
             self._drain()
         changes, survey.changes = survey.changes, []
         kernel.calm()
+        if self._polled is not None:
+            changes += self._poll(self._polled)
+            self._ring()
+        return changes
+
+    def _poll(self, polled: Polled) -> list[Change]:
+        """Looks after what is polled; gives what was found there."""
+        polled.take()
+        if polled.is_due():
+            self._roots.check()
+        polled.unguarded = len(self._roots.unguarded)
+        if polled.work():
+            self._kernel.ring()
+        changes, polled.changes = polled.changes, []
         return changes
 
     def _ring(self) -> None:

@@ -82,6 +82,8 @@ class Kernel:
         directory. Raises MonitorError.
         """
         self._mask = tree | content
+        self.is_limit_fatal = True
+        """Whether being out of watches is a MonitorError; else it is an OSError, ENOSPC."""
         try:
             self._inotify = INotify(nonblocking=True)
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -112,7 +114,7 @@ class Kernel:
         """Watches the directory `path` and gives its number: the same number again for the same directory.
 
         A trailing slash follows a symlink, its absence does not. Raises MonitorError when there are no watches
-        left, else OSError.
+        left (see `is_limit_fatal`), else OSError.
         """
         wd = _add_watch(self._fd, path, self._mask)
         return wd if wd >= 0 else self._add_again(path, self._mask)
@@ -174,12 +176,12 @@ class Kernel:
 
     def entries(self, path: bytes) -> list[tuple[bytes, bool]]:
         """The names in the directory `path`, each with whether it is a directory. Raises OSError."""
-        return _reach(_entries, path)
+        return reach(_entries, path)
 
     def device(self, path: bytes) -> int | None:
         """The number of the file system that the directory `path` is on; None if there is no such directory."""
         try:
-            found = _reach(os.stat, path)
+            found = reach(os.stat, path)
         except OSError:
             return None
         return found.st_dev if stat.S_ISDIR(found.st_mode) else None
@@ -190,7 +192,7 @@ class Kernel:
         Not for hard links, symlinks, FIFOs, sockets and devices: nobody writes those in order to make them.
         """
         try:
-            found = _reach(os.lstat, path)
+            found = reach(os.lstat, path)
         except OSError:
             return True
         return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
@@ -202,7 +204,7 @@ class Kernel:
     def _add_again(self, path: bytes, mask: int) -> int:
         """After a failure: raises the error, unless there is a way round it."""
         number = ctypes.get_errno()
-        if number == errno.ENOSPC:
+        if number == errno.ENOSPC and self.is_limit_fatal:
             raise MonitorError(OUT_OF_WATCHES)
         if number == errno.EINTR:
             return self._add(path, mask)
@@ -254,6 +256,11 @@ def _counted_devices() -> frozenset[int]:
     return frozenset(found)
 
 
+def is_out_of_watches(error: OSError) -> bool:
+    """Whether a watch could not be had because the user has as many as it may (inotify_add_watch(2))."""
+    return error.errno == errno.ENOSPC
+
+
 def is_shortage(error: OSError) -> bool:
     """Whether the process or the machine ran out of something that comes back by itself."""
     return error.errno in _TOO_MANY_FILES
@@ -269,7 +276,8 @@ def _entries(path: bytes) -> list[tuple[bytes, bool]]:
         return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
 
 
-def _reach(call: Callable[[bytes], _Result], path: bytes) -> _Result:
+def reach(call: Callable[[bytes], _Result], path: bytes) -> _Result:
+    """`call` on a path of any length. Raises OSError."""
     try:
         return call(path)
     except OSError as error:

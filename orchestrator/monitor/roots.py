@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.monitor.kernel import CREATE, GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, Kernel
+from orchestrator.monitor.kernel import CREATE, GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, is_out_of_watches
 
 if TYPE_CHECKING:
+    from orchestrator.monitor.kernel import Kernel
     from orchestrator.monitor.watches import Node, Watches
 
 
@@ -48,6 +49,8 @@ class Roots:
 
     def __init__(self, kernel: Kernel, watches: Watches, survey: Trees) -> None:
         self.is_doubtful = False
+        self.unguarded: set[bytes] = set()
+        """Directories above sources that there was no watch for: what happens to them only `check()` finds out."""
         self._kernel = kernel
         self._watches = watches
         self._survey = survey
@@ -132,8 +135,8 @@ class Roots:
         node = root.node
         if node is None or self._watches.path(node) != root.path:
             return False
-        if node.wd <= 0:  # a twin of another source
-            return node in self._watches.idle and self._kernel.device(root.path) is not None
+        if node.wd <= 0:  # a twin of another source, or polled
+            return node in self._watches.idle and self._kernel.device(root.path) == root.device
         if self._watches.nodes.get(node.wd) is not node:
             return False
         try:
@@ -201,6 +204,7 @@ class Roots:
                 self._wait(root, above, wanted)
         guards: dict[int, int] = {}
         self._unplaced.clear()
+        self.unguarded.clear()
         for path, mask in wanted.items():
             wd = self._guard(path, mask, more=False)
             if wd is not None:
@@ -246,8 +250,11 @@ class Roots:
                 self._kernel.guard(path, mask, more=False)
         except PermissionError:
             return None
-        except OSError:
-            self._unplaced.add(path)
+        except OSError as error:
+            if is_out_of_watches(error):
+                self.unguarded.add(path)
+            else:
+                self._unplaced.add(path)
             return None
         return wd
 

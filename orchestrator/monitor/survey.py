@@ -20,11 +20,15 @@ import errno
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change, Found
-from orchestrator.monitor.kernel import Kernel, is_shortage
-from orchestrator.monitor.watches import MISSING, REFUSED, TWIN, UNWANTED, Node, Watches
+from orchestrator.monitor.kernel import is_out_of_watches, is_shortage
+from orchestrator.monitor.watches import MISSING, POLLED, REFUSED, TWIN, UNWANTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from orchestrator.monitor.kernel import Kernel
+    from orchestrator.monitor.polled import Polled
+    from orchestrator.monitor.watches import Node, Watches
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _PERIOD = 1000  # directories between two looks at the kernel's queue, which holds 16,384 events by default
@@ -45,6 +49,8 @@ class Survey:
         self.changes: list[Change] = []
         self.is_uprooted = False  # whether a watch has ended that a source depends on; cleared by who looks after those
         self.progress: Callable[[int], None] | None = None
+        self.polled: Polled | None = None
+        """Who takes care of what cannot be watched for want of watches; None: that is a MonitorError."""
         self._kernel = kernel
         self._watches = watches
         self._wants = wants
@@ -67,7 +73,12 @@ class Survey:
 
     def enter(self, path: bytes) -> Node:
         """Watches the whole tree of a source and tells nothing of what it finds. Raises OSError, MonitorError."""
-        wd = self._kernel.watch(path)
+        try:
+            wd = self._kernel.watch(path)
+        except OSError as error:
+            if self.polled is None or not is_out_of_watches(error):
+                raise
+            return self.polled.find(path) or self._poll(self._watches.add(POLLED, None, path[:-1]), path, False)
         node = self._watches.nodes.get(wd)
         if node is not None and self._watches.path(node) == path:
             self._look_again(self._watches.idle_below(node))
@@ -135,6 +146,7 @@ class Survey:
         if (
             node is None
             or node.wd in (MISSING, TWIN)
+            or self._is_polled_in(node)
             or self._watches.is_below(parent, node)
             or (there is not None and self._watches.is_below(node, there))
             or (there is not None and there.wd > 0 and self._leads_to(path[:-1], there.wd))
@@ -144,7 +156,9 @@ class Survey:
             if self._is_known(parent):  # it may have been below what has vanished
                 self.appeared(parent, name, path, again=True)
             return
-        if there is not None:
+        if there is not None and there.wd == POLLED:
+            self._give_up(there)  # it was emptied first, which no round may have seen
+        elif there is not None:
             self._discard(there, again=False)
         self._watches.move(node, parent, name)
         self.changes.append(Change("Move", origin[2], path))
@@ -260,6 +274,11 @@ class Survey:
             else:
                 self._replace(known, UNWANTED)
             return
+        if known is not None and known.wd == POLLED:
+            if self._is_sweeping or not (again and report):
+                return
+            self._give_up(known)
+            known = None
         try:
             wd = self._kernel.watch(path[:-1])
         except OSError as error:
@@ -288,6 +307,10 @@ class Survey:
         wd = MISSING if error.errno in _GONE else REFUSED
         if known is not None and known.wd > 0:
             return  # still watched; if it is gone, its event comes
+        if self.polled is not None and is_out_of_watches(error):
+            self._tell(report, path)
+            self._poll_new(parent, name, path, known, report)
+            return
         if wd == REFUSED and (known is None or known.wd != REFUSED):
             self._warn(path, error)
         if known is None:
@@ -295,6 +318,35 @@ class Survey:
             self._tell(report, path)
         else:
             known.wd = wd
+
+    def _poll_new(self, parent: Node, name: bytes, path: bytes, known: Node | None, report: bool) -> None:
+        source = None if self.polled is None else self.polled.find(path)
+        if known is not None:
+            known.wd = POLLED
+        elif source is not None:
+            self._watches.move(source, parent, name)
+            return
+        else:
+            known = self._watches.add(POLLED, parent, name)
+        self._poll(known, path, report)
+
+    def _poll(self, node: Node, path: bytes, report: bool) -> Node:
+        """Has a directory polled that cannot be watched."""
+        assert self.polled is not None
+        self.polled.add(node, path, report=report, progress=self._polled_more)
+        self.changes += self.polled.changes
+        self.polled.changes.clear()
+        return node
+
+    def _polled_more(self, directories: int) -> None:
+        """Called while a tree is looked at that is to be polled."""
+        self._drain()
+        if self.progress is not None:
+            self.progress(len(self._watches.nodes) + len(self.polled or ()) + directories)
+
+    def _is_polled_in(self, node: Node) -> bool:
+        """Whether something at or below `node` is polled: who repeats a rename would not know all that is in it."""
+        return bool(self.polled) and any(idle.wd == POLLED for idle in self._watches.idle_below(node))
 
     def _take(self, node: Node, parent: Node, name: bytes, path: bytes, known: Node | None, report: bool) -> None:
         """`node`, known elsewhere, was found here: the disk is ahead of the events, or behind a bind mount."""
@@ -348,7 +400,7 @@ class Survey:
 
     def _give_up(self, top: Node) -> None:
         """Discards a branch that is not what we took it for: what was told of it is taken back."""
-        if not self._is_sweeping and top.wd > 0:
+        if not self._is_sweeping and (top.wd > 0 or top.wd == POLLED):
             self.changes.append(Change("Delete", self._watches.path(top)))
         self._discard(top, again=False)
 
@@ -481,14 +533,7 @@ class Survey:
         return self._leads_to(path if node.parent is None else path[:-1], node.wd)
 
     def _leads_to(self, place: bytes, wd: int) -> bool:
-        """Whether the directory at `place` is the one watched as `wd`."""
-        try:
-            found = self._kernel.watch(place)
-        except OSError:
-            return False
-        if found != wd and found not in self._watches.nodes and found not in self._watches.landmarks:
-            self._kernel.unwatch(found)  # somebody else; if it is of interest, its own event or a second look comes
-        return found == wd
+        return leads_to(self._kernel, self._watches, place, wd)
 
     def _warn(self, path: bytes, error: OSError) -> None:
         self._log("Warn", f"Cannot watch {_shown(path)}: {error.strerror}. Trying again when its attributes change.")
@@ -496,6 +541,17 @@ class Survey:
     def _say_twin(self, path: bytes, node: Node) -> None:
         there = _shown(self._watches.path(node))
         self._log("Warn", f"{_shown(path)} is the same directory as {there}: changes are seen there only.")
+
+
+def leads_to(kernel: Kernel, watches: Watches, place: bytes, wd: int) -> bool:
+    """Whether the directory at `place` is the one watched as `wd`."""
+    try:
+        found = kernel.watch(place)
+    except OSError:
+        return False
+    if found != wd and found not in watches.nodes and found not in watches.landmarks:
+        kernel.unwatch(found)  # somebody else; if it is of interest, its own event or a second look comes
+    return found == wd
 
 
 def _shown(path: bytes) -> str:

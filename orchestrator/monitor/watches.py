@@ -20,6 +20,9 @@ MISSING = -2
 TWIN = -3
 """The same directory is watched elsewhere already (a bind mount)."""
 
+POLLED = -4
+"""There was no watch left for it: it is looked at again and again, with all below it."""
+
 _CACHED_PATHS = 20_000
 
 
@@ -61,6 +64,23 @@ class Watches:
                 parent.children = {}
             parent.children[name] = node
         return node
+
+    def awaken(self, node: Node, wd: int) -> None:
+        """A directory known so far is watched from now on."""
+        del self.idle[node]
+        node.wd = wd
+        self.nodes[wd] = node
+
+    def stand_in(self, node: Node, other: Node) -> None:
+        """`node`, the top of a tree without children, takes the place of `other`, which is the same directory."""
+        self.idle.pop(node)
+        parent, node.name = other.parent, other.name
+        node.parent, node.wd, node.children = parent, other.wd, other.children
+        for child in (node.children or {}).values():
+            child.parent = node
+        if parent is not None and parent.children is not None:
+            parent.children[node.name] = node
+        self.nodes[node.wd] = node
 
     def child(self, parent: Node, name: bytes) -> Node | None:
         return None if parent.children is None else parent.children.get(name)

@@ -49,12 +49,15 @@ class TunnelReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What the status file says. `wall` in seconds since 1970; `watched`: every watched directory, in order."""
+    """What the status file says. `wall` in seconds since 1970; `watched`: every watched directory, in order;
+    `polled`: every directory that there was no watch for.
+    """
 
     wall: float
     syncs: Iterable[SyncReport]
     tunnels: Iterable[TunnelReport] = ()
     watched: Sequence[bytes] = ()
+    polled: Sequence[bytes] = ()
 
 
 def render(report: Report) -> bytes:
@@ -69,8 +72,9 @@ def render(report: Report) -> bytes:
         _add_sync(lines, sync)
     for tunnel in report.tunnels:
         _add_tunnel(lines, tunnel)
-    lines.append(b"Inotify watching %d directories" % len(report.watched))
-    lines += [b"  %d: %s" % (number, _plain(path)) for number, path in enumerate(report.watched, 1)]
+    _add_directories(lines, b"Inotify watching", report.watched)
+    if report.polled:
+        _add_directories(lines, b"For want of watches polling", report.polled)
     lines.append(b"")
     return b"\n".join(lines)
 
@@ -100,6 +104,11 @@ def _add_tunnel(lines: list[bytes], tunnel: TunnelReport) -> None:
     lines.append(b"Running processes: %d" % len(tunnel.processes))
     lines += [f"  pid={pid} type={kind} started={started}".encode() for pid, kind, started in tunnel.processes]
     lines += (b"", b"")
+
+
+def _add_directories(lines: list[bytes], how: bytes, directories: Sequence[bytes]) -> None:
+    lines.append(b"%s %d directories" % (how, len(directories)))
+    lines += [b"  %d: %s" % (number, _plain(path)) for number, path in enumerate(directories, 1)]
 
 
 def _plain(path: bytes) -> bytes:

@@ -7,9 +7,11 @@ makes, so that a test can let things happen exactly there.
 from __future__ import annotations
 
 import errno
+import itertools
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import MonitorError
+from orchestrator.logic.snapshot import Directory
 from orchestrator.monitor.kernel import (
     ATTRIB,
     CLOSE_WRITE,
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_numbers = itertools.count(1)
+
+
 class Inode:
     """A directory (`entries` is a dict) or a file."""
 
@@ -38,6 +43,7 @@ class Inode:
         self.device = device
         self.links = 1
         self.version = 0  # of a file's content
+        self.number = next(_numbers)
         self.is_closed = False  # nobody may read or watch it
         self.is_regular = not is_directory
 
@@ -63,6 +69,7 @@ class World:
         self._next_cookie = 1
         self._have_mounts_changed = False
         self.is_ringing = False
+        self.is_limit_fatal = True
 
     # -- what a test does ------------------------------------------------------------------------------------------
 
@@ -187,6 +194,9 @@ class World:
     def fileno(self) -> int:
         return -1
 
+    def attend(self, fd: int) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -236,6 +246,21 @@ class World:
             raise OSError(errno.EACCES, "Permission denied")
         return [(name, below.entries is not None) for name, below in self._entries(inode).items() if name != b"\0under"]
 
+    def examine(self, path: bytes) -> Directory:
+        """As orchestrator.monitor.look.examine."""
+        self._call("examine")
+        inode = self.find(path)
+        if inode.is_closed:
+            raise OSError(errno.EACCES, "Permission denied")
+        entries = {
+            name + (b"" if below.entries is None else b"/"): (below.number << 32 | below.version, 0)
+            if below.entries is None
+            else (0, 0)
+            for name, below in self._entries(inode).items()
+            if name != b"\0under"
+        }
+        return Directory(inode.device, inode.number, (0, 0, 0), entries)
+
     def device(self, path: bytes) -> int | None:
         self._call("device")
         try:
@@ -268,7 +293,9 @@ class World:
         wd = self._wds.get(inode)
         if wd is None:
             if len(self._wds) >= self.limit:
-                raise MonitorError(OUT_OF_WATCHES)
+                if self.is_limit_fatal:
+                    raise MonitorError(OUT_OF_WATCHES)
+                raise OSError(errno.ENOSPC, "No space left on device")
             wd = self._wds[inode] = self._next_wd
             self._inodes[wd] = inode
             self._next_wd += 1

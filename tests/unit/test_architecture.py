@@ -118,7 +118,7 @@ READS_THE_WALL_CLOCK = {
     "transfers.py",  # last success and error, for the status
     "tunnel.py",  # the start of its processes, for the status file
     # these two compare with files' times, which are of that clock, to distrust what is younger
-    "snapshot.py",
+    "look.py",
     "jobs.py",
 }
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator_poll import snapshot
-from orchestrator_poll.snapshot import Directory, Look, Snapshot, Stopped
+from orchestrator.monitor import look
+from orchestrator.monitor.look import Look, Stopped
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from orchestrator.logic.snapshot import Directory, Snapshot
 
 OLD = 1_000_000_000
 
@@ -28,12 +30,13 @@ class Tree:
         self.top = os.fsencode(top) + b"/"
         self.before: Snapshot | None = None
         self.unread: list[tuple[bytes, str]] = []
+        self.examine = look.examine
 
     def changes(self) -> list[str]:
-        look = Look(self.before, wanted)
-        look.walk(self.top)
-        self.before, self.unread = look.seen, look.unread
-        return [f"{change.etype} {change.path[len(self.top) :].decode()}" for change in look.changes]
+        now = Look(self.before, wanted, examine=self.examine)
+        now.walk(self.top)
+        self.before, self.unread = now.seen, now.unread
+        return [f"{change.etype} {change.path[len(self.top) :].decode()}" for change in now.changes]
 
 
 @pytest.fixture
@@ -93,19 +96,17 @@ def test_unwanted_directories_are_not_looked_into(tree: Tree, tmp_path: Path) ->
     assert tree.changes() == []
 
 
-def test_what_cannot_be_read_is_as_it_was(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = snapshot.read
-
+def test_what_cannot_be_read_is_as_it_was(tree: Tree, tmp_path: Path) -> None:
     def fails(path: bytes) -> Directory:
         if path.endswith(b"/d/"):
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return look.examine(path)
 
-    monkeypatch.setattr(snapshot, "read", fails)
+    tree.examine = fails
     write(tmp_path / "d/e/h", "changed meanwhile")
     assert tree.changes() == []
     assert tree.unread == [(os.fsencode(tmp_path / "d") + b"/", "Permission denied")]
-    monkeypatch.undo()
+    tree.examine = look.examine
     assert tree.changes() == ["Modify d/e/h"]
 
 

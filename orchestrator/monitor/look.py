@@ -1,0 +1,118 @@
+"""Looking at directory trees: what is there now, and what is different from the last time.
+
+What could not be looked at is taken to be as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.snapshot import Directory, Signature, Snapshot, below, differences
+from orchestrator.monitor.kernel import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.logic.change import Change
+
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+
+RECENT = 2_000_000_000
+"""Nanoseconds: a file changed so recently may change once more and look the same: FAT and some servers count by two
+seconds. It is told once more the next time."""
+
+_UNSURE = 0
+_PERIOD = 100  # directories between two calls of `progress`
+
+
+def examine(path: bytes) -> Directory:
+    """A directory as it is now. Raises OSError."""
+    return reach(_examine, path)
+
+
+def _examine(path: bytes) -> Directory:
+    own = os.stat(path)
+    now = time.time_ns()
+    entries: dict[bytes, Signature] = {}
+    with os.scandir(path) as found:
+        for entry in found:
+            try:
+                there = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                if error.errno in _GONE:
+                    continue
+                raise
+            if stat.S_ISDIR(there.st_mode):
+                entries[entry.name + b"/"] = (_UNSURE, _UNSURE)
+            else:
+                entries[entry.name] = signature(there, now)
+    return Directory(own.st_dev, own.st_ctime_ns, (own.st_mode, own.st_uid, own.st_gid), entries)
+
+
+def signature(there: os.stat_result, now: int) -> Signature:
+    """What tells a file from how it looked before; `now` in nanoseconds."""
+    is_recent = abs(now - there.st_mtime_ns) < RECENT
+    content = hash((there.st_mtime_ns, there.st_size, there.st_ino, stat.S_IFMT(there.st_mode)))
+    attributes = hash((there.st_ctime_ns, there.st_mode, there.st_uid, there.st_gid))
+    return _UNSURE if is_recent else content, attributes
+
+
+class Stopped(Exception):
+    """Whoever wanted to know does not any more."""
+
+
+class Look:
+    """One walk through a tree. `changes`: what is different from `before`; nothing if there is no before.
+
+    `unread`: directories that could not be looked at, and why.
+    """
+
+    def __init__(
+        self,
+        before: Snapshot | None,
+        wants: Callable[[bytes], bool],
+        is_stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int], None] | None = None,
+        examine: Callable[[bytes], Directory] = examine,
+    ) -> None:
+        """`progress(directories)` is called now and then. `examine`: see there."""
+        self.seen: Snapshot = {}
+        self.changes: list[Change] = []
+        self.unread: list[tuple[bytes, str]] = []
+        self._is_first = before is None
+        self._before = before or {}
+        self._wants = wants
+        self._is_stopped = is_stopped
+        self._progress = progress
+        self._examine = examine
+
+    def walk(self, top: bytes, *, is_source: bool = True) -> None:
+        """Looks at everything at and below a directory. Raises Stopped."""
+        stack = [(top, is_source)]
+        while stack:
+            if self._is_stopped():
+                raise Stopped
+            path, is_told = stack.pop()
+            try:
+                directory = self._examine(path)
+            except OSError as error:
+                self._keep(path, error)
+                continue
+            self.seen[path] = directory
+            before = self._before.get(path)
+            if not self._is_first:
+                self.changes += differences(path, before, directory, is_told=is_told)
+            for name in directory.entries:
+                if name.endswith(b"/") and self._wants(path + name):
+                    stack.append((path + name, before is None or name not in before.entries))
+            if self._progress is not None and len(self.seen) % _PERIOD == 0:
+                self._progress(len(self.seen))
+
+    def _keep(self, path: bytes, error: OSError) -> None:
+        if error.errno not in _GONE:
+            self.unread.append((path, error.strerror or str(error)))
+        self.seen.update(below(self._before, path))

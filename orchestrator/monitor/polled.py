@@ -1,0 +1,224 @@
+"""Directories that there was no watch for (setting watchLimit = "degrade"): they, and all below them, are polled.
+
+Such a directory is a node without a watch and without children; how it looked, with all below it, is kept here. Where a
+watch can be had in a later round it is taken over: watched first and compared with how it looked afterwards, so that
+what happened before is found and what happens later is told. The directories in it are then polled on their own, until
+it is their turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.snapshot import below, differences
+from orchestrator.monitor.kernel import is_out_of_watches
+from orchestrator.monitor.rounds import Tree
+from orchestrator.monitor.survey import leads_to
+from orchestrator.monitor.watches import POLLED, UNWANTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.logic.change import Change
+    from orchestrator.monitor.base import Log
+    from orchestrator.monitor.kernel import Kernel
+    from orchestrator.monitor.rounds import Rounds
+    from orchestrator.monitor.watches import Node, Watches
+
+_AT_ONCE = 1000  # directories taken over before others get their turn
+
+_AGAIN = 2
+"""The shortage is told again when so many times as many directories are polled."""
+
+
+class Polled:
+    """All polled directories. `changes`: what was found in them; to be taken by the owner."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        watches: Watches,
+        wants: Callable[[bytes], bool],
+        log: Log,
+        rounds: Rounds[Node],
+    ) -> None:
+        self.changes: list[Change] = []
+        self.unguarded = 0
+        """How many directories above sources have no watch either: rounds go on as long as there are any."""
+        self._kernel = kernel
+        self._watches = watches
+        self._wants = wants
+        self._log = log
+        self._rounds = rounds
+        self._trees: dict[Node, Tree] = {}
+        self._sources: dict[bytes, Node] = {}  # of those, what stands for itself; some may be gone
+        self._candidates: list[Node] = []  # to be taken over before the next round
+        self._is_round_due = False
+        self._count = 0
+        self._told = 0
+
+    def __len__(self) -> int:
+        """How many directories are polled; those that went away lately included."""
+        return self._count
+
+    def paths(self) -> list[bytes]:
+        """The directories that are polled."""
+        return [path for node, tree in self._trees.items() if self._is_polled(node) for path in tree.snapshot]
+
+    def add(self, node: Node, path: bytes, *, report: bool, progress: Callable[[int], None]) -> None:
+        """A directory could not be watched: has a look at it; tells of all that is in it if `report`."""
+        look = self._rounds.look(path, {} if report else None, progress)
+        self.changes += look.changes
+        self._trees[node] = Tree(path, look.seen, node.parent is None)
+        self._count += max(1, len(look.seen))
+        if node.parent is None:
+            self._sources[path] = node
+
+    def find(self, path: bytes) -> Node | None:
+        """The source polled under this path, if it stands for itself."""
+        node = self._sources.get(path)
+        return node if node is not None and node.parent is None and self._is_polled(node) else None
+
+    def take(self) -> None:
+        """Takes up what a round found, if one is over."""
+        results = self._rounds.results()
+        for node, tree, look in results:
+            # of what went away, or elsewhere, meanwhile, events have told or will
+            if self._trees.get(node) is tree and self._is_polled(node) and self._watches.path(node) == tree.path:
+                self.changes += look.changes
+                self._trees[node] = tree._replace(snapshot=look.seen)
+        if results:
+            self._recount()
+
+    def is_due(self) -> bool:
+        """Whether it is time for a round, once: sources are to be looked after, then `work` begins it."""
+        if self._rounds.is_due():
+            self._is_round_due = True
+            self._tidy()
+            self._candidates = [*self._trees]
+            return True
+        return False
+
+    def work(self) -> bool:
+        """Takes over what it can before a round, and begins it. Gives whether there is more to do at once."""
+        if self._is_round_due:
+            if self._take_over():
+                return True
+            self._is_round_due = False
+            self._tidy()
+            if self._trees:
+                self._rounds.begin(dict(self._trees))
+        if self._trees or self.unguarded:
+            self._rounds.rest()
+        self._tell()
+        return False
+
+    def close(self) -> None:
+        self._rounds.close()
+
+    def _is_polled(self, node: Node) -> bool:
+        return node.wd == POLLED and node in self._watches.idle
+
+    def _recount(self) -> None:
+        self._count = sum(max(1, len(tree.snapshot)) for tree in self._trees.values())
+
+    def _tidy(self) -> None:
+        """Forgets what is gone; what is elsewhere now is told as new."""
+        watches = self._watches
+        for node, tree in list(self._trees.items()):
+            if not self._is_polled(node):
+                del self._trees[node]
+                continue
+            path = watches.path(node)
+            if node.parent is not None and not self._wants(path):
+                parent, name = node.parent, node.name
+                watches.drop(node)
+                watches.add(UNWANTED, parent, name)
+                del self._trees[node]
+            elif path != tree.path:
+                self._trees[node] = Tree(path, {}, node.parent is None)
+        self._recount()
+
+    def _take_over(self) -> bool:
+        """Watches what it can; gives whether there is more to be tried."""
+        for _ in range(_AT_ONCE):
+            if not self._candidates:
+                return False
+            node = self._candidates.pop()
+            if self._is_polled(node) and not self._adopt(node, self._trees[node]):
+                self._candidates.clear()
+                return False
+        return True
+
+    def _adopt(self, node: Node, tree: Tree) -> bool:
+        """Takes a directory over, if that can be done now. False: there are no watches left."""
+        kernel, watches, path = self._kernel, self._watches, tree.path
+        place = path if node.parent is None else path[:-1]
+        try:
+            wd = kernel.watch(place)
+        except OSError as error:
+            return not is_out_of_watches(error)
+        if wd in watches.nodes:
+            self._unite(node, watches.nodes[wd], path)
+            return True
+        try:
+            now = self._rounds.examine(path)
+        except OSError:
+            now = None
+        if now is None or watches.path(node) != path or not leads_to(kernel, watches, place, wd):
+            if wd not in watches.landmarks:
+                kernel.unwatch(wd)
+            return True
+        before = tree.snapshot.get(path)
+        self.changes += differences(path, before, now, is_told=node.parent is None)
+        del self._trees[node]
+        watches.awaken(node, wd)
+        for name in now.entries:
+            if name.endswith(b"/"):
+                self._poll_below(node, name[:-1], path + name, tree)
+        return True
+
+    def _unite(self, node: Node, other: Node, path: bytes) -> None:
+        """What is polled is watched as `other`: a source within another one, one of them being polled so far.
+
+        Or it is bound to two places, or was moved here, of which an event is going to tell: then nothing is done.
+        """
+        watches = self._watches
+        if watches.path(other) != path or node.parent is other.parent:
+            return
+        if node.parent is None:
+            watches.stand_in(node, other)
+        elif other.parent is None:
+            parent, name = node.parent, node.name
+            watches.drop(node)
+            watches.move(other, parent, name)
+        else:
+            return
+        del self._trees[node]
+
+    def _poll_below(self, parent: Node, name: bytes, path: bytes, tree: Tree) -> None:
+        if not self._wants(path):
+            self._watches.add(UNWANTED, parent, name)
+            return
+        child = self.find(path)
+        if child is None:
+            child = self._watches.add(POLLED, parent, name)
+            self._trees[child] = Tree(path, below(tree.snapshot, path), is_source=False)
+        else:
+            self._watches.move(child, parent, name)
+        self._candidates.append(child)
+
+    def _tell(self) -> None:
+        wanting = self._count + self.unguarded
+        if wanting and wanting >= self._told * _AGAIN:
+            self._told = wanting
+            placed = len(self._watches.nodes) + len(self._watches.landmarks - self._watches.nodes.keys())
+            self._log(
+                "Warn",
+                f"Out of inotify watches: {placed} are in place, {placed + wanting} are needed. "
+                f"{wanting} directories are polled instead, every {self._rounds.interval:g} seconds. "
+                "Consider increasing /proc/sys/fs/inotify/max_user_watches",
+            )
+        elif self._told and not wanting:
+            self._told = 0
+            self._log("Normal", "All directories are watched by inotify now.")

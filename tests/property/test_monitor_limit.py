@@ -1,0 +1,191 @@
+"""With fewer watches than directories (watchLimit = "degrade"): whatever happens, at whatever moment, who repeats the
+changes told has the same tree after the next round; and when there are watches again, all is watched.
+"""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.monitor.inotify import InotifyMonitor
+from tests.kit.kernel import World
+from tests.kit.rounds import PromptRounds
+from tests.property.test_monitor_races import Mirror, Vandal, picture, settle
+from tests.property.test_monitor_roots import SOURCES, RootVandal
+
+
+def rounds_until_quiet(world: World, monitor: InotifyMonitor, mirror: Mirror, rounds: PromptRounds) -> None:
+    """Rounds with nothing happening meanwhile, until one finds nothing."""
+    settle(world, monitor, mirror)
+    for _ in range(100):
+        rounds.is_time = True
+        told = []
+        for _ in range(3):  # one read begins the round, another one takes what it found
+            changes = monitor.read()
+            mirror.repeat_all(changes)
+            told += changes
+        settle(world, monitor, mirror)
+        if not told:
+            return
+    raise AssertionError("a round finds something again and again")
+
+
+def play(seed: int, *, on_move: bool) -> None:
+    dice = random.Random(seed)
+    world = World()
+    world.piece = dice.choice([96, 500, 65536])
+    world.limit = dice.choice([0, 1, 2, 3, 5, 8])
+    for path in (b"/src", b"/out"):
+        world.mkdir(path)
+    vandal = Vandal(world, dice)
+    vandal.left = 20
+    while vandal.left:
+        vandal.act()
+    world.between = vandal.seldom
+    rounds = PromptRounds(world, lambda _: True)
+    said: list[str] = []
+    monitor = InotifyMonitor(
+        "CloseWrite",
+        lambda _: True,
+        lambda category, message: said.append(category),
+        make_kernel=lambda _: world,
+        make_rounds=lambda *_: rounds,  # type: ignore[arg-type, return-value]
+    )
+    vandal.left = dice.randrange(20)
+    monitor.watch(b"/src/")
+    vandal.left = 0
+    rounds_until_quiet(world, monitor, Mirror(world, monitor, on_move=False), rounds)
+    mirror = Mirror(world, monitor, on_move=on_move)
+    mirror.tree = picture(world.find(b"/src"), b"/src/")  # the startup transfer
+
+    vandal.left = dice.randrange(60)
+    while vandal.left:
+        vandal.act()
+        if dice.random() < 0.3:
+            rounds.is_time = dice.random() < 0.3
+            mirror.repeat_all(monitor.read())
+        if dice.random() < 0.1:
+            world.limit = dice.choice([0, 2, 5, 8, 100])
+    rounds_until_quiet(world, monitor, mirror, rounds)
+    assert mirror.tree == picture(world.find(b"/src"), b"/src/")
+    there = world.directories_below(b"/src/")
+    watched, polled = monitor.watched(), monitor.polled()
+    assert sorted({*watched, *polled}) == there
+    assert len(watched) + len(polled) == len(there)
+    assert len(said) == 0 or said[0] == "Warn"
+    is_short = polled or world.watched_inodes() == len(watched)  # or / is not guarded
+    assert bool(is_short) == (said[-1:] == ["Warn"])
+
+    world.limit = 1000
+    vandal.left = 5
+    rounds_until_quiet(world, monitor, mirror, rounds)
+    while vandal.left:
+        vandal.act()
+    rounds_until_quiet(world, monitor, mirror, rounds)
+    assert mirror.tree == picture(world.find(b"/src"), b"/src/")
+    assert sorted(monitor.watched()) == world.directories_below(b"/src/")
+    assert monitor.polled() == []
+    assert world.watched_inodes() == len(monitor.watched()) + 1  # the guard of /
+    assert said[-1:] in ([], ["Normal"])
+    if rounds.is_waited_for:
+        rounds.is_time = True
+        monitor.read()
+    assert not rounds.is_waited_for  # nothing wakes a daemon that has all its watches
+    for path in monitor.watched():
+        world.create(path + b"probe", close=False)
+        assert [change.path for change in monitor.read()] == [path + b"probe"]
+        world.unlink(path + b"probe")
+        monitor.read()
+
+
+@given(st.integers(0, 2**64))
+def test_a_target_that_splits_moves_ends_up_equal(seed: int) -> None:
+    play(seed, on_move=False)
+
+
+@given(st.integers(0, 2**64))
+def test_a_target_that_repeats_moves_ends_up_equal(seed: int) -> None:
+    play(seed, on_move=True)
+
+
+def play_sources(seed: int) -> None:
+    """Sources that lie within each other, come and go, and lose events."""
+    dice = random.Random(seed)
+    world = World()
+    for path in (b"/src", b"/src/a", b"/src/a/b", b"/out"):
+        world.mkdir(path)
+    vandal = RootVandal(world, dice)
+    world.between = vandal.seldom
+    world.limit = dice.choice([0, 1, 2, 3, 5, 8])
+    world.queue_limit = dice.choice([8, 30, 1000, 1_000_000])
+    rounds = PromptRounds(world, lambda _: True)
+    monitor = InotifyMonitor(
+        "CloseWrite",
+        lambda _: True,
+        lambda *_: None,
+        make_kernel=lambda _: world,
+        make_rounds=lambda *_: rounds,  # type: ignore[arg-type, return-value]
+    )
+    users = {source: dice.choice([1, 1, 2]) for source in SOURCES if dice.random() < 0.7}
+    held: dict[bytes, bool] = {}
+
+    def read(*, is_time: bool) -> None:
+        rounds.is_time = is_time
+        monitor.read()
+        if monitor.overflowed:
+            monitor.overflowed = False
+            monitor.rescan()
+        lost, returned = monitor.lost_roots(), monitor.returned_roots()
+        assert len(set(lost)) == len(lost)
+        for source in held:
+            if source in lost:
+                assert held[source] or source in returned
+            if source in returned:
+                assert not held[source] or source in lost
+            held[source] = (held[source] and source not in lost) or source in returned
+
+    def look_after(*, is_enough: bool) -> None:
+        for _ in range(20):
+            read(is_time=True)
+            read(is_time=False)
+        there = {source for source in held if world.device(source) is not None}
+        assert {source for source in held if held[source]} == there
+        watched, polled = monitor.watched(), monitor.polled()
+        assert len(set(watched)) == len(watched)
+        assert {*watched, *polled} == {path for source in there for path in world.directories_below(source)}
+        assert not (polled and is_enough)
+
+    for source, count in users.items():
+        vandal.left = dice.randrange(5)
+        for _ in range(count):
+            monitor.watch(source)
+        held[source] = True
+    for _ in range(dice.randrange(1, 6)):
+        vandal.left = dice.randrange(40)
+        while vandal.left:
+            vandal.act()
+            if dice.random() < 0.3:
+                read(is_time=dice.random() < 0.3)
+            if dice.random() < 0.1:
+                world.limit = dice.choice([0, 2, 5, 8, 100])
+        if held and dice.random() < 0.3:
+            source = dice.choice(list(held))
+            monitor.unwatch(source)
+            users[source] -= 1
+            if not users[source]:
+                del held[source]
+    look_after(is_enough=False)
+    world.limit = 1000
+    look_after(is_enough=True)
+    for source in held:
+        for _ in range(users[source]):
+            monitor.unwatch(source)
+    monitor.read()
+    assert not world.watched_inodes()
+
+
+@given(st.integers(0, 2**64))
+def test_sources_within_sources(seed: int) -> None:
+    play_sources(seed)
