@@ -19,6 +19,7 @@ from typing import Any
 
 from orchestrator.clock import Clock, MonotonicClock
 from orchestrator.errors import LogfileError, OrchestratorError, UsageError
+from orchestrator.logic.secrets import mask
 
 NORMAL, WARN, ERROR = "Normal", "Warn", "Error"
 
@@ -41,6 +42,9 @@ FACILITIES: dict[str, int] = {
 _SYSLOG_MAX = 60_000
 """Characters. A longer message is refused by the kernel as a datagram, and nobody would see any of it."""
 
+_MASKED = 1 << 16
+"""Characters of a message in which passwords are looked for."""
+
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A}) + b"\x7f"
 _FORGERY = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"  # moves a terminal's cursor, or ends a line for some reader
@@ -59,6 +63,11 @@ def escape(text: str) -> str:
     if len(data.translate(None, _CONTROLS)) == len(data) and not (b":" in data or b"\xc2" in data or b"\xe2" in data):
         return text
     return _FORGERY.sub(lambda match: _ESCAPES.get(match[0]) or _numbered(ord(match[0])), text)
+
+
+def _masked(text: str) -> str:
+    """Without passwords. What a config says stands at a message's beginning; what follows is a list of paths."""
+    return mask(text) if len(text) <= _MASKED else mask(text[:_MASKED]) + text[_MASKED:]
 
 
 def _numbered(code: int) -> str:
@@ -109,7 +118,7 @@ class Log:
     def __call__(self, category: str, *parts: Any) -> None:
         if not self.shows(category):
             return
-        text = escape("".join(map(to_text, parts)))
+        text = escape(_masked("".join(map(to_text, parts))))
         category = escape(category)
         with self._lock:
             for sink in self._sinks:

@@ -16,6 +16,7 @@ from orchestrator.config.settings import SETTINGS
 from orchestrator.control.dry import DryRun
 from orchestrator.errors import ConfigError, OrchestratorError, UsageError
 from orchestrator.logic.event import CREATE, MODIFY
+from orchestrator.logic.secrets import MASK, is_secret_input, mask, mask_words
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.plugins import make_manager
 
@@ -39,7 +40,7 @@ def check(path: str, lua: str | None = None) -> int:
         with DryRun(path, lua) as run:
             return _report(run)
     except OrchestratorError as error:
-        sys.stderr.write(f"Error: {error}{_like(str(error))}\n")
+        sys.stderr.write(f"Error: {mask(str(error))}{_like(str(error))}\n")
         return 1
 
 
@@ -91,12 +92,13 @@ def _files(sync: Sync) -> Iterator[bytes]:
 def _tell(when: str, noted: list[Noted]) -> None:
     for one in noted:
         if one.job is not None:
-            print(f"  {when}: {one.job}")
+            print(f"  {when}: {mask(one.job)}")
             continue
-        words = " ".join(shlex.quote(word.decode("utf-8", "backslashreplace")) for word in one.child.argv)
+        words = " ".join(shlex.quote(word.decode("utf-8", "backslashreplace")) for word in mask_words(one.child.argv))
         print(f"  {when}: {words}")
         if one.stdin:
-            shown = one.stdin[:SHOWN].replace(b"\0", b"\n").decode("utf-8", "backslashreplace").rstrip("\n")
+            data = MASK.encode() if is_secret_input(one.child.argv) else one.stdin[:SHOWN].replace(b"\0", b"\n")
+            shown = mask(data.decode("utf-8", "backslashreplace")).rstrip("\n")
             print("    input: " + shown.replace("\n", "\n           "))
     if not noted:
         print(f"  {when}: nothing")

@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.clock import Clock, MonotonicClock
+from orchestrator.logic.secrets import MASK, is_secret_input, mask_output, mask_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -303,6 +304,7 @@ class Processes:
             if not data:
                 self._close_stderr(stderr)
                 return
+            data = mask_output(data)
             stderr.tail = (stderr.tail + data)[-TAIL:]
             try:
                 os.write(stderr.on, data)
@@ -405,8 +407,9 @@ def _run(job: Callable[[threading.Event], int], stop: threading.Event) -> tuple[
 
 
 def _exec_line(argv: Sequence[bytes], stdin: bytes | None) -> bytes:
+    argv = mask_words(argv)
     words = [*argv[:1]]
     if stdin is not None:
-        words += [b"[<]", b"[%s]" % stdin]
+        words += [b"[<]", b"[%s]" % (MASK.encode() if is_secret_input(argv) else stdin)]
     words += [b"[%s]" % argument for argument in argv[1:]]
     return b" ".join(words).replace(b"\0", b"\n")

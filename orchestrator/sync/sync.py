@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, WAIT
 from orchestrator.logic.queue import Queue
+from orchestrator.logic.secrets import mask
 from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below
@@ -105,7 +106,7 @@ class Sync:
             "name": self.name,
             "state": self.state.value,
             "source": text_of(self.source),
-            "target": text_of(self.inlet.target),
+            "target": mask(text_of(self.inlet.target)),
             "delays": len(self.queue),
             "oldest_delay_age": None if oldest is None else self._age(oldest),
             "retrying": self.retrying + len(self.retries),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import Died
 from orchestrator.logic.event import BLANKET, BLOCK, INIT, WAIT
+from orchestrator.logic.secrets import mask
 from orchestrator.logic.verdict import AGAIN, COMMON, DIE, OK, Judgement, Kind, Verdict, Wording, judge
 from orchestrator.sync.batch import BATCH_END, BATCH_START, run_command
 from orchestrator.sync.event import Agent, Event, EventList
@@ -295,7 +296,7 @@ class Transfers:
             return
         lines = child.stderr_tail.strip().splitlines()
         cause = child.error or (text_of(lines[-1]) if lines else "")
-        self.last_error = {"time": now, "exit_code": exit_code, "cause": cause or f"exit code {exit_code}"}
+        self.last_error = {"time": now, "exit_code": exit_code, "cause": mask(cause) or f"exit code {exit_code}"}
 
     def _tell_collected(self, child: Child, agent: Agent, exit_code: int, verdict: str | None) -> None:
         self._host.hooks.tell(

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "logic": {"errors"},
     "clock": set(),
-    "log": {"clock", "errors"},
+    "log": {"logic", "clock", "errors"},
     "masterloop": set(),
     "monitor": {"logic", "errors"},
     "process": {"logic", "errors", "clock"},
