@@ -72,7 +72,7 @@ class Runner:
         self._next_progress = 0.0
         self._attend: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
-        self._monitors = Monitors(monitors, settings.inotify_mode, self._wants, host.log)
+        self._monitors = Monitors(monitors, settings.inotify_mode, _Wanted(self._roots), host.log)
         self._watched_by: dict[Monitor, RootIndex[Sync]] = {}  # and for which syncs
 
     def _monitor_name(self, sync: Sync) -> str:
@@ -269,12 +269,6 @@ class Runner:
                 sync.resume()
         return bool(lost or returned)
 
-    def _wants(self, directory: bytes) -> bool:
-        """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
-        return any(
-            not sync.filters.excludes_path(directory[len(sync.source) - 1 :]) for sync in self._roots.of(directory)
-        )
-
     def _refilter(self, sync: Sync) -> None:
         """Rules changed while running: watch what is wanted now, drop what is not."""
         for monitor in self._watched_by:
@@ -324,6 +318,22 @@ class Runner:
             watched=[directory for monitor in self._watched_by for directory in monitor.watched()],
             polled=self._polled(),
         )
+
+
+class _Wanted:
+    """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
+
+    def __init__(self, roots: RootIndex[Sync]) -> None:
+        self._roots = roots
+
+    def __call__(self, directory: bytes) -> bool:
+        return any(
+            not sync.filters.excludes_path(directory[len(sync.source) - 1 :]) for sync in self._roots.of(directory)
+        )
+
+    def all_in(self, directory: bytes) -> bool:
+        """Whether all directories below this one are wanted, since some sync excludes nothing."""
+        return any(not sync.filters for sync in self._roots.search(directory))
 
 
 def _tunnel_report(tunnel: Tunnel) -> TunnelReport:

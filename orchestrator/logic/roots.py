@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 Owner = TypeVar("Owner")
 
-CACHED = 65536
+CACHED = 16384
 """Directories remembered; when full it starts anew: a burst lies in few directories."""
 
 
@@ -29,7 +29,15 @@ class RootIndex(Generic[Owner]):
         if found is None:
             if len(self._cache) >= CACHED:
                 self._cache.clear()
-            found = self._cache[directory] = self._search(directory)
+            found = self._cache[directory] = self.search(directory)
+        return found
+
+    def search(self, directory: bytes) -> list[Owner]:
+        """As `of` for a directory (with a slash at the end) that nobody will ask about again: not remembered."""
+        found: list[Owner] = []
+        end = 0
+        while end := directory.find(b"/", end) + 1:
+            found += self._owners.get(directory[:end], ())
         return found
 
     def at(self, root: bytes) -> list[Owner]:
@@ -39,10 +47,3 @@ class RootIndex(Generic[Owner]):
     def all(self) -> list[Owner]:
         """All owners, root by root."""
         return [owner for owners in self._owners.values() for owner in owners]
-
-    def _search(self, directory: bytes) -> list[Owner]:
-        found: list[Owner] = []
-        end = 0
-        while end := directory.find(b"/", end) + 1:
-            found += self._owners.get(directory[:end], ())
-        return found

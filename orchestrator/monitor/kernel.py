@@ -160,19 +160,20 @@ class Kernel:
         os.sched_yield()
 
     def directories(self, path: bytes) -> list[bytes]:
-        """The names of the directories in the directory `path`. Raises OSError.
+        """The names of the directories in the directory `path`. Raises OSError."""
+        return [] if self.is_leaf(path) else self.scan(path)
 
-        Where the file system tells that there are none, the files in it are not looked at.
-        """
+    def is_leaf(self, path: bytes) -> bool:
+        """Whether the file system tells that there are no directories in `path`, without the files being looked at."""
         try:
             found = os.stat(path)
-            if found.st_nlink == 2 and found.st_dev in self._counted:
-                return []
-            return _directories(path)
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-        return _at_length(_directories, path)
+        except OSError:
+            return False  # whoever reads it hears why
+        return found.st_nlink == 2 and found.st_dev in self._counted
+
+    def scan(self, path: bytes) -> list[bytes]:
+        """As `directories`, all that is in `path` being looked at."""
+        return _reach(_directories, path)
 
     def entries(self, path: bytes) -> list[tuple[bytes, bool]]:
         """The names in the directory `path`, each with whether it is a directory. Raises OSError."""

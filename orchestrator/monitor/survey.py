@@ -45,7 +45,10 @@ class Survey:
         log: Callable[[str, str], None],
         drain: Callable[[], None],
     ) -> None:
-        """`drain` is called now and then during long work, to keep the kernel's queue from overflowing."""
+        """`drain` is called now and then during long work, to keep the kernel's queue from overflowing.
+
+        `wants` may have a method `all_in(directory)`: whether everything below is wanted, so that nobody need ask.
+        """
         self.changes: list[Change] = []
         self.is_uprooted = False  # whether a watch has ended that a source depends on; cleared by who looks after those
         self.progress: Callable[[int], None] | None = None
@@ -54,6 +57,7 @@ class Survey:
         self._kernel = kernel
         self._watches = watches
         self._wants = wants
+        self._all_wanted: Callable[[bytes], bool] = getattr(wants, "all_in", lambda directory: False)
         self._log = log
         self._drain = drain
         self._stack: list[tuple[Node, bytes, bool, bool]] = []  # to be read: directory, path, report, again
@@ -68,6 +72,7 @@ class Survey:
         self._is_shuffled = False  # whether directories went away since then, as the events tell
         self._shifts = 0  # how often a directory turned out to be elsewhere: paths on the stack are stale then
         self._is_sweeping = False  # what is put right then is not told
+        self._count = 0  # directories read since `_run` began
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -428,7 +433,7 @@ class Survey:
         """Reads all directories on the stack, and what is found below them."""
         watches, stack, doubtful = self._watches, self._stack, self._doubtful
         shifts = self._shifts
-        count = 0
+        self._count = 0
         while stack or doubtful:
             if not stack:
                 parent, name = doubtful.pop()
@@ -443,42 +448,56 @@ class Survey:
                 continue
             if shifts != self._shifts:
                 path = watches.path(node)
-            count += 1
-            if count % _PERIOD == 0:
-                self._drain()
-                if self.progress is not None:
-                    self.progress(count)
             try:
                 if report or again:
                     self._read(node, path, report, again)
+                    self._step()
                 else:
                     self._read_new(node, path)
             except OSError as error:
                 self._cannot_read(node, path, error, report)
 
+    def _step(self) -> None:
+        """One more directory has been looked at."""
+        self._count += 1
+        if self._count % _PERIOD == 0:
+            self._drain()
+            if self.progress is not None:
+                self.progress(self._count)
+
     def _read_new(self, node: Node, path: bytes) -> None:
-        """`_read` of a directory watched for the first time, with nothing to tell: starting on a big tree is this."""
-        watches, wants, watch, push = self._watches, self._wants, self._kernel.watch, self._stack.append
-        nodes = watches.nodes
-        for name in self._kernel.directories(path):
+        """`_read` of a directory watched for the first time, with nothing to tell: starting on a big tree is this.
+
+        A directory that has none in it is done with at once. Each was watched before that was asked.
+        """
+        watches, wants, push, step = self._watches, self._wants, self._stack.append, self._step
+        watch, is_leaf = self._kernel.watch, self._kernel.is_leaf
+        nodes, add = watches.nodes, watches.add
+        all_wanted = self._all_wanted(path)
+        for name in self._kernel.scan(path):
             place = path + name
-            below = place + b"/"
             if node.children is not None and name in node.children:
-                self._visit(node, name, below, report=False, again=False)
-            elif not wants(below):
-                watches.add(UNWANTED, node, name)
+                self._visit(node, name, place + b"/", report=False, again=False)
+            elif not (all_wanted or wants(place + b"/")):
+                add(UNWANTED, node, name)
+                continue
             else:
                 try:
                     wd = watch(place)
                 except OSError as error:
-                    self._fail(node, name, below, None, error, False)
+                    self._fail(node, name, place + b"/", None, error, False)
                     continue
                 if wd not in nodes:
-                    push((watches.add(wd, node, name), below, False, False))
+                    new = add(wd, node, name)
+                    if is_leaf(place):
+                        step()
+                    else:
+                        push((new, place + b"/", False, False))
                     continue
-                self._take(nodes[wd], node, name, below, None, False)
+                self._take(nodes[wd], node, name, place + b"/", None, False)
             if not self._is_known(node):
                 return
+        step()
 
     def _read(self, node: Node, path: bytes, report: bool, again: bool) -> None:
         changes = self.changes

@@ -234,6 +234,13 @@ class World:
         changed, self._have_mounts_changed = self._have_mounts_changed, False
         return changed
 
+    def is_leaf(self, path: bytes) -> bool:
+        self._call("is_leaf")
+        return False
+
+    def scan(self, path: bytes) -> list[bytes]:
+        return self.directories(path)
+
     def directories(self, path: bytes) -> list[bytes]:
         return [name for name, is_directory in self.entries(path) if is_directory]
 
