@@ -10,7 +10,6 @@ import os
 import signal
 import stat
 import sys
-import traceback
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -115,6 +114,8 @@ class Daemon:
             self._log("Error", str(error))
             return error.exit_code
         except Exception:
+            import traceback
+
             self._log("Error", "this is a bug of lsyncd-orchestrator:\n", traceback.format_exc())
             return EXIT_FAILURE
         finally:

@@ -11,7 +11,6 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
@@ -19,6 +18,7 @@ import pluggy
 from orchestrator import hookspecs
 from orchestrator.api import API_VERSION, Action, MonitorKind, Option
 from orchestrator.errors import ConfigError
+from orchestrator.installed import EntryPoint, entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ class Found:
 class Manager:
     """The plugins that are there, and the relay to their hooks."""
 
-    def __init__(self, entry_points: Iterable[metadata.EntryPoint]) -> None:
+    def __init__(self, entry_points: Iterable[EntryPoint]) -> None:
         self._pluggy = pluggy.PluginManager(GROUP)
         self._pluggy.add_hookspecs(hookspecs)
         self.found: list[Found] = []
@@ -168,13 +168,11 @@ class Manager:
                     "uninstall one of the two."
                 )
 
-    def _load(self, entry_point: metadata.EntryPoint) -> Found:
-        version = entry_point.dist.version if entry_point.dist is not None else "?"
-
+    def _load(self, entry_point: EntryPoint) -> Found:
         def found(
             actions: tuple[Action, ...] = (), monitors: tuple[MonitorKind, ...] = (), problem: str | None = None
         ) -> Found:
-            return Found(entry_point.name, version, entry_point.value, actions, monitors, problem)
+            return Found(entry_point.name, entry_point.version, entry_point.value, actions, monitors, problem)
 
         try:
             return found(*self.register(entry_point.load(), entry_point.name))
@@ -242,15 +240,15 @@ def _line(found: Found) -> str:
     return f'plugin "{found.name}" ({found.module}): {found.problem}'
 
 
-def _is_ours(entry_point: metadata.EntryPoint) -> bool:
-    return entry_point.dist is not None and entry_point.dist.name.replace("_", "-") == "lsyncd-orchestrator"
+def _is_ours(entry_point: EntryPoint) -> bool:
+    return entry_point.distribution.replace("_", "-") == "lsyncd-orchestrator"
 
 
 def make_manager(extra: Sequence[tuple[str, Any]] = ()) -> Manager:
     """A manager with every installed plugin; `extra`: (name, plugin) of such as are not installed (tests)."""
     # ours first: nobody takes the name of one of ours
-    entry_points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (not _is_ours(point), point.name))
-    manager = Manager(entry_points)
+    found = sorted(entry_points(GROUP), key=lambda point: (not _is_ours(point), point.name))
+    manager = Manager(found)
     for name, plugin in extra:
         manager.register(plugin, name)
     return manager

@@ -5,7 +5,6 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -20,7 +19,6 @@ from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
-from orchestrator.process.control import ControlSocket
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
 
 if TYPE_CHECKING:
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.change import Change
     from orchestrator.masterloop import LoopLike
     from orchestrator.monitor.base import Monitor, MonitorKind
+    from orchestrator.process.control import ControlSocket
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
     from orchestrator.sync.sync import State, Sync
@@ -108,6 +107,8 @@ class Runner:
         self.host.processes.before_end = self._read_all
         self.host.busy = self._draining
         if self.settings.control_socket is not None:
+            from orchestrator.process.control import ControlSocket
+
             self._control = ControlSocket(self._loop, self.settings.control_socket, self._status_as_json)
         self.touch()
 
@@ -293,6 +294,8 @@ class Runner:
             "polled": len(self._polled()),
             "syncs": [sync.status() for sync in self.syncs],
         }
+        import json
+
         return json.dumps(report).encode()
 
     def _polled(self) -> list[bytes]:

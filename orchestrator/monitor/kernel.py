@@ -14,6 +14,7 @@ import stat
 from struct import Struct
 from typing import TYPE_CHECKING, TypeVar
 
+import inotify_simple
 from inotify_simple import INotify, flags
 
 from orchestrator.errors import MonitorError
@@ -55,9 +56,12 @@ GUARD_WAITING = _SELF | DELETE | CREATE | MOVED_TO | ATTRIB
 
 # The library's own add_watch costs twice what this does: a tree of 150,000 directories is watched in one second less
 # by calling the C function straight. All else about the descriptor is the library's.
-_add_watch = ctypes.CDLL(None, use_errno=True).inotify_add_watch
+_libc = ctypes.CDLL(None, use_errno=True)
+_add_watch = _libc.inotify_add_watch
 _add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
 _add_watch.restype = ctypes.c_int
+# It would look for the C library, which is here already, by starting ldconfig.
+inotify_simple._libc = _libc
 
 _COUNTED = {b"ext2", b"ext3", b"ext4", b"f2fs", b"jfs", b"tmpfs", b"xfs"}
 """File systems on which a directory with a link count of 2 has no directories in it; others count differently."""

@@ -7,7 +7,6 @@ processes are not counted (see Processes), so nothing waits for them, and they a
 from __future__ import annotations
 
 import signal
-import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.tunnel import LOCALPORT, State, Strand, TunnelOptions, fill, next_up, status_of
@@ -190,6 +189,8 @@ class Tunnel:
 def free_port(but: Iterable[int] = ()) -> int:
     """A TCP port that nobody listens on now, none of `but`. Somebody else may take it before we do."""
     while True:
+        import socket
+
         with socket.socket() as probe:
             probe.bind((LOOPBACK, 0))
             port: int = probe.getsockname()[1]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import tempfile
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.layer3 import Template, translate, values_of
@@ -47,6 +46,8 @@ def batch_template(kind: str, command: bytes) -> Template:
 
 def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
     """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
+    import tempfile
+
     fd, name = tempfile.mkstemp(prefix="lsyncd-paths-")
     try:
         with open(fd, "wb") as file:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -130,4 +129,4 @@ def _database(database: str | None, hostname: str | None, syncid: str) -> tuple[
     """
     if database and not database.startswith("/"):
         return (database,)
-    return (os.path.normpath(database or DATABASE_DIR), hostname or socket.gethostname(), syncid)
+    return (os.path.normpath(database or DATABASE_DIR), hostname or os.uname().nodename, syncid)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import secrets
 
-TOKEN = secrets.token_hex(5)
+TOKEN = os.urandom(5).hex()
 """This process."""
 
 _numbers = itertools.count()

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import socket
-import sysconfig
+import sys
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import LSYNCD_VERSION
@@ -82,7 +81,7 @@ class Core:
 
     def multiarch(self) -> bytes:
         """The directory below /usr/lib that Debian has for this machine, with a slash; empty elsewhere."""
-        name = sysconfig.get_config_var("MULTIARCH")
+        name = getattr(sys.implementation, "_multiarch", "")  # what sysconfig has, which takes long to load
         return to_bytes(f"{name}/") if name else b""
 
     def version(self) -> bytes:
@@ -342,6 +341,8 @@ class Core:
             return None
 
     def free_port(self) -> int:
+        import socket
+
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             port: int = sock.getsockname()[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import orchestrator
 from orchestrator import hookspecs
 from orchestrator.api import API_VERSION, Action, Inlet, MonitorKind, Option, hookimpl
 from orchestrator.errors import ConfigError
+from orchestrator.installed import EntryPoint
 from orchestrator.plugins import Manager, make_manager
 from orchestrator.sync.hooks import Hooks
 
@@ -72,12 +72,12 @@ def hook(name: str, function: Callable[..., Any], **options: Any) -> ModuleType:
     return module(**{name: hookimpl(**options)(function) if options else hookimpl(function)})
 
 
-def entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str) -> metadata.EntryPoint:
+def entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str) -> EntryPoint:
     """A plugin module on the path, as a distribution would name it."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / f"outside_{name}.py").write_text(source)
     importlib.invalidate_caches()
-    return metadata.EntryPoint(name=name, value=f"outside_{name}", group="orchestrator")
+    return EntryPoint(name=name, value=f"outside_{name}")
 
 
 GOOD = """
@@ -192,7 +192,7 @@ def test_a_plugin_that_cannot_be_imported_harms_no_other(tmp_path: Path, monkeyp
     points = [
         entry_point(tmp_path, monkeypatch, "raises", "raise RuntimeError('no luck')"),
         entry_point(tmp_path, monkeypatch, "syntax", "def"),
-        metadata.EntryPoint(name="missing", value="outside_missing", group="orchestrator"),
+        EntryPoint(name="missing", value="outside_missing"),
         entry_point(tmp_path, monkeypatch, "fine", GOOD.format(name="Fine")),
     ]
     manager = Manager(points)
@@ -206,9 +206,9 @@ def test_a_plugin_that_cannot_be_imported_harms_no_other(tmp_path: Path, monkeyp
 
 def test_registered_twice_is_said_with_the_place_of_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = entry_point(tmp_path, monkeypatch, "one", GOOD.format(name="One"))
-    other = metadata.EntryPoint(name="one", value="outside_other", group="orchestrator")
+    other = EntryPoint(name="one", value="outside_other")
     (tmp_path / "outside_other.py").write_text(GOOD.format(name="Other"))
-    again = metadata.EntryPoint(name="again", value="outside_one", group="orchestrator")
+    again = EntryPoint(name="again", value="outside_one")
     manager = Manager([first, other, again])
     assert set(manager.actions()) == {"One"}
     assert manager.problems() == [
