@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -197,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
+    # nothing of what is loaded now is garbage; the daemon lets Python look for some when it lives
+    gc.disable()
     # imported late: `-version` and a mistake are answered at once
     from orchestrator.daemon import Daemon
 

@@ -76,6 +76,7 @@ def _spare_the_collector() -> None:
     """
     gc.freeze()
     gc.set_threshold(20_000, 10, 50)
+    gc.enable()
 
 
 class Daemon:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pluggy
 
@@ -44,8 +43,7 @@ TAKEN: Final = frozenset(
 OPTION_TYPES: Final = frozenset({bool, str, int, float, list, dict})
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One entry point: a plugin, or why it is none."""
 
     name: str

@@ -8,8 +8,7 @@ changes later is seen here, and the other way round.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Union, runtime_checkable
 
 if TYPE_CHECKING:
     import builtins
@@ -68,8 +67,7 @@ class DictConfig:
             index += 1
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One config key of an action: what it may hold, what it is without being set, what it means.
 
     `types` are Python types (bool, str, int, float, list, dict); no types: anything goes.

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +33,7 @@ def _pattern(variables: tuple[str, ...]) -> re.Pattern[bytes]:
     return re.compile(rb"\^(" + b"|".join(re.escape(name).encode() for name in names) + rb")")
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(NamedTuple):
     """A translated handler.
 
     Shell: `text` is the command with `"$1"`, `"$2"` … in place of its variables, and `arguments` are

@@ -77,6 +77,8 @@ class Queue:
         `alarm` is when it is due. True: a Move became a Delete and a Create. Where `path2` is a
         directory, nobody moves its contents then, so the caller must add a Create for all in it.
         """
+        if self._declined:
+            self._changed(0)  # also where the change is absorbed: its action may think differently now
         if path2 is None:
             self._add_one(etype, alarm, path)
             return False

@@ -9,9 +9,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,8 +45,7 @@ class State(Enum):
     ENDING = "ENDING"
 
 
-@dataclass(frozen=True)
-class TunnelOptions:
+class TunnelOptions(NamedTuple):
     """What `tunnel{…}` was given. Delays in seconds; commands hold `^localport` and `^localhost` as written."""
 
     name: str

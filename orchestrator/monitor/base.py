@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from orchestrator.logic.change import Change
@@ -39,8 +38,7 @@ class Monitor(Protocol):
 Log = Callable[..., None]
 
 
-@dataclass(frozen=True)
-class MonitorKind:
+class MonitorKind(NamedTuple):
     """A monitor by name: `make(inotify_mode, wants, log)` gives one, or raises MonitorError with the reason.
 
     `wants(directory)` tells whether any sync has a use for a directory; `log(category, *parts)`.

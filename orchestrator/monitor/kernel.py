@@ -20,7 +20,7 @@ from inotify_simple import INotify, flags
 from orchestrator.errors import MonitorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 HEADER = Struct("iIII")
 """`struct inotify_event` without its name: wd, mask, cookie, length of the padded name (inotify(7))."""
@@ -123,6 +123,27 @@ class Kernel:
         wd = _add_watch(self._fd, path, self._mask)
         return wd if wd >= 0 else self._add_again(path, self._mask)
 
+    def watch_all(self, path: bytes, names: Iterable[bytes]) -> list[tuple[bytes, int, bool]]:
+        """Watches the directories `names` in the directory `path` (with a slash at the end), each as `watch` does.
+
+        Gives for each its name, its number, and whether the file system tells that no directories are in it, asked
+        after it was watched. A number below 0: `watch` tells why. The time of starting on a big tree is spent here.
+        """
+        fd, mask, counted, stat = self._fd, self._mask, self._counted, os.stat
+        found = []
+        for name in names:
+            place = path + name
+            wd = _add_watch(fd, place, mask)
+            is_leaf = False
+            if wd >= 0:
+                try:
+                    status = stat(place)
+                    is_leaf = status.st_nlink == 2 and status.st_dev in counted
+                except OSError:
+                    pass  # whoever reads it hears why
+            found.append((name, wd, is_leaf))
+        return found
+
     def guard(self, path: bytes, mask: int, *, more: bool) -> int:
         """Watches `path` for the events of `mask`, beside those already asked of it if `more`, else instead."""
         return self._add(path, mask | (flags.MASK_ADD if more else 0))
@@ -165,19 +186,7 @@ class Kernel:
 
     def directories(self, path: bytes) -> list[bytes]:
         """The names of the directories in the directory `path`. Raises OSError."""
-        return [] if self.is_leaf(path) else self.scan(path)
-
-    def is_leaf(self, path: bytes) -> bool:
-        """Whether the file system tells that there are no directories in `path`, without the files being looked at."""
-        try:
-            found = os.stat(path)
-        except OSError:
-            return False  # whoever reads it hears why
-        return found.st_nlink == 2 and found.st_dev in self._counted
-
-    def scan(self, path: bytes) -> list[bytes]:
-        """As `directories`, all that is in `path` being looked at."""
-        return _reach(_directories, path)
+        return reach(_directories, path)
 
     def entries(self, path: bytes) -> list[tuple[bytes, bool]]:
         """The names in the directory `path`, each with whether it is a directory. Raises OSError."""

@@ -24,7 +24,7 @@ from orchestrator.monitor.kernel import is_out_of_watches, is_shortage
 from orchestrator.monitor.watches import MISSING, POLLED, REFUSED, TWIN, UNWANTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from orchestrator.monitor.kernel import Kernel
     from orchestrator.monitor.polled import Polled
@@ -468,36 +468,46 @@ class Survey:
     def _read_new(self, node: Node, path: bytes) -> None:
         """`_read` of a directory watched for the first time, with nothing to tell: starting on a big tree is this.
 
-        A directory that has none in it is done with at once. Each was watched before that was asked.
+        Of a directory that is as it should be, and has none in it, nobody needs to hear again.
         """
-        watches, wants, push, step = self._watches, self._wants, self._stack.append, self._step
-        watch, is_leaf = self._kernel.watch, self._kernel.is_leaf
-        nodes, add = watches.nodes, watches.add
-        all_wanted = self._all_wanted(path)
-        for name in self._kernel.scan(path):
-            place = path + name
-            if node.children is not None and name in node.children:
-                self._visit(node, name, place + b"/", report=False, again=False)
-            elif not (all_wanted or wants(place + b"/")):
-                add(UNWANTED, node, name)
-                continue
-            else:
-                try:
-                    wd = watch(place)
-                except OSError as error:
-                    self._fail(node, name, place + b"/", None, error, False)
-                    continue
-                if wd not in nodes:
-                    new = add(wd, node, name)
-                    if is_leaf(place):
-                        step()
-                    else:
-                        push((new, place + b"/", False, False))
-                    continue
-                self._take(nodes[wd], node, name, place + b"/", None, False)
+        watches, push, step = self._watches, self._stack.append, self._step
+        names = self._kernel.directories(path)
+        for name in [name for name in names if name in (node.children or ())]:
+            self._visit(node, name, b"%s%s/" % (path, name), report=False, again=False)
             if not self._is_known(node):
                 return
+        if node.children is not None:
+            names = [name for name in names if name not in node.children]
+        if not self._all_wanted(path):
+            names = [name for name in names if self._is_wanted(node, name, path)]
+        for start in range(0, len(names), _PERIOD):
+            found = self._kernel.watch_all(path, names[start : start + _PERIOD])
+            for place, (name, wd, is_leaf) in enumerate(found):
+                if wd > 0 and wd not in watches.nodes and (node.children is None or name not in node.children):
+                    new = watches.add(wd, node, name)
+                    if is_leaf:
+                        step()
+                    else:
+                        push((new, b"%s%s/" % (path, name), False, False))
+                    continue
+                self._visit(node, name, b"%s%s/" % (path, name), report=False, again=False)
+                if not self._is_known(node):
+                    self._forget(wd for _, wd, _ in found[place + 1 :])
+                    return
         step()
+
+    def _is_wanted(self, parent: Node, name: bytes, path: bytes) -> bool:
+        """Whether any sync has a use for a directory just found; if not, that is noted."""
+        is_wanted = self._wants(b"%s%s/" % (path, name))
+        if not is_wanted and self._watches.child(parent, name) is None:
+            self._watches.add(UNWANTED, parent, name)
+        return is_wanted
+
+    def _forget(self, wds: Iterable[int]) -> None:
+        """Ends watches that belong to nobody."""
+        for wd in wds:
+            if wd > 0 and wd not in self._watches.nodes and wd not in self._watches.landmarks:
+                self._kernel.unwatch(wd)
 
     def _read(self, node: Node, path: bytes, report: bool, again: bool) -> None:
         changes = self.changes

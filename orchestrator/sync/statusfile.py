@@ -10,8 +10,7 @@ import os
 import re
 import stat
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,8 +25,7 @@ _NO_RENAME = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, err
 """Why a file beside the status file can't be made, or not put in its place."""
 
 
-@dataclass(frozen=True)
-class SyncReport:
+class SyncReport(NamedTuple):
     """One sync's part. `delays` in the order of the queue; `retrying`: paths waiting in the lane of spec 6, 16b."""
 
     name: str
@@ -38,8 +36,7 @@ class SyncReport:
     retrying: int = 0
 
 
-@dataclass(frozen=True)
-class TunnelReport:
+class TunnelReport(NamedTuple):
     """One tunnel's part. `processes`: pid, type and start (as it is to be shown) of each that runs."""
 
     name: str
@@ -47,8 +44,7 @@ class TunnelReport:
     processes: Sequence[tuple[int, str, str]] = ()
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """What the status file says. `wall` in seconds since 1970; `watched`: every watched directory, in order;
     `polled`: every directory that there was no watch for.
     """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orchestrator.api import (
     VARIABLES,
@@ -50,8 +49,7 @@ OF_EACH: Final = (*VARIABLES, "etype")
 SEPARATORS: Final = {"nul": b"\0", "newline": b"\n"}
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What a sync's config asks for. `events`: None where nothing is to be run for a kind of change."""
 
     per_event: bool

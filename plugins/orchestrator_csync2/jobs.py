@@ -18,8 +18,7 @@ import stat
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.api import argument_room, argument_size, etypes
 from orchestrator_csync2.report import Place, Report
@@ -51,8 +50,7 @@ _ATTENTION = " not taken, needs attention (a conflict: csync2 -f PATH on the hos
 _IGNORED = b"WARNING: Parameter will be ignored: "
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Absolute paths to be checked: `trees` with all that is (or was) below them, `paths` by themselves."""
 
     trees: list[bytes]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.api import AGAIN, OK, ConfigError, Option, Options
 
@@ -45,8 +44,7 @@ _SYNCID = re.compile("[a-z0-9]+")
 _SBIN = ("/usr/sbin", "/usr/local/sbin")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What one sync's csync2 is called with.
 
     `command` is everything but the mode and its paths, `environment` what differs from ours. No two

@@ -1,4 +1,7 @@
-"""The native action: what to mirror, when, and what becomes of what could not be mirrored (spec 4.5)."""
+"""The native action: what to mirror, when, and what becomes of what could not be mirrored (spec 4.5).
+
+The engine is loaded with the first sync that has work for it: not all who start the daemon use it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, Event, EventList, Inlet, Verdict, etypes
-from orchestrator_native import engine
-from orchestrator_native.batch import Change, relative
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
 from orchestrator_native.report import OK, PARTIAL, Report
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from orchestrator_native.engine import Trees
+    from orchestrator_native.engine import Memory, Trees
 
 LONGEST_PAUSE = 300.0
 """Seconds between two tries of paths that could not be mirrored, at most (spec 6 row 16b)."""
@@ -27,7 +28,7 @@ LONGEST_PAUSE = 300.0
 class State:
     """What a sync remembers from one run to the next. A loss costs time, nothing else."""
 
-    memory: engine.Memory = field(default_factory=engine.Memory)
+    memory: Memory
     reports: dict[Agent, Report] = field(default_factory=dict)
     failing: dict[str, None] = field(default_factory=dict)
     """Paths to try again, without a leading slash, in the order in which they failed."""
@@ -61,6 +62,8 @@ class Native(Action):
             self._update(inlet, events)
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+        from orchestrator_native.batch import relative
+
         state = self._state(agent.inlet)
         report = state.reports.pop(agent, None)
         if report is not None and exit_code in (OK, PARTIAL):
@@ -76,12 +79,16 @@ class Native(Action):
         return None
 
     def _state(self, inlet: Inlet) -> State:
+        from orchestrator_native.engine import Memory
+
         state = self._states.get(inlet)
         if state is None:
-            state = self._states[inlet] = State()
+            state = self._states[inlet] = State(Memory())
         return state
 
     def _mirror(self, event: Event) -> None:
+        from orchestrator_native import engine
+
         inlet = event.inlet
         state = self._state(inlet)
         trees = _trees(inlet)
@@ -91,6 +98,9 @@ class Native(Action):
         self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes))
 
     def _update(self, inlet: Inlet, events: EventList) -> None:
+        from orchestrator_native import engine
+        from orchestrator_native.batch import Change
+
         state = self._state(inlet)
         trees = _trees(inlet)
         deletes = inlet.config.get("delete") in (True, "running")
@@ -110,8 +120,10 @@ class Native(Action):
 
 
 def _trees(inlet: Inlet) -> Trees:
+    from orchestrator_native.engine import Trees
+
     config = inlet.config
-    return engine.Trees(
+    return Trees(
         source=inlet.source,
         target=inlet.target,
         excluded=inlet.matcher(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import batch, meta
 from orchestrator_native.links import Links
@@ -35,8 +35,7 @@ class Memory:
     """Device and inode of the source's directory."""
 
 
-@dataclass(frozen=True)
-class Trees:
+class Trees(NamedTuple):
     """What is mirrored, and how."""
 
     source: bytes

@@ -29,7 +29,7 @@ from orchestrator.monitor.kernel import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 _numbers = itertools.count(1)
@@ -234,12 +234,15 @@ class World:
         changed, self._have_mounts_changed = self._have_mounts_changed, False
         return changed
 
-    def is_leaf(self, path: bytes) -> bool:
-        self._call("is_leaf")
-        return False
-
-    def scan(self, path: bytes) -> list[bytes]:
-        return self.directories(path)
+    def watch_all(self, path: bytes, names: Iterable[bytes]) -> list[tuple[bytes, int, bool]]:
+        found = []
+        for name in names:
+            try:
+                wd = self.watch(path + name)
+            except (OSError, MonitorError):
+                wd = -1
+            found.append((name, wd, False))
+        return found
 
     def directories(self, path: bytes) -> list[bytes]:
         return [name for name, is_directory in self.entries(path) if is_directory]

@@ -58,6 +58,17 @@ def test_alarms_do_not_count_in_a_full_queue() -> None:
     assert queue.first_due(0.0, 3) is None
 
 
+def test_a_declined_delay_is_offered_again_after_a_change_that_is_absorbed() -> None:
+    queue = Queue(sets=False, on_move=False)
+    queue.add("Create", 0.0, b"/f")
+    delay = queue.first_due(1.0, 1000)
+    assert delay is not None
+    queue.decline(delay)
+    assert queue.next_alarm(1000) is None
+    queue.add("Modify", 0.0, b"/f")
+    assert queue.first_due(1.0, 1000) is delay
+
+
 def test_a_declined_delay_is_offered_again_when_something_changes() -> None:
     queue = queue_of(("Create", 0.0, b"/a"), ("Create", 0.0, b"/b"))
     first = queue.first_due(1.0, 1000)
