@@ -17,6 +17,7 @@ from orchestrator.config.model import Config, Option, Options
 from orchestrator.errors import ConfigError, MonitorError
 from orchestrator.logic import event as etypes
 from orchestrator.logic.change import Change, Found
+from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
 from orchestrator.logic.verdict import (
     AGAIN,
@@ -78,6 +79,7 @@ __all__ = [
     "argument_room",
     "argument_size",
     "classify",
+    "endpoint_of",
     "etypes",
     "exit_codes_of",
     "hookimpl",
@@ -123,6 +125,14 @@ class Action:
 
     def prepare(self, config: Config) -> None:
         """Check and complete a sync's config. Raise ConfigError with one clear line."""
+
+    def endpoint(self, config: Config) -> str | None:
+        """The host, or service of a host, that the transfers of a sync go to; None: none that others could share.
+
+        While it cannot be reached (`again` after one of rsync's or ssh's exit codes for that), all syncs with
+        the same endpoint wait together. Asked once, after `prepare`. See `endpoint_of`.
+        """
+        return None
 
     def init(self, event: Event) -> None:
         """Bring the target up to the source at startup. Left waiting, the event is dropped."""

@@ -14,6 +14,9 @@ from orchestrator.errors import UsageError
 PATIENCE = 10.0
 """Seconds to wait for the daemon's answer: it may be reading a burst of changes."""
 
+ATTENTION = ("retrying", "suspended", "stopped")
+"""States in which somebody should have a look."""
+
 
 def status(path: str, as_json: bool) -> int:
     """Print the status of the daemon behind a control socket. 0: all is well; 1: a sync needs attention."""
@@ -28,7 +31,7 @@ def status(path: str, as_json: bool) -> int:
         )
         for sync in report["syncs"]:
             print("\n".join(_lines(sync)))
-    return 1 if any(sync["state"] in ("retrying", "stopped") for sync in report["syncs"]) else 0
+    return 1 if any(sync["state"] in ATTENTION for sync in report["syncs"]) else 0
 
 
 def ask(path: str) -> dict[str, Any]:
@@ -54,6 +57,8 @@ def _lines(sync: dict[str, Any]) -> list[str]:
         lines.append(f"  {sync['delays']} changes wait, the oldest for {sync['oldest_delay_age']:.0f} s")
     if sync["retrying"]:
         lines.append(f"  {sync['retrying']} paths wait to be tried again")
+    if sync["unreachable"] is not None:
+        lines.append(f"  {sync['unreachable']} cannot be reached")
     if sync["last_success"] is not None:
         lines.append(f"  last success {_when(sync['last_success'])}")
     if sync["last_error"] is not None:

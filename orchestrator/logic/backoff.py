@@ -8,6 +8,11 @@ LONGEST: Final = 300.0
 """Seconds."""
 
 
+def following(pause: float, first: float) -> float:
+    """The pause after `pause`, 0 where there was none. A first pause longer than the cap is the user's own `delay`."""
+    return max(first, min(pause * 2, LONGEST))
+
+
 class Backoff:
     """The pauses of one thing that may fail again and again. `first` is in seconds, at least 1."""
 
@@ -20,18 +25,14 @@ class Backoff:
 
     def would_grow(self) -> bool:
         """Whether one more failure makes the pause longer: worth a log line."""
-        return self._following() > self.pause
+        return following(self.pause, self._first) > self.pause
 
     def fail(self) -> None:
         """Set `pause` for one more failure."""
-        self.pause = self._following()
+        self.pause = following(self.pause, self._first)
         self.failures += 1
 
     def succeed(self) -> None:
         """Back to the beginning."""
         self.failures = 0
         self.pause = 0.0
-
-    def _following(self) -> float:
-        # a first pause longer than the cap is the user's own `delay`
-        return max(self._first, min(self.pause * 2, LONGEST))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.logic.alarms import Alarms
+from orchestrator.logic.endpoint import Endpoint
 from orchestrator.process.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Host:
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
     tunnels: list[Tunnel] = field(default_factory=list)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
     busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()
     """A context for work on so many changes: what else must go on meanwhile, does."""
     failed: bool = False
@@ -49,6 +51,10 @@ class Host:
             return False
         self.tunnels.append(Tunnel(options, self.processes, self.clock, self.alarms, self.log))
         return True
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The one with this name; made when it is first asked for."""
+        return self.endpoints.setdefault(name, Endpoint(name))
 
     def is_at_limit(self) -> bool:
         return self.max_processes is not None and len(self.processes) >= self.max_processes

@@ -1,79 +1,165 @@
 """What has failed and is to be tried again, and when (spec 6 rows 13 and 16b).
 
-Two lanes. One change that fails stands aside alone, with pauses of its own: what it does not block
+Three lanes. One change that fails stands aside alone, with pauses of its own: what it does not block
 goes on. When a list or a startup fails, it is the target that does not answer: the whole sync
-waits, or each new change would be tried in vain at once.
+waits, or each new change would be tried in vain at once. When the target's host cannot be reached, all
+syncs that go there wait together (logic/endpoint.py).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.backoff import Backoff
+from orchestrator.logic.endpoint import UNREACHABLE
 from orchestrator.logic.event import DELETE, SPECIAL, WAIT
 from orchestrator.sync.event import Agent, EventList
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.logic.delay import Delay
+    from orchestrator.logic.endpoint import Endpoint, Member
     from orchestrator.logic.queue import Queue
 
 
+class Failure(NamedTuple):
+    """A transfer that is to be tried again: of whom, its exit code (None: it never ran), when it began and ended."""
+
+    agent: Agent
+    exit_code: int | None
+    began: float
+    ended: float
+
+
 class Retries:
-    """The failures of one sync. `hold_until`: before that time of the monotonic clock nothing is to be tried."""
+    """The failures of one sync."""
 
     def __init__(self, queue: Queue, first_pause: float) -> None:
         self._queue = queue
         self._first_pause = first_pause
         self._target = Backoff(first_pause)
         self._alone: dict[Delay, Backoff] = {}
-        self.hold_until = 0.0
+        self._due_first: dict[Delay, float] = {}  # of all that failed
+        self._hold_until = 0.0
+        self._member: Member | None = None
 
     def __len__(self) -> int:
         """Single changes that wait to be tried again."""
         return len(self._alone)
 
+    def share(self, endpoint: Endpoint, wants: Callable[[float], bool], wake: Callable[[], None]) -> None:
+        """Wait together with the other syncs that go there. `wants(now)`: whether anything would be transferred
+        if nothing held it up; `wake`: something may be transferred again."""
+
+        def released() -> None:
+            self._hold_until = 0.0
+            for delay in self._due_first:
+                if delay not in self._alone and delay in self._queue and delay.status == WAIT:
+                    self._queue.retry(delay, 0.0)
+            wake()
+
+        self._member = endpoint.join(self._first_pause, wants, released)
+
+    def hold_until(self, now: float) -> float:
+        """Before that time of the monotonic clock nothing is to be tried."""
+        member = self._member
+        return self._hold_until if member is None else max(self._hold_until, member.endpoint.next_try(member, now))
+
     def is_failing(self) -> bool:
-        """Whether anything has failed and did not succeed since."""
-        return bool(self._target.failures or self._alone)
+        """Whether anything has failed and did not succeed since, or waits for a host that cannot be reached."""
+        if self._target.failures or self._alone:
+            return True
+        return self.unreachable() is not None and len(self._queue) > 0
 
-    def would_grow(self, agent: Agent) -> bool:
-        """Whether the pause after one more failure is longer than the last: worth a log line."""
-        return self._backoff_of(agent).would_grow()
+    def due_first(self, delay: Delay) -> float:
+        """When a delay was due for the first time, however often it has failed since."""
+        return self._due_first.get(delay, delay.alarm)
 
-    def again(self, agent: Agent, delays: list[Delay], now: float) -> None:
-        """The delays have failed: they wait again, longer each time."""
-        backoff = self._backoff_of(agent)
-        backoff.fail()
-        due = now + backoff.pause
-        if backoff is self._target:
-            self.hold_until = due
+    def unreachable(self) -> str | None:
+        """The host that this sync waits for."""
+        member = self._member
+        return member.endpoint.name if member is not None and member.endpoint.holds(member) else None
+
+    def would_grow(self, failure: Failure) -> bool:
+        """Whether the pause after this failure is longer than the last: worth a log line."""
+        member = self._on_the_way(failure)
+        if member is not None:
+            return member.endpoint.would_grow(member, failure.began)
+        return self._backoff_of(failure.agent).would_grow()
+
+    def begins(self, now: float) -> None:
+        """A transfer is started."""
+        if self._member is not None:
+            self._member.endpoint.begins(self._member, now)
+
+    def again(self, failure: Failure, delays: list[Delay]) -> str | None:
+        """The delays have failed: they wait again, longer each time.
+
+        Gives the host's name where it is now found that it cannot be reached, and others go there, too.
+        """
+        news = None
+        member = self._on_the_way(failure)
+        if member is not None:
+            endpoint = member.endpoint
+            was_held = endpoint.holds(member)
+            backoff = self._target
+            backoff.fail()
+            due = self._hold_until = endpoint.failed(member, failure.began, failure.ended)
+            if endpoint.is_shared() and endpoint.holds(member) and not was_held:
+                news = endpoint.name
+        else:
+            self._ended()
+            backoff = self._backoff_of(failure.agent)
+            backoff.fail()
+            due = failure.ended + backoff.pause
+            if backoff is self._target:
+                self._hold_until = due
+        self._due_first = {delay: alarm for delay, alarm in self._due_first.items() if delay in self._queue}
         for delay in delays:
             if backoff is not self._target:
                 if _is_deleted_later(delay):
                     self._queue.remove(delay)
                     continue
                 self._alone[delay] = backoff
+            self._due_first.setdefault(delay, delay.alarm)
             self._queue.retry(delay, due)
+        return news
 
-    def succeeded(self, delays: list[Delay]) -> None:
-        """The delays are done with; the target answers."""
+    def succeeded(self, delays: list[Delay], exit_code: int | None = None) -> str | None:
+        """The delays are done with; the target answers. Gives the host's name where it could not be reached before."""
         self._target.succeed()
-        self.hold_until = 0.0
+        self._hold_until = 0.0
         for delay in delays:
             self._alone.pop(delay, None)
+            self._due_first.pop(delay, None)
             self._queue.remove(delay)
+        member = self._member
+        if member is None or exit_code in UNREACHABLE:  # such a code that somebody calls a success
+            self._ended()
+            return None
+        endpoint = member.endpoint
+        return endpoint.name if endpoint.reached(member) and endpoint.is_shared() else None
 
     def hold(self, now: float) -> None:
         """Something failed that served no delay yet: try nothing for a while, longer each time."""
         self._target.fail()
-        self.hold_until = now + self._target.pause
+        self._hold_until = now + self._target.pause
         self._queue.offer_again()
+
+    def _ended(self) -> None:
+        if self._member is not None:
+            self._member.endpoint.ended(self._member)
+
+    def _on_the_way(self, failure: Failure) -> Member | None:
+        """Who has failed, where it tells of the way to a host, not of what was to be transferred."""
+        return self._member if failure.exit_code in UNREACHABLE else None
 
     def forget(self, path: bytes) -> None:
         """A path is gone, with all below it. What failed there can only fail again, and would block its deletion."""
         for delay in list(self._alone) if self._alone else ():
             if delay.path.startswith(path) and delay.status == WAIT and (path.endswith(b"/") or delay.path == path):
-                del self._alone[delay]
+                del self._alone[delay], self._due_first[delay]
                 self._queue.remove(delay)
 
     def _backoff_of(self, agent: Agent) -> Backoff:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, WAIT
+from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
 from orchestrator.sync.inlet import Inlet
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
+    from orchestrator.logic.endpoint import Endpoint
     from orchestrator.logic.filters import Filters
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.crontab import Crontab
@@ -110,13 +111,15 @@ class Sync:
             "delays": len(self.queue),
             "oldest_delay_age": None if oldest is None else self._age(oldest),
             "retrying": self.retrying + len(self.retries),
+            "unreachable": self.retries.unreachable(),
             "last_success": self.transfers.last_success,
             "last_error": self.transfers.last_error,
         }
 
     def _age(self, delay: Delay) -> float:
-        """Seconds since the change; of one that was put off, since it was put off at most."""
-        return max(0.0, self.host.clock.now() - (delay.alarm - self.options.delay))
+        """Seconds since the change."""
+        waits = 0.0 if delay.etype in SPECIAL else self.options.delay
+        return max(0.0, self.host.clock.now() - self.retries.due_first(delay) + waits)
 
     # ---- what happened ------------------------------------------------------------------------
 
@@ -225,11 +228,22 @@ class Sync:
         if self.is_held():
             return None
         alarm = self.queue.next_alarm(self.options.max_delays)
-        return None if alarm is None else max(alarm, self.retries.hold_until)
+        return None if alarm is None else max(alarm, self.retries.hold_until(self.host.clock.now()))
+
+    def _wants(self, now: float) -> bool:
+        """Whether anything would be transferred now, if no host were out of reach."""
+        if self.is_held():
+            return False
+        alarm = self.queue.next_alarm(self.options.max_delays)
+        return alarm is not None and alarm <= now
+
+    def go_to(self, endpoint: Endpoint) -> None:
+        """Its transfers go to a host: while that cannot be reached, it waits together with all that go there."""
+        self.retries.share(endpoint, self._wants, self.queue.offer_again)
 
     def invoke(self, now: float) -> None:
         """Offer what is due to the config's functions, until a limit is reached (spec 3.5)."""
-        while not self.is_held() and now >= self.retries.hold_until:
+        while not self.is_held() and now >= self.retries.hold_until(now):
             delay = self.queue.first_due(now, self.options.max_delays)
             if delay is None:
                 return

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Died
+from orchestrator.logic.cause import cause_of
 from orchestrator.logic.event import BLANKET, BLOCK, INIT, WAIT
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.verdict import AGAIN, COMMON, DIE, OK, Judgement, Kind, Verdict, Wording, judge
 from orchestrator.sync.batch import BATCH_END, BATCH_START, run_command
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Spawn
+from orchestrator.sync.retries import Failure
 
 if TYPE_CHECKING:
     import threading
@@ -59,6 +61,7 @@ class Transfers:
         self._children: dict[Child, Transfer] = {}
         self._after: set[Child] = set()  # commands that run after a transfer
         self._judged: Judgement | None = None
+        self._collecting: Child | None = None
         self.tunnel: Tunnel | None = None
         self.is_put_off = False
         self.stderr_tail = b""
@@ -139,6 +142,7 @@ class Transfers:
         return None
 
     def _start(self, transfer: Transfer) -> None:
+        self._retries.begins(self._host.clock.now())
         child = transfer.start()
         self._children[child] = transfer
         if self._host.transfer_timeout is not None:
@@ -202,9 +206,11 @@ class Transfers:
             self._start(transfer)
 
     def _not_begun(self, transfer: Transfer, reason: str) -> None:
-        if self._retries.would_grow(transfer.agent):
+        now = self._host.clock.now()
+        failure = Failure(transfer.agent, None, now, now)
+        if self._retries.would_grow(failure):
             self._host.log("Warn", f"{BATCH_START} of {self._sync.name} {reason}: the batch waits and is tried again.")
-        self._retries.again(transfer.agent, self._left(transfer.agent), self._host.clock.now())
+        self._retries.again(failure, self._left(transfer.agent))
         transfer.when_over()
 
     def _run_after(self, child: Child, agent: Agent, exit_code: int, verdict: str) -> None:
@@ -252,7 +258,7 @@ class Transfers:
             wording=wording,
         )
         self._judged = judgement
-        if judgement.verdict != AGAIN or self._retries.would_grow(agent):
+        if judgement.verdict != AGAIN or self._retries.would_grow(self._failure(agent, exit_code)):
             self._host.log(judgement.category, judgement.message)
         if self._host.onepass and wording is COMMON and judgement.verdict == OK and _kind(agent) == "init":
             self._host.log("Normal", "onepass config set, exiting")
@@ -266,7 +272,14 @@ class Transfers:
         finally:
             transfer.when_over()
 
+    def _failure(self, agent: Agent, exit_code: int) -> Failure:
+        """How the process that is being collected has failed, if it has."""
+        now, child = self._host.clock.now(), self._collecting
+        has_run = child is not None and child.error is None
+        return Failure(agent, exit_code if has_run else None, now if child is None else child.started, now)
+
     def _collect(self, child: Child, agent: Agent, exit_code: int) -> None:
+        self._collecting = child
         self._judged = None
         self.stderr_tail = child.stderr_tail
         # What never ran has no exit code that anybody could judge; it has been logged.
@@ -279,10 +292,15 @@ class Transfers:
         if verdict == DIE:
             self._die(exit_code)
         elif verdict == AGAIN:
-            self._retries.again(agent, delays, self._host.clock.now())
+            unreachable = self._retries.again(self._failure(agent, exit_code), delays)
+            if unreachable is not None:
+                self._host.log("Warn", unreachable, " cannot be reached; all syncs that go there wait together.")
         else:
             self._sync.is_started_up |= any(delay.etype in (INIT, BLANKET) for delay in delays)
-            self._retries.succeeded(delays)
+            reached = self._retries.succeeded(delays, exit_code)
+            if reached is not None:
+                self._host.log("Normal", reached, " can be reached again.")
+        self._collecting = None
 
     def _left(self, agent: Agent) -> list[Delay]:
         """The agent's delays that are still there: an action may have dropped some."""
@@ -294,8 +312,7 @@ class Transfers:
         if verdict == OK and exit_code == 0:
             self.last_success = now
             return
-        lines = child.stderr_tail.strip().splitlines()
-        cause = child.error or (text_of(lines[-1]) if lines else "")
+        cause = child.error or text_of(cause_of(child.stderr_tail))
         self.last_error = {"time": now, "exit_code": exit_code, "cause": mask(cause) or f"exit code {exit_code}"}
 
     def _tell_collected(self, child: Child, agent: Agent, exit_code: int, verdict: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, ConfigError, Event, Inlet, Verdict
+from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, ConfigError, Event, Inlet, Verdict, endpoint_of
 from orchestrator_rsync.arguments import computed, with_slash
 from orchestrator_rsync.batches import spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
@@ -30,6 +30,11 @@ class Rsync(Action):
             raise ConfigError('default.rsync needs "target" configured')
         prepare_rsync(config)
         config.set("target", with_slash(target))
+
+    def endpoint(self, config: Config) -> str | None:
+        table = config.get("rsync")
+        rsh = table.get("rsh") if isinstance(table, Config) else None
+        return endpoint_of(str(config.get("target")), rsh if isinstance(rsh, str) else "")
 
     def init(self, event: Event) -> None:
         spawn_full(event)

@@ -16,6 +16,7 @@ from orchestrator.api import (
     Verdict,
     Wording,
     classify,
+    endpoint_of,
     etypes,
     exit_codes_of,
 )
@@ -24,7 +25,7 @@ from orchestrator_rsync.arguments import computed_of, deletes_running, with_slas
 from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh.options import OPTIONS
-from orchestrator_rsyncssh.ssh import Move, extras, move_many, move_one, remote_shell, settings
+from orchestrator_rsyncssh.ssh import Move, command, extras, move_many, move_one, remote_shell, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +61,9 @@ class RsyncSsh(Action):
             config.get("rsync").set("_computed", [*computed_of(config), "--rsh=" + remote_shell(arguments)])
         config.set("targetdir", with_slash(config.get("targetdir")))
         config.set("target", f"{config.get('host')}:{config.get('targetdir')}")
+
+    def endpoint(self, config: Config) -> str | None:
+        return endpoint_of(str(config.get("target")), " ".join(command(config)))
 
     def init(self, event: Event) -> None:
         spawn_full(event)

@@ -31,17 +31,19 @@ AS_ROOT = "uid = root\ngid = root"
 class RsyncDaemon:
     """`rsync://127.0.0.1:PORT/m/` is the directory `target`, which must lie in `box`. Use it in a `with`."""
 
-    def __init__(self, box: Path, target: Path) -> None:
+    def __init__(self, box: Path, target: Path, port: int = 0) -> None:
+        """`port` 0: any that is free."""
         assert target.resolve().is_relative_to(box.resolve())
         self.box = box
         self.target = target
-        self.port = 0
+        self.port = port
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> RsyncDaemon:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        if not self.port:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port = free.getsockname()[1]
         owner = AS_ROOT if os.geteuid() == 0 else ""
         config = self.box / "rsyncd.conf"
         config.write_text(CONFIG.format(box=self.box, target=self.target, owner=owner))

@@ -58,6 +58,11 @@ class Sshd:
         host_key = (self.home / "host_key.pub").read_text()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {host_key}[localhost]:{self.port} {host_key}")
         (self.home / "config").write_text(CONFIG.format(port=self.port, home=self.home))
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Serve, again after `stop`."""
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 confined(self.box, program("sshd"), "-D", "-e", "-f", str(self.home / "config")),
@@ -71,7 +76,11 @@ class Sshd:
             self.__exit__(None, None, None)
             print((self.home / "log").read_text())
             raise
-        return self
+
+    def stop(self) -> None:
+        """Nobody can connect any more; sessions that are open go on."""
+        self._process.terminate()
+        self._process.wait()
 
     def _listens(self) -> bool:
         if self._process.poll() is not None:

@@ -132,9 +132,9 @@ class Core:
     def has_monitor(self, name: Any) -> bool:
         return name is None or (isinstance(name, bytes) and to_text(name) in self._config.monitors)
 
-    def add_sync(self, number: int, table: Any, sets: bool, own_die_codes: Any, tunnel: int | None = None) -> None:
+    def add_sync(self, number: int, table: Any, action: Any, own_die_codes: Any, tunnel: int | None = None) -> None:
         codes = frozenset(code for code in own_die_codes if isinstance(code, int))
-        self._config.add_sync(number, table, sets, codes, tunnel)
+        self._config.add_sync(number, table, to_text(action) if action else None, codes, tunnel)
 
     def no_action(self, name: bytes) -> bytes:
         """Why there is no `default.NAME`."""

@@ -76,8 +76,8 @@ end
 -- ---- actions of plugins -----------------------------------------------------------------------
 
 -- `functions` are of the engine; what users see are functions of their own, one for each.
--- gauge: the keys of the action's options. sets: it brings sets of paths up to date (spec 3.4).
-function shared.add_action(name, values, gauge, functions, sets)
+-- gauge: the keys of the action's options.
+function shared.add_action(name, values, gauge, functions)
     local action = values
     -- an action that transfers by itself has no use for handlers: a typo or a misunderstanding
     for _, handler in ipairs{'onCreate', 'onDelete', 'onModify', 'onMove', 'onStartup'} do
@@ -116,7 +116,7 @@ function shared.add_action(name, values, gauge, functions, sets)
         end
     end
     default[name] = action
-    shared.sets[action.action] = sets
+    shared.name_of_action[action.action] = name
     shared.built_in[action] = name
     shared.fixed[action.prepare] = {maxProcesses = values.maxProcesses ~= nil}
 end

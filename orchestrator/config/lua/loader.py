@@ -157,10 +157,14 @@ class LuaConfig:
         return self.host.add_tunnel(_tunnel_options(TableConfig(self.lua, table)))
 
     def add_sync(
-        self, number: int, table: Any, sets: bool, own_die_codes: frozenset[int], tunnel: int | None = None
+        self, number: int, table: Any, action_name: str | None, own_die_codes: frozenset[int], tunnel: int | None = None
     ) -> None:
-        """Called by sync{…} when its config is complete. `tunnel`: the number of the one it names."""
+        """Called by sync{…} when its config is complete.
+
+        `action_name`: of the plugin's action that acts for it. `tunnel`: the number of the one it names.
+        """
         config = TableConfig(self.lua, table)
+        action = self.actions[action_name] if action_name is not None else None
         name = str(config.get("name", f"Sync{number}"))
         if name in self._names:
             raise ConfigError(f'there are two syncs with the name "{name}"; give each its own.')
@@ -169,7 +173,7 @@ class LuaConfig:
             delay=float(config.get("delay", 0)),
             max_delays=int(config.get("maxDelays", 1000)),
             max_processes=int(config.get("maxProcesses", 1)),
-            sets=sets,
+            sets=action is not None and action.sets,
             on_move=bool(config.get("onMove")),
             own_die_codes=own_die_codes,
             monitor=config.get("monitor"),
@@ -178,8 +182,13 @@ class LuaConfig:
         sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)
         if config.get("crontab") is not None:
             sync.crontab = _crontab(name, config.get("crontab"))
-        if tunnel is not None:
-            sync.go_through(self.host.tunnels[tunnel - 1])
+        through = self.host.tunnels[tunnel - 1] if tunnel is not None else None
+        if through is not None:
+            sync.go_through(through)
+        endpoint = _endpoint(action, config) if action is not None else None
+        if endpoint is not None:
+            # the same name at the other end of another tunnel is another host
+            sync.go_to(self.host.endpoint(endpoint if through is None else f"{endpoint} through {through.name}"))
         self.syncs.append(sync)
         self.syncs_by_number[number] = sync
 
@@ -253,7 +262,7 @@ class LuaConfig:
         values = to_lua(self.lua, {**_defaults(action.options), **action.defaults})
         gauge = to_lua(self.lua, _gauge(action.options))
         add = self._shared[b"add_action"]
-        self.lua.call(add, to_bytes(action.name), values, gauge, functions, action.sets)
+        self.lua.call(add, to_bytes(action.name), values, gauge, functions)
 
 
 class _LuaCalls:
@@ -384,6 +393,17 @@ def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _gauge(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: True if isinstance(option, Option) else _gauge(option) for key, option in options.items()}
+
+
+def _endpoint(action: Action, config: TableConfig) -> str | None:
+    """Raises ConfigError that names the plugin."""
+    try:
+        return action.endpoint(config)
+    except OrchestratorError:
+        raise
+    except (Exception, SystemExit) as error:
+        message = f'plugin "{action.name}" failed in endpoint(): {type(error).__name__}: {error}'
+        raise ConfigError(message) from error
 
 
 def _crontab(name: str, rules: Any) -> Crontab:

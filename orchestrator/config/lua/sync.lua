@@ -7,8 +7,8 @@ local inherit = shared.inherit
 -- prepare function of a built-in action → keys that settings do not override. lsyncd applies
 -- settings.maxProcesses, the total over all syncs, to each sync too; default.rsyncssh then refuses to start.
 shared.fixed = {}
--- action function of a plugin → whether it works on sets of paths
-shared.sets = {}
+-- action function of a plugin → the action's name
+shared.name_of_action = {}
 -- action tables of plugins
 shared.built_in = {}
 
@@ -135,7 +135,7 @@ local function add(opts)
     end
     local tunnel, problem = shared.tunnel_of(config)
     if problem then error(problem, 3) end
-    core.add_sync(number, config, shared.sets[config.action] or false, own_die_codes(opts, {}), tunnel)
+    core.add_sync(number, config, shared.name_of_action[config.action] or false, own_die_codes(opts, {}), tunnel)
     return inlet
 end
 

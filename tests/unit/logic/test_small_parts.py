@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.backoff import Backoff
+from orchestrator.logic.cause import cause_of
 from orchestrator.logic.roots import CACHED, RootIndex
 
 
@@ -57,3 +60,17 @@ def test_the_index_of_sources_does_not_grow_for_ever() -> None:
     for number in range(CACHED + 10):
         assert index.of(b"/a/%d/f" % number) == [1]
     assert len(index._cache) <= CACHED
+
+
+@pytest.mark.parametrize(
+    ("stderr", "cause"),
+    [
+        (b"", b""),
+        (b"\n \n", b""),
+        (b"one\ntwo\n", b"two"),
+        (b"ssh: refused\nrsync: connection unexpectedly closed (0)\nrsync error: (code 12)\n", b"ssh: refused"),
+        (b"rsync error: (code 12)\n", b"rsync error: (code 12)"),
+    ],
+)
+def test_the_line_that_says_why(stderr: bytes, cause: bytes) -> None:
+    assert cause_of(stderr) == cause

@@ -1,0 +1,166 @@
+"""A host that several syncs transfer to: what one of them finds out about it counts for all (spec 6 row 13).
+
+While it cannot be reached, one sync tries at a time, after pauses that grow; the others wait for what comes of that.
+The one that has waited longest without trying goes first, so one that can't succeed keeps nobody from trying.
+One that fails although another has just succeeded has trouble of its own (a module that is not
+there, a login that is refused): it stands apart from then on, until it succeeds, and holds up nobody.
+
+Pure: time is an argument (seconds of the monotonic clock), who is meant are the members that `join` gives.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.logic.backoff import Backoff, following
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UNREACHABLE: Final = frozenset({5, 10, 12, 30, 35, 255})
+"""Exit codes of rsync and ssh that tell of the way to the host, not of what was to be transferred (rsync(1), ssh(1)):
+starting the protocol, socket, protocol stream, time out, connection time out, ssh itself."""
+
+LOOK_AGAIN: Final = 0.5
+"""Seconds until a member looks again whether it is its turn."""
+
+_URL: Final = re.compile(r"rsync://(?:[^/]*@)?(\[[^\]]*\]|[^/:]*)(?::([^/]*))?(?:/|$)")
+_REMOTE: Final = re.compile(r"(?:[^/]*@)?(\[[^\]]*\]|[^/:]*)(::?)")
+_PORT: Final = re.compile(r"(?:^|\s)(?:-p\s*|-o\s*[Pp]ort[= ])(\S+)")
+
+
+def endpoint_of(target: str, remote_shell: str = "") -> str | None:
+    """The host and the service there that an rsync target names; None: it is local.
+
+    `HOST`, `HOST:PORT` of another port than 22, `rsync://HOST`, `rsync://HOST:PORT`. Two services of a host are two
+    endpoints: one may be down while the other is not. `remote_shell`: with its arguments, for the port.
+    """
+    url = _URL.match(target)
+    if url is not None:
+        return f"rsync://{url[1].lower()}{_port(url[2], '873')}"
+    remote = _REMOTE.match(target)
+    if remote is None or not remote[1]:
+        return None
+    if remote[2] == "::":
+        return f"rsync://{remote[1].lower()}"
+    port = _PORT.search(remote_shell)
+    return remote[1].lower() + _port(port[1] if port is not None else None, "22")
+
+
+def _port(port: str | None, usual: str) -> str:
+    return f":{port}" if port and port != usual else ""
+
+
+class Member:
+    """One sync's share in an endpoint. `wants(now)`: whether it has something to transfer; `wake`: it may try now."""
+
+    __slots__ = ("backoff", "endpoint", "failed_at", "first", "is_apart", "wake", "wants", "was_released")
+
+    def __init__(
+        self, endpoint: Endpoint, first: float, wants: Callable[[float], bool], wake: Callable[[], None]
+    ) -> None:
+        self.endpoint = endpoint
+        self.first = first
+        self.wants = wants
+        self.wake = wake
+        self.backoff = Backoff(first)
+        self.failed_at = float("-inf")
+        self.is_apart = False
+        self.was_released = False
+
+
+class Endpoint:
+    """What is known of a host. `pause` is the last one, in seconds; 0: nobody has found it out of reach."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pause = 0.0
+        self._members: list[Member] = []
+        self._hold_until = 0.0
+        self._step_at = float("-inf")
+        self._prober: Member | None = None
+        self._probe_until = 0.0
+
+    def join(self, first_pause: float, wants: Callable[[float], bool], wake: Callable[[], None]) -> Member:
+        """One more sync. `first_pause` in seconds, at least 1: after its first failure."""
+        member = Member(self, max(1.0, first_pause), wants, wake)
+        self._members.append(member)
+        return member
+
+    def is_shared(self) -> bool:
+        return len(self._members) > 1
+
+    def holds(self, member: Member) -> bool:
+        """Whether a member waits since the host cannot be reached, whoever has found that out."""
+        return self.pause > 0 and not member.is_apart
+
+    def next_try(self, member: Member, now: float) -> float:
+        """Until when a member is not to start anything; a time that is over: it may."""
+        if not self.holds(member):
+            return 0.0
+        if now < self._hold_until:
+            return self._hold_until
+        if self._prober is not None:
+            return self._probe_until
+        if member.wants(now) and any(
+            other.failed_at < member.failed_at and not other.is_apart and other.wants(now) for other in self._members
+        ):
+            return now + LOOK_AGAIN
+        return self._hold_until
+
+    def begins(self, member: Member, now: float) -> None:
+        """A member starts a transfer. While the host is out of reach, the others wait for what comes of it, but not
+        longer than another pause: it may be a long one that goes well."""
+        if self.holds(member):
+            self._prober = member
+            self._probe_until = now + self.pause
+
+    def would_grow(self, member: Member, began: float) -> bool:
+        """Whether `failed` would make a pause longer: worth a log line. `began`: when the transfer did."""
+        if self._is_its_own_trouble(member):
+            return member.backoff.would_grow()
+        return self._is_news(began) and following(self.pause, member.first) > self.pause
+
+    def failed(self, member: Member, began: float, now: float) -> float:
+        """The host could not be reached. Gives until when the member is not to try again.
+
+        A transfer that `began` before the others' failure was known tells nothing new.
+        """
+        member.is_apart = self._is_its_own_trouble(member)
+        member.backoff.fail()
+        member.failed_at = now
+        self.ended(member)
+        if member.is_apart:
+            return now + member.backoff.pause
+        if self._is_news(began):
+            self.pause = following(self.pause, member.first)
+            self._step_at = now
+            self._hold_until = now + self.pause
+        return self._hold_until
+
+    def reached(self, member: Member) -> bool:
+        """A transfer has reached the host: all may go. True: it was out of reach before."""
+        self.ended(member)
+        member.is_apart = False
+        member.was_released = False
+        member.backoff.succeed()
+        if not self.pause:
+            return False
+        self.pause = self._hold_until = 0.0
+        for other in self._members:
+            if other.backoff.failures and not other.is_apart:
+                other.was_released = True
+                other.wake()
+        return True
+
+    def ended(self, member: Member) -> None:
+        """A transfer has ended, whatever it has found out."""
+        if self._prober is member:
+            self._prober = None
+
+    def _is_news(self, began: float) -> bool:
+        return not self.pause or began >= self._step_at
+
+    def _is_its_own_trouble(self, member: Member) -> bool:
+        return member.is_apart or (member.was_released and not self.pause)
