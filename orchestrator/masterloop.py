@@ -131,13 +131,16 @@ class Loop:
                 has_changed = True
             if events & selectors.EVENT_WRITE and self._call(fd, 1):
                 has_changed = True
-        has_changed = has_changed or bool(self._caught or self._soon)
+        has_changed = has_changed or bool(self._caught)
         if signal.SIGCHLD in self._caught:
             self._call_signal(signal.SIGCHLD)
         while self._caught:
             self._call_signal(next(iter(self._caught)))
-        # Only those there are now: one that puts down another must not keep the turn from ending.
-        for _ in range(len(self._soon)):
+        # Only those there are now: one that puts down another must not keep the turn from ending. Counted once, as
+        # other threads put some down at any moment.
+        count = len(self._soon)
+        has_changed = has_changed or count > 0
+        for _ in range(count):
             self._soon.popleft()()
         return has_changed
 

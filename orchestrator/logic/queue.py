@@ -253,6 +253,15 @@ class Queue:
                 self._wait(blocked)
         self._changed(1 if delay.status == WAIT else 0)
 
+    def turn(self, move: Delay) -> None:
+        """A Move that is not active becomes the Delete of its origin, at its place. What it blocks stays blocked."""
+        if move.path2 is not None:
+            self._index.leave(move, move.path2)
+            move.etype = DELETE
+            move.path2 = None
+            if self._declined:
+                self._changed(0)
+
     def hand_over(self, delay: Delay, heir: Delay) -> None:
         """What `delay` blocks is blocked by `heir` from now on. The heir itself must not be blocked.
 
@@ -301,10 +310,8 @@ class Queue:
             replaced.etype = etype
             return
         self._tell(verdict, etype, path, None, blocker)
-        if verdict == TURN and blocker is not None and blocker.path2 is not None:
-            self._index.leave(blocker, blocker.path2)
-            blocker.etype = DELETE
-            blocker.path2 = None
+        if verdict == TURN and blocker is not None:
+            self.turn(blocker)
         self._enter(self._append(etype, alarm, path, None, blocker))
 
     def _add_move(self, alarm: float, path: bytes, path2: bytes) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.logic.event import BLANKET, CREATE, FULL, MODIFY, MOVE
+from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, FULL, MODIFY, MOVE
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
 
@@ -115,6 +115,19 @@ class Inlet:
     def create(self, path: bytes) -> None:
         """Queue a Create of a path (leading slash; a directory's ends with one) as if it had just appeared."""
         self._sync.add(CREATE, path)
+
+    def split_moves(self) -> None:
+        """Make a Delete and a Create of each Move that waits: where a transfer of everything came between.
+
+        The target has what the source has by now, under the origin's name as well: renaming that
+        would put a newer file into the place of the one that was moved.
+        """
+        queue = self._sync.queue
+        for delay in [delay for delay in queue if delay.etype == MOVE and delay.status != ACTIVE]:
+            path2 = delay.path2
+            queue.turn(delay)
+            if path2 is not None:
+                self._sync.add(CREATE, path2)
 
     def retry(self, path: bytes) -> None:
         """Queue a Modify of a path that could not be transferred: to be looked at again, whatever it is by now."""

@@ -168,12 +168,15 @@ class Sync:
             self.retries.forget(come_from)
             self.queue.add(DELETE, alarm, come_from)
         elif gone_to is not None:
+            self._sweep(alarm, gone_to)
             self.queue.add(CREATE, alarm, gone_to)
             self._take_below(alarm, gone_to)
 
     def add(self, etype: str, path: bytes) -> None:
         """A change of our own making: due after the usual delay."""
         alarm = self.host.clock.now() + self.options.delay
+        if etype == CREATE:
+            self._sweep(alarm, path, is_doubtful=True)
         self.queue.add(etype, alarm, path)
         if etype == CREATE:
             self._take_below(alarm, path)
@@ -191,7 +194,19 @@ class Sync:
             return
         if etype == DELETE:
             self.retries.forget(path)
+        elif etype == CREATE:
+            self._sweep(alarm, path)
         self.queue.add(etype, alarm, path)
+
+    def _sweep(self, alarm: float, path: bytes, *, is_doubtful: bool = False) -> None:
+        """A directory appears. What else the target may have under its name is to go.
+
+        A transfer that runs may bring things of it over that are gone again before the directory is watched,
+        and no event tells of that. Actions on sets of paths compare what they are told of with the source; to
+        others a Delete would be one. `is_doubtful`: nobody knows what the target has.
+        """
+        if self.options.sets and path.endswith(b"/") and (is_doubtful or len(self.transfers)):
+            self.queue.add(DELETE, alarm, path)
 
     def _take_below(self, alarm: float, path: bytes) -> None:
         """A directory came whole: what is in it came as well, and no event tells of it."""

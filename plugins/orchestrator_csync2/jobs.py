@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import select
-import stat
 import subprocess
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.api import argument_room, argument_size, etypes
 from orchestrator_csync2.report import Place, Report
 from orchestrator_csync2.scratch import Scratch
+from orchestrator_rsync.looks import Looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 STOPPED = 128 + 15
 """Exit code of a job that was told to stop: as if SIGTERM had ended it."""
+
+KILLED = 128
+"""Exit codes above it: a signal has ended it, or it was never started."""
 
 NOT_EXECUTED = 255
 INCOMPLETE = 1
@@ -115,34 +118,20 @@ class Memory:
     """What one sync's jobs leave for the next.
 
     What has been told of undelivered changes, so that each is told once; the names that could be taken
-    for scratch files; and when csync2 last looked at files.
+    for scratch files; and when csync2 looked at files: it knows one by its size and the second of its mtime,
+    and does not see that it was written once more in that second.
+
+    `is_doubtful`: a csync2 was killed while it compared files. It may have noted that it knows a file, but not
+    that the file has to go anywhere.
     """
 
     def __init__(self) -> None:
         self.scratch = Scratch()
-        self._looks: list[tuple[float, float]] = []
+        self.looks = Looks()
+        self.is_doubtful = False
         self.refused: dict[Place, bytes] = {}
         self.unreachable: set[bytes] = set()
         self.gave_up: tuple[bytes, ...] = ()
-
-    def looked(self, since: float) -> None:
-        """csync2 has looked at files from then (seconds since 1970) until now."""
-        # A file's time comes from a clock that lags a few milliseconds behind.
-        self._looks = [*self._looks[-1:], (since - 1, time.time())]
-
-    def may_hide(self, path: bytes) -> bool:
-        """Whether csync2 may not see that this file was written since it last looked.
-
-        It knows a file by its size and the second of its mtime. One that is written again in the second
-        in which csync2 looks, with as many bytes as before, looks to it like what it has seen. A change is
-        handed over in the batch after that at the latest, so the last two looks count.
-        """
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return False
-        second = int(status.st_mtime)
-        return stat.S_ISREG(status.st_mode) and any(int(start) <= second <= int(end) for start, end in self._looks)
 
 
 class Job:
@@ -338,9 +327,15 @@ class Everything(Job):
 
     def _work(self) -> int:
         self._check_source()
-        started = time.time()
+        looked = self._memory.looks.begin()
         code, report = self._deliver("-x", "-r")
-        self._memory.looked(started)
+        looked()
+        if code == 0 and self._memory.is_doubtful:
+            source = self._inlet.source.rstrip(b"/") or b"/"
+            code = self._check("-mr", [source])
+            if code == 0:
+                code, report = self._deliver("-u")
+        self._memory.is_doubtful = code > KILLED or (code != 0 and self._memory.is_doubtful)
         self.is_noted = report.finished
         if report.finished:
             self._learn_names()
@@ -382,13 +377,14 @@ class Changes(Job):
             self._log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
         batch = batch_of(changes, source)
         hidden = [
-            root + path
-            for etype, path in changes
-            if etype != etypes.DELETE and path[-1:] != b"/" and self._memory.may_hide(root + path)
+            root + path for etype, path in changes if path[-1:] != b"/" and self._memory.looks.hide(etype, root + path)
         ]
-        started = time.time()
+        looked = self._memory.looks.begin()
         code = self._check("-cr", batch.trees) or self._check("-c", batch.paths) or self._check("-m", hidden)
-        self._memory.looked(started)
+        if code == 0 and self._memory.is_doubtful:
+            code = self._check("-mr", batch.trees) or self._check("-m", batch.paths)
+        looked()
+        self._memory.is_doubtful = code > KILLED or (code != 0 and self._memory.is_doubtful)
         if code != 0:
             return code
         self.is_noted = True

@@ -71,7 +71,10 @@ class Direct(Action):
         inlet.discard(event)
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        if not isinstance(agent, Event) or agent.etype in etypes.SPECIAL:
+        if not isinstance(agent, Event):
+            return None
+        if agent.etype in etypes.SPECIAL:
+            agent.inlet.split_moves()
             return None
         if exit_code > SIGNALLED and exit_code != 255:
             return AGAIN
@@ -81,6 +84,16 @@ class Direct(Action):
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
         return exit_codes_of(agent.config, "rsyncExitCodes")
+
+
+def _has_more(event: Event) -> bool:
+    """Whether the directory on the target has entries that the source's has not: no event tells of them."""
+    if event.config.get("delete") is not True:
+        return False
+    try:
+        return not set(os.listdir(event.target_path)) <= set(os.listdir(event.source_path))
+    except OSError:
+        return False  # gone meanwhile, and its event tells
 
 
 def _put_right(event: Event) -> None:
@@ -93,7 +106,7 @@ def _put_right(event: Event) -> None:
     if event.etype == etypes.DELETE or wanted is None:
         return
     there = file_kind(event.target_pathname)
-    if there is not None and stat.S_ISDIR(wanted) and stat.S_ISDIR(there):
-        return  # a directory that was there already
+    if there is not None and stat.S_ISDIR(wanted) and stat.S_ISDIR(there) and not _has_more(event):
+        return  # a directory that was there already; what is in it has events of its own
     if not len(inlet.get_events(lambda waiting: waiting.etype == etypes.FULL)):
         inlet.full_event()

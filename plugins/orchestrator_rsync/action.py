@@ -37,10 +37,10 @@ class Rsync(Action):
         return endpoint_of(str(config.get("target")), rsh if isinstance(rsh, str) else "")
 
     def init(self, event: Event) -> None:
-        spawn_full(event)
+        spawn_full(event, self._lanes.of(event.inlet))
 
     def full(self, event: Event) -> None:
-        spawn_full(event)
+        spawn_full(event, self._lanes.of(event.inlet))
 
     def action(self, inlet: Inlet) -> None:
         spawn_changes(inlet, self._lanes.of(inlet))

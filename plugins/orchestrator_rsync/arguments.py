@@ -76,9 +76,13 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
     return Run(argv, stdin, source + b" -> " + target + told)
 
 
-def batch_run(config: Config, source: bytes, target: bytes, entries: Sequence[bytes]) -> Run:
-    """Just the entries of a filter list (see filterlist.py)."""
+def batch_run(
+    config: Config, source: bytes, target: bytes, entries: Sequence[bytes], *, ignores_times: bool = False
+) -> Run:
+    """Just the entries of a filter list (see filterlist.py). `ignores_times`: whatever size and time say."""
     argv: list[Argument] = [binary(config), *computed_of(config), "-r"]
+    if ignores_times:
+        argv.append("--ignore-times")
     if deletes_running(config):
         argv += DELETE
     argv += ["--force", "--from0", "--include-from=-", "--exclude=*", source, target]

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
-from orchestrator_rsync.arguments import Run, batch_run, full_run
+from orchestrator_rsync.arguments import Run, batch_run, full_run, is_on, rsync_table
 from orchestrator_rsync.filterlist import Change, filterlist, guarded
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def changes_of(events: EventList) -> list[Change]:
     return changes
 
 
-def spawn_full(event: Event) -> None:
-    """A run over everything, for an Init, a Full or a Blanket event."""
+def spawn_full(event: Event, lane: Lane | None = None) -> None:
+    """A run over everything, for an Init, a Full or a Blanket event. `lane`: the sync's, if batches of it follow."""
     inlet = event.inlet
     kind = "startup" if event.etype == etypes.INIT else "full"
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), inlet.filter_lines())
-    _spawn(inlet, event, run, f"recursive {kind} rsync: ")
+    _spawn(inlet, event, run, lane, f"recursive {kind} rsync: ")
 
 
 def spawn_changes(inlet: Inlet, lane: Lane, test: Test = is_of_a_path) -> None:
@@ -96,18 +96,35 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     """A run over these changes; none where there are none."""
     if not len(events):
         return
+    ignores_times = _is_fooled(inlet) and any(map(lane.looks.may_hide, events))
+    if ignores_times and any(event.etype == etypes.ATTRIB for event in events):
+        # a file whose attributes alone have changed is not to be sent whole: the one kind goes now, the other next
+        are_attribs = next(iter(events)).etype == etypes.ATTRIB
+        wanted = {delay for delay in events.delays if (delay.etype == etypes.ATTRIB) == are_attribs}
+        events = inlet.get_events(lambda event: event.delay in wanted)
+        ignores_times = not are_attribs
     changes = [lane.widened(change) for change in changes_of(events)]
     excludes, filters = inlet.excludes(), inlet.filter_lines()
     if (excludes or filters) and any(change.whole for change in changes):
         entries = guarded(changes, excludes, filters)
     else:
         entries = filterlist(changes)
-    _spawn(inlet, events, batch_run(inlet.config, inlet.source, inlet.target, entries))
+    run = batch_run(inlet.config, inlet.source, inlet.target, entries, ignores_times=ignores_times)
+    _spawn(inlet, events, run, lane)
 
 
-def _spawn(inlet: Inlet, agent: Agent, run: Run, lead: str = "") -> None:
+def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane | None, lead: str = "") -> None:
     inlet.log("Normal", lead, run.message)
-    inlet.spawn(agent, run.argv, run.stdin)
+    if lane is None:
+        inlet.spawn(agent, run.argv, run.stdin)
+    else:
+        inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin())
+
+
+def _is_fooled(inlet: Inlet) -> bool:
+    """Whether rsync decides by size and time."""
+    table = rsync_table(inlet.config)
+    return table is None or not (is_on(table.get("checksum")) or is_on(table.get("ignore_times")))
 
 
 def _both(test: Test, more: Callable[[Event], bool]) -> Test:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from orchestrator.api import OK, EventList
 from orchestrator_rsync.batches import changes_of
+from orchestrator_rsync.looks import Looks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +33,13 @@ TOLD = 500
 class Lane:
     """One sync's failing paths, with whether all below them is meant.
 
-    `pause` is the last one, in seconds; `is_waiting`: it is not over yet.
+    `pause` is the last one, in seconds; `is_waiting`: it is not over yet. `looks`: when the sync's runs were.
     """
 
     paths: dict[bytes, bool] = field(default_factory=dict)
     pause: float = 0.0
     is_waiting: bool = False
+    looks: Looks = field(default_factory=Looks)
 
     def holds(self, event: Event) -> bool:
         return event.raw_path in self.paths

@@ -66,10 +66,10 @@ class RsyncSsh(Action):
         return endpoint_of(str(config.get("target")), " ".join(command(config)))
 
     def init(self, event: Event) -> None:
-        spawn_full(event)
+        spawn_full(event, self._lanes.of(event.inlet))
 
     def full(self, event: Event) -> None:
-        spawn_full(event)
+        spawn_full(event, self._lanes.of(event.inlet))
 
     def action(self, inlet: Inlet) -> None:
         event = inlet.get_event()
@@ -83,6 +83,8 @@ class RsyncSsh(Action):
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
         codes = self.exit_codes(agent)
         if not _is_move(agent):
+            if isinstance(agent, Event):
+                agent.inlet.split_moves()
             self._lanes.collect(agent, exit_code, codes)
             return None
         if classify(exit_code, codes) is not None:

@@ -1,7 +1,6 @@
 """Random changes of all kinds against a daemon that is stopped, killed, and whose transfers are killed.
 
-`make churn` takes thousands of seeds (CHURN_SEEDS); a seed that fails is run again by
-`CHURN_SEEDS=N pytest -m churn -k 'ACTION-SEED'`.
+`make churn` takes thousands of seeds (CHURN_SEEDS, for each action). A seed that fails says how it is run again.
 """
 
 from __future__ import annotations
@@ -9,63 +8,134 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.kit.churn import Churn, picture, told
+from tests.kit.churned import MIRRORS, Mirror
 from tests.kit.daemon import Daemon, wait_until
-from tests.kit.mirrors import Tree
-from tests.kit.need import program
-from tests.kit.trees import snapshot
 
-SEEDS = int(os.environ.get("CHURN_SEEDS", "2"))
+IN_CI = {"rsync": 25, "native": 25, "fanotify": 10, "direct": 15, "rsyncssh": 8, "csync2": 8}
+"""Seeds; fewer where each takes longer."""
 
-ACTIONS = {
-    "rsync": "default.rsync, rsync = { archive = true, hard_links = true }",
-    "native": "default.native",
-}
-
-CONFIG = """
-settings {{ insist = true }}
-sync {{ {action}, source = "{box}/src", target = "{box}/trg", delay = {delay} }}
-"""
+SEEDS = int(os.environ.get("CHURN_SEEDS", "0"))
+FIRST = int(os.environ.get("CHURN_FIRST", "0"))
+CASES = [(action, seed) for action, count in IN_CI.items() for seed in range(FIRST, FIRST + (SEEDS or count))]
+DEADLINE = 60.0
 
 
-def kill_transfers(daemon: Daemon) -> None:
-    """Kill what runs for the daemon, as the kernel does when memory is short."""
-    for task in Path(f"/proc/{daemon.process.pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            try:
-                os.kill(int(child), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+def descendants(pid: int) -> list[int]:
+    found = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *descendants(int(child))]
+    except OSError:  # ended meanwhile
+        pass
+    return found
+
+
+def has_ended(pid: int) -> bool:
+    """A zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def kill_one(daemon: Daemon, chance: random.Random) -> None:
+    """Kill something that runs for the daemon, as the kernel does when memory is short."""
+    running = descendants(daemon.process.pid)
+    if running:
+        try:
+            os.kill(chance.choice(running), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+class Run:
+    """One seed."""
+
+    def __init__(self, box: Path, action: str, seed: int, mirror: Mirror) -> None:
+        self.box = box
+        self.name = f"{action}-{seed}"
+        self.mirror = mirror
+        self.chance = random.Random(f"faults {seed}")
+        self.status = box / "status"
+        source, outside = os.fsencode(mirror.source), os.fsencode(box / "outside")
+        self.churn = Churn(source, outside, seed, one_link=mirror.one_link)
+        self.config = mirror.config(self.chance.choice([0, 0, 0.2]), self.status)
+
+    def disturb(self, daemon: Daemon) -> None:
+        """Changes, while the daemon runs, stands still, or loses a transfer."""
+        for _ in range(4):
+            os.kill(daemon.process.pid, self.chance.choice([signal.SIGSTOP, signal.SIGCONT]))
+            for _ in range(8):
+                self.churn.change(1)
+                time.sleep(self.chance.choice([0, 0, 0.005, 0.05]))  # a pace, nothing is waited for
+            if self.chance.random() < 0.5:
+                kill_one(daemon, self.chance)
+
+    def kill(self, daemon: Daemon) -> None:
+        """As a lack of memory does, or a fault of ours."""
+        if self.mirror.is_fragile:
+            os.kill(daemon.process.pid, signal.SIGSTOP)
+            wait_until(lambda: all(map(has_ended, descendants(daemon.process.pid))), "what runs to end")
+        daemon.process.kill()
+        daemon.wait()
+
+    def started(self, daemon: Daemon) -> None:
+        self.status.unlink(missing_ok=True)
+        wait_until(lambda: self.status.exists() or daemon.process.poll() is not None, "the status file")
+
+    def finish(self, daemon: Daemon) -> None:
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        end = time.monotonic() + DEADLINE
+        while not self.is_equal():
+            if time.monotonic() > end or daemon.process.poll() is not None:
+                self.fail(daemon)
+            time.sleep(0.05)
+        assert os.listdir(self.churn.sentinel) == [b"a"]
+        assert Path(os.fsdecode(self.churn.sentinel), "a").read_bytes() == b"not to be touched"
+
+    def pictures(self) -> list[dict[bytes, object]]:
+        mirror = self.mirror
+        return [
+            picture(os.fsencode(tree), modes=mirror.modes, times=mirror.times)
+            for tree in (mirror.source, mirror.target)
+        ]
+
+    def is_equal(self) -> bool:
+        if not self.status.exists() or b"There are 0 delays" not in self.status.read_bytes():
+            return False
+        source, target = self.pictures()
+        return source == target
+
+    def fail(self, daemon: Daemon) -> None:
+        seed = self.name.rpartition("-")[2]
+        pytest.fail(
+            f"not equal with {self.name}; again: CHURN_FIRST={seed} CHURN_SEEDS=1 pytest -m churn -k {self.name}\n"
+            f"{told(*self.pictures())}\n\nit did:\n" + "\n".join(self.churn.log) + f"\n\nit said:\n{daemon.said()}"
+        )
 
 
 @pytest.mark.churn
-@pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize(("action", "seed"), CASES, ids=[f"{action}-{seed}" for action, seed in CASES])
 def test_the_target_equals_the_source_in_the_end(tmp_path: Path, action: str, seed: int) -> None:
-    program("rsync")
-    chance = random.Random(seed)
-    source = Tree(os.fsencode(tmp_path / "src"), seed)
-    source.grow()
-    (tmp_path / "trg").mkdir()
-    text = CONFIG.format(action=ACTIONS[action], box=tmp_path, delay=chance.choice([0, 0.2, 1]))
-
-    def is_equal() -> bool:
-        return snapshot(os.fsencode(tmp_path / "src")) == snapshot(os.fsencode(tmp_path / "trg"))
-
-    with Daemon(tmp_path, lua=text) as daemon:
-        daemon.wait_for("finished.")
-        for _ in range(5):
-            os.kill(daemon.process.pid, chance.choice([signal.SIGSTOP, signal.SIGCONT]))
-            source.change(10)
-            if chance.random() < 0.5:
-                kill_transfers(daemon)
-        daemon.process.kill()
-        daemon.wait()
-        source.change(10)
-    with Daemon(tmp_path, lua=text) as daemon:
-        daemon.wait_for("finished.", 2)
-        source.change(20)
-        wait_until(is_equal, f"equal trees with seed {seed}; it said:\n{daemon.said()[-3000:]}", 60)
+    restarts = seed % 2 == 1
+    with MIRRORS[action](tmp_path, restarts) as mirror:
+        run = Run(tmp_path, action, seed, mirror)
+        mirror.target.mkdir(exist_ok=True)
+        run.churn.change(20)
+        if restarts:
+            with Daemon(tmp_path, lua=run.config) as daemon:
+                run.started(daemon)
+                run.disturb(daemon)
+                run.kill(daemon)
+                run.churn.change(8)
+        with Daemon(tmp_path, lua=run.config) as daemon:
+            run.started(daemon)
+            run.disturb(daemon)
+            run.finish(daemon)

@@ -60,7 +60,7 @@ class ScanQueue:
             if verdict == SPLIT:
                 return self._split(alarm, path, path2)
             if verdict == TURN:
-                old.etype, old.path2 = DELETE, None
+                self.turn(old)
             self._put(len(self.delays), etype, alarm, path, path2, old)
             return False
         if replaced is not None:
@@ -70,6 +70,10 @@ class ScanQueue:
         self.lines.append(describe(None, etype, path, path2, None))
         self._put(len(self.delays), etype, alarm, path, path2, None)
         return False
+
+    def turn(self, move: Delay) -> None:
+        self.declined = []
+        move.etype, move.path2 = DELETE, None
 
     def append(self, etype: str, alarm: float, path: bytes, *, stacked: bool) -> None:
         self._put(len(self.delays), etype, alarm, path, None, self.delays[-1] if stacked and self.delays else None)

@@ -144,6 +144,16 @@ class QueueMachine(RuleBasedStateMachine):
     def discard(self, pick: int) -> None:
         self.remove(self.place_of(pick, WAIT))
 
+    @rule()
+    def split_moves(self) -> None:
+        """As Inlet.split_moves does after a full run."""
+        places = [
+            place for place, delay in enumerate(self.scan.delays) if delay.etype == MOVE and delay.status != ACTIVE
+        ]
+        for place in places:
+            self.queue.turn(list(self.queue)[place])
+            self.scan.turn(self.scan.delays[place])
+
     def remove(self, place: int | None) -> None:
         if place is not None:
             gone = list(self.queue)[place]

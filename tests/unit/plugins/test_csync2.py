@@ -365,7 +365,32 @@ def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
     assert mark == [b"-m", path], "written in the second in which csync2 looked"
     os.utime(path, (1, 1))
     world.change(("Modify", b"/f"))
+    assert world.calls() == [[b"-c", path], [b"-m", path], [b"-u", b"-v"]], "written, and given an old time"
+    world.change(("Attrib", b"/f"))
     assert world.calls() == [[b"-c", path], [b"-u", b"-v"]]
+
+
+def test_what_a_killed_csync2_may_have_forgotten_is_marked(world: World) -> None:
+    world.answer('case "$*" in *-cr*) kill -9 $$;; esac; echo "Finished with 0 errors."')
+    world.change(("Create", b"/d/"), ("Modify", b"/f"))
+    assert world.ended[-1] == AGAIN
+    assert [call[0] for call in world.calls()] == [b"-cr"]
+    world.answer('echo "Finished with 0 errors."')
+    world.wait(2)
+    calls = [[b"-cr", b"/src/d"], [b"-c", b"/src/f"], [b"-mr", b"/src/d"], [b"-m", b"/src/f"], [b"-u", b"-v"]]
+    assert world.calls() == calls
+    world.change(("Modify", b"/f"))
+    assert world.calls() == [[b"-c", b"/src/f"], [b"-u", b"-v"]]
+
+
+def test_what_a_killed_startup_may_have_forgotten_is_marked(world: World) -> None:
+    world.answer('case "$*" in *-x*) kill -9 $$;; esac; echo "Finished with 0 errors."')
+    world.start()
+    assert world.ended[-1] == AGAIN
+    world.calls()
+    world.answer('echo "Finished with 0 errors."')
+    world.wait(2)
+    assert [call[0] for call in world.calls()] == [b"-c", b"-x", b"-mr", b"-u"]
 
 
 def test_nothing_to_do_runs_nothing(world: World) -> None:

@@ -226,3 +226,35 @@ def test_links_and_fifos_are_copied_as_what_they_are(pair: Pair) -> None:
     inlet.settle()
     assert os.readlink(pair.target + b"link") == b"nowhere"
     assert stat.S_ISFIFO(os.lstat(pair.target + b"fifo").st_mode)
+
+
+def test_a_move_from_before_a_full_run_is_not_done_behind_it(pair: Pair) -> None:
+    """The full run has brought over the file that is at the origin by now: it must not land at the destination."""
+    pair.both(b"a", b"one")
+    inlet = inlet_of(pair)
+    inlet.startup()
+    os.rename(pair.source + b"a", pair.source + b"b")
+    inlet.change("Move", b"/a", b"/b")
+    write(pair.source + b"a", b"two")
+    inlet.change("Create", b"/a")
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source)
+
+
+def test_what_a_directory_that_is_there_already_has_too_much_goes(pair: Pair) -> None:
+    pair.both(b"d/f")
+    write(pair.target + b"d/stale")
+    inlet = inlet_of(pair)
+    inlet.change("Create", b"/d/")
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source)
+
+
+def test_what_it_has_too_much_stays_where_nothing_is_deleted(pair: Pair) -> None:
+    pair.both(b"d/f")
+    write(pair.target + b"d/stale")
+    inlet = inlet_of(pair, delete=False)
+    inlet.change("Create", b"/d/")
+    inlet.settle()
+    assert b"d/stale" in snapshot(pair.target)
+    assert len(inlet.spawned) == 1

@@ -240,3 +240,17 @@ def test_startup_and_batches_reach_the_other_side(remote: Remote) -> None:
     remote.inlet.change("Delete", b"/d/f")
     remote.inlet.change("Delete", b"/d/")
     assert remote.is_equal()
+
+
+def test_a_move_from_before_a_full_run_is_not_done_behind_it(remote: Remote) -> None:
+    """The full run has brought over the file that is at the origin by now: it must not land at the destination."""
+    remote.pair.both(b"a", b"one")
+    remote.pair.both(b"t/f", b"one")
+    remote.inlet.startup()
+    for name in (b"a", b"t"):
+        remote.rename(name, name + b"2")
+    write(remote.pair.source + b"a", b"two")
+    write(remote.pair.source + b"t/f", b"two")
+    for path in (b"/a", b"/t/", b"/t/f"):
+        remote.inlet.change("Create", path)
+    assert remote.is_equal()

@@ -1,0 +1,89 @@
+"""Which files may look as if they had been transferred already, though they changed: to rsync, and to csync2.
+
+rsync passes over a file whose size is the same and whose time falls into the same second (rsync(1),
+--modify-window). So what is written again, with as many bytes, in the second in which a run has looked
+at it never arrives; no more does a file that takes the place of one of the same size and second. There is an
+event for each of them, so the run that follows it is told to look at no times.
+
+This knows when runs were, not what they looked at: a file that is transferred for nothing costs time only. A file
+that was opened and closed, but not written, is none of these.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from orchestrator.api import etypes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.api import Event
+
+_LAG = 0.05
+"""Seconds by which the clock that files get their times from may be late."""
+
+_KEPT = 1000
+"""Windows that are remembered: the last that changes still waiting may have been written in."""
+
+
+class Looks:
+    """When one sync's runs were: windows of whole seconds since 1970, those of runs that met made one."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._running: list[int] = []
+        self._windows: list[tuple[int, int]] = []
+
+    def begin(self) -> Callable[[], None]:
+        """A run begins; call the answer when it is over."""
+        start = int(self._now() - _LAG)
+        self._running.append(start)
+
+        def end() -> None:
+            self._running.remove(start)
+            self._add(start, int(self._now()))
+
+        return end
+
+    def may_hide(self, event: Event) -> bool:
+        """Whether rsync may not see that this file is another than the one it knows."""
+        return not event.is_dir and self.hide(event.etype, event.source_path)
+
+    def hide(self, etype: str, path: bytes) -> bool:
+        """The same of what happened to an absolute path; of a directory it says nothing."""
+        if etype not in (etypes.CREATE, etypes.MODIFY):
+            return False
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return False
+        second = int(status.st_mtime)
+        if not stat.S_ISREG(status.st_mode) or not status.st_size or not self._was_after(second):
+            return False
+        # what is new under its name may be of any time; what was written has its time from then, or was given another
+        return etype == etypes.CREATE or int(status.st_ctime) > second or self._was_in(second)
+
+    def _add(self, start: int, end: int) -> None:
+        windows = self._windows
+        while windows and start <= windows[-1][1] + 1:
+            first, last = windows.pop()
+            start, end = min(start, first), max(end, last)
+        windows.append((start, end))
+        del windows[:-_KEPT]
+
+    def _was_after(self, second: int) -> bool:
+        """Whether a run can have seen what was written in that second."""
+        if second > self._now():
+            return True  # a time in the future says nothing
+        return bool(self._running) or (bool(self._windows) and second <= self._windows[-1][1])
+
+    def _was_in(self, second: int) -> bool:
+        if any(start <= second for start in self._running):
+            return True
+        place = bisect_left(self._windows, (second + 1, 0)) - 1
+        return place >= 0 and self._windows[place][1] >= second

@@ -1,0 +1,118 @@
+"""What the churn test sets up for each action: a config, where it writes, and what of a tree it carries."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.kit.csync2 import Cluster, csync2_binary
+from tests.kit.fanotify import needs_fanotify
+from tests.kit.need import program
+from tests.kit.sshd import Sshd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """`keys`: the sync's, but for `source` and `delay`. `one_link`: it cannot change where a symlink points to.
+
+    `modes`, `times`: whether permissions and the times of files are to be equal in the end. `is_fragile`: what
+    runs for the daemon must not die with it, as it would leave half done what nobody knows to be.
+    """
+
+    keys: str
+    source: Path
+    target: Path
+    settings: str = ""
+    one_link: bool = False
+    modes: bool = True
+    times: bool = True
+    is_fragile: bool = False
+
+    def config(self, delay: float, status: Path) -> str:
+        return (
+            f'settings {{ insist = true, statusFile = "{status}", statusInterval = 0, {self.settings} }}\n'
+            f'sync {{ {self.keys}, source = "{self.source}", delay = {delay} }}\n'
+        )
+
+
+EXACT = '_extra = { "--modify-window=-1" }'
+"""Else a startup cannot tell two files of one second and one size apart; see the plugin's README."""
+
+
+@contextlib.contextmanager
+def rsync(box: Path, restarts: bool) -> Iterator[Mirror]:
+    program("rsync")
+    rsync = f"archive = true, {EXACT if restarts else ''}"
+    yield Mirror(f'default.rsync, target = "{box}/trg", rsync = {{ {rsync} }}', box / "src", box / "trg")
+
+
+@contextlib.contextmanager
+def rsyncssh(box: Path, restarts: bool) -> Iterator[Mirror]:
+    for name in ("rsync", "ssh"):
+        program(name)
+    with Sshd(box) as sshd:
+        yield Mirror(
+            f'default.rsyncssh, host = "{sshd.user}@127.0.0.1", targetdir = "{box}/trg", '
+            f"rsync = {{ archive = true, {EXACT if restarts else ''} }}, "
+            f'ssh = {{ port = {sshd.port}, identityFile = "{sshd.key}", '
+            f'options = {{ UserKnownHostsFile = "{sshd.known_hosts}", BatchMode = "yes" }} }}',
+            box / "src",
+            box / "trg",
+        )
+
+
+@contextlib.contextmanager
+def direct(box: Path, restarts: bool) -> Iterator[Mirror]:
+    program("rsync")
+    rsync = f"archive = true, {EXACT if restarts else ''}"
+    yield Mirror(
+        f'default.direct, target = "{box}/trg", rsync = {{ {rsync} }}',
+        box / "src",
+        box / "trg",
+        modes=False,
+        times=False,
+    )
+
+
+@contextlib.contextmanager
+def native(box: Path, restarts: bool) -> Iterator[Mirror]:
+    yield Mirror(f'default.native, target = "{box}/trg"', box / "src", box / "trg")
+
+
+@contextlib.contextmanager
+def fanotify(box: Path, restarts: bool) -> Iterator[Mirror]:
+    needs_fanotify()
+    keys = f'default.native, target = "{box}/trg", monitor = "fanotify"'
+    yield Mirror(keys, box / "src", box / "trg")
+
+
+@contextlib.contextmanager
+def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
+    with Cluster(box / "cluster") as cluster:
+        here, there = cluster
+        here.csync2("-cr", "/")  # killed while it makes its database, it never recovers
+        yield Mirror(
+            f'default.csync2, syncid = "{cluster.syncid}", csync2 = {{ binary = "{csync2_binary()}", '
+            f'hostname = "{here.name}", database = "{here.database}", config_dir = "{cluster.system}", '
+            f"port = {cluster.port} }}",
+            here.tree,
+            there.tree,
+            one_link=True,
+            is_fragile=True,
+        )
+
+
+MIRRORS: dict[str, Callable[[Path, bool], AbstractContextManager[Mirror]]] = {
+    "rsync": rsync,
+    "native": native,
+    "fanotify": fanotify,
+    "direct": direct,
+    "rsyncssh": rsyncssh,
+    "csync2": csync2,
+}
