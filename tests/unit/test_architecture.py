@@ -118,9 +118,9 @@ READS_THE_WALL_CLOCK = {
     "crontab.py",
     "transfers.py",  # last success and error, for the status
     "tunnel.py",  # the start of its processes, for the status file
-    # these two compare with files' times, which are of that clock, to distrust what is younger
+    # these compare with files' times, which are of that clock, to distrust what is younger
     "look.py",
-    "jobs.py",
+    "looks.py",
 }
 
 
