@@ -7,8 +7,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 # no deadlines: how long an example takes says more about the machine's other work than about the code
-settings.register_profile("default", max_examples=100, deadline=None)
-settings.register_profile(
-    "ci", max_examples=600, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+common = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", common, max_examples=100)
+settings.register_profile("ci", common, max_examples=600)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
