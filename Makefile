@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help test tests lint format pythons packages run bench bench-quick churn soak dist clean
+.PHONY: help test tests lint format pythons packages run bench bench-quick churn soak faults dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench          measure beside the real lsyncd · make bench-quick: in three minutes'
 	@echo 'make churn          random changes against a running daemon, SEEDS=$(SEEDS) of them'
 	@echo 'make soak           an hour of churn, looking for leaks'
+	@echo 'make faults         do all faults to the real lsyncd and to ours, write tests/differential/FAULTS.md'
 	@echo 'make dist           wheel and source package, into dist/'
 	@echo 'make clean          remove what the above made'
 
@@ -73,6 +74,9 @@ churn: $(VENV)/.dev packages
 
 soak: $(VENV)/.dev packages
 	SOAK_SECONDS=$(SOAK) $(PYTEST) -m soak --timeout 0
+
+faults: $(VENV)/.dev packages
+	PYTHONPATH=.:plugins:tests $(BIN)/python -m differential.faults
 
 # ---- running
 

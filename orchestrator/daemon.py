@@ -36,6 +36,7 @@ from orchestrator.monitor.rounds import Rounds
 from orchestrator.plugins import make_manager
 from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
+from orchestrator.process.orphans import Orphans
 from orchestrator.process.pidfile import PidFile
 from orchestrator.process.spawn import Processes
 from orchestrator.process.title import set_title
@@ -94,6 +95,7 @@ class Daemon:
         self._plugin_problems: dict[str, str] = {}
         self._hooks = Hooks(None, self._log)
         self._pidfile: PidFile | None = None
+        self._orphans: Orphans | None = None
         self._config_path = os.path.abspath(line.config) if line.config is not None else None
         self._scripts = [os.path.abspath(script) for script in line.scripts]
         self._insists = False
@@ -170,8 +172,10 @@ class Daemon:
             )
             try:
                 runner.start(self._attend)
+                self._look_for_orphans(runner)
                 following = self._turn(runner)
             finally:
+                self._forget_orphans()
                 runner.close()
                 self._end_helpers()
             if following is None:
@@ -182,6 +186,27 @@ class Daemon:
             gc.collect()
             self._switch_log(settings)
             self._tell_startup(settings)
+
+    def _look_for_orphans(self, runner: Runner) -> None:
+        """Transfers of a killed daemon may put what is old over what the startup brings: then a full run mends it."""
+        if self._pidfile is None or self._pidfile.previous is None:
+            return
+
+        def mend() -> None:
+            self._log("Normal", "transfers of the daemon before this one have ended.")
+            for sync in runner.syncs:
+                sync.request_full()
+
+        self._orphans = Orphans(self._loop, self._pidfile.previous, mend)
+        if len(self._orphans):
+            told = (
+                f"{len(self._orphans)} processes of a daemon that was killed (pid {self._pidfile.previous}) still run"
+            )
+            self._log("Warn", f"{told}; a full run follows when they have ended.")
+
+    def _forget_orphans(self) -> None:
+        if self._orphans is not None:
+            self._orphans.close()
 
     def _turn(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
         """Turn until the end (None), or until a reset has brought a new configuration."""
@@ -219,6 +244,7 @@ class Daemon:
         try:
             following = self._load()
             self._check(following[1])
+            _check_sources(runner, following[0])
         except OrchestratorError as error:
             self._log("Error", str(error))
             self._log("Error", "keeping the old configuration.")
@@ -300,6 +326,7 @@ class Daemon:
                 next_tell = now + FADING_TELLS
             if self._is_urged and now - begun >= PATIENCE:
                 return
+            self._is_urged = False  # too early: it changes nothing
             self._loop.turn(next_tell - now)
 
     def _end_helpers(self) -> None:
@@ -358,3 +385,12 @@ class Daemon:
 
 def _fading(signum: signal.Signals) -> str:
     return f"--- {signum.name.removeprefix('SIG')} signal, fading ---"
+
+
+def _check_sources(runner: Runner, config: LuaConfig) -> None:
+    """Raise where a source is gone: a startup would take for it what is there now (spec 6 row 22)."""
+    gone = {sync.source for sync in runner.syncs if sync.is_suspended}
+    for sync in config.syncs:
+        if sync.source in gone:
+            source = sync.source.decode("utf-8", "surrogateescape")
+            raise ConfigError(f"source {source} is gone: the target would become as empty as what is there now.")

@@ -22,6 +22,8 @@ class PidFile:
 
     Raises OrchestratorError: `Cannot lock pidfile; 'FILE'` where a living process holds it (whose file
     is left as it is), `Cannot create pidfile; 'FILE'` where it can't be had otherwise.
+
+    `previous`: the pid of a daemon that left its file behind, since it was killed.
     """
 
     def __init__(self, path: str | bytes) -> None:
@@ -35,6 +37,7 @@ class PidFile:
             raise OrchestratorError(f"Cannot create pidfile; '{shown}'") from None
         try:
             # Only now: until it is locked, what stands in it is another's.
+            self.previous = _number(os.pread(self._fd, 32, 0))
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
         except OSError:  # no room
@@ -52,6 +55,11 @@ class PidFile:
             pass  # no right to the directory any more, or gone: there is nothing to be done about it
         os.close(self._fd)
         self._fd = -1
+
+
+def _number(text: bytes) -> int | None:
+    text = text.strip()
+    return int(text) if text.isdigit() else None
 
 
 def _lock(path: bytes) -> int:

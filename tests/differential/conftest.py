@@ -1,4 +1,4 @@
-"""The table as pytest runs it. Many cases run at a time, ahead of the tests that ask for them."""
+"""The tables as pytest runs them. Many cases run at a time, ahead of the tests that ask for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def nothing_is_left_behind() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process of pytest-xdist gets the whole table (`--dist loadgroup`): its threads run the cases side by side."""
+    """One process of pytest-xdist gets a whole table (`--dist loadgroup`): its threads run the cases side by side."""
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("differential"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

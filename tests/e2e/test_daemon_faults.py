@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -82,6 +83,35 @@ def test_a_reset_to_what_does_not_work_changes_nothing(box: Path, what: str) -> 
         daemon.wait_for("Startup of", 2)
         (box / "src/g").write_text("")
         wait_equal(box, daemon)
+
+
+class OnMount(Daemon):
+    """Its source is a file system of its own, with a file in it."""
+
+    def command(self) -> list[str]:
+        shell = f'mount -t tmpfs none {self.box}/src && touch {self.box}/src/precious && exec "$@"'
+        return ["unshare", "-r", "-m", "sh", "-c", shell, "sh", *super().command()]
+
+    def do(self, *command: str) -> None:
+        """Run something where it sees the mount."""
+        enter = ["nsenter", "-t", str(self.process.pid), "-U", "--preserve-credentials", "-m"]
+        subprocess.run([*enter, *command], check=True)
+
+
+@pytest.mark.row(22)
+def test_a_reset_while_the_source_is_unmounted_empties_no_target(box: Path) -> None:
+    with OnMount(box, lua=rsync(box)) as daemon:
+        daemon.wait_for("Startup of")
+        daemon.do("umount", f"{box}/src")
+        daemon.wait_for("Error: source ")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for(f"Error: source {box}/src/ is gone: the target would become as empty as what is there now.")
+        daemon.wait_for("keeping the old configuration.")
+        assert (box / "trg/precious").exists()
+        daemon.do("mount", "-t", "tmpfs", "none", f"{box}/src")
+        daemon.wait_for("of Sync1 is back.")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("Startup of", 2)
 
 
 # ---- told to reset
@@ -183,6 +213,12 @@ def test_it_ends_at_once_in_a_pause_between_two_tries(box: Path) -> None:
         assert time.monotonic() - begun < 5
 
 
+def is_asleep(daemon: Daemon) -> bool:
+    stat = text_of(Path(f"/proc/{daemon.process.pid}/stat")).rpartition(")")[2].split()
+    pending = text_of(Path(f"/proc/{daemon.process.pid}/status")).partition("ShdPnd:")[2].split()
+    return stat[0] == "S" and int(pending[0], 16) == 0
+
+
 def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
     stubborn = script(box, "stubborn", f'trap "" TERM; echo $$ >{box}/child; while :; do sleep 0.05; done')
     text = rsync(box, f'rsync = {{binary = "{stubborn}"}}', f'pidfile = "{box}/pid"')
@@ -194,6 +230,8 @@ def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
         daemon.process.terminate()
         daemon.process.terminate()
         wait_until(lambda: time.monotonic() - begun > 1.1, "patience to be over")
+        daemon.process.send_signal(signal.SIGHUP)  # wakes it
+        wait_until(lambda: is_asleep(daemon), "it to have looked")
         assert daemon.process.poll() is None
         daemon.process.terminate()
         assert daemon.wait() == 128 + signal.SIGTERM

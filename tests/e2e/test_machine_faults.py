@@ -84,6 +84,34 @@ def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
     assert [path.name for path in (box / "run").iterdir()] == ["status"]
 
 
+def test_what_a_killed_daemon_left_running_puts_nothing_old_in_its_place(box: Path) -> None:
+    """The daemon alone is killed. Its rsync has an old file still to bring when the next one has done its startup."""
+    slow = script(
+        box,
+        "slow",
+        f'test -e {box}/fast && exec rsync "$@"\ntouch {box}/begun; rsync --bwlimit=40 "$@"; touch {box}/ended',
+    )
+    text = mirror(box, more=f'delete = false, rsync = {{binary = "{slow}"}}', settings=f'pidfile = "{box}/pid"')
+    with Daemon(box, lua=text) as killed:
+        wait_until((box / "ended").exists, "the startup")
+        (box / "begun").unlink()
+        (box / "ended").unlink()
+        (box / "src/f").write_bytes(b"old" * 30_000)
+        wait_until(lambda: list((box / "trg").glob(".f.*")), "the transfer")
+        os.kill(killed.process.pid, signal.SIGKILL)
+        killed.wait()
+        (box / "fast").touch()
+        (box / "new").write_text("new")
+        (box / "new").rename(box / "src/f")
+        with Daemon(box, lua=text) as daemon:
+            daemon.wait_for(f"of a daemon that was killed (pid {killed.process.pid}) still run; a full run follows")
+            wait_until(lambda: text_of(box / "trg/f") == "new", "the new file")
+            assert not (box / "ended").exists()
+            daemon.wait_for("transfers of the daemon before this one have ended.")
+            daemon.wait_for("recursive full rsync")
+            wait_equal(box, daemon)
+
+
 def change(source: Path, chance: random.Random) -> None:
     name = str(chance.randrange(400))
     path = source / name

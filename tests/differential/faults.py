@@ -1,0 +1,641 @@
+"""Faults done to the real lsyncd 2.2.3 and to ours, by the same real steps: what comes of them.
+
+`python -m differential.faults` runs all of them on both and writes FAULTS.md. A test runs them on ours, and asks
+that what comes of them is what stands there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from differential.commands import RELEASE, oracle, ours
+from differential.faultworld import NEVER, NotDone, World, startups, text_of
+
+from tests.kit.rsyncd import RsyncDaemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TABLE = Path(__file__).with_name("FAULTS.md")
+WORKERS = int(os.environ.get("FAULTS_WORKERS", "6"))
+
+HEAD = f"""# What comes of faults
+
+Made by `make faults`: the same steps, with real programs, on lsyncd {RELEASE} and on this daemon. What counts as
+lost is every path that is not on the target as it is in the source when nothing more happens. All with `delay = 1`
+and `insist`.
+
+| fault | lsyncd {RELEASE} | here |
+| --- | --- | --- |
+"""
+
+
+class Scenario(NamedTuple):
+    """What is done, in words that stand in the table; `play` does it, and gives what came of it."""
+
+    words: str
+    play: Callable[[World], str]
+
+
+SCENARIOS: list[Scenario] = []
+
+
+def scenario(words: str) -> Callable[[Callable[[World], str]], Callable[[World], str]]:
+    def add(play: Callable[[World], str]) -> Callable[[World], str]:
+        SCENARIOS.append(Scenario(words, play))
+        return play
+
+    return add
+
+
+def rsync(more: str = "", settings: str = "", source: str = "@/src", target: str = "@/trg") -> str:
+    return (
+        f"settings{{ insist = true, {settings} }}\n"
+        f'sync{{ default.rsync, source = "{source}", target = "{target}", delay = 1, {more} }}\n'
+    )
+
+
+def binary(path: str) -> str:
+    return f'rsync = {{ binary = "{path}" }}'
+
+
+MORTAL = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+"""Runs a command for which permissions count, though it is root's."""
+
+
+# ---- transfers
+
+
+@scenario("rsync is killed (out of memory) while it transfers 3 files")
+def killed(world: World) -> str:
+    slow = world.script("slow", 'test -e $BOX/fast && exec /usr/bin/rsync "$@"\nexec /usr/bin/rsync --bwlimit=4 "$@"')
+    world.configure(rsync(binary(slow)))
+    world.start()
+    world.started()
+    world.write("a", "b", "c", text="x" * 100_000)
+    world.wait("the transfer", lambda: list(world.see("trg").glob(".a.*")))
+    (world.box / "fast").touch()
+    for pid in world.children():
+        os.kill(pid, signal.SIGKILL)
+    return world.outcome()
+
+
+@scenario("rsync may not write into a directory of the target (exit code 23), which is mended later")
+def partial(world: World) -> str:
+    for name in ("src/d", "trg/d"):
+        world.see(name).mkdir()
+    world.see("trg/d").chmod(0o555)
+    world.configure(rsync(binary(world.script("mortal", f'exec {" ".join(MORTAL)} /usr/bin/rsync "$@"'))))
+    world.start()
+    world.started()
+    world.write("d/a", "d/b", "c")
+    world.wait("the other file", (world.see("trg") / "c").exists)
+    world.wait("the end of rsync", lambda: not world.children())
+    world.see("trg/d").chmod(0o755)
+    return world.outcome()
+
+
+@scenario("the target's disk is full (exit code 11), and freed later")
+def full(world: World) -> str:
+    world.do("mount", "-t", "tmpfs", "-o", "size=256k", "none", "trg")
+    fill(world.see("trg") / "filler", keep=32)
+    world.configure(rsync("delete = false"))
+    world.start()
+    world.started()
+    world.write("a", "b", text="x" * 100_000)
+    world.wait("rsync to fail", lambda: "No space left" in world.said())
+    world.see("trg/filler").unlink()
+    return world.outcome()
+
+
+@scenario("a wrapper of rsync ends once with a code that no table lists (77)")
+def unlisted(world: World) -> str:
+    odd = world.script("odd", 'test -e $BOX/odd.once && rm $BOX/odd.once && exit 77\nexec /usr/bin/rsync "$@"')
+    world.configure(rsync(binary(odd)))
+    world.start()
+    world.started()
+    (world.box / "odd.once").touch()
+    world.write("a", "b")
+    return world.outcome()
+
+
+@scenario("one of two syncs fails for good (rsync's exit code 1); changes in the other one's source go on")
+def dies(world: World) -> str:
+    bad = world.script("bad", 'test -e $BOX/bad.now && exit 1\nexec /usr/bin/rsync "$@"')
+    (world.box / "src2").mkdir()
+    (world.box / "trg2").mkdir()
+    world.configure(rsync(binary(bad), source="@/src2", target="@/trg2") + rsync().split("\n", 1)[1])
+    world.start()
+    world.started(2)
+    (world.box / "bad.now").touch()
+    (world.box / "src2/x").touch()
+    world.wait("it to fail", lambda: "ailure with a list" in world.said() or world.status() is not None)
+    world.write("a", "b")
+    return world.outcome()
+
+
+@scenario("rsync is not there for a while (an upgrade)")
+def missing(world: World) -> str:
+    tool = world.script("tool", 'exec /usr/bin/rsync "$@"')
+    world.configure(rsync(binary(tool)))
+    world.start()
+    world.started()
+    os.rename(tool, f"{tool}.gone")
+    world.write("a", "b")
+    world.wait("it to be missed", lambda: "Failed executing" in world.said() or "255" in world.said())
+    os.rename(f"{tool}.gone", tool)
+    return world.outcome()
+
+
+@scenario("the target's machine is down when the daemon starts, and comes up later")
+def unreachable(world: World) -> str:
+    with RsyncDaemon(world.box, world.box / "trg") as server:
+        port = server.port
+    world.write("a", "b")
+    world.configure(rsync(target=f"rsync://127.0.0.1:{port}/m"))
+    world.start()
+    world.wait("a try", lambda: "etrying startup" in world.said())
+    with RsyncDaemon(world.box, world.box / "trg", port):
+        return world.outcome()
+
+
+@scenario("the target's machine is down for 12 seconds: tries, and lines in the log")
+def patience(world: World) -> str:
+    down = world.script("down", 'test -e $BOX/up && exec /usr/bin/rsync "$@"\necho >>$BOX/tries; exit 10')
+    (world.box / "up").touch()
+    world.configure(rsync(binary(down)))
+    world.start()
+    world.started()
+    (world.box / "up").unlink()
+    world.write("a")
+    world.wait("the first try", (world.box / "tries").exists)
+    before = world.said().count("\n")
+    world.happens(lambda: False, 12)
+    tries, lines = text_of(world.box / "tries").count("\n"), world.said().count("\n") - before
+    (world.box / "up").touch()
+    often = "every second, each told in the log" if tries > 6 and lines > 6 else "after 1, 2, 4, 8 … seconds"
+    return f"tried {often}; {world.outcome()}"
+
+
+@scenario("a transfer hangs for ever (`transferTimeout` is set where there is such a setting)")
+def hangs(world: World) -> str:
+    hang = world.script(
+        "hang", 'test -e $BOX/hang.once && rm $BOX/hang.once && exec sleep 1000\nexec /usr/bin/rsync "$@"'
+    )
+    world.configure(rsync(binary(hang), "transferTimeout = 2" if world.is_ours else ""))
+    world.start()
+    world.started()
+    (world.box / "hang.once").touch()
+    world.write("a", "b", "c")
+    return world.outcome()
+
+
+@scenario("a file is written 1000 times within a second")
+def repeated(world: World) -> str:
+    world.configure(rsync(settings='statusFile = "@/status", statusInterval = 1,'))
+    world.start()
+    world.started()
+    for number in range(1000):
+        world.write("a", text="x" * number)
+    world.changes = 1
+    queued = 0
+
+    def count() -> bool:
+        nonlocal queued
+        head = text_of(world.box / "status").partition("There are ")[2].partition(" delays")[0]
+        queued = max(queued, int(head or 0))
+        return queued > 0 and not world.lost()
+
+    world.happens(count)
+    many = "one change waits" if queued <= 2 else "hundreds of changes wait"
+    return f"{many}, {world.outcome()}"
+
+
+# ---- the source
+
+
+@scenario("more changes than the kernel can queue while the config file is being edited")
+def overflow(world: World) -> str:
+    world.configure(rsync())
+    world.start()
+    world.started()
+    world.signal(signal.SIGSTOP)
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    for number in range(most // 2 + 200):
+        (world.see("src") / f"{number % 50}").touch()
+        (world.see("src") / f"{number % 50}").unlink()
+    world.write("a", "b")
+    (world.box / "config.lua").write_text("sync{ default.rsync, sou")
+    world.signal(signal.SIGCONT)
+    return world.outcome()
+
+
+@scenario("the source is deleted and made anew")
+def deleted(world: World) -> str:
+    world.configure(rsync())
+    world.start()
+    world.started()
+    shutil.rmtree(world.see("src"))
+    world.happens(lambda: "gone" in world.said(), 1)
+    world.see("src").mkdir()
+    world.write("a", "b")
+    return world.outcome()
+
+
+@scenario("the source is renamed, another directory takes its place")
+def renamed(world: World) -> str:
+    world.write("old")
+    world.configure(rsync())
+    world.start()
+    world.started()
+    world.see("src").rename(world.see("away"))
+    world.see("src").mkdir()
+    world.write("a", "b")
+    return world.outcome()
+
+
+@scenario("the source is unmounted, something else is changed, and it is mounted again")
+def unmounted(world: World) -> str:
+    world.do("mount", "-t", "tmpfs", "none", "src")
+    world.write("a", "b")
+    world.configure(rsync())
+    world.start()
+    world.started()
+    world.do("umount", "src")
+    world.happens(lambda: "gone" in world.said(), 1)
+    world.do("mount", "-t", "tmpfs", "none", "disk")
+    for name in ("c", "d"):
+        world.see(f"disk/{name}").touch()
+    world.do("mount", "-n", "--move", "disk", "src")
+    world.write("e", "f")
+    world.changes += 2
+    return world.outcome()
+
+
+@scenario("the source is unmounted, and a full run is asked for (HUP)")
+def wiped(world: World) -> str:
+    world.do("mount", "-t", "tmpfs", "none", "src")
+    for number in range(10):
+        (world.see("src") / f"{number}").touch()
+    world.configure(rsync())
+    world.start()
+    world.started()
+    world.do("umount", "src")
+    world.happens(lambda: "gone" in world.said(), 1)
+    world.signal(signal.SIGHUP)
+    world.happens(lambda: not list(world.see("trg").iterdir()), NEVER)
+    left = len(list(world.see("trg").iterdir()))
+    return "the target is kept" if left == 10 else f"the target is emptied ({10 - left} of 10 files deleted)"
+
+
+@scenario("a directory can't be read when it appears, and can later")
+def unreadable(world: World) -> str:
+    world.configure(rsync())
+    world.start(before=MORTAL)
+    world.started()
+    world.see("away").mkdir()
+    (world.see("away") / "a").touch()
+    world.see("away").chmod(0)
+    world.see("away").rename(world.see("src/d"))
+    world.changes += 1
+    world.happens(lambda: "ermission denied" in world.said(), 3)
+    world.see("src/d").chmod(0o755)
+    world.write("b")
+    world.wait("the other file", world.see("trg/b").exists)
+    world.write("d/c", "d/e")
+    return world.outcome()
+
+
+@scenario("the kernel's limit of watches is reached (`watchLimit` is set where there is such a setting)")
+def limit(world: World) -> str:
+    few = 'echo 20 >/proc/sys/user/max_inotify_watches && exec "$@"'
+    world.configure(rsync(settings='watchLimit = "degrade", pollInterval = 0.5,' if world.is_ours else ""))
+    world.start(before=["unshare", "-U", "-r", "sh", "-c", few, "sh"])
+    world.started()
+    for number in range(30):
+        world.see(f"src/{number}").mkdir()
+    world.happens(lambda: "watches" in world.said(), 3)
+    world.write(*(f"{number}/a" for number in range(30)))
+    return world.outcome()
+
+
+@scenario("a directory is moved out of the source, and files are written there")
+def moved_out(world: World) -> str:
+    world.see("src/d/e").mkdir(parents=True)
+    world.configure(
+        'sync{ source = "@/src", target = "@/trg", delay = 0, onCreate = "echo ^pathname >>@/seen",'
+        ' onModify = "echo ^pathname >>@/seen" }'
+    )
+    world.start()
+    world.wait("it to watch", lambda: watches(world) >= 3)
+    before = watches(world)
+    world.see("src/d").rename(world.see("out"))
+    world.happens(lambda: watches(world) < before, 1)
+    (world.see("out") / "e/x").write_text("x")
+    (world.see("src") / "last").write_text("x")
+    world.wait("the last file", lambda: "last" in text_of(world.box / "seen"))
+    heard = "d/e/x" in text_of(world.box / "seen")
+    return "they are reported as files of the source" if heard else "they are nobody's business"
+
+
+@scenario("a file is being uploaded, and stands half-written for a while")
+def upload(world: World) -> str:
+    world.configure(rsync(settings='inotifyMode = "CloseWrite only",' if world.is_ours else ""))
+    world.start()
+    world.started()
+    with open(world.see("src") / "upload", "w") as file:
+        file.write("half")
+        file.flush()
+        world.write("other")
+        world.wait("another file", world.see("trg/other").exists)
+        travelled = (world.see("trg") / "upload").exists()
+        file.write(" and half")
+        world.changes += 1
+    half = "half a file travels" if travelled else 'it waits for the end (with `inotifyMode = "CloseWrite only"`)'
+    return f"{half}, {world.outcome()}"
+
+
+NAMES = (
+    b"]", b"[x]", b"[", b"a]b", b"new\nline", b"#h", b";s", b"*", b"?", b"b\\*s", b"b\\[", b"\\", b"b\\",
+    b"- q", b"+ q", b"--delete", b" s p ", b"\t", b"\r", b"\xff\xfe", b"'", b'"', b"$(x)", b"`x`", b"!",
+)  # fmt: skip
+
+
+@scenario(f"{len(NAMES)} files with names as `]`, `[x]`, `*`, `\\`, a newline, `#h`, `- q`, `--delete`")
+def names(world: World) -> str:
+    world.configure(rsync())
+    world.start()
+    world.started()
+    world.write(*NAMES)
+    return world.outcome()
+
+
+@scenario("`default.direct`: a directory is moved onto an empty one; two directories are swapped")
+def direct(world: World) -> str:
+    for name in ("a", "b", "c"):
+        world.see(f"src/{name}").mkdir()
+        (world.see(f"src/{name}") / name).write_text(name)
+    world.see("src/empty").mkdir()
+    world.configure('sync{ default.direct, source = "@/src", target = "@/trg", delay = 1 }')
+    world.start()
+    world.started()
+    source = world.see("src")
+    (source / "a").rename(source / "empty")
+    (source / "b").rename(source / "t")
+    (source / "c").rename(source / "b")
+    (source / "t").rename(source / "c")
+    world.happens(lambda: not world.lost() or world.status() is not None)
+    wrong = world.lost()
+    return "the target equals the source" if not wrong else "the trees differ for ever"
+
+
+# ---- the daemon
+
+
+@scenario("the daemon is killed in the middle of a transfer, files change, it is started again")
+def crash(world: World) -> str:
+    slow = world.script("slow", 'test -e $BOX/fast && exec /usr/bin/rsync "$@"\nexec /usr/bin/rsync --bwlimit=4 "$@"')
+    world.configure(rsync(binary(slow)))
+    world.start()
+    world.started()
+    world.write("a", "b", text="x" * 100_000)
+    world.wait("the transfer", lambda: list(world.see("trg").glob(".a.*")))
+    os.killpg(world.pid, signal.SIGKILL)
+    (world.box / "fast").touch()
+    world.write("b", "c")
+    world.start()
+    return world.outcome()
+
+
+@scenario("the daemon alone is killed, its rsync goes on (`delete = false`); a file is replaced, it is started again")
+def orphan(world: World) -> str:
+    slow = world.script("slow", 'test -e $BOX/fast && exec /usr/bin/rsync "$@"\nexec /usr/bin/rsync --bwlimit=30 "$@"')
+    world.configure(rsync(f"delete = false, {binary(slow)}", settings='pidfile = "@/pid",'))
+    world.start()
+    world.started()
+    world.write("a", text="old" * 30_000)
+    world.wait("the transfer", lambda: list(world.see("trg").glob(".a.*")))
+    rsyncs = world.children()
+    os.kill(world.pid, signal.SIGKILL)
+    (world.box / "fast").touch()
+    world.write("a.new", text="new")
+    world.see("src/a.new").rename(world.see("src/a"))
+    world.changes = 1
+    world.start()
+    world.started(2)
+    world.wait("the old rsync", lambda: not any(Path(f"/proc/{pid}").exists() for pid in rsyncs))
+    return world.outcome()
+
+
+@scenario("HUP with a config that does not load")
+def reset(world: World) -> str:
+    world.configure(rsync())
+    world.start()
+    world.started()
+    (world.box / "config.lua").write_text("sync{ default.rsync, sou")
+    world.signal(signal.SIGHUP)
+    world.wait("it to be noticed", lambda: "rror" in world.said() or world.status() is not None)
+    world.write("a", "b")
+    return world.outcome()
+
+
+@scenario("100 times HUP while files change")
+def resets(world: World) -> str:
+    world.configure(rsync())
+    world.start()
+    world.started()
+    for number in range(100):
+        world.write(f"{number}")
+        world.signal(signal.SIGHUP)
+        world.happens(lambda: False, 0.01)
+    return world.outcome()
+
+
+@scenario("TERM while a transfer hangs for ever; TERM again when it has had its minute")
+def term(world: World) -> str:
+    world.hurry("orchestrator.daemon", "PATIENCE", 1.0)
+    world.configure(rsync(binary(world.script("hang", "exec sleep 1000"))))
+    world.start()
+    world.wait("the transfer", world.children)
+    world.signal(signal.SIGTERM)
+    world.wait("it to be heard", lambda: "fading" in world.said())
+    world.happens(lambda: False, 1.2)
+    world.signal(signal.SIGTERM)
+    ended = world.happens(lambda: world.status() is not None)
+    return f"ends with {world.status()}" if ended else "waits for ever"
+
+
+@scenario("the log file's disk is full for a while")
+def log(world: World) -> str:
+    world.do("mount", "-t", "tmpfs", "-o", "size=64k", "none", "disk")
+    world.configure(rsync(settings='logfile = "@/disk/log",'))
+    world.start()
+    world.wait("the startup", lambda: len(startups(text_of(world.see("disk/log")))) == 1)
+    fill(world.see("disk/filler"))
+    for number in range(4):
+        world.write(*(f"{'long ' * 40}{number}.{part}" for part in range(10)))
+        world.wait("a transfer", lambda: not world.lost() or world.status() is not None)
+    world.see("disk/filler").unlink()
+    world.write("last")
+    outcome = world.outcome()
+    world.happens(lambda: "last" in text_of(world.see("disk/log")) or world.status() is not None)
+    told = "could not be written to this file" in text_of(world.see("disk/log"))
+    return f"{outcome}; " + ("the log says how many lines are missing" if told else "lines are missing without a word")
+
+
+@scenario("the status file's directory goes and comes back")
+def status(world: World) -> str:
+    world.hurry("orchestrator.sync.statusfile", "RETRY", 0.5)
+    (world.box / "run").mkdir()
+    world.configure(rsync(settings='statusFile = "@/run/status", statusInterval = 1,'))
+    world.start()
+    world.wait("the status file", (world.box / "run/status").exists)
+    world.started()
+    shutil.rmtree(world.box / "run")
+    world.write("a")
+    world.wait("a transfer", lambda: not world.lost() or world.status() is not None)
+    (world.box / "run").mkdir()
+    back = world.happens((world.box / "run/status").exists)
+    return f"{world.outcome()}; " + ("the file is back" if back else "the file is back after the next change only")
+
+
+@scenario("out of file descriptors for a while")
+def descriptors(world: World) -> str:
+    world.configure(rsync())
+    world.start()
+    world.started()
+    world.limit_descriptors(4)
+    world.write("a", "b")
+    world.see("src/d").mkdir()
+    world.write("d/c")
+    world.happens(lambda: "oo many" in world.said() or world.status() is not None, 4)
+    if world.status() is None:
+        world.limit_descriptors(None)
+    return world.outcome()
+
+
+@scenario("started with stdin, stdout and stderr closed, in the foreground")
+def closed(world: World) -> str:
+    tool = world.script("tool", 'ls -l /proc/$$/fd | grep -o "[0-9]* -> .*" >>$BOX/fds; exec /usr/bin/rsync "$@"')
+    world.configure(rsync(binary(tool), settings='logfile = "@/log", statusFile = "@/status", statusInterval = 1,'))
+    world.start(shell="<&- >&- 2>&-")
+    world.happens(lambda: startups(text_of(world.box / "log")) or world.status() is not None)
+    world.write("a", "b")
+    outcome = world.outcome()
+    fds = dict(line.split(" -> ") for line in text_of(world.box / "fds").splitlines())
+    sane = {"0", "1", "2"} <= fds.keys()
+    return f"{outcome}; " + ("rsync has all three" if sane else "rsync runs without them, too")
+
+
+@scenario("onepass with three syncs, of which one is slow")
+def onepass(world: World) -> str:
+    slow = world.script("slow", 'sleep 1; exec /usr/bin/rsync "$@"')
+    text = ""
+    for number, tool in enumerate(("/usr/bin/rsync", slow, slow)):
+        (world.box / f"src/{number}").mkdir()
+        (world.box / f"src/{number}/f").touch()
+        (world.box / f"trg/{number}").mkdir()
+        text += f'sync{{ default.rsync, source = "@/src/{number}", target = "@/trg/{number}", {binary(tool)} }}\n'
+    world.changes = 3
+    world.configure(text)
+    world.start("-onepass")
+    world.wait("its end", lambda: world.status() is not None)
+    if "unknown option" in world.said():
+        return "has no such option yet (2.3 ends when 1 of 3 is done)"
+    done = sum((world.box / f"trg/{number}/f").exists() for number in range(3))
+    return f"ended with {world.status()} when {done} of 3 were done"
+
+
+@scenario("`maxProcesses = 1` in settings, three syncs that are always busy")
+def busy(world: World) -> str:
+    text = "settings{ insist = true, maxProcesses = 1 }\n"
+    for number in range(3):
+        world.see(f"src/{number}").mkdir()
+        world.see(f"trg/{number}").mkdir()
+        text += f'sync{{ default.rsync, source = "@/src/{number}", target = "@/trg/{number}", delay = 0 }}\n'
+    world.configure(text)
+    world.start()
+    world.started(3)
+    for count in range(20):
+        for number in range(3):
+            world.write(f"{number}/{count}")
+        world.happens(lambda: False, 0.05)
+    return world.outcome()
+
+
+def watches(world: World) -> int:
+    found = 0
+    for info in Path(f"/proc/{world.pid}/fdinfo").iterdir():
+        found += text_of(info).count("inotify wd:")
+    return found
+
+
+def fill(path: Path, keep: int = 0) -> None:
+    """Until there is no room for another byte, but for so many kilobytes."""
+    with path.open("wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(b"x" * 4096)
+        except OSError:
+            pass
+        filler.truncate(max(0, filler.tell() - keep * 1024))
+
+
+# ---- all of them
+
+
+def play(one: Scenario, command: Sequence[str], *, is_ours: bool) -> str:
+    """What comes of a fault. Raises NotDone."""
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as scratch,
+        World(Path(scratch) / "box", command, is_ours=is_ours) as world,
+    ):
+        outcome = one.play(world)
+        if os.environ.get("FAULTS_SHOW"):
+            print(world.said()[-4000:], file=sys.stderr)
+        return outcome
+
+
+def recorded() -> dict[str, tuple[str, str]]:
+    """Words → what came of it with the real one, and with ours, as FAULTS.md has it."""
+    rows = [line.strip("| ").split(" | ") for line in TABLE.read_text().splitlines() if line.startswith("| ")]
+    return {cells[0]: (cells[1], cells[2]) for cells in rows[2:]}
+
+
+def main() -> int:
+    real = oracle()
+    if real is None:
+        print(f"there is no lsyncd {RELEASE} here", file=sys.stderr)
+        return 1
+    wanted = sys.argv[1:]
+
+    def ask(one: Scenario, command: Sequence[str], is_ours: bool) -> str:
+        try:
+            return play(one, command, is_ours=is_ours)
+        except NotDone as error:
+            return f"NOT DONE: {error}"
+
+    chosen = [one for one in SCENARIOS if not wanted or one.play.__name__ in wanted]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        asked = [(one, pool.submit(ask, one, real, False), pool.submit(ask, one, ours(), True)) for one in chosen]
+        rows = []
+        for one, theirs, mine in asked:
+            rows.append(f"| {one.words} | {theirs.result()} | {mine.result()} |")
+            print(f"{one.play.__name__}: {rows[-1]}", flush=True)
+    if wanted:
+        return 0
+    if any("NOT DONE" in line for line in rows):
+        return 1
+    TABLE.write_text(HEAD + "\n".join([*rows, ""]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
