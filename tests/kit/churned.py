@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ class Mirror:
     """`keys`: the sync's, but for `source` and `delay`. `one_link`: it cannot change where a symlink points to.
 
     `modes`, `times`: whether permissions and the times of files are to be equal in the end. `is_fragile`: what
-    runs for the daemon must not die with it, as it would leave half done what nobody knows to be.
+    runs for the daemon must not die with it, nor in its startup, as it would leave half done what nobody knows of.
     """
 
     keys: str
@@ -56,7 +57,7 @@ def rsync(box: Path, restarts: bool) -> Iterator[Mirror]:
 def rsyncssh(box: Path, restarts: bool) -> Iterator[Mirror]:
     for name in ("rsync", "ssh"):
         program(name)
-    with Sshd(box) as sshd:
+    with Sshd(box, f"SetEnv PATH={os.environ['PATH']}\n") as sshd:
         yield Mirror(
             f'default.rsyncssh, host = "{sshd.user}@127.0.0.1", targetdir = "{box}/trg", '
             f"rsync = {{ archive = true, {EXACT if restarts else ''} }}, "

@@ -30,10 +30,14 @@ Subsystem sftp internal-sftp
 
 
 class Sshd:
-    """Log in with `ssh -p PORT -i KEY -o UserKnownHostsFile=KNOWN_HOSTS USER@127.0.0.1`. Use it in a `with`."""
+    """Log in with `ssh -p PORT -i KEY -o UserKnownHostsFile=KNOWN_HOSTS USER@127.0.0.1`. Use it in a `with`.
 
-    def __init__(self, box: Path) -> None:
+    `more`: further lines of its configuration.
+    """
+
+    def __init__(self, box: Path, more: str = "") -> None:
         self.box = box
+        self._more = more
         self.home = box / "sshd"
         self.user = getpass.getuser()
         self.key = self.home / "key"
@@ -57,7 +61,7 @@ class Sshd:
             self.port = free.getsockname()[1]
         host_key = (self.home / "host_key.pub").read_text()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {host_key}[localhost]:{self.port} {host_key}")
-        (self.home / "config").write_text(CONFIG.format(port=self.port, home=self.home))
+        (self.home / "config").write_text(CONFIG.format(port=self.port, home=self.home) + self._more)
         self.start()
         return self
 

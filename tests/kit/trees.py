@@ -15,6 +15,79 @@ HOSTILE = (
 )  # fmt: skip
 """Names with any bytes but `/` and NUL: wildcards, escapes, options, comments, prefixes, line ends, no UTF-8."""
 
+CONTROLS = tuple(bytes([byte]) for byte in (*range(1, 32), 127))
+
+CANARY = b"canary"
+"""A program that some names try to run, where a name gets into a shell."""
+
+EVERY_NAME = (
+    *HOSTILE,
+    *(b"c%sd" % control for control in CONTROLS),
+    *(b" ", b"  ", b" front", b"back ", b"new\nline\n", b"\n\n", b"tab\ttab", b"\t ", b"\r\n"),
+    *(b"it's", b'"quoted"', b"'quoted'", b"a\\'b", b"$HOME", b"${IFS}", b"!!", b"a b'c\"d", b"(x)", b"<x>", b"x=y"),
+    *(
+        b"$(canary)",
+        b"`canary`",
+        b";canary;",
+        b"|canary",
+        b"||canary",
+        b"&canary&",
+        b"\ncanary\n",
+        b"'$(canary)'",
+        b'";canary;"',
+    ),
+    *(b"';canary;'", b"$(canary", b">canary-out", b"\\$(canary)", b"a'$(canary)'b\"`canary`\""),
+    *(b"--", b"-", b"-e canary", b"--rsh=canary", b"--rsync-path=canary", b"-exec", b"--help", b"-T", b"--exclude=*"),
+    *(b"+ x", b"- x", b"- *", b"+ *", b"! ", b"merge x", b". x", b": x", b"P x", b"# x", b"; x", b"x***"),
+    *(
+        b"a\\b",
+        b"a\\\\b",
+        b"a\\*b",
+        b"a\\?b",
+        b"[a",
+        b"a]",
+        b"[]a]",
+        b"[!a]",
+        b"[^a]",
+        b"[[:alpha:]]",
+        b"a**b",
+        b"**a",
+        b"a*",
+        b"a?",
+    ),
+    *(
+        b"%s",
+        b"%20",
+        b"%n%n",
+        b"^path",
+        b"^sourcePath",
+        b"^o.path",
+        b"{}",
+        b"<red>",
+        b"a:b",
+        b"::mod",
+        b"...",
+        b".hidden",
+        b"~root",
+    ),
+    *(
+        b"\xff",
+        b"\xc3",
+        b"\xed\xa0\x80",
+        b"\xe2\x80\xa8",
+        b"\xe2\x80\xaeoediv",
+        b"\xf0\x9f\x98\x80",
+        b"\xc3\xa4",
+        b"a\xcc\x88",
+        b"\x80\xbf",
+    ),
+    *(b"00:00:00 Error: forged", b"x\n00:00:00 Error: forged", b"x\nMon Jan  1 00:00:00 2024 Error: forged"),
+    *(b"x\r00:00:00 Error: forged", b"\x1b[2J\x1b[31m", b"Error: forged", b"x\nError: forged"),
+    *(b"n" * 255, b"\xff" * 255, b"'" * 255, b"*" * 254 + b"\\", b" " * 255),
+)
+"""All that people and attackers call things: those above; every control character; what shells, rsync, csync2, config
+files, formats and terminals take for more than a name; log lines; names as long as may be."""
+
 DECOYS = (b"x", b"a", b"s", b"bs", b"b*s", b"b[s", b"b\\\\s", b"bxs", b"q", b"h", b"p", b"rf", b"zz", b"b")
 """Names that a pattern made carelessly of a hostile one matches."""
 
