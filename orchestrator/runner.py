@@ -256,6 +256,7 @@ class Runner:
         """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
         self.host.log("Normal", "--- OVERFLOW in event queue ---")
         monitor.rescan()
+        self._look_after_roots(monitor, syncs)  # nothing is mirrored from a source whose end was among what was lost
         for sync in syncs.all():
             sync.request_full()
 
@@ -272,8 +273,9 @@ class Runner:
 
     def _refilter(self, sync: Sync) -> None:
         """Rules changed while running: watch what is wanted now, drop what is not."""
-        for monitor in self._watched_by:
+        for monitor, syncs in self._watched_by.items():
             monitor.rescan()
+            self._look_after_roots(monitor, syncs)
 
     def _tell_progress(self, directories: int) -> None:
         self._attend()

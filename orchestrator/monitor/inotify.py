@@ -256,7 +256,7 @@ class InotifyMonitor:
     def _decode_rest(self, wd: int, mask: int, cookie: int, name: bytes) -> None:
         """All events but those of `_kinds` and moved-from."""
         if mask & Q_OVERFLOW:
-            self.overflowed = True
+            self.overflowed = self._roots.is_doubtful = True
             self._paired.clear()
             return
         if mask & _SELF_KINDS:
