@@ -112,6 +112,11 @@ class Inlet:
         """A new event that asks for one more run over the whole tree."""
         return Event(self, self._sync.queue.append(FULL, self._sync.host.clock.now(), b"", stacked=False))
 
+    @property
+    def is_full_run_due(self) -> bool:
+        """Whether a startup or full run waits for its turn, or comes when the source is back."""
+        return self._sync.is_full_run_due
+
     def create(self, path: bytes) -> None:
         """Queue a Create of a path (leading slash; a directory's ends with one) as if it had just appeared."""
         self._sync.add(CREATE, path)

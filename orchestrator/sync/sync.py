@@ -183,8 +183,15 @@ class Sync:
 
     def request_full(self) -> None:
         """One more run over everything, unless one is waiting already."""
-        if not any(delay.etype in (INIT, FULL) and delay.status == WAIT for delay in self.queue):
+        if not self._is_full_run_waiting():
             self.queue.append(FULL, self.host.clock.now(), b"", stacked=False)
+
+    @property
+    def is_full_run_due(self) -> bool:
+        return self.is_suspended or self._is_full_run_waiting()
+
+    def _is_full_run_waiting(self) -> bool:
+        return any(delay.etype in (INIT, FULL) and delay.status == WAIT for delay in self.queue)
 
     def filters_changed(self) -> None:
         self.on_filters_changed(self)

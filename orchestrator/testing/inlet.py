@@ -213,6 +213,7 @@ class _World:
             alarms=Alarms(),
         )
         self.retrying = 0
+        self.is_full_run_due = False
         self.stderr_tail = b""
 
     @property

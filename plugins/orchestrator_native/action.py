@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
+from orchestrator.api import OK as DONE
 from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, Event, EventList, Inlet, Verdict, etypes
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
 from orchestrator_native.report import OK, PARTIAL, Report
@@ -66,6 +67,10 @@ class Native(Action):
 
         state = self._state(agent.inlet)
         report = state.reports.pop(agent, None)
+        if report is not None and report.is_of_other_source and agent.inlet.is_full_run_due:
+            # Kept, they would be tried first, in vain, and the full run would never have its turn.
+            agent.inlet.log("Normal", "The source is another one: leaving a list to the full run that is due.")
+            return DONE
         if report is not None and exit_code in (OK, PARTIAL):
             if isinstance(agent, EventList):
                 for path in agent.paths():

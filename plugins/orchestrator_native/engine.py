@@ -107,7 +107,9 @@ def _work_between(
         memory.source = ours[0]
     elif memory.source not in (None, ours[0]):
         # Unmounted or replaced: what is not in there now has not been deleted. A full run is due once it is back.
-        return _failure("find the source of before in", OSError(errno.ESTALE, os.strerror(errno.ESTALE)))
+        report = _failure("find the source of before in", OSError(errno.ESTALE, os.strerror(errno.ESTALE)))
+        report.is_of_other_source = True
+        return report
     if memory.granularity is None:
         memory.granularity = meta.granularity(target.root)
     task = Task(

@@ -29,6 +29,8 @@ class Report:
     """Safe to use from several threads."""
 
     def __init__(self) -> None:
+        self.is_of_other_source = False
+        """Nothing was done: the source is not the one that the last full run found."""
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._notes: dict[str, None] = {}

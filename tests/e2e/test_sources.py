@@ -1,0 +1,177 @@
+"""What becomes of the source itself (spec 6 rows 7, 18, 22), through the whole daemon: unmounted and mounted, covered,
+moved away and back, closed to the daemon and opened.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.daemon import Daemon, wait_until
+from tests.kit.need import missing, program
+from tests.kit.trees import snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = """
+settings{{ insist = true, pollInterval = 0.1, monitor = "{monitor}" }}
+sync{{ {action}, name = "it", source = "{box}/disk/src", target = "{box}/trg", delay = 0 }}
+"""
+
+
+def config(box: Path, monitor: str = "inotify", action: str = "default.native") -> str:
+    return CONFIG.format(box=box, monitor=monitor, action=action)
+
+
+class OnDisk(Daemon):
+    """Its `disk` is a file system of its own, in memory, mounted where nobody else sees it."""
+
+    def command(self) -> list[str]:
+        script = 'mount -t tmpfs none disk && mkdir disk/src && exec "$@"'
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+            missing("only root may mount")
+        return ["unshare", "-m", "sh", "-c", script, "sh", *super().command()]
+
+    def shell(self, script: str) -> bool:
+        """Runs it where the daemon lives; whether all of it went well."""
+        into = ["nsenter", "--mount", "--target", str(self.process.pid), "sh", "-e", "-c"]
+        return not subprocess.run([*into, f"cd {self.box}\n{script}"], check=False, capture_output=True).returncode
+
+    def unmount(self) -> None:
+        """A transfer may keep it busy for a moment."""
+        wait_until(lambda: self.shell("umount disk"), "the disk to be unmounted")
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    for name in ("disk", "trg"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def wait_target(box: Path, daemon: Daemon, expected: dict[bytes, bytes | None]) -> None:
+    def holds() -> bool:
+        try:
+            return snapshot(os.fsencode(box / "trg")) == expected
+        except FileNotFoundError:  # a transfer is under way
+            return False
+
+    wait_until(holds, f"{expected} on the target; it said:\n{daemon.said()[-3000:]}")
+
+
+@pytest.mark.row(7, 22)
+@pytest.mark.parametrize("monitor", ["inotify", "poll"])
+def test_a_disk_unmounted_and_mounted_again(box: Path, monitor: str) -> None:
+    with OnDisk(box, lua=config(box, monitor)) as daemon:
+        daemon.wait_for("finished.")
+        assert daemon.shell("mkdir disk/src/d; echo precious >disk/src/d/f")
+        held = {b"d": None, b"d/f": b"precious\n"}
+        wait_target(box, daemon, held)
+
+        daemon.unmount()
+        daemon.wait_for(f"Error: source {box}/disk/src/ of it is gone; waiting for its return.")
+        (box / "disk/stray").write_text("in the empty mount point")
+        assert daemon.shell("mkdir disk/src")  # as an init script may do: this is not the source
+        (box / "disk/src/stray").write_text("stray")
+        assert snapshot(os.fsencode(box / "trg")) == held
+
+        assert daemon.shell("mount -t tmpfs none disk; mkdir -p disk/src/d; echo other >disk/src/d/g")
+        daemon.wait_for(f"source {box}/disk/src/ of it is back.")
+        wait_target(box, daemon, {b"d": None, b"d/g": b"other\n"})
+        assert daemon.shell("echo watched >disk/src/d/h")
+        wait_target(box, daemon, {b"d": None, b"d/g": b"other\n", b"d/h": b"watched\n"})
+        assert daemon.said().count("recursive full") == 1
+
+
+@pytest.mark.row(7, 22)
+def test_another_disk_mounted_over_the_source(box: Path) -> None:
+    with OnDisk(box, lua=config(box)) as daemon:
+        daemon.wait_for("finished.")
+        assert daemon.shell("echo precious >disk/src/f")
+        wait_target(box, daemon, {b"f": b"precious\n"})
+        assert daemon.shell("mount -t tmpfs none disk/src")
+        daemon.wait_for("of it is gone; waiting for its return.")
+        assert daemon.shell("echo other >disk/src/g")
+        assert daemon.shell("umount disk/src; echo more >disk/src/more")
+        daemon.wait_for("of it is back.")
+        wait_target(box, daemon, {b"f": b"precious\n", b"more": b"more\n"})
+
+
+@pytest.mark.row(7)
+def test_a_source_moved_away_and_back_with_what_happened_meanwhile(box: Path) -> None:
+    source = box / "disk/src"
+    (source / "d/e").mkdir(parents=True)
+    (source / "d/e/f").write_text("f")
+    with Daemon(box, lua=config(box)) as daemon:
+        daemon.wait_for("finished.")
+        for moved, times in ((source, 1), (source.parent, 2)):  # by itself, then with what is above it
+            away = box / f"away{times}"
+            moved.rename(away)
+            daemon.wait_for("of it is gone; waiting for its return.", times)
+            inside = away if moved is source else away / "src"
+            assert (box / "trg/d/e/f").exists()
+            (inside / f"new{times}").mkdir()
+            (inside / f"new{times}/g").write_text("g")
+            (inside / "d").rename(inside / "D")
+            away.rename(moved)
+            daemon.wait_for("of it is back.", times)
+            wait_target(box, daemon, snapshot(os.fsencode(source)))
+            (source / "D").rename(source / "d")
+            (source / f"new{times}/h").write_text("h")
+            wait_target(box, daemon, snapshot(os.fsencode(source)))
+        assert daemon.said().count("recursive full") == 2
+
+
+@pytest.mark.row(7)
+def test_a_source_deleted_and_made_again_in_the_same_moment_again_and_again(box: Path) -> None:
+    source = box / "disk/src"
+    source.mkdir()
+    with Daemon(box, lua=config(box)) as daemon:
+        daemon.wait_for("finished.")
+        for number in range(30):
+            shutil.rmtree(source)
+            (source / f"d{number}/e").mkdir(parents=True)
+            (source / f"d{number}/e/f").write_text(f"{number}")
+        wait_target(box, daemon, snapshot(os.fsencode(source)))
+        daemon.wait_for("of it is back.")
+        (source / "d29/e/f").write_text("watched")
+        wait_target(box, daemon, snapshot(os.fsencode(source)))
+
+
+class Unprivileged(Daemon):
+    """Run by root it has not root's right to read everything."""
+
+    def command(self) -> list[str]:
+        if os.geteuid() != 0:
+            return super().command()
+        rights = "-dac_override,-dac_read_search"
+        return [program("setpriv"), f"--bounding-set={rights}", f"--inh-caps={rights}", *super().command()]
+
+
+@pytest.mark.row(18)
+@pytest.mark.parametrize("action", ["default.native", "default.rsync, rsync = { perms = true }"])
+def test_what_was_closed_is_carried_over_when_it_is_opened(box: Path, action: str) -> None:
+    source = box / "disk/src"
+    (source / "closed/inner").mkdir(parents=True)
+    (source / "closed/inner/f").write_text("f")
+    (source / "file").write_text("secret")
+    for path in ("closed/inner", "closed", "file"):
+        (source / path).chmod(0)
+    with Unprivileged(box, lua=config(box, action=action)) as daemon:
+        daemon.wait_for(f"Warn: Cannot watch {source}/closed/: Permission denied. Trying again when its attributes")
+        (source / "open").write_text("open")
+        wait_until((box / "trg/open").exists, "what is open")
+        (source / "late").mkdir(0)
+        daemon.wait_for("Permission denied. Trying again when its attributes change.", 2)
+        for path in ("closed", "file", "late", "closed/inner"):
+            (source / path).chmod(0o755)
+        wait_target(box, daemon, snapshot(os.fsencode(source)))
+        for path in ("closed", "closed/inner", "late"):
+            (source / path / "new").mkdir()
+            (source / path / "new/g").write_text("watched now")
+        wait_target(box, daemon, snapshot(os.fsencode(source)))
