@@ -19,6 +19,7 @@ from orchestrator.logic import event as etypes
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
+from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.verdict import (
     AGAIN,
     COMMON,
@@ -38,7 +39,7 @@ from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.batch import remove_list, write_list
 from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.inlet import Inlet, Spawn
+from orchestrator.sync.inlet import Check, Forecast, Inlet, Spawn
 from orchestrator.sync.variables import variable_value
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ __all__ = [
     "Action",
     "Agent",
     "Change",
+    "Check",
     "Config",
     "ConfigError",
     "Event",
     "EventList",
+    "Forecast",
     "Found",
     "Inlet",
     "Look",
@@ -83,6 +86,7 @@ __all__ = [
     "etypes",
     "exit_codes_of",
     "hookimpl",
+    "max_delete_of",
     "remove_list",
     "translate",
     "translate_words",
@@ -152,6 +156,14 @@ class Action:
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
         """The table for the common rule; None: 0 is ok and all else die."""
         return exit_codes_of(agent.config, "exitcodes")
+
+
+def max_delete_of(config: Config) -> MaxDelete | None:
+    """`maxDelete` of a config itself, whatever the setting says. Raises ConfigError: for `prepare`."""
+    try:
+        return max_delete(config.get("maxDelete"))
+    except ValueError as error:
+        raise ConfigError(f'Parameter "maxDelete" {error}.') from None
 
 
 def exit_codes_of(config: Config, key: str) -> Mapping[int, Verdict] | None:

@@ -275,6 +275,7 @@ class Daemon:
         host.insist = settings.insist or self._insists
         host.onepass = settings.onepass
         host.transfer_timeout = settings.transfer_timeout
+        host.max_delete = settings.delete_limit
         return config, settings, host
 
     def _look_at_rights(self, path: str) -> None:

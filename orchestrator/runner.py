@@ -85,6 +85,14 @@ class Runner:
                 unheard = f' lies on {kind}: changes made by other machines go unnoticed; the monitor "poll" sees them.'
                 self.host.log("Warn", source, unheard)
 
+    def _warn_of_what_may_delete(self) -> None:
+        if self.settings.max_delete is None:
+            return
+        names = [sync.name for sync in self.syncs if not sync.options.obeys_max_delete]
+        if names:
+            unbound = "what they run deletes as it likes."
+            self.host.log("Warn", f"the setting maxDelete has no say over {', '.join(names)}: {unbound}")
+
     def start(self, attend: Callable[[], None]) -> None:
         """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2).
 
@@ -92,6 +100,7 @@ class Runner:
         """
         self._attend = attend
         self._warn_of_silent_sources()
+        self._warn_of_what_may_delete()
         self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
         for tunnel in self.host.tunnels:
             tunnel.start()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.config.model import Option
 from orchestrator.errors import ConfigError
+from orchestrator.logic.maxdelete import MaxDelete, max_delete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "delay": Option((float,), None, "seconds from a change to its transfer, for every sync"),
     "transferTimeout": Option(
         (float,), None, "seconds after which a transfer is ended and tried again; not set: never"
+    ),
+    "maxDelete": Option(
+        (int, str), None, 'files that a full run may delete at most, or their percentage ("10%"); not set: any number'
     ),
     "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
     "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
@@ -61,6 +65,12 @@ class Settings:
     watch_limit: str = "terminate"
     transfer_timeout: float | None = None
     control_socket: str | None = None
+    max_delete: int | str | None = None
+
+    @property
+    def delete_limit(self) -> MaxDelete | None:
+        """What `max_delete` means."""
+        return max_delete(self.max_delete)
 
 
 _CHOICES: Final = {"watchLimit": ("terminate", "degrade")}
@@ -72,6 +82,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "watchLimit": "watch_limit",
     "transferTimeout": "transfer_timeout",
     "controlSocket": "control_socket",
+    "maxDelete": "max_delete",
 }
 
 
@@ -89,6 +100,8 @@ def make_settings(values: Mapping[str, Any]) -> Settings:
             if key in _CHOICES and checked not in _CHOICES[key]:
                 choices = " or ".join(f'"{choice}"' for choice in _CHOICES[key])
                 raise ConfigError(f'setting "{key}" must be {choices}, not {_shown(value)}.')
+            if key == "maxDelete":
+                _check_max_delete(checked)
             setattr(settings, _FIELDS.get(key, key), checked)
     return settings
 
@@ -112,6 +125,14 @@ def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {_shown(value)}.')
+
+
+def _check_max_delete(value: Any) -> None:
+    try:
+        max_delete(value)
+    except ValueError as error:
+        shown = _shown(value) if isinstance(value, str) else value
+        raise ConfigError(f'setting "maxDelete" {error}, not {shown}.') from None
 
 
 def _names(types: tuple[type, ...]) -> str:

@@ -149,7 +149,7 @@ class Processes:
         reaches what it has started.
         """
         if self._log.shows("Exec"):
-            self._log("Exec", _exec_line(argv, stdin))
+            self._log("Exec", exec_line(argv, stdin))
         child = Child(argv, self._clock.now(), on_exit)
         child.counts = counts
         self._pending[child] = None
@@ -406,7 +406,8 @@ def _run(job: Callable[[threading.Event], int], stop: threading.Event) -> tuple[
         return EXIT_NOT_EXECUTED, f"{type(error).__name__}: {error}"
 
 
-def _exec_line(argv: Sequence[bytes], stdin: bytes | None) -> bytes:
+def exec_line(argv: Sequence[bytes], stdin: bytes | None) -> bytes:
+    """A command as `-log Exec` shows it (spec 5.2), without passwords."""
     argv = mask_words(argv)
     words = [*argv[:1]]
     if stdin is not None:

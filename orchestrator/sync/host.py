@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.clock import Clock
     from orchestrator.log import Log
+    from orchestrator.logic.maxdelete import MaxDelete
     from orchestrator.logic.tunnel import TunnelOptions
     from orchestrator.process.spawn import Processes
     from orchestrator.sync.event import Agent, Event
@@ -36,6 +37,7 @@ class Host:
     insist: bool = False
     onepass: bool = False
     transfer_timeout: float | None = None
+    max_delete: MaxDelete | None = None
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
     tunnels: list[Tunnel] = field(default_factory=list)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, FULL, MODIFY, MOVE
+from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
+from orchestrator.process.spawn import exec_line
 from orchestrator.sync.event import Agent, Event, EventList
 
 if TYPE_CHECKING:
@@ -51,6 +53,37 @@ class Spawn:
         if self.env is not None and not all(isinstance(word, str) for pair in self.env.items() for word in pair):
             return f"its environment is no dict of str: {self.env!r}"
         return None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a full run would delete, of how much that is there: files and directories.
+
+    `exit_code` other than 0: that could not be found out, and the run is judged as if it had ended so itself;
+    `stderr` is what the program that was asked has said, `error` why it could not even be run.
+    """
+
+    deletes: int
+    there: int
+    exit_code: int = 0
+    stderr: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What stands before a full run that must not delete too much (`maxDelete`).
+
+    `count(stop, spawn)` finds out, in a worker thread, what the run would delete; `spawn` is what would be started,
+    None for a job. `announce` is said when the run begins. `limited(argv, allowed)`: the arguments that keep it
+    to what is allowed, should more be gone by then. `was_cut(exit_code, stderr)`: whether that has stopped it.
+    """
+
+    limit: MaxDelete
+    count: Callable[[threading.Event, Spawn | None], Forecast]
+    announce: bytes = b""
+    limited: Callable[[list[bytes], int], list[bytes]] = lambda argv, allowed: argv
+    was_cut: Callable[[int, bytes], bool] = lambda exit_code, stderr: False
 
 
 class Inlet:
@@ -150,29 +183,59 @@ class Inlet:
         argv: Sequence[str | bytes],
         stdin: bytes | None = None,
         when_over: Callable[[], object] = nothing,
+        check: Check | None = None,
     ) -> None:
         """Start a program for these changes; they are active until it ends.
 
-        `argv[0]` is looked up in PATH; no shell. `when_over` is called once, after `collect`, or when it turns
-        out that nothing will be started after all (a hook forbids it, the user's onBatchStart fails): for
-        putting away what the program needed. Raises ValueError for changes that do not wait.
+        `argv[0]` is looked up in PATH; no shell. `check` decides before whether it may be. `when_over` is called
+        once, after `collect`, or when it turns out that nothing will be started after all (a hook forbids it, the
+        user's onBatchStart fails): for putting away what the program needed. Raises ValueError for changes that
+        do not wait.
         """
         if not isinstance(stdin, (bytes, type(None))):
             raise TypeError(f"stdin is bytes, not {stdin!r}")
-        problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over)
+        problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over, check)
         if problem:
             raise ValueError(problem)
 
     def run(
-        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], object] = nothing
+        self,
+        agent: Agent,
+        job: Callable[[threading.Event], int],
+        when_over: Callable[[], object] = nothing,
+        check: Check | None = None,
     ) -> None:
         """As spawn, with a function in a worker thread; what it returns is the exit code.
 
         It is given an Event that is set when it should come to an end.
         """
-        problem = self._sync.transfers.run(agent, job, when_over)
+        problem = self._sync.transfers.run(agent, job, when_over, check)
         if problem:
             raise ValueError(problem)
+
+    @property
+    def max_delete(self) -> MaxDelete | None:
+        """What a full run may delete: the config's `maxDelete`, else the setting. None: anything."""
+        own = self.config.get("maxDelete")
+        return self._sync.host.max_delete if own is None else max_delete(own)
+
+    def read_program(
+        self,
+        argv: Sequence[bytes],
+        stdin: bytes | None,
+        env: Mapping[str, str] | None,
+        stop: threading.Event,
+        feed: Callable[[bytes], None],
+    ) -> tuple[int, bytes]:
+        """For jobs and checks: run a program to its end, its lines given to `feed`. Exit code and end of stderr.
+
+        Raises OSError or ValueError where it cannot be run.
+        """
+        from orchestrator.process.reading import read_program  # late: few daemons need it
+
+        if self.shows("Exec"):
+            self.log("Exec", exec_line(argv, stdin))
+        return read_program(argv, stdin, env, stop, feed)
 
     def max_processes_reached(self) -> str | None:
         """Which limit forbids one more process now: "sync", "global", None."""

@@ -53,13 +53,17 @@ class Retries:
         if nothing held it up; `wake`: something may be transferred again."""
 
         def released() -> None:
-            self._hold_until = 0.0
-            for delay in self._due_first:
-                if delay not in self._alone and delay in self._queue and delay.status == WAIT:
-                    self._queue.retry(delay, 0.0)
+            self.try_now()
             wake()
 
         self._member = endpoint.join(self._first_pause, wants, released)
+
+    def try_now(self) -> None:
+        """What stopped the sync is over: what has failed need not wait until its pause is."""
+        self._hold_until = 0.0
+        for delay in self._due_first:
+            if delay not in self._alone and delay in self._queue and delay.status == WAIT:
+                self._queue.retry(delay, 0.0)
 
     def hold_until(self, now: float) -> float:
         """Before that time of the monotonic clock nothing is to be tried."""

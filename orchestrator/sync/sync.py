@@ -59,6 +59,7 @@ class Options:
     on_move: bool = False
     own_die_codes: frozenset[int] = frozenset()
     monitor: str | None = None
+    obeys_max_delete: bool = False
 
 
 class Sync:
@@ -83,6 +84,7 @@ class Sync:
         self.transfers = Transfers(self, self.retries)
         self.crontab: Crontab | None = None
         self.retrying = 0  # paths that wait to be tried again outside the queue
+        self.refused: Delay | None = None  # a full run that would delete too much: nothing goes before it
         self.is_stopped = False
         self.is_suspended = False
         self.is_started_up = False
@@ -266,7 +268,7 @@ class Sync:
     def invoke(self, now: float) -> None:
         """Offer what is due to the config's functions, until a limit is reached (spec 3.5)."""
         while not self.is_held() and now >= self.retries.hold_until(now):
-            delay = self.queue.first_due(now, self.options.max_delays)
+            delay = self._next(now)
             if delay is None:
                 return
             if self.host.is_at_limit():
@@ -283,6 +285,12 @@ class Sync:
                 if self.transfers.is_put_off:
                     return  # not left by choice: it is offered again when the pause is over
                 self.queue.decline(delay)
+
+    def _next(self, now: float) -> Delay | None:
+        """What is to be offered. While a full run is refused, nothing else: the source may not be what it should be."""
+        if self.refused is not None and self.refused in self.queue:
+            return self.refused if self.refused.status == WAIT else None
+        return self.queue.first_due(now, self.options.max_delays)
 
     def _invoke_init(self, delay: Delay) -> None:
         self.calls.init(self.inlet.event(delay))
@@ -325,6 +333,7 @@ class Sync:
         """The source is there again: whatever happened meanwhile, a full run finds it."""
         self.is_suspended = False
         self.host.log("Normal", "source ", self.source, f" of {self.name} is back.")
+        self.retries.try_now()
         self.request_full()
 
     def stop(self, reason: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Died
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from orchestrator.logic.delay import Delay
     from orchestrator.process.spawn import Child
     from orchestrator.process.tunnel import Tunnel
+    from orchestrator.sync.inlet import Check, Forecast
     from orchestrator.sync.retries import Retries
     from orchestrator.sync.sync import Sync
 
 KILL_PAUSE = 10.0
 """Seconds that a transfer that hangs has to end by itself."""
+
+REFUSED = 25
+"""What a full run that would delete too much is said to have ended with: rsync's own code for that."""
 
 VETO_PAUSE = 1.0
 """Seconds until a spawn that a hook forbade is offered again."""
@@ -44,6 +49,8 @@ class Transfer:
     agent: Agent
     start: Callable[[], Child]
     when_over: Callable[[], object] = field(default=lambda: None)
+    check: Check | None = None
+    spawn: Spawn | None = None
 
 
 class Transfers:
@@ -78,34 +85,41 @@ class Transfers:
         argv: Sequence[bytes],
         stdin: bytes | None = None,
         when_over: Callable[[], object] = lambda: None,
+        check: Check | None = None,
     ) -> str | None:
         """Start a program for the agent; its delays become active. Returns what is wrong, or None.
 
         With a tunnel that is not up nothing is started: the delays go on waiting.
         """
         spawn = Spawn(list(argv), stdin)
-        transfer = Transfer(agent, lambda: self._spawn(spawn), when_over)
+        keeps_stderr = self._sync.options.sets or check is not None
+        transfer = Transfer(agent, lambda: self._spawn(spawn, keeps_stderr), when_over, check, spawn)
         if self.tunnel is not None:
             filled = self.tunnel.through(argv, EventList(self._sync.inlet, agent.delays).paths())
             if filled is None:
                 self._put_off(transfer)
                 return None
             spawn.argv = list(filled)
-        return self._begin(transfer, spawn)
+        return self._begin(transfer)
 
     def run(
-        self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], object] = lambda: None
+        self,
+        agent: Agent,
+        job: Callable[[threading.Event], int],
+        when_over: Callable[[], object] = lambda: None,
+        check: Check | None = None,
     ) -> str | None:
         """As spawn, with a function in a worker thread."""
-        return self._begin(Transfer(agent, lambda: self._host.processes.run_job(job, self._ended), when_over), None)
+        start = partial(self._host.processes.run_job, job, self._ended)
+        return self._begin(Transfer(agent, start, when_over, check))
 
-    def _spawn(self, spawn: Spawn) -> Child:
+    def _spawn(self, spawn: Spawn, keeps_stderr: bool) -> Child:
         return self._host.processes.spawn(
-            spawn.argv, stdin=spawn.stdin, on_exit=self._ended, env=spawn.env, stderr_tail=self._sync.options.sets
+            spawn.argv, stdin=spawn.stdin, on_exit=self._ended, env=spawn.env, stderr_tail=keeps_stderr
         )
 
-    def _begin(self, transfer: Transfer, spawn: Spawn | None) -> str | None:
-        agent = transfer.agent
+    def _begin(self, transfer: Transfer) -> str | None:
+        agent, spawn = transfer.agent, transfer.spawn
         if self._host.fading:
             self.is_put_off = True
             self._host.log("Normal", "ignored process spawning while fading")
@@ -143,7 +157,12 @@ class Transfers:
 
     def _start(self, transfer: Transfer) -> None:
         self._retries.begins(self._host.clock.now())
-        child = transfer.start()
+        if transfer.check is None:
+            self._watch(transfer.start(), transfer)
+        else:
+            self._run_check(transfer, transfer.check)
+
+    def _watch(self, child: Child, transfer: Transfer) -> None:
         self._children[child] = transfer
         if self._host.transfer_timeout is not None:
             self._host.alarms.add(
@@ -159,6 +178,66 @@ class Transfers:
             self._host.log("Warn", f"a transfer of {self._sync.name} runs for more than {seconds:g} s; ending it.")
             self._host.alarms.add(self._host.clock.now() + KILL_PAUSE, lambda: self._overdue(child, signal.SIGKILL))
         self._host.processes.kill(child, signum)
+
+    def _run_check(self, transfer: Transfer, check: Check) -> None:
+        """Find out what a full run would delete; it follows if that is not too much (maxDelete)."""
+        found: list[Forecast] = []
+
+        def count(stop: threading.Event) -> int:
+            found.append(check.count(stop, transfer.spawn))
+            return found[0].exit_code
+
+        child = self._host.processes.run_job(count, partial(self._checked, check, found))
+        child.argv = transfer.spawn.argv if transfer.spawn is not None else (b"maxDelete",)
+        self._watch(child, transfer)
+
+    def _checked(self, check: Check, found: list[Forecast], child: Child, exit_code: int) -> None:
+        transfer = self._children.pop(child)
+        if self._host.fading or self._sync.is_stopped or self._sync.is_suspended:
+            self._wait_again(transfer)
+            transfer.when_over()
+        elif exit_code != 0:
+            if found:
+                self._tell_not_counted(child, found[0])
+            self._finish(child, transfer, exit_code)
+        elif found and found[0].deletes > check.limit.allowed(found[0].there):
+            self._refuse(child, transfer, check, found[0])
+        else:
+            self._sync.refused = None
+            if found and transfer.spawn is not None:
+                transfer.spawn.argv = check.limited(transfer.spawn.argv, check.limit.allowed(found[0].there))
+            if check.announce:
+                self._host.log("Normal", check.announce)
+            self._watch(transfer.start(), transfer)
+
+    def _tell_not_counted(self, child: Child, forecast: Forecast) -> None:
+        """What was asked has not said it to the log, as the run itself would have."""
+        child.stderr_tail = forecast.stderr
+        if forecast.error:
+            child.error = forecast.error
+            self._host.log("Error", "Failed executing [ ", child.argv[0], " ]!")
+        elif forecast.stderr.strip():
+            self._host.log("Normal", forecast.stderr.strip())
+
+    def _refuse(self, child: Child, transfer: Transfer, check: Check, forecast: Forecast) -> None:
+        """Said once; then it is counted again after growing pauses, and nothing else is transferred meanwhile."""
+        name, limit = self._sync.name, check.limit
+        cause = (
+            f"a full run of {name} would delete {forecast.deletes} of {forecast.there} files on "
+            f"{text_of(self._sync.inlet.target)}; maxDelete allows {limit.allowed(forecast.there)} ({limit})."
+        )
+        advice = f"{name} waits: it goes on by itself once the source is right, or with a greater maxDelete."
+        if self._sync.refused is None:
+            self._host.log("Error", f"{cause} Nothing is deleted. {advice}")
+        now = self._host.clock.now()
+        self._put_down(REFUSED, cause)
+        delays = self._left(transfer.agent)
+        self._sync.refused = next(iter(delays), None)
+        self._retries.again(Failure(transfer.agent, None, child.started, now), delays)
+        self._run_after(child, transfer.agent, REFUSED, AGAIN)
+        transfer.when_over()
+        if self._host.onepass:
+            self._sync.stop("with onepass nobody would wait for that")
 
     def _why_not(self, agent: Agent) -> str | None:
         """Why nothing can be started for these changes."""
@@ -265,10 +344,15 @@ class Transfers:
         return judgement.verdict
 
     def _ended(self, child: Child, exit_code: int) -> None:
-        transfer = self._children.pop(child)
+        self._finish(child, self._children.pop(child), exit_code)
+
+    def _finish(self, child: Child, transfer: Transfer, exit_code: int) -> None:
+        was_cut = transfer.check is not None and transfer.check.was_cut(exit_code, child.stderr_tail)
+        if was_cut:
+            self._host.log("Error", f"{self._sync.name}: there was more to delete than was counted; counting again.")
         try:
             with self._host.busy(len(transfer.agent.delays)):
-                self._collect(child, transfer.agent, exit_code)
+                self._collect(child, transfer.agent, exit_code, was_cut)
         finally:
             transfer.when_over()
 
@@ -278,12 +362,12 @@ class Transfers:
         has_run = child is not None and child.error is None
         return Failure(agent, exit_code if has_run else None, now if child is None else child.started, now)
 
-    def _collect(self, child: Child, agent: Agent, exit_code: int) -> None:
+    def _collect(self, child: Child, agent: Agent, exit_code: int, was_cut: bool = False) -> None:
         self._collecting = child
         self._judged = None
         self.stderr_tail = child.stderr_tail
         # What never ran has no exit code that anybody could judge; it has been logged.
-        verdict = AGAIN if child.is_for_want else self._sync.calls.collect(agent, exit_code)
+        verdict = AGAIN if child.is_for_want or was_cut else self._sync.calls.collect(agent, exit_code)
         if self._host.hooks.has("orchestrator_after_collect"):
             self._tell_collected(child, agent, exit_code, verdict)
         self._remember(child, exit_code, verdict or OK)
@@ -313,7 +397,12 @@ class Transfers:
             self.last_success = now
             return
         cause = child.error or text_of(cause_of(child.stderr_tail))
-        self.last_error = {"time": now, "exit_code": exit_code, "cause": mask(cause) or f"exit code {exit_code}"}
+        self._put_down(exit_code, cause)
+
+    def _put_down(self, exit_code: int, cause: str) -> None:
+        """What went wrong last."""
+        cause = mask(cause) or f"exit code {exit_code}"
+        self.last_error = {"time": self._host.clock.wall(), "exit_code": exit_code, "cause": cause}
 
     def _tell_collected(self, child: Child, agent: Agent, exit_code: int, verdict: str | None) -> None:
         self._host.hooks.tell(

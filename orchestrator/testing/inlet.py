@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.api import Agent, Event, EventList, Inlet, Option, etypes
+from orchestrator.api import Agent, Check, Event, EventList, Forecast, Inlet, Option, etypes
 from orchestrator.config.model import DictConfig
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.verdict import AGAIN, DIE, Kind, Verdict, judge
+from orchestrator.sync import inlet as sync_inlet
 from orchestrator.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Spawn:
     stdin: bytes | None = None
     job: Callable[[threading.Event], int] | None = None
     when_over: Callable[[], object] = lambda: None
+    check: Check | None = None
 
     @property
     def paths(self) -> list[bytes]:
@@ -142,6 +144,13 @@ class FakeInlet(Inlet):
         code = done.returncode
         return self.end(spawn, code if code >= 0 else 128 - code, done.stderr)
 
+    def forecast(self, spawn: Spawn) -> Forecast | None:
+        """What its check finds that it would delete (`maxDelete`); None where it has none."""
+        if spawn.check is None:
+            return None
+        program = None if spawn.job is not None else sync_inlet.Spawn(spawn.argv, spawn.stdin)
+        return spawn.check.count(threading.Event(), program)
+
     def advance(self, seconds: float) -> None:
         """Let time pass: what the action asked for by `after` is called when due."""
         end = self.clock.now() + seconds
@@ -209,6 +218,7 @@ class _World:
             log=_Log(inlet),
             insist=inlet.insist,
             is_at_limit=lambda: False,
+            max_delete=None,
             hooks=None,
             alarms=Alarms(),
         )
@@ -249,12 +259,23 @@ class _World:
             self.queue.remove(event.delay)
 
     def spawn(
-        self, agent: Agent, argv: Sequence[bytes], stdin: bytes | None, when_over: Callable[[], object]
+        self,
+        agent: Agent,
+        argv: Sequence[bytes],
+        stdin: bytes | None,
+        when_over: Callable[[], object],
+        check: Check | None,
     ) -> str | None:
-        return self._begin(Spawn(agent, list(argv), stdin, when_over=when_over))
+        return self._begin(Spawn(agent, list(argv), stdin, when_over=when_over, check=check))
 
-    def run(self, agent: Agent, job: Callable[[threading.Event], int], when_over: Callable[[], object]) -> str | None:
-        return self._begin(Spawn(agent, [], job=job, when_over=when_over))
+    def run(
+        self,
+        agent: Agent,
+        job: Callable[[threading.Event], int],
+        when_over: Callable[[], object],
+        check: Check | None,
+    ) -> str | None:
+        return self._begin(Spawn(agent, [], job=job, when_over=when_over, check=check))
 
     def filters_changed(self) -> None:
         """Nothing is watched here."""

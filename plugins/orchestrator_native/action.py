@@ -11,9 +11,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from orchestrator.api import OK as DONE
-from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, Event, EventList, Inlet, Verdict, etypes
+from orchestrator.api import (
+    RSYNC_EXIT_CODES,
+    Action,
+    Agent,
+    Check,
+    Config,
+    Event,
+    EventList,
+    Forecast,
+    Inlet,
+    Verdict,
+    etypes,
+    max_delete_of,
+)
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
-from orchestrator_native.report import OK, PARTIAL, Report
+from orchestrator_native.report import OK, PARTIAL, STOPPED, Report, Stopped
 
 if TYPE_CHECKING:
     import threading
@@ -49,6 +62,7 @@ class Native(Action):
 
     def prepare(self, config: Config) -> None:
         checked_threads(config)
+        max_delete_of(config)
         config.set("target", checked_target(config))
 
     def init(self, event: Event) -> None:
@@ -99,8 +113,15 @@ class Native(Action):
         trees = _trees(inlet)
         deletes = inlet.config.get("delete") in (True, "startup")
         kind = "startup" if event.etype == etypes.INIT else "full"
-        inlet.log("Normal", f"recursive {kind} native: ", inlet.source, " -> ", inlet.target, _rules(inlet))
-        self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes))
+        head = f"recursive {kind} native: ".encode()
+        announce = b"".join([head, inlet.source, b" -> ", inlet.target, _rules(inlet)])
+        limit = inlet.max_delete if deletes else None
+        if limit is None:
+            inlet.log("Normal", announce)
+            check = None
+        else:
+            check = Check(limit, lambda stop, spawn: _forecast(trees, stop), announce)
+        self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes), check)
 
     def _update(self, inlet: Inlet, events: EventList) -> None:
         from orchestrator_native import engine
@@ -113,7 +134,9 @@ class Native(Action):
         inlet.log("Normal", "Calling native with list of new/modified files/dirs\n", b"\n".join(events.paths()))
         self._run(inlet, events, lambda stop: engine.update(trees, changes, state.memory, stop, deletes=deletes))
 
-    def _run(self, inlet: Inlet, agent: Agent, work: Callable[[threading.Event], Report]) -> None:
+    def _run(
+        self, inlet: Inlet, agent: Agent, work: Callable[[threading.Event], Report], check: Check | None = None
+    ) -> None:
         reports = self._state(inlet).reports
 
         def native(stop: threading.Event) -> int:
@@ -121,7 +144,7 @@ class Native(Action):
             return report.exit_code
 
         # with a `collect` of the user's own nobody else takes it out
-        inlet.run(agent, native, lambda: reports.pop(agent, None))
+        inlet.run(agent, native, lambda: reports.pop(agent, None), check)
 
 
 def _trees(inlet: Inlet) -> Trees:
@@ -136,6 +159,19 @@ def _trees(inlet: Inlet) -> Trees:
         hard_links=bool(config.get("hardLinks", True)),
         threads=checked_threads(config),
     )
+
+
+def _forecast(trees: Trees, stop: threading.Event) -> Forecast:
+    """Where it can't be told, nothing stands in the way of the run: it says what is wrong, and deletes nothing."""
+    from orchestrator_native import engine
+
+    try:
+        deletions = engine.forecast(trees, stop)
+    except OSError:
+        return Forecast(0, 0)
+    except Stopped:
+        return Forecast(0, 0, STOPPED)
+    return Forecast(deletions.deleted, deletions.there)
 
 
 def _rules(inlet: Inlet) -> bytes:

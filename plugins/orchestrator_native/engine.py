@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import batch, meta
+from orchestrator_native.forecast import Deletions
+from orchestrator_native.forecast import forecast as look_ahead
 from orchestrator_native.links import Links
 from orchestrator_native.report import FILE_IO, STOPPED, Report, Stopped
 from orchestrator_native.rules import my_rule
@@ -54,6 +56,11 @@ def mirror(trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool
         if error.errno not in (errno.EEXIST, errno.EROFS, errno.EACCES):
             return _failure("create the target", error)
     return _work(trees, memory, stop, deletes=deletes, changes=None)
+
+
+def forecast(trees: Trees, stop: threading.Event) -> Deletions:
+    """What `mirror` would delete. Raises OSError where a tree cannot be opened, Stopped."""
+    return look_ahead(trees.source, trees.target, _without_target(trees), stop)
 
 
 def update(

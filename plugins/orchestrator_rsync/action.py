@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.api import RSYNC_EXIT_CODES, Action, Agent, Config, ConfigError, Event, Inlet, Verdict, endpoint_of
+from orchestrator.api import (
+    RSYNC_EXIT_CODES,
+    Action,
+    Agent,
+    Config,
+    ConfigError,
+    Event,
+    Inlet,
+    Verdict,
+    endpoint_of,
+    max_delete_of,
+)
 from orchestrator_rsync.arguments import computed, with_slash
 from orchestrator_rsync.batches import spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
@@ -59,3 +70,4 @@ def prepare_rsync(config: Config) -> None:
     if table.get("_computed") is not None:
         raise ConfigError("please do not use the internal rsync._computed parameter")
     table.set("_computed", computed(table))
+    max_delete_of(config)

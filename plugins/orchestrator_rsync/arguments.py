@@ -69,8 +69,7 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
         told = b" excluding\n" + stdin
     if config.get("delete") is True or config.get("delete") == "startup":
         lead += DELETE
-    table = rsync_table(config)
-    if table is not None and is_on(table.get("delete_excluded")):
+    if _deletes_excluded(config):
         lead.append("--delete-excluded")
     argv = [binary(config), *lead, *computed_of(config), "-r", source, target]
     return Run(argv, stdin, source + b" -> " + target + told)
@@ -88,6 +87,16 @@ def batch_run(
     argv += ["--force", "--from0", "--include-from=-", "--exclude=*", source, target]
     message = b"Calling rsync with filter-list of new/modified files/dirs\n" + b"\n".join(entries)
     return Run(argv, b"\0".join(entries), message)
+
+
+def deletes_at_startup(config: Config) -> bool:
+    """Whether full runs delete anything on the target."""
+    return config.get("delete") is True or config.get("delete") == "startup" or _deletes_excluded(config)
+
+
+def _deletes_excluded(config: Config) -> bool:
+    table = rsync_table(config)
+    return table is not None and is_on(table.get("delete_excluded"))
 
 
 def deletes_running(config: Config) -> bool:

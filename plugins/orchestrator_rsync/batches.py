@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
 from orchestrator_rsync.arguments import Run, batch_run, full_run, is_on, rsync_table
+from orchestrator_rsync.deletions import CAP, check_of
 from orchestrator_rsync.filterlist import Change, filterlist, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.api import Agent, EventList, Inlet
+    from orchestrator.api import Agent, Check, EventList, Inlet
     from orchestrator_rsync.lane import Lane
 
 Test: TypeAlias = "Callable[[Event], Any]"
@@ -41,7 +42,13 @@ def spawn_full(event: Event, lane: Lane | None = None) -> None:
     inlet = event.inlet
     kind = "startup" if event.etype == etypes.INIT else "full"
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), inlet.filter_lines())
-    _spawn(inlet, event, run, lane, f"recursive {kind} rsync: ")
+    announce = f"recursive {kind} rsync: ".encode() + run.message
+    check = check_of(inlet, announce)
+    if check is None:
+        inlet.log("Normal", announce)
+    else:
+        run = run._replace(argv=[*run.argv[:-2], CAP, *run.argv[-2:]])
+    _spawn(inlet, event, run, lane, check)
 
 
 def spawn_changes(inlet: Inlet, lane: Lane, test: Test = is_of_a_path) -> None:
@@ -110,15 +117,15 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     else:
         entries = filterlist(changes)
     run = batch_run(inlet.config, inlet.source, inlet.target, entries, ignores_times=ignores_times)
+    inlet.log("Normal", run.message)
     _spawn(inlet, events, run, lane)
 
 
-def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane | None, lead: str = "") -> None:
-    inlet.log("Normal", lead, run.message)
+def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane | None, check: Check | None = None) -> None:
     if lane is None:
-        inlet.spawn(agent, run.argv, run.stdin)
+        inlet.spawn(agent, run.argv, run.stdin, check=check)
     else:
-        inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin())
+        inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin(), check)
 
 
 def _is_fooled(inlet: Inlet) -> bool:

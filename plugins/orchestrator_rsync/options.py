@@ -79,6 +79,7 @@ RSYNC_TABLE: Final[Options] = {
 
 SELECTION: Final[Options] = {
     "delete": Option((bool, str), True, "true, false, 'startup' (full runs only) or 'running' (changes only)"),
+    "maxDelete": Option((int, float, str, bool), None, "as the setting, for this sync; false: any number"),
     "exclude": Option((str, list), None, "patterns of what to leave out"),
     "excludeFrom": Option((str,), None, "file with such patterns, one a line"),
     "filter": Option((str, list), None, "'+ PATTERN' and '- PATTERN' rules, the first that matches decides"),

@@ -177,6 +177,7 @@ class LuaConfig:
             on_move=bool(config.get("onMove")),
             own_die_codes=own_die_codes,
             monitor=config.get("monitor"),
+            obeys_max_delete=action is not None and "maxDelete" in action.options,
         )
         source = table[b"source"]
         sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)

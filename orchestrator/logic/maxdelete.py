@@ -1,0 +1,42 @@
+"""How much a full run may delete: `maxDelete` (spec 6 row 22), a number or a percentage of what the target holds."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, NamedTuple
+
+_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+_NUMBER = re.compile(r"\s*(\d+)\s*")
+
+
+class MaxDelete(NamedTuple):
+    """`amount`: files and directories, or their percentage of all that are there."""
+
+    amount: float
+    is_percent: bool = False
+
+    def allowed(self, there: int) -> int:
+        """So many may be deleted of so many that are there. Of a percentage the whole part counts."""
+        return math.floor(there * self.amount / 100) if self.is_percent else math.floor(self.amount)
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}%" if self.is_percent else f"{self.amount:g}"
+
+
+def max_delete(value: Any) -> MaxDelete | None:
+    """What a config says: a number, `"10%"`, a number as a string; None, false: there is no limit.
+
+    Raises ValueError for anything else.
+    """
+    if value is None or value is False:
+        return None
+    if isinstance(value, str):
+        percent, number = _PERCENT.fullmatch(value), _NUMBER.fullmatch(value)
+        if percent is not None and float(percent[1]) <= 100:
+            return MaxDelete(float(percent[1]), is_percent=True)
+        if number is not None:
+            return MaxDelete(float(number[1]))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return MaxDelete(float(value))
+    raise ValueError('must be a number >= 0 or a percentage like "10%"')

@@ -1,0 +1,78 @@
+"""What a full run would delete (`maxDelete`): both trees are looked through, nothing is touched.
+
+Counts as mirror.py and removal.py delete: what the source has not, with all below it, and what is in a directory
+whose place something else takes. What is excluded is neither removed nor counted.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator_native.report import Stopped
+from orchestrator_native.temps import is_in_use, is_leftover
+from orchestrator_native.trees import Tree, join
+
+if TYPE_CHECKING:
+    import threading
+
+    from orchestrator_native.task import Excluded
+
+
+class Deletions(NamedTuple):
+    """So many files and directories, of all that are there."""
+
+    deleted: int
+    there: int
+
+
+def forecast(source: bytes, target: bytes, excluded: Excluded | None, stop: threading.Event) -> Deletions:
+    """Look through both trees. Raises OSError where one of them cannot be opened, Stopped."""
+    with closing(Tree.at(source)) as here, closing(Tree.at(target)) as there:
+        return _Count(here, there, excluded, stop).all()
+
+
+class _Count:
+    def __init__(self, source: Tree, target: Tree, excluded: Excluded | None, stop: threading.Event) -> None:
+        self.source = source
+        self.target = target
+        self.excluded = excluded
+        self.stop = stop
+        self.deleted = 0
+        self.there = 0
+        self.pending: list[tuple[str, bool]] = [("", False)]
+
+    def all(self) -> Deletions:
+        while self.pending:
+            if self.stop.is_set():
+                raise Stopped
+            path, goes = self.pending.pop()
+            self._directory(path, goes)
+        return Deletions(self.deleted, self.there)
+
+    def _directory(self, path: str, goes: bool) -> None:
+        """`goes`: with all that is in it."""
+        try:
+            wanted = {} if goes else _listed(self.source, path)
+            found = _listed(self.target, path)
+        except OSError:
+            return  # what cannot be read is not deleted
+        for name, is_dir in found.items():
+            inner = join(path, name)
+            if is_in_use(name) or (not is_dir and is_leftover(name)) or self._is_excluded(inner, is_dir):
+                continue
+            self.there += 1
+            makes_way = name not in wanted or (is_dir and not wanted[name])
+            self.deleted += makes_way
+            if is_dir:
+                self.pending.append((inner, makes_way))
+
+    def _is_excluded(self, path: str, is_dir: bool) -> bool:
+        return self.excluded is not None and self.excluded(b"/" + os.fsencode(path) + (b"/" if is_dir else b""))
+
+
+def _listed(tree: Tree, path: str) -> dict[str, bool]:
+    """Name → whether it is a directory."""
+    with os.scandir(tree.open(path)) as entries:
+        return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}

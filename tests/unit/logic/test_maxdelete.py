@@ -1,0 +1,41 @@
+"""How much a full run may delete (spec 6 row 22)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.logic.maxdelete import max_delete
+
+
+@pytest.mark.parametrize(
+    ("value", "there", "allowed"),
+    [
+        (0, 100, 0),
+        (10, 5, 10),
+        (10.7, 5, 10),
+        ("25", 5, 25),
+        ("10%", 100, 10),
+        (" 10 % ", 19, 1),
+        ("0%", 100, 0),
+        ("0.5%", 1000, 5),
+        ("100%", 7, 7),
+        ("10%", 9, 0),
+    ],
+)
+def test_numbers_and_percentages(value: Any, there: int, allowed: int) -> None:
+    limit = max_delete(value)
+    assert limit is not None
+    assert limit.allowed(there) == allowed
+
+
+def test_off() -> None:
+    assert max_delete(None) is None
+    assert max_delete(False) is None
+
+
+@pytest.mark.parametrize("value", ["", "many", "-1", "10%%", "101%", "%", -1, True, float("inf"), float("nan"), [], {}])
+def test_anything_else_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="must be a number"):
+        max_delete(value)
