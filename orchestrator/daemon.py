@@ -41,6 +41,7 @@ from orchestrator.process.pidfile import PidFile
 from orchestrator.process.spawn import Processes
 from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
+from orchestrator.sync.batch import remove_lists_of
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 
@@ -189,20 +190,22 @@ class Daemon:
 
     def _look_for_orphans(self, runner: Runner) -> None:
         """Transfers of a killed daemon may put what is old over what the startup brings: then a full run mends it."""
-        if self._pidfile is None or self._pidfile.previous is None:
+        killed = self._pidfile.previous if self._pidfile is not None else None
+        if killed is None:
             return
 
         def mend() -> None:
+            remove_lists_of(killed)
             self._log("Normal", "transfers of the daemon before this one have ended.")
             for sync in runner.syncs:
                 sync.request_full()
 
-        self._orphans = Orphans(self._loop, self._pidfile.previous, mend)
-        if len(self._orphans):
-            told = (
-                f"{len(self._orphans)} processes of a daemon that was killed (pid {self._pidfile.previous}) still run"
-            )
+        self._orphans = Orphans(self._loop, killed, mend)
+        if left := len(self._orphans):
+            told = f"{left} processes of a daemon that was killed (pid {killed}) still run"
             self._log("Warn", f"{told}; a full run follows when they have ended.")
+        else:
+            remove_lists_of(killed)
 
     def _forget_orphans(self) -> None:
         if self._orphans is not None:

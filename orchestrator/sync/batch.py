@@ -38,6 +38,10 @@ def batch_paths(agent: Agent) -> list[bytes]:
     return [path for path in paths if path]
 
 
+_PREFIX: Final = "lsyncd-paths-%d-"
+"""Of a list's name, with the pid of who made it."""
+
+
 @functools.lru_cache(maxsize=256)
 def batch_template(kind: str, command: bytes) -> Template:
     """A command of the kind onBatchStart or onBatchEnd, translated."""
@@ -48,7 +52,7 @@ def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
     """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
     import tempfile
 
-    fd, name = tempfile.mkstemp(prefix="lsyncd-paths-")
+    fd, name = tempfile.mkstemp(prefix=_PREFIX % os.getpid())
     try:
         with open(fd, "wb") as file:
             file.writelines(path + separator for path in paths)
@@ -62,6 +66,17 @@ def remove_list(path: bytes) -> None:
     """Remove a file that `write_list` made; it may be gone already."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def remove_lists_of(pid: int) -> None:
+    """Remove what a daemon with this pid, killed by now, has left of its lists."""
+    import tempfile
+
+    directory = tempfile.gettempdir()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            if name.startswith(_PREFIX % pid) and os.lstat(os.path.join(directory, name)).st_uid == os.geteuid():
+                remove_list(os.fsencode(os.path.join(directory, name)))
 
 
 def run_command(

@@ -64,16 +64,18 @@ def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
     (box / "run").mkdir()
     for number in range(300):
         (box / f"src/{number}").write_text("x" * number)
-    text = mirror(box, action, settings=settings, delay=0)
+    (box / "tmp").mkdir()
+    temporary = {"TMPDIR": str(box / "tmp")}
+    text = mirror(box, action, 'onBatchStart = "sleep 0.1; test -r ^pathsFile",', settings=settings, delay=0)
     for _ in range(5):
-        with Daemon(box, lua=text) as daemon:
+        with Daemon(box, lua=text, environment=temporary) as daemon:
             end = time.monotonic() + chance.uniform(0.0, 0.7)
             while time.monotonic() < end:
                 change(box / "src", chance)
             os.killpg(daemon.process.pid, signal.SIGKILL)
             daemon.wait()
         change(box / "src", chance)
-    with Daemon(box, lua=text) as daemon:
+    with Daemon(box, lua=text, environment=temporary) as daemon:
         daemon.wait_for("finished")
         wait_equal(box, daemon)
         (box / "src/last").write_text("")
@@ -81,6 +83,7 @@ def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
         assert int((box / "run/pid").read_text()) == daemon.process.pid
         wait_until(lambda: text_of(box / "run/status").count("There are 0 delays") == 1, "the status")
         assert sorted(path.name for path in (box / "run").iterdir()) == ["pid", "socket", "status"]
+        assert not list((box / "tmp").iterdir())
     assert [path.name for path in (box / "run").iterdir()] == ["status"]
 
 
