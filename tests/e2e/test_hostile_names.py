@@ -148,6 +148,7 @@ def check_log(text: bytes) -> None:
         assert stamped is None or not stamped[1].startswith(b"Error: forged"), line
 
 
+@pytest.mark.row(11)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", WAYS)
 def test_names_are_nothing_but_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:

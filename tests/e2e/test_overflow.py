@@ -76,6 +76,7 @@ def wait_equal(box: Path, name: str, daemon: Daemon) -> None:
 
 
 @pytest.mark.row(8)
+@pytest.mark.row(8)
 def test_transfers_go_on_the_config_stays_and_nothing_is_lost(box: Path) -> None:
     for tree in ("a", "b"):
         for place in ("old/deep", "moved/deep", "gone/deep"):

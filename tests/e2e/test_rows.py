@@ -235,6 +235,26 @@ def test_nobody_ever_reads_half_a_status_file(box: Path) -> None:
         assert len(seen) > 5, "it was written meanwhile"
 
 
+@pytest.mark.row("16b")
+def test_what_rsync_could_not_transfer_is_tried_again_and_holds_up_nothing(box: Path) -> None:
+    """A directory of the target is closed to rsync, which may be root's: so without what makes it root."""
+    for name in ("src/d", "trg/d"):
+        (box / name).mkdir()
+    (box / "trg/d").chmod(0o555)
+    mortal = script(box, "mortal", 'exec setpriv --bounding-set=-dac_override,-dac_read_search rsync "$@"')
+    settings = f'statusFile = "{box}/status", statusInterval = 0'
+    with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{mortal}"}}', settings)) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "src/d/f").write_text("f")
+        daemon.wait_for("Warn: rsync could not transfer everything; ")
+        daemon.wait_for("Permission denied")
+        wait_until(lambda: "paths wait to be tried again" in text_of(box / "status"), "their number in the status")
+        (box / "src/g").write_text("g")
+        wait_until((box / "trg/g").exists, "another change")
+        (box / "trg/d").chmod(0o755)
+        wait_equal(box, daemon)
+
+
 @pytest.mark.row(19)
 def test_a_half_written_upload_stays_home(box: Path) -> None:
     with Daemon(box, lua=rsync(box, settings='inotifyMode = "CloseWrite only"')) as daemon:

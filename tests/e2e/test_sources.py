@@ -65,6 +65,7 @@ def wait_target(box: Path, daemon: Daemon, expected: dict[bytes, bytes | None]) 
 
 
 @pytest.mark.row(7, 22)
+@pytest.mark.row(7, 22)
 @pytest.mark.parametrize("monitor", ["inotify", "poll"])
 def test_a_disk_unmounted_and_mounted_again(box: Path, monitor: str) -> None:
     with OnDisk(box, lua=config(box, monitor)) as daemon:
@@ -102,6 +103,7 @@ def test_another_disk_mounted_over_the_source(box: Path) -> None:
         wait_target(box, daemon, {b"f": b"precious\n", b"more": b"more\n"})
 
 
+@pytest.mark.row(7)
 @pytest.mark.row(7)
 def test_a_source_moved_away_and_back_with_what_happened_meanwhile(box: Path) -> None:
     source = box / "disk/src"
@@ -153,6 +155,7 @@ class Unprivileged(Daemon):
         return [program("setpriv"), f"--bounding-set={rights}", f"--inh-caps={rights}", *super().command()]
 
 
+@pytest.mark.row(18)
 @pytest.mark.row(18)
 @pytest.mark.parametrize("action", ["default.native", "default.rsync, rsync = { perms = true }"])
 def test_what_was_closed_is_carried_over_when_it_is_opened(box: Path, action: str) -> None:

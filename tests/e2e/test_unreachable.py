@@ -61,6 +61,7 @@ def retries(said: str) -> int:
     return len(re.findall(r"Retrying|Unknown exitcode", said))
 
 
+@pytest.mark.row(13)
 def test_syncs_of_a_host_that_goes_down_wait_together_and_go_on_together(
     sshd: Sshd, capsys: pytest.CaptureFixture[str]
 ) -> None:
