@@ -7,34 +7,41 @@ changes later is seen here, and the other way round.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 if TYPE_CHECKING:
     import builtins
 
 
-@runtime_checkable
-class Config(Protocol):
+class Config(ABC):
     """A table of settings. Strings are str with surrogateescape; tables are Configs."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def get(self, key: str, default: Any = None) -> Any:
         """The value: str, int, float, bool, a Config for a table, `default` where missing."""
 
+    @abstractmethod
     def set(self, key: str, value: Any) -> None:
         """Set a key; None removes it; dicts and lists become tables."""
 
+    @abstractmethod
     def items(self) -> builtins.list[tuple[str, Any]]:
         """The string keys with their values, in no particular order."""
 
+    @abstractmethod
     def int_items(self) -> builtins.list[tuple[int, Any]]:
         """The number keys with their values, ascending (`exitcodes`)."""
 
+    @abstractmethod
     def list(self) -> builtins.list[Any]:
         """The list part: values of 1, 2, … up to the first gap."""
 
 
-class DictConfig:
+class DictConfig(Config):
     """A Config over a dict or list (see Config for the contract)."""
 
     def __init__(self, data: Mapping[Any, Any] | builtins.list[Any] | None = None) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.lua.runtime import Lua, to_bytes, to_text
+from orchestrator.config.model import Config
 
 if TYPE_CHECKING:
     import builtins
 
 
-class TableConfig:
+class TableConfig(Config):
     """A view on a Lua table. Functions of Lua show as they are; nothing is copied."""
 
     __slots__ = ("_lua", "table")
