@@ -25,6 +25,7 @@ from orchestrator.monitor.kernel import (
     MOVED_FROM,
     MOVED_TO,
     Q_OVERFLOW,
+    SHORT,
     UNMOUNT,
     Kernel,
 )
@@ -225,6 +226,8 @@ class InotifyMonitor:
         while piece := read():
             append(piece)
             taken += len(piece)
+            if len(piece) < SHORT:
+                break
         self._taken += taken
         return taken > 0
 

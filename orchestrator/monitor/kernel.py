@@ -67,6 +67,8 @@ _COUNTED = {b"ext2", b"ext3", b"ext4", b"f2fs", b"jfs", b"tmpfs", b"xfs"}
 """File systems on which a directory with a link count of 2 has no directories in it; others count differently."""
 
 _CHUNK = 65536  # one read's worth of raw events: 1,300 to 4,000 of them
+SHORT = _CHUNK - 4096
+"""Bytes. A piece that is shorter was all that the kernel had."""
 _PIECE = 3000  # bytes of a path walked in one system call; PATH_MAX is 4096
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -95,6 +97,7 @@ class Kernel:
         except OSError as error:
             raise MonitorError(f"Cannot access inotify monitor! ({error.errno}:{error.strerror})") from None
         self._fd = self._inotify.fileno()
+        self._is_ringing = False
         self._epoll.register(self._fd, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
         self._mounts = _Mounts(self._epoll)
@@ -166,8 +169,12 @@ class Kernel:
     def ring(self) -> None:
         """Makes `fileno()` readable until `calm()`: events wait in memory where the kernel cannot see them."""
         os.eventfd_write(self._bell, 1)
+        self._is_ringing = True  # afterwards: a thread may ring while another one calms
 
     def calm(self) -> None:
+        if not self._is_ringing:
+            return
+        self._is_ringing = False
         try:
             os.eventfd_read(self._bell)
         except BlockingIOError:

@@ -6,7 +6,6 @@ Nothing here waits: input goes out as the child takes it, ends come through the 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -222,11 +221,13 @@ class Processes:
         env: Mapping[bytes, bytes] | Mapping[str, str] | None,
         stderr_tail: bool,
     ) -> None:
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        theirs: list[int] = []  # descriptors that the child gets, and its end of pipes
+        ours: list[int] = []  # and those that stay with us, if there is a child
+        try:
             stdin_fd = stdout_fd = stderr_fd = None
             output = self._open_output()
             if output is not None:
-                theirs.callback(os.close, output)
+                theirs.append(output)
                 stdout_fd = stderr_fd = output
             if stdin is not None:
                 stdin_fd, child.feed_fd = _pipe(theirs, ours, reads=True)
@@ -235,7 +236,7 @@ class Processes:
                 stderr_fd, reading = _pipe(theirs, ours, reads=False)
                 os.set_blocking(reading, False)
                 on = os.dup(2 if output is None else output)
-                ours.callback(os.close, on)
+                ours.append(on)
                 child.stderr = _Stderr(reading, on)
             # Without preexec_fn Python takes vfork: a daemon with 150,000 watches is not copied.
             child.popen = subprocess.Popen(
@@ -246,7 +247,13 @@ class Processes:
                 env=env,
                 start_new_session=not child.counts,
             )
-            ours.pop_all()
+        except BaseException:
+            for fd in ours:
+                os.close(fd)
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
         child.pid = child.popen.pid
         self._running[child.pid] = child
         if stdin is not None:
@@ -377,12 +384,12 @@ def _checked(argv: Sequence[bytes]) -> list[bytes]:
     return list(argv)
 
 
-def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, *, reads: bool) -> tuple[int, int]:
-    """A pipe: the child's end (`reads`: the reading one) and ours, each to be closed by its stack."""
+def _pipe(theirs: list[int], ours: list[int], *, reads: bool) -> tuple[int, int]:
+    """A pipe: the child's end (`reads`: the reading one) and ours, each noted in its list."""
     read, write = os.pipe2(os.O_CLOEXEC)
     child, parent = (read, write) if reads else (write, read)
-    theirs.callback(os.close, child)
-    ours.callback(os.close, parent)
+    theirs.append(child)
+    ours.append(parent)
     return child, parent
 
 
