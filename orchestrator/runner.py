@@ -94,8 +94,9 @@ class Runner:
             self.host.log("Warn", f"the setting maxDelete has no say over {', '.join(names)}: {unbound}")
 
     def start(self, attend: Callable[[], None]) -> None:
-        """Watch every source and queue the startups, in the order in which the syncs were made (spec 1.2).
+        """Watch every source and begin the startups, in the order in which the syncs were made (spec 1.2).
 
+        A startup does not wait for the trees of later syncs to be watched: what changes meanwhile is queued anyway.
         `attend` is called now and then while trees are looked through, and may raise.
         """
         self._attend = attend
@@ -110,6 +111,8 @@ class Runner:
             monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
             syncs_of.setdefault(monitor, []).append(sync)
             sync.start()
+            if not self.host.is_at_limit():
+                sync.invoke(self.host.clock.now())
         for monitor, syncs in syncs_of.items():
             self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))

@@ -40,6 +40,49 @@ def runs(box: Path) -> int:
         return 0
 
 
+SLOW_MONITOR = """
+import os, time
+from orchestrator.api import MonitorKind, hookimpl
+
+class Slow:
+    overflowed = False
+    def __init__(self):
+        self.reading, self.writing = os.pipe()
+    def fileno(self):
+        return self.reading
+    def watch(self, root, progress):
+        end = time.monotonic() + 20
+        while not os.path.exists("{box}/one"):
+            if time.monotonic() > end:
+                raise RuntimeError("the first sync has not begun")
+            time.sleep(0.01)
+    def read(self):
+        return []
+    def watched(self):
+        return []
+    def lost_roots(self):
+        return []
+    returned_roots = lost_roots
+    def close(self):
+        os.close(self.reading)
+        os.close(self.writing)
+
+@hookimpl
+def orchestrator_monitors():
+    return [MonitorKind("slow", lambda mode, wants, log: Slow())]
+"""
+
+
+def test_a_startup_does_not_wait_until_the_trees_of_later_syncs_are_watched(box: Path) -> None:
+    text = f"""
+    sync {{ source = "{box}/src", onStartup = "touch {box}/one" }}
+    sync {{ source = "{box}/src", onStartup = "touch {box}/two", monitor = "slow" }}
+    """
+    with Daemon(box, lua=text, plugins={"slow": SLOW_MONITOR.replace("{box}", str(box))}) as daemon:
+        wait_until((box / "two").exists, "the second startup")
+    assert "Error" not in daemon.said()
+
+
 def test_term_waits_for_the_transfer_and_starts_nothing_more(box: Path) -> None:
     (box / "hold").write_text("")
     with Daemon(box, lua=config(box)) as daemon:
