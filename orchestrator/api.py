@@ -9,6 +9,7 @@ what is not UTF-8), so a program's arguments may mix both.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
@@ -33,8 +34,6 @@ from orchestrator.logic.verdict import (
     classify,
 )
 from orchestrator.monitor.base import Monitor, MonitorKind
-from orchestrator.monitor.look import Look
-from orchestrator.monitor.rounds import Rounds, Tree
 from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.batch import remove_list, write_list
@@ -44,6 +43,22 @@ from orchestrator.sync.variables import variable_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from orchestrator.monitor.look import Look
+    from orchestrator.monitor.rounds import Rounds, Tree
+else:
+    _LATE = {
+        "Look": "orchestrator.monitor.look",
+        "Rounds": "orchestrator.monitor.rounds",
+        "Tree": "orchestrator.monitor.rounds",
+    }
+
+    def __getattr__(name):
+        """What few plugins need is loaded when it is asked for: nobody else is to wait for it at the start."""
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_LATE[name]), name)
+
 
 __all__ = [
     "AGAIN",

@@ -32,7 +32,6 @@ from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
 from orchestrator.monitor.monitors import AUTO, DEFAULT
-from orchestrator.monitor.rounds import Rounds
 from orchestrator.plugins import make_manager
 from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
@@ -65,7 +64,11 @@ HELPERS_PATIENCE = 2.0
 
 def _inotify(settings: Settings) -> dict[str, MonitorKind]:
     """The built-in monitor as the settings want it."""
-    make_rounds = partial(Rounds, settings.poll_interval) if settings.watch_limit == "degrade" else None
+    if settings.watch_limit != "degrade":
+        return {DEFAULT: MonitorKind(DEFAULT, InotifyMonitor)}
+    from orchestrator.monitor.rounds import Rounds  # only those who want it wait for it
+
+    make_rounds = partial(Rounds, settings.poll_interval)
     return {DEFAULT: MonitorKind(DEFAULT, partial(InotifyMonitor, make_rounds=make_rounds))}
 
 

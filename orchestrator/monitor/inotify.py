@@ -29,7 +29,6 @@ from orchestrator.monitor.kernel import (
     UNMOUNT,
     Kernel,
 )
-from orchestrator.monitor.polled import Polled
 from orchestrator.monitor.roots import Roots
 from orchestrator.monitor.survey import Survey
 from orchestrator.monitor.watches import Node, Watches
@@ -37,6 +36,7 @@ from orchestrator.monitor.watches import Node, Watches
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.monitor.polled import Polled
     from orchestrator.monitor.rounds import Rounds
 
 CONTENT_FLAGS = {
@@ -96,6 +96,8 @@ class InotifyMonitor:
         self._roots = Roots(self._kernel, self._watches, self._survey)
         self._polled: Polled | None = None
         if make_rounds is not None:
+            from orchestrator.monitor.polled import Polled  # only those who want it wait for it
+
             rounds = make_rounds(wants, log, self._kernel.ring)
             self._kernel.attend(rounds.fileno())
             self._kernel.is_limit_fatal = False
@@ -212,6 +214,9 @@ class InotifyMonitor:
         polled.unguarded = len(self._roots.unguarded)
         if polled.work():
             self._kernel.ring()
+        if polled.has_adopted:
+            polled.has_adopted = False
+            self._roots.is_doubtful = True
         changes, polled.changes = polled.changes, []
         return changes
 

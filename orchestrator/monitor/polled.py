@@ -45,6 +45,8 @@ class Polled:
         self.changes: list[Change] = []
         self.unguarded = 0
         """How many directories above sources have no watch either: rounds go on as long as there are any."""
+        self.has_adopted = False
+        """Whether something was taken over, perhaps a source: who looks after those is to know its watch."""
         self._kernel = kernel
         self._watches = watches
         self._wants = wants
@@ -173,6 +175,7 @@ class Polled:
         self.changes += differences(path, before, now, is_told=node.parent is None)
         del self._trees[node]
         watches.awaken(node, wd)
+        self.has_adopted = True
         for name in now.entries:
             if name.endswith(b"/"):
                 self._poll_below(node, name[:-1], path + name, tree)
@@ -194,6 +197,7 @@ class Polled:
             watches.move(other, parent, name)
         else:
             return
+        self.has_adopted = True
         del self._trees[node]
 
     def _poll_below(self, parent: Node, name: bytes, path: bytes, tree: Tree) -> None:

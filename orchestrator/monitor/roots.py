@@ -136,7 +136,7 @@ class Roots:
         if node is None or self._watches.path(node) != root.path:
             return False
         if node.wd <= 0:  # a twin of another source, or polled
-            return node in self._watches.idle and self._kernel.device(root.path) == root.device
+            return node in self._watches.idle and self._kernel.device(root.path) == root.device is not None
         if self._watches.nodes.get(node.wd) is not node:
             return False
         try:

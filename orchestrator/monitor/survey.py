@@ -311,7 +311,10 @@ class Survey:
     def _fail(self, parent: Node, name: bytes, path: bytes, known: Node | None, error: OSError, report: bool) -> None:
         wd = MISSING if error.errno in _GONE else REFUSED
         if known is not None and known.wd > 0:
-            return  # still watched; if it is gone, its event comes
+            if not (self._is_sweeping and is_out_of_watches(error)):
+                return  # still watched; if it is gone, its event comes
+            self._discard(known, again=False)  # it is another one, whose event was lost
+            known = None
         if self.polled is not None and is_out_of_watches(error):
             self._tell(report, path)
             self._poll_new(parent, name, path, known, report)
