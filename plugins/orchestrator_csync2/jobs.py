@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 STOPPED = 128 + 15
 """Exit code of a job that was told to stop: as if SIGTERM had ended it."""
 
-KILLED = 128
-"""Exit codes above it: a signal has ended it, or it was never started."""
-
 NOT_EXECUTED = 255
 INCOMPLETE = 1
 """csync2's own exit code where anything went wrong."""
@@ -121,8 +118,8 @@ class Memory:
     for scratch files; and when csync2 looked at files: it knows one by its size and the second of its mtime,
     and does not see that it was written once more in that second.
 
-    `is_doubtful`: a csync2 was killed while it compared files. It may have noted that it knows a file, but not
-    that the file has to go anywhere.
+    `is_doubtful`: a csync2 did not get to the end of comparing files: it was killed, or one was gone when it came
+    to it. It may have noted that it knows a file, but not that the file has to go anywhere, or the other way round.
     """
 
     def __init__(self) -> None:
@@ -330,12 +327,13 @@ class Everything(Job):
         looked = self._memory.looks.begin()
         code, report = self._deliver("-x", "-r")
         looked()
-        if code == 0 and self._memory.is_doubtful:
+        if report.finished and self._memory.is_doubtful:
             source = self._inlet.source.rstrip(b"/") or b"/"
             code = self._check("-mr", [source])
             if code == 0:
                 code, report = self._deliver("-u")
-        self._memory.is_doubtful = code > KILLED or (code != 0 and self._memory.is_doubtful)
+        # what changed meanwhile comes with the next batch: until then the doubt stays
+        self._memory.is_doubtful |= not report.finished
         self.is_noted = report.finished
         if report.finished:
             self._learn_names()
@@ -376,15 +374,13 @@ class Changes(Job):
             head = b"\t" + self._settings.syncid.encode() + b":" + root
             self._log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
         batch = batch_of(changes, source)
-        hidden = [
-            root + path for etype, path in changes if path[-1:] != b"/" and self._memory.looks.hide(etype, root + path)
-        ]
+        hidden = [root + path.rstrip(b"/") for etype, path in changes if self._may_hide(etype, root + path)]
         looked = self._memory.looks.begin()
         code = self._check("-cr", batch.trees) or self._check("-c", batch.paths) or self._check("-m", hidden)
         if code == 0 and self._memory.is_doubtful:
             code = self._check("-mr", batch.trees) or self._check("-m", batch.paths)
         looked()
-        self._memory.is_doubtful = code > KILLED or (code != 0 and self._memory.is_doubtful)
+        self._memory.is_doubtful = code != 0
         if code != 0:
             return code
         self.is_noted = True
@@ -396,6 +392,15 @@ class Changes(Job):
                 return code
             code, report = self._run_report("-u")
         return self._end(*self._explain(code, report))
+
+    def _may_hide(self, etype: str, path: bytes) -> bool:
+        """Whether csync2 may take what is here for something that it has delivered.
+
+        What is gone between the check and the delivery is not delivered, but it stays noted as known, until a check
+        finds it gone. Something like it that comes before that, as directories and links all are, is no news.
+        """
+        looks = self._memory.looks
+        return looks.has_seen(path) if etype == etypes.CREATE else path[-1:] != b"/" and looks.hide(etype, path)
 
 
 class Leftovers(Job):

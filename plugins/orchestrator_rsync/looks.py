@@ -68,6 +68,13 @@ class Looks:
         # what is new under its name may be of any time; what was written has its time from then, or was given another
         return etype == etypes.CREATE or int(status.st_ctime) > second or self._was_in(second)
 
+    def has_seen(self, path: bytes) -> bool:
+        """Whether a run may have seen what this absolute path is now, or something else of its age there."""
+        try:
+            return self._was_after(int(os.lstat(path).st_mtime))
+        except OSError:
+            return False
+
     def _add(self, start: int, end: int) -> None:
         windows = self._windows
         while windows and start <= windows[-1][1] + 1:

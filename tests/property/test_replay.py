@@ -5,6 +5,7 @@ the other, some fail and are tried again. The transfers are models of what real 
 
 * sets: like rsync with a list of paths. What a path is in the source, it becomes in the target; Moves,
   where the sync takes them, are done by renaming (rsyncssh).
+  Both do a full run now and then, after which waiting Moves are none any more.
 * handlers: like default.direct. Each kind of change is one command: mkdir, cp, rm, mv, chmod.
 """
 
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.logic.event import ATTRIB, CREATE, DELETE, MODIFY, MOVE
+from orchestrator.logic.event import ACTIVE, ATTRIB, CREATE, DELETE, FULL, MODIFY, MOVE
 from orchestrator.logic.queue import Queue
 
 if TYPE_CHECKING:
@@ -147,6 +148,11 @@ class World:
             self.source[path] = Entry(False, self.number, self.number)
             self.event(CREATE, path)
 
+    def ask_for_everything(self) -> None:
+        """A crontab, or an overflow."""
+        if not any(delay.etype == FULL for delay in self.queue):
+            self.queue.append(FULL, 0.0, b"", stacked=False)
+
     # -- transfers
 
     def start(self, reads_at_once: bool) -> bool:
@@ -159,10 +165,12 @@ class World:
         first = self.queue.first_due(NOW, 1000)
         if first is None:
             return False
-        if not self.sets or first.etype == MOVE:
+        if not self.sets or first.etype in (MOVE, FULL):
             self.running = [first]
         else:
-            self.running = self.queue.select(lambda delay: "break" if delay.etype == MOVE else True)
+            self.running = self.queue.select(
+                lambda delay: "break" if delay.etype == MOVE else delay.etype != FULL,
+            )
         self.queue.activate(self.running)
         self.seen = Tree(self.source) if reads_at_once else None
         return True
@@ -175,14 +183,29 @@ class World:
         # The loop reads events before it collects children. Otherwise a file that was renamed and
         # made anew during its own transfer is taken for the old one when the Move arrives.
         self.deliver()
+        if any(delay.etype == FULL for delay in running):
+            self.split_moves()
         for delay in running:
             if fails:
                 self.queue.retry(delay, NOW)
             else:
                 self.queue.remove(delay)
 
+    def split_moves(self) -> None:
+        """As Inlet.split_moves."""
+        for delay in [delay for delay in self.queue if delay.etype == MOVE and delay.status != ACTIVE]:
+            path2 = delay.path2
+            self.queue.turn(delay)
+            if path2 is not None:
+                self.queue.add(CREATE, 0.0, path2)
+                for below in self.source.below(path2[:-1]) if path2.endswith(b"/") else []:
+                    self.queue.add(CREATE, 0.0, self.name(below))
+
     def transfer(self, delay: Delay) -> None:
         source = self.source if self.seen is None else self.seen
+        if delay.etype == FULL:
+            self.target = Tree(source)
+            return
         path = delay.path.removesuffix(b"/")
         if delay.path2 is not None:
             path2 = delay.path2.removesuffix(b"/")
@@ -231,7 +254,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["write", "chmod", "mkdir", "remove", "move_in"]), PATHS),
         st.tuples(st.just("rename"), PATHS, PATHS),
-        st.tuples(st.just("deliver")),
+        st.tuples(st.sampled_from(["deliver", "ask_for_everything"])),
         st.tuples(st.sampled_from(["start", "finish"]), st.booleans()),
     ),
     min_size=20,  # hypothesis tends to short lists, in which little happens
@@ -252,4 +275,21 @@ def test_what_is_given_out_makes_the_target_equal(
     while world.start(False):
         world.finish(False)
     assert not list(world.queue)
+    assert world.target == world.source
+
+
+@pytest.mark.parametrize("sets", [True, False])
+def test_a_move_that_a_full_run_has_overtaken(sets: bool) -> None:
+    world = World(sets, on_move=True, tells_creates=True)
+    world.write(b"/a")
+    for _ in range(2):
+        world.start(False)
+        world.finish(False)
+    world.ask_for_everything()
+    world.start(False)
+    world.rename(b"/a", b"/b")
+    world.write(b"/a")
+    world.finish(False)
+    while world.start(False):
+        world.finish(False)
     assert world.target == world.source

@@ -370,6 +370,18 @@ def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
     assert world.calls() == [[b"-c", path], [b"-u", b"-v"]]
 
 
+def test_what_came_again_since_csync2_last_looked_is_marked(world: World, tmp_path: Path) -> None:
+    """Directories, and links, are all alike to it: one that came, went and came again is no news."""
+    world.inlet = world.sync(os.fsencode(tmp_path) + b"/")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "l").symlink_to("nowhere")
+    world.start()
+    world.calls()
+    world.change(("Create", b"/d/"), ("Create", b"/l"), ("Create", b"/gone"))
+    top = os.fsencode(tmp_path)
+    assert world.calls()[1:] == [[b"-m", top + b"/d", top + b"/l"], [b"-u", b"-v"]]
+
+
 def test_what_a_killed_csync2_may_have_forgotten_is_marked(world: World) -> None:
     world.answer('case "$*" in *-cr*) kill -9 $$;; esac; echo "Finished with 0 errors."')
     world.change(("Create", b"/d/"), ("Modify", b"/f"))
