@@ -175,6 +175,10 @@ class Inlet:
         """Tell the status how many paths wait to be tried again outside the queue."""
         self._sync.retrying = count
 
+    def report_cause(self, cause: str) -> None:
+        """In `collect`: why a job failed, in a few words for the status; of a program it is taken from its stderr."""
+        self._sync.transfers.cause = cause
+
     # ---- acting -------------------------------------------------------------------------------
 
     def spawn(

@@ -96,7 +96,7 @@ class Sync:
             return State.STOPPED
         if self.is_suspended:
             return State.SUSPENDED
-        if self.retries.is_failing():
+        if self.retries.is_failing() or self.retrying:
             return State.RETRYING
         if not self.is_started_up:
             return State.STARTING

@@ -72,6 +72,7 @@ class Transfers:
         self.tunnel: Tunnel | None = None
         self.is_put_off = False
         self.stderr_tail = b""
+        self.cause = ""
         self.last_success: float | None = None
         self.last_error: dict[str, object] | None = None
 
@@ -365,6 +366,7 @@ class Transfers:
     def _collect(self, child: Child, agent: Agent, exit_code: int, was_cut: bool = False) -> None:
         self._collecting = child
         self._judged = None
+        self.cause = ""
         self.stderr_tail = child.stderr_tail
         # What never ran has no exit code that anybody could judge; it has been logged.
         verdict = AGAIN if child.is_for_want or was_cut else self._sync.calls.collect(agent, exit_code)
@@ -396,7 +398,7 @@ class Transfers:
         if verdict == OK and exit_code == 0:
             self.last_success = now
             return
-        cause = child.error or text_of(cause_of(child.stderr_tail))
+        cause = child.error or self.cause or text_of(cause_of(child.stderr_tail))
         self._put_down(exit_code, cause)
 
     def _put_down(self, exit_code: int, cause: str) -> None:

@@ -225,6 +225,7 @@ class _World:
         self.retrying = 0
         self.is_full_run_due = False
         self.stderr_tail = b""
+        self.cause = ""
 
     @property
     def transfers(self) -> _World:

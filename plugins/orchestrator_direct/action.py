@@ -26,6 +26,7 @@ from orchestrator_direct.options import OPTIONS
 from orchestrator_rsync.action import prepare_rsync
 from orchestrator_rsync.arguments import deletes_running, with_slash
 from orchestrator_rsync.batches import spawn_full
+from orchestrator_rsync.lane import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,9 @@ class Direct(Action):
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 1, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
 
+    def __init__(self) -> None:
+        self._lanes = Lanes()
+
     def prepare(self, config: Config) -> None:
         target = config.get("target")
         if target is None:
@@ -53,10 +57,10 @@ class Direct(Action):
         config.set("target", with_slash(target))
 
     def init(self, event: Event) -> None:
-        spawn_full(event)
+        spawn_full(event, self._lanes.of(event.inlet))
 
     def full(self, event: Event) -> None:
-        spawn_full(event)
+        spawn_full(event, self._lanes.of(event.inlet))
 
     def action(self, inlet: Inlet) -> None:
         event = inlet.get_event()
@@ -75,6 +79,7 @@ class Direct(Action):
             return None
         if agent.etype in etypes.SPECIAL:
             agent.inlet.split_moves()
+            self._lanes.collect(agent, exit_code, self.exit_codes(agent))
             return None
         if exit_code > SIGNALLED and exit_code != 255:
             return AGAIN

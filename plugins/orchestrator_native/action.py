@@ -185,6 +185,8 @@ def _rules(inlet: Inlet) -> bytes:
 def _tell(inlet: Inlet, state: State, report: Report) -> None:
     """Trouble is told once: a path that keeps failing says nothing new."""
     lines = tuple(report.lines())
+    if lines:
+        inlet.report_cause(lines[0])
     if lines and lines != state.told:
         for line in lines:
             inlet.log("Warn", "native: ", line)

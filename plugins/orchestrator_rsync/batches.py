@@ -37,8 +37,8 @@ def changes_of(events: EventList) -> list[Change]:
     return changes
 
 
-def spawn_full(event: Event, lane: Lane | None = None) -> None:
-    """A run over everything, for an Init, a Full or a Blanket event. `lane`: the sync's, if batches of it follow."""
+def spawn_full(event: Event, lane: Lane) -> None:
+    """A run over everything, for an Init, a Full or a Blanket event. `lane`: the sync's."""
     inlet = event.inlet
     kind = "startup" if event.etype == etypes.INIT else "full"
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), inlet.filter_lines())
@@ -48,6 +48,7 @@ def spawn_full(event: Event, lane: Lane | None = None) -> None:
         inlet.log("Normal", announce)
     else:
         run = run._replace(argv=[*run.argv[:-2], CAP, *run.argv[-2:]])
+    lane.full.begin()
     _spawn(inlet, event, run, lane, check)
 
 
@@ -121,11 +122,8 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     _spawn(inlet, events, run, lane)
 
 
-def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane | None, check: Check | None = None) -> None:
-    if lane is None:
-        inlet.spawn(agent, run.argv, run.stdin, check=check)
-    else:
-        inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin(), check)
+def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None) -> None:
+    inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin(), check)
 
 
 def _is_fooled(inlet: Inlet) -> bool:

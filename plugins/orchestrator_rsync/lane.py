@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from orchestrator.api import OK, EventList
 from orchestrator_rsync.batches import changes_of
+from orchestrator_rsync.fullagain import FullAgain
 from orchestrator_rsync.looks import Looks
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ TOLD = 500
 class Lane:
     """One sync's failing paths, with whether all below them is meant.
 
-    `pause` is the last one, in seconds; `is_waiting`: it is not over yet. `looks`: when the sync's runs were.
+    `pause` is the last one, in seconds; `is_waiting`: it is not over yet. `looks`: when the sync's runs were. `full`:
+    of runs over everything.
     """
 
     paths: dict[bytes, bool] = field(default_factory=dict)
     pause: float = 0.0
     is_waiting: bool = False
     looks: Looks = field(default_factory=Looks)
+    full: FullAgain = field(default_factory=FullAgain)
 
     def holds(self, event: Event) -> bool:
         return event.raw_path in self.paths
@@ -66,12 +69,13 @@ class Lanes:
         if exit_codes is None or exit_codes.get(exit_code) != OK:
             return
         inlet = agent.inlet
+        lane = self.of(inlet)
         if not isinstance(agent, EventList):
             if exit_code == PARTIAL:
-                inlet.log("Warn", "rsync could not transfer everything", _told(inlet.stderr))
-            return
-        lane = self.of(inlet)
-        if exit_code == PARTIAL:
+                _make_again(inlet, lane)
+            else:
+                lane.full.succeeded()
+        elif exit_code == PARTIAL:
             lane.paths.update((change.path, change.whole) for change in map(lane.widened, changes_of(agent)))
             _wait(inlet, lane)
         elif lane.paths:
@@ -79,7 +83,14 @@ class Lanes:
                 lane.paths.pop(change.path, None)
             if not lane.paths:
                 lane.pause = 0.0
-        inlet.report_retrying(len(lane.paths))
+        inlet.report_retrying(len(lane.paths) + (lane.full.plan is not None))
+
+
+def _make_again(inlet: Inlet, lane: Lane) -> None:
+    pause = lane.full.failed(inlet)
+    if pause is not None:
+        words = f"rsync could not transfer everything; one more full run in {pause:.0f} seconds"
+        inlet.log("Warn", words, _told(inlet.stderr))
 
 
 def _wait(inlet: Inlet, lane: Lane) -> None:

@@ -190,6 +190,7 @@ def test_a_target_that_does_not_answer_is_tried_less_and_less_often_and_nobody_w
         first, second, third = map(float, text_of(box / "tries").split())
         assert second - first >= 1
         assert third - second >= 2
+        daemon.wait_for("Normal: Retrying startup of", 3)
         assert daemon.said().count("Normal: Retrying startup of") == 3
         wait_equal(box, daemon)
 

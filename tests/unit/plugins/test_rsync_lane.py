@@ -5,8 +5,12 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from orchestrator.api import RSYNC_EXIT_CODES
+from orchestrator_direct.action import Direct
 from orchestrator_rsync.action import Rsync
+from orchestrator_rsync.fullagain import FullAgain
 from orchestrator_rsyncssh.action import RsyncSsh
 from tests.kit.inlet import FakeInlet, Spawn
 from tests.kit.trees import Pair, snapshot, write
@@ -89,11 +93,47 @@ def test_a_table_of_the_users_own_comes_first() -> None:
     assert (inlet.retrying, inlet.lines("Warn")) == (0, [])
 
 
-def test_a_startup_that_could_not_transfer_everything_says_so() -> None:
-    inlet = inlet_of()
+@pytest.mark.parametrize("action", [Rsync(), Direct()], ids=["rsync", "direct"])
+def test_a_startup_that_could_not_transfer_everything_says_so_and_is_made_again(action: Any, tmp_path: Path) -> None:
+    inlet = FakeInlet(action, Pair(tmp_path).config(delay=1))
     inlet.startup()
     assert inlet.end(inlet.spawned[0], 23, b"trouble\n") == "ok"
-    assert inlet.lines("Warn") == ["rsync could not transfer everything: trouble"]
+    assert inlet.lines("Warn") == ["rsync could not transfer everything; one more full run in 1 seconds: trouble"]
+    for pause in (1, 2, 4):
+        assert (inlet.retrying, inlet.waiting) == (1, [])
+        inlet.advance(pause + 0.1)
+        assert inlet.waiting == [("Full", b"")]
+        inlet.turn()
+        inlet.end(inlet.running[0], 23)
+    assert len(inlet.lines("Warn")) == 4
+    inlet.advance(8.1)
+    inlet.turn()
+    inlet.end(inlet.running[0], 0)
+    assert inlet.retrying == 0
+    inlet.advance(1000)
+    assert inlet.waiting == []
+
+
+def test_a_full_run_of_somebody_elses_that_went_well_makes_it_needless() -> None:
+    inlet = inlet_of()
+    inlet.startup()
+    inlet.end(inlet.spawned[0], 23)
+    inlet.full_event()
+    inlet.turn()
+    inlet.end(inlet.running[0], 0)
+    inlet.advance(1000)
+    assert (inlet.retrying, inlet.waiting) == (0, [])
+
+
+def test_a_long_run_is_not_made_again_all_the_time() -> None:
+    inlet = inlet_of()
+    again = FullAgain()
+    again.begin()
+    again.began -= 3600
+    for _ in range(3):
+        pause = again.failed(inlet)
+    assert pause is None
+    assert 36_000 <= again.pause < 36_100
 
 
 def test_rsyncssh_has_a_lane_too() -> None:
