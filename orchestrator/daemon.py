@@ -227,6 +227,8 @@ class Daemon:
                 following = self._reset(runner)
                 if following is not None:
                     return following
+                if self._signal is not None:
+                    continue
             runner.cycle()
             if self._is_over(runner):
                 return None
@@ -318,7 +320,7 @@ class Daemon:
                 raise Terminated(128 + signum)
 
     def _fade(self, host: Host, message: str | None = None) -> None:
-        """Start nothing more, and wait for what runs (spec 1.5)."""
+        """Start nothing more, and wait for what runs (spec 1.5); a reset's fading ends when TERM or INT comes."""
         if message is not None:
             self._log("Normal", message)
         host.fading = True
@@ -334,7 +336,12 @@ class Daemon:
             if self._is_urged and now - begun >= PATIENCE:
                 return
             self._is_urged = False  # too early: it changes nothing
-            self._loop.turn(next_tell - now)
+            if message is None and self._signal is not None:
+                return  # told to end while resetting: that has words of its own, and a minute
+            while (overdue := host.deadlines.pop_due(now)) is not None:
+                overdue()
+            soonest = host.deadlines.next()
+            self._loop.turn((next_tell if soonest is None else min(next_tell, soonest)) - now)
 
     def _end_helpers(self) -> None:
         """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""

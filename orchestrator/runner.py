@@ -121,8 +121,13 @@ class Runner:
         if self.settings.control_socket is not None:
             from orchestrator.process.control import ControlSocket
 
-            self._control = ControlSocket(self._loop, self.settings.control_socket, self._status_as_json)
+            self._control = ControlSocket(
+                self._loop, self.settings.control_socket, self._status_as_json, self._in_a_second
+            )
         self.touch()
+
+    def _in_a_second(self, callback: Callable[[], None]) -> None:
+        self.host.alarms.add(self.host.clock.now() + 1.0, callback)
 
     def close(self) -> None:
         """Stop watching and serving. Transfers go on, tunnels are told to end."""
@@ -141,7 +146,7 @@ class Runner:
 
     def timeout(self) -> float | None:
         """Seconds until something is due by itself; None: never (spec 3.8)."""
-        times = [self.host.alarms.next(), self._status.alarm() if self._status else None]
+        times = [self.host.alarms.next(), self.host.deadlines.next(), self._status.alarm() if self._status else None]
         if not self.host.is_at_limit():
             times += [sync.next_alarm() for sync in self.syncs]
         soonest = min((time for time in times if time is not None), default=None)
@@ -150,9 +155,10 @@ class Runner:
     def cycle(self) -> None:
         """Do what is due: alarms, delays, the status file."""
         now = self.host.clock.now()
-        while (callback := self.host.alarms.pop_due(now)) is not None:
-            callback()
-            self.touch()
+        for alarms in (self.host.deadlines, self.host.alarms):
+            while (callback := alarms.pop_due(now)) is not None:
+                callback()
+                self.touch()
         # The one that goes first rotates, so under the global limit every sync gets its chance (spec 3.5).
         count = len(self.syncs)
         for place in range(count):

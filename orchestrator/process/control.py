@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 
     from orchestrator.masterloop import LoopLike
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
 
 class ControlSocket:
-    """Listens until closed. Raises OrchestratorError where the socket cannot be made."""
+    """Listens until closed. Raises OrchestratorError where the socket cannot be made.
 
-    def __init__(self, loop: LoopLike, path: str, answer: Callable[[], bytes]) -> None:
+    `later(callback)` calls back after a while.
+    """
+
+    def __init__(
+        self, loop: LoopLike, path: str, answer: Callable[[], bytes], later: Callable[[Callable[[], None]], None]
+    ) -> None:
         self._loop = loop
+        self._later = later
         self._path = os.path.abspath(os.fsencode(path))
         self._answer = answer
         self._sending: dict[int, tuple[socket.socket, memoryview]] = {}
@@ -41,7 +49,7 @@ class ControlSocket:
         finally:
             os.umask(mask)
         self._identity = os.lstat(self._path)
-        loop.add_reader(self._socket.fileno(), self._accept)
+        self._listen()
 
     def close(self) -> None:
         """Stop listening, and take the socket away if it is still ours."""
@@ -55,11 +63,18 @@ class ControlSocket:
         except OSError:
             pass  # gone already, or not ours to remove any more
 
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket.fileno(), self._accept)
+
     def _accept(self) -> None:
         try:
             connection, _ = self._socket.accept()
-        except OSError:
-            return  # hung up meanwhile, or no descriptor to be had
+        except OSError as error:
+            if error.errno in _SHORTAGES:
+                # The client waits, and would wake the loop again at once, for as long as there is nothing to be had.
+                self._loop.remove_reader(self._socket.fileno())
+                self._later(self._listen)
+            return  # else it has hung up meanwhile
         connection.setblocking(False)
         self._sending[connection.fileno()] = connection, memoryview(self._answer())
         self._send(connection.fileno())

@@ -40,6 +40,8 @@ class Host:
     max_delete: MaxDelete | None = None
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
+    deadlines: Alarms = field(default_factory=Alarms)
+    """Of transfers: as alarms, but minded while fading, too."""
     tunnels: list[Tunnel] = field(default_factory=list)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()

@@ -166,7 +166,7 @@ class Transfers:
     def _watch(self, child: Child, transfer: Transfer) -> None:
         self._children[child] = transfer
         if self._host.transfer_timeout is not None:
-            self._host.alarms.add(
+            self._host.deadlines.add(
                 self._host.clock.now() + self._host.transfer_timeout, lambda: self._overdue(child, signal.SIGTERM)
             )
 
@@ -177,7 +177,7 @@ class Transfers:
         if signum == signal.SIGTERM:
             seconds = self._host.transfer_timeout
             self._host.log("Warn", f"a transfer of {self._sync.name} runs for more than {seconds:g} s; ending it.")
-            self._host.alarms.add(self._host.clock.now() + KILL_PAUSE, lambda: self._overdue(child, signal.SIGKILL))
+            self._host.deadlines.add(self._host.clock.now() + KILL_PAUSE, lambda: self._overdue(child, signal.SIGKILL))
         self._host.processes.kill(child, signum)
 
     def _run_check(self, transfer: Transfer, check: Check) -> None:

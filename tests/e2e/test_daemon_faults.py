@@ -167,6 +167,35 @@ def test_a_reset_waits_for_the_transfer_that_runs(box: Path) -> None:
 # ---- told to end
 
 
+def test_it_ends_while_a_reset_waits_for_a_transfer(box: Path) -> None:
+    slow = script(box, "slow", f'while test -e {box}/hold; do sleep 0.05; done\nexec rsync "$@"')
+    (box / "hold").touch()
+    with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{slow}"}}', delay=0)) as daemon:
+        daemon.wait_for("recursive startup rsync")
+        (box / "src/f").write_text("f")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("waiting for 1 more child processes.")
+        daemon.process.terminate()
+        daemon.wait_for("--- TERM signal, fading ---")
+        daemon.wait_for("waiting for 1 more child processes.", 2)
+        (box / "hold").unlink()
+        assert daemon.wait() == 128 + signal.SIGTERM
+        assert daemon.said().endswith("child processes.\n") or daemon.said().endswith("finished.\n")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_transfer_that_hangs_holds_up_no_end_beyond_its_time(box: Path, signum: signal.Signals) -> None:
+    hang = script(box, "hang", f'test -e {box}/well && exec rsync "$@"; touch {box}/well; exec sleep 1000')
+    with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{hang}"}}', "transferTimeout = 1")) as daemon:
+        wait_until((box / "well").exists, "the transfer")
+        daemon.process.send_signal(signum)
+        daemon.wait_for("a transfer of Sync1 runs for more than 1 s; ending it.")
+        if signum == signal.SIGTERM:
+            assert daemon.wait() == 128 + signal.SIGTERM
+        else:
+            daemon.wait_for(" finished.")
+
+
 def test_it_ends_while_a_big_tree_is_looked_through(box: Path) -> None:
     """The walk is held up at its first thousand directories."""
     for number in range(2500):

@@ -8,6 +8,7 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -142,6 +143,28 @@ def test_a_deletion_that_could_not_be_started_is_not_forgotten(box: Path) -> Non
         daemon.wait_for("Failed executing [ rm ]!")
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, old)
         wait_equal(box, daemon)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has been at work."""
+    fields = text_of(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_who_asks_while_there_are_no_descriptors_is_answered_later_and_costs_nothing(box: Path) -> None:
+    with Daemon(box, lua=mirror(box, settings=f'controlSocket = "{box}/socket"')) as daemon:
+        daemon.wait_for("Startup of")
+        pid = daemon.process.pid
+        old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, old[1]))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(box / "socket"))
+            begun, spent = time.monotonic(), processor_time(pid)
+            wait_until(lambda: time.monotonic() - begun > 2, "two seconds")
+            assert processor_time(pid) - spent < 0.2
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+            client.settimeout(30)
+            assert client.recv(1000).startswith(b'{"version"')
 
 
 @pytest.mark.parametrize("action", ["rsync", "native", "direct"])
