@@ -29,8 +29,8 @@ POLL = 0.02
 SOON = 20.0
 """Seconds within which what must happen happens."""
 
-NEVER = 6.0
-"""Seconds after which what has not happened is taken not to happen: six times the longest pause of the real lsyncd."""
+NEVER = 10.0
+"""Seconds after which what has not happened is taken not to happen: ten times the longest pause of the real lsyncd."""
 
 
 class NotDone(Exception):

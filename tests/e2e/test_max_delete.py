@@ -55,6 +55,7 @@ def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, ob
     return {sync["name"]: sync for sync in json.loads(capsys.readouterr().out)["syncs"]}
 
 
+@pytest.mark.row(22)
 def test_a_source_that_lost_nearly_all_is_not_mirrored_until_it_is_right_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

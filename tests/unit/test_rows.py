@@ -38,7 +38,7 @@ TOLD = {
     "19": "a half-written upload travels",
     "20": "the source lies on NFS, SMB",
     "21": "a big tree at the start",
-    "22": "the source is deleted, replaced or unmounted",
+    "22": "the source was emptied, or not mounted",
     "23": "pid file",
     "24": "`default.direct`",
     "25": "`maxProcesses` in `settings`",
