@@ -119,7 +119,8 @@ class Retries:
             due = failure.ended + backoff.pause
             if backoff is self._target:
                 self._hold_until = due
-        self._due_first = {delay: alarm for delay, alarm in self._due_first.items() if delay in self._queue}
+        if len(self._due_first) > len(self._queue):  # an action has dropped some
+            self._due_first = {delay: alarm for delay, alarm in self._due_first.items() if delay in self._queue}
         for delay in delays:
             if backoff is not self._target:
                 if _is_deleted_later(delay):
@@ -163,7 +164,8 @@ class Retries:
         """A path is gone, with all below it. What failed there can only fail again, and would block its deletion."""
         for delay in list(self._alone) if self._alone else ():
             if delay.path.startswith(path) and delay.status == WAIT and (path.endswith(b"/") or delay.path == path):
-                del self._alone[delay], self._due_first[delay]
+                del self._alone[delay]
+                self._due_first.pop(delay, None)
                 self._queue.remove(delay)
 
     def _backoff_of(self, agent: Agent) -> Backoff:
