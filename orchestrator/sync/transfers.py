@@ -66,6 +66,8 @@ class Transfers:
         self._queue = sync.queue
         self._retries = retries
         self._children: dict[Child, Transfer] = {}
+        self._timed: dict[Child, None] = {}  # those that must not run for ever, in the order of their start
+        self._has_timer = False
         self._after: set[Child] = set()  # commands that run after a transfer
         self._judged: Judgement | None = None
         self._collecting: Child | None = None
@@ -166,19 +168,35 @@ class Transfers:
     def _watch(self, child: Child, transfer: Transfer) -> None:
         self._children[child] = transfer
         if self._host.transfer_timeout is not None:
-            self._host.deadlines.add(
-                self._host.clock.now() + self._host.transfer_timeout, lambda: self._overdue(child, signal.SIGTERM)
-            )
+            self._timed[child] = None
+            self._set_timer(self._host.transfer_timeout)
 
-    def _overdue(self, child: Child, signum: int) -> None:
-        """A transfer hangs: it is asked to end, then made to; its end is judged as any (transferTimeout)."""
-        if child not in self._children:
-            return
-        if signum == signal.SIGTERM:
-            seconds = self._host.transfer_timeout
-            self._host.log("Warn", f"a transfer of {self._sync.name} runs for more than {seconds:g} s; ending it.")
-            self._host.deadlines.add(self._host.clock.now() + KILL_PAUSE, lambda: self._overdue(child, signal.SIGKILL))
-        self._host.processes.kill(child, signum)
+    def _set_timer(self, timeout: float) -> None:
+        """One for all, for the oldest: what has ended must neither be kept nor wake the loop, each for itself."""
+        oldest = next(iter(self._timed), None)
+        if oldest is not None and not self._has_timer:
+            self._has_timer = True
+            self._host.deadlines.add(oldest.started + timeout, lambda: self._end_overdue(timeout))
+
+    def _end_overdue(self, timeout: float) -> None:
+        """Transfers that hang are asked to end, then made to; their end is judged as any (transferTimeout)."""
+        self._has_timer = False
+        now = self._host.clock.now()
+        for child in [child for child in self._timed if child.started + timeout <= now]:
+            del self._timed[child]
+            self._host.log("Warn", f"a transfer of {self._sync.name} runs for more than {timeout:g} s; ending it.")
+            self._host.processes.kill(child, signal.SIGTERM)
+            self._host.deadlines.add(now + KILL_PAUSE, partial(self._make_end, child))
+        self._set_timer(timeout)
+
+    def _make_end(self, child: Child) -> None:
+        if child in self._children:
+            self._host.processes.kill(child, signal.SIGKILL)
+
+    def _over(self, child: Child) -> Transfer:
+        """A child has ended: what it was for."""
+        self._timed.pop(child, None)
+        return self._children.pop(child)
 
     def _run_check(self, transfer: Transfer, check: Check) -> None:
         """Find out what a full run would delete; it follows if that is not too much (maxDelete)."""
@@ -193,7 +211,7 @@ class Transfers:
         self._watch(child, transfer)
 
     def _checked(self, check: Check, found: list[Forecast], child: Child, exit_code: int) -> None:
-        transfer = self._children.pop(child)
+        transfer = self._over(child)
         if self._host.fading or self._sync.is_stopped or self._sync.is_suspended:
             self._wait_again(transfer)
             transfer.when_over()
@@ -276,7 +294,7 @@ class Transfers:
             self._children[child] = transfer
 
     def _before_ended(self, child: Child, exit_code: int) -> None:
-        transfer = self._children.pop(child)
+        transfer = self._over(child)
         if exit_code != 0:
             self._not_begun(transfer, f"ended with {exit_code}")
         elif self._host.fading or self._sync.is_stopped or self._sync.is_suspended:
@@ -345,7 +363,7 @@ class Transfers:
         return judgement.verdict
 
     def _ended(self, child: Child, exit_code: int) -> None:
-        self._finish(child, self._children.pop(child), exit_code)
+        self._finish(child, self._over(child), exit_code)
 
     def _finish(self, child: Child, transfer: Transfer, exit_code: int) -> None:
         was_cut = transfer.check is not None and transfer.check.was_cut(exit_code, child.stderr_tail)

@@ -115,3 +115,16 @@ def test_what_else_goes_does_not_matter(world: World) -> None:
     world.end()
     assert ("Create", b"/d/ef") in world.queued()
     assert world.calls.taken == [b"/d/ef"]
+
+
+def test_the_time_of_a_transfer_that_has_ended_wakes_nobody(world: World) -> None:
+    """One timer for all of a sync, however many there were."""
+    world.sync.host.transfer_timeout = 1000
+    for number in range(5):
+        world.change("Create", b"/%d" % number)
+    for _ in range(5):
+        world.begin()
+        world.end()
+    deadlines = world.sync.host.deadlines
+    assert deadlines.pop_due(float("inf")) is not None
+    assert deadlines.next() is None
