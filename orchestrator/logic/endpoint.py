@@ -25,9 +25,10 @@ starting the protocol, socket, protocol stream, time out, connection time out, s
 LOOK_AGAIN: Final = 0.5
 """Seconds until a member looks again whether it is its turn."""
 
-_URL: Final = re.compile(r"rsync://(?:[^/]*@)?(\[[^\]]*\]|[^/:]*)(?::([^/]*))?(?:/|$)")
-_REMOTE: Final = re.compile(r"(?:[^/]*@)?(\[[^\]]*\]|[^/:]*)(::?)")
-_PORT: Final = re.compile(r"(?:^|\s)(?:-p\s*|-o\s*[Pp]ort[= ])(\S+)")
+# compiled where they are needed: a daemon that only mirrors locally has no use for them
+_URL: Final = r"rsync://(?:[^/]*@)?(\[[^\]]*\]|[^/:]*)(?::([^/]*))?(?:/|$)"
+_REMOTE: Final = r"(?:[^/]*@)?(\[[^\]]*\]|[^/:]*)(::?)"
+_PORT: Final = r"(?:^|\s)(?:-p\s*|-o\s*[Pp]ort[= ])(\S+)"
 
 
 def endpoint_of(target: str, remote_shell: str = "") -> str | None:
@@ -36,15 +37,17 @@ def endpoint_of(target: str, remote_shell: str = "") -> str | None:
     `HOST`, `HOST:PORT` of another port than 22, `rsync://HOST`, `rsync://HOST:PORT`. Two services of a host are two
     endpoints: one may be down while the other is not. `remote_shell`: with its arguments, for the port.
     """
-    url = _URL.match(target)
+    if ":" not in target:
+        return None
+    url = re.match(_URL, target)
     if url is not None:
         return f"rsync://{url[1].lower()}{_port(url[2], '873')}"
-    remote = _REMOTE.match(target)
+    remote = re.match(_REMOTE, target)
     if remote is None or not remote[1]:
         return None
     if remote[2] == "::":
         return f"rsync://{remote[1].lower()}"
-    port = _PORT.search(remote_shell)
+    port = re.search(_PORT, remote_shell)
     return remote[1].lower() + _port(port[1] if port is not None else None, "22")
 
 

@@ -6,8 +6,8 @@ import math
 import re
 from typing import Any, NamedTuple
 
-_PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
-_NUMBER = re.compile(r"\s*(\d+)\s*")
+_PERCENT = r"\s*(\d+(?:\.\d+)?)\s*%\s*"
+_NUMBER = r"\s*(\d+)\s*"
 
 
 class MaxDelete(NamedTuple):
@@ -32,7 +32,7 @@ def max_delete(value: Any) -> MaxDelete | None:
     if value is None or value is False:
         return None
     if isinstance(value, str):
-        percent, number = _PERCENT.fullmatch(value), _NUMBER.fullmatch(value)
+        percent, number = re.fullmatch(_PERCENT, value), re.fullmatch(_NUMBER, value)
         if percent is not None and float(percent[1]) <= 100:
             return MaxDelete(float(percent[1]), is_percent=True)
         if number is not None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
 from orchestrator_rsync.arguments import Run, batch_run, full_run, is_on, rsync_table
-from orchestrator_rsync.deletions import CAP, check_of
 from orchestrator_rsync.filterlist import Change, filterlist, guarded
 
 if TYPE_CHECKING:
@@ -43,11 +42,14 @@ def spawn_full(event: Event, lane: Lane) -> None:
     kind = "startup" if event.etype == etypes.INIT else "full"
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), inlet.filter_lines())
     announce = f"recursive {kind} rsync: ".encode() + run.message
-    check = check_of(inlet, announce)
+    check = None
+    if inlet.max_delete is not None:
+        from orchestrator_rsync.deletions import capped, check_of  # late: few have a use for it
+
+        check = check_of(inlet, announce)
+        run = run if check is None else run._replace(argv=capped(run.argv))
     if check is None:
         inlet.log("Normal", announce)
-    else:
-        run = run._replace(argv=[*run.argv[:-2], CAP, *run.argv[-2:]])
     lane.full.begin()
     _spawn(inlet, event, run, lane, check)
 

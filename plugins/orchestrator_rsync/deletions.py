@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.api import Inlet, Spawn
+    from orchestrator_rsync.arguments import Argument
 
 COUNTED = frozenset({0, 23, 24})
 """Exit codes of a dry run that has told all: of a file that can't be read, or is gone, no deletion depends."""
@@ -61,6 +62,11 @@ def check_of(inlet: Inlet, announce: bytes) -> Check | None:
 def _is_dry(inlet: Inlet) -> bool:
     table = rsync_table(inlet.config)
     return table is not None and is_on(table.get("dry_run"))
+
+
+def capped(argv: Sequence[Argument]) -> list[Argument]:
+    """The arguments of the run with a place for the number, before source and target."""
+    return [*argv[:-2], CAP, *argv[-2:]]
 
 
 def asking(argv: Sequence[bytes]) -> list[bytes]:
