@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from world import World, touch, tree_of_directories, wait_for
+from world import World, contents, touch, tree_of_directories, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +112,63 @@ def latency(binary: str, count: int) -> Figures:
         return {"ms p50": statistics.median(found), "ms p99": sorted(found)[int(len(found) * 0.99)]}
 
 
+def churn(binary: str, operations: int) -> Figures:
+    """Real rsync: seconds from the end of random changes, 1 ms apart, until both trees are equal; transfers."""
+    with World(binary, rsync=shutil.which("rsync") or "rsync") as world:
+        dice = random.Random(1)
+        directories, files = [world.source], [world.source / "first"]
+        files[0].write_text("first")
+        wait_for("the startup", lambda: world.said("Startup of "))
+        for made in range(operations):
+            what = dice.choices(("new", "write", "rename", "delete", "mkdir", "mvdir"), (30, 35, 15, 15, 3, 2))[0]
+            directory = dice.choice(directories)
+            if what == "new" or len(files) < 2:
+                files.append(directory / f"f{made}")
+            if what in ("new", "write"):
+                dice.choice(files[-1:] if what == "new" else files).write_bytes(dice.randbytes(dice.randrange(1, 8192)))
+            elif what == "rename":
+                old = files.pop(dice.randrange(len(files)))
+                files.append(old.rename(directory / f"f{made}") if old.exists() else directory / f"f{made}")
+            elif what == "delete":
+                files.pop(dice.randrange(len(files))).unlink(missing_ok=True)
+            elif what == "mkdir":
+                directories.append(world.source / f"d{made}")
+                directories[-1].mkdir()
+            elif len(directories) > 1:
+                old = directories.pop(dice.randrange(1, len(directories)))
+                directories.append(old.rename(world.source / f"d{made}"))
+                files = [directories[-1] / file.name if file.parent == old else file for file in files]
+            time.sleep(0.001)
+        ended = time.monotonic()
+        source = contents(world.source)
+
+        def is_equal() -> bool:
+            try:
+                return contents(world.box / "trg") == source
+            except FileNotFoundError:  # a transfer is at work there
+                return False
+
+        wait_for("equality", is_equal)
+        return {"seconds": time.monotonic() - ended, "transfers": world.said("Calling rsync")}
+
+
+def renamed(binary: str, count: int) -> Figures:
+    """Seconds from the renaming of a directory with so many below it to the transfer of it."""
+    with World(binary) as world:
+        world.wait_started()
+        made = [world.source / "old"]
+        made[0].mkdir()
+        for number in range(1, count):
+            made.append(made[(number - 1) // 10] / f"d{number}")
+            made[-1].mkdir()
+        wait_for("all of it", lambda: sum(names for _, names in world.calls()) >= count)
+        world.wait_quiet()
+        before, calls, begun = world.cpu(), len(world.calls()), time.monotonic()
+        made[0].rename(world.source / "new")
+        wait_for("the transfer", lambda: len(world.calls()) > calls)
+        return {"seconds": time.monotonic() - begun, "cpu": world.cpu() - before}
+
+
 def idle(binary: str, count: int) -> Figures:
     """Wake-ups in ten seconds without anything to do."""
     settings = 'statusFile="{box}/status", statusInterval=1'
@@ -168,10 +227,13 @@ CASES = (
     Case("batch of 40,000 files", batch, {"count": 40_000}, "", True),
     Case("backlog, 1,000 changes", backlog, {"count": 1_000}, "", True),
     Case("backlog, 5,000 changes", backlog, {"count": 5_000}, "0.02"),
+    Case("backlog, 10,000 changes, both", backlog, {"count": 10_000}, "0.02"),
     Case("backlog, 10,000 changes", backlog, {"count": 10_000}, "twice the changes: at most 2.3", True, True),
     Case("backlog, 20,000 changes", backlog, {"count": 20_000}, "twice the changes: at most 2.3", True, True),
     Case("backlog, 200,000 changes", backlog, {"count": 200_000}, "exponent 1.1", False, True),
     Case("1,000 files written 20 times", storm, {"files": 1_000, "times": 20}, "0.3"),
     Case("latency", latency, {"count": 40}, "1.2", True),
+    Case("end to end, 2,000 changes with rsync", churn, {"operations": 2_000}, "1.0", True),
+    Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

@@ -51,7 +51,7 @@ int main(void)
 """
 
 CONFIG = """settings{{ {settings} }}
-sync{{ default.rsync, source="{source}", target="{box}/trg", delay={delay}, rsync={{ binary="{box}/stub" }} }}
+sync{{ default.rsync, source="{source}", target="{box}/trg", delay={delay}, rsync={{ binary="{rsync}" }} }}
 """
 
 
@@ -70,7 +70,10 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float = 120) -
 class World:
     """One run of one daemon. Use it in a `with`; everything is gone afterwards."""
 
-    def __init__(self, binary: str, *, source: Path | None = None, delay: float = 1, settings: str = "") -> None:
+    def __init__(
+        self, binary: str, *, source: Path | None = None, delay: float = 1, settings: str = "", rsync: str = ""
+    ) -> None:
+        """`rsync`: the program to transfer with, in place of the stub."""
         self.box = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE))
         for name in ("src", "trg", "calls"):
             (self.box / name).mkdir()
@@ -79,7 +82,13 @@ class World:
         self.status = self.box / "status"
         shutil.copy2(compiled_stub(), self.box / "stub")
         (self.box / "c.lua").write_text(
-            CONFIG.format(box=self.box, source=self.source, delay=delay, settings=settings.format(box=self.box))
+            CONFIG.format(
+                box=self.box,
+                source=self.source,
+                delay=delay,
+                settings=settings.format(box=self.box),
+                rsync=rsync or self.box / "stub",
+            )
         )
         self._log = (self.box / "log").open("wb")
         self.started = time.monotonic_ns()
@@ -143,6 +152,16 @@ class World:
             if now - last > 0.002:
                 since = time.monotonic()
             last = now
+
+
+def contents(top: Path) -> dict[str, bytes | None]:
+    """What is in a tree, by relative path: a file's content, None for a directory."""
+    found: dict[str, bytes | None] = {}
+    for directory, names, files in os.walk(top):
+        inside = os.path.relpath(directory, top)
+        found |= {os.path.join(inside, name): None for name in names}
+        found |= {os.path.join(inside, name): Path(directory, name).read_bytes() for name in files}
+    return found
 
 
 def compiled_stub() -> Path:
