@@ -100,6 +100,10 @@ class Daemon:
         self._hooks = Hooks(None, self._log)
         self._pidfile: PidFile | None = None
         self._orphans: Orphans | None = None
+        try:
+            self._directory = os.getcwd()
+        except FileNotFoundError:  # deleted
+            self._directory = "/"
         self._config_path = os.path.abspath(line.config) if line.config is not None else None
         self._scripts = [os.path.abspath(script) for script in line.scripts]
         self._insists = False
@@ -370,7 +374,7 @@ class Daemon:
         try:
             self._log.configure(
                 nodaemon=settings.nodaemon,
-                logfile=settings.logfile,
+                logfile=self._from_start(settings.logfile),
                 facility=settings.logfacility,
                 ident=settings.logident,
             )
@@ -380,6 +384,10 @@ class Daemon:
             raise Died(str(error)) from None
         self._processes.output = self._log.logfile if not settings.nodaemon else None
 
+    def _from_start(self, path: str | None) -> str | None:
+        """A path as it was meant where the daemon was started, also when it has gone to / since."""
+        return os.path.join(self._directory, path) if path else None
+
     def _open_pidfile(self, settings: Settings) -> None:
         if settings.pidfile is not None and self._pidfile is None:
             self._pidfile = PidFile(settings.pidfile)
@@ -388,7 +396,7 @@ class Daemon:
         """Raise where a configuration that has loaded would end the daemon when it is put to work."""
         self._check_monitor(settings)
         content_flags(settings.inotify_mode)
-        self._log.check(logfile=settings.logfile, facility=settings.logfacility)
+        self._log.check(logfile=self._from_start(settings.logfile), facility=settings.logfacility)
         if settings.control_socket is not None:
             check_place(settings.control_socket)
 

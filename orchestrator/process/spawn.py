@@ -39,6 +39,9 @@ _PLAIN_FAILURES = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.EN
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 """Descriptors, processes, memory: all come back by themselves."""
 
+UNCLAIMED = 60.0
+"""Seconds after which a child that has ended and that nobody here waits for is taken for a stranger's."""
+
 
 class LogLike(Protocol):
     """What is asked of a Log."""
@@ -113,6 +116,7 @@ class Processes:
         self._pending: dict[Child, None] = {}
         self._ended: deque[tuple[Child, int]] = deque()
         self._stderrs: dict[_Stderr, None] = {}
+        self._strangers: dict[int, float] = {}
         loop.on_signal(signal.SIGCHLD, self._reap)
 
     def __len__(self) -> int:
@@ -338,7 +342,24 @@ class Processes:
                     continue
                 code = os.waitstatus_to_exitcode(status)
             self._program_ended(child, code if code >= 0 else 128 - code)
+        if os.getpid() == 1:
+            self._bury_strangers()
         self._deliver()
+
+    def _bury_strangers(self) -> None:
+        """The first process of a container inherits what has lost its parent, and has to wait for it (wait(2)).
+
+        What Lua or a plugin has started by itself must be left for them to collect; they do so soon.
+        """
+        now = self._clock.now()
+        ended = {pid: self._strangers.get(pid, now) for pid in _zombies() if pid not in self._running}
+        for pid, since in ended.items():
+            if now - since >= UNCLAIMED:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass  # somebody came for it after all
+        self._strangers = {pid: since for pid, since in ended.items() if now - since < UNCLAIMED}
 
     def _program_ended(self, child: Child, code: int) -> None:
         del self._running[child.pid]
@@ -376,6 +397,25 @@ class Processes:
         finally:
             if self._ended:  # one raised; SIGCHLD won't come again for the others
                 self._loop.soon(self._deliver)
+
+
+def _zombies() -> list[int]:
+    """Our children that have ended and were not waited for. See proc(5), task/children and stat."""
+    found = []
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            children = file.read().split()
+    except OSError:
+        return []
+    for pid in children:
+        try:
+            with open(b"/proc/%b/stat" % pid, "rb") as file:
+                state = file.read().rpartition(b")")[2].split()[0]
+        except OSError:  # collected meanwhile
+            continue
+        if state == b"Z":
+            found.append(int(pid))
+    return found
 
 
 def _checked(argv: Sequence[bytes]) -> list[bytes]:

@@ -199,6 +199,19 @@ def test_a_daemon_detaches_and_shows_as_lsyncd(box: Path) -> None:
     assert (box / "log").read_text().endswith("Normal: --- TERM signal, fading ---\n")
 
 
+def test_a_relative_log_file_stays_where_it_is_when_a_daemon_resets(box: Path) -> None:
+    (box / "config.lua").write_text(config(box, f'pidfile = "{box}/pid", logfile = "log"'))
+    assert run(box, "config.lua").returncode == 0
+    pid = int((box / "pid").read_text())
+    try:
+        wait_until(lambda: "Startup of" in text_of(box / "log"), "the startup in the log")
+        os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: text_of(box / "log").count("Startup of") == 2, "another one in the same log")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+
+
 def test_a_config_that_others_may_write_is_warned_of_or_refused(box: Path) -> None:
     if os.geteuid() != 0:
         missing("only root is warned")

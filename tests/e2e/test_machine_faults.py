@@ -199,6 +199,38 @@ def test_a_transfer_without_memory_is_tried_again(box: Path) -> None:
         wait_equal(box, daemon)
 
 
+class First(Daemon):
+    """Has number 1, as in a container."""
+
+    def command(self) -> list[str]:
+        return ["unshare", "-r", "-p", "-f", "--mount-proc", *super().command()]
+
+    def first(self) -> int:
+        """Its number as we see it."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
+def test_the_first_process_of_a_container_buries_what_it_inherits(box: Path) -> None:
+    text = '(sleep 0.01 >/dev/null 2>&1 &)\nexec rsync "$@"'
+    lua = mirror(box, more=f'rsync = {{binary = "{script(box, "parent", text)}"}}', delay=0)
+    with First(box, lua=lua, plugins=hurry("orchestrator.process.spawn", "UNCLAIMED", 0.2)) as daemon:
+        daemon.wait_for("Startup of")
+        first = daemon.first()
+        children = Path(f"/proc/{first}/task/{first}/children")
+        inherited: list[set[str]] = []
+        for number in range(8):
+            (box / f"src/{number}").write_text("")
+            daemon.wait_for("Finished a list", number + 1)
+            inherited.append(set(children.read_text().split()))
+            begun = time.monotonic()
+            wait_until(lambda begun=begun: time.monotonic() - begun > 0.1, "the next")
+        assert set.union(*inherited) > inherited[-1], f"the first of them are buried: {inherited}"
+        assert len(set.union(*inherited)) >= 6
+        os.kill(first, signal.SIGTERM)
+        assert daemon.wait() == 128 + signal.SIGTERM
+
+
 # ---- disks
 
 
