@@ -21,12 +21,13 @@ from orchestrator.api import (
     EventList,
     Forecast,
     Inlet,
+    Spawn,
     Verdict,
     etypes,
     max_delete_of,
 )
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
-from orchestrator_native.report import OK, PARTIAL, STOPPED, Report, Stopped
+from orchestrator_native.report import CUT, OK, PARTIAL, STOPPED, Report, Stopped
 
 if TYPE_CHECKING:
     import threading
@@ -118,10 +119,19 @@ class Native(Action):
         limit = inlet.max_delete if deletes else None
         if limit is None:
             inlet.log("Normal", announce)
-            check = None
-        else:
-            check = Check(limit, lambda stop, spawn: _forecast(trees, stop), announce)
-        self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes), check)
+            self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes))
+            return
+        found: list[Forecast] = []
+
+        def count(stop: threading.Event, spawn: Spawn | None) -> Forecast:
+            found.append(_forecast(trees, stop))
+            return found[-1]
+
+        def mirror(stop: threading.Event) -> Report:
+            limited = trees._replace(may_delete=limit.allowed(found[-1].there))
+            return engine.mirror(limited, state.memory, stop, deletes=deletes)
+
+        self._run(inlet, event, mirror, Check(limit, count, announce, was_cut=lambda code, stderr: code == CUT))
 
     def _update(self, inlet: Inlet, events: EventList) -> None:
         from orchestrator_native import engine

@@ -14,10 +14,10 @@ from orchestrator_native import batch, meta
 from orchestrator_native.forecast import Deletions
 from orchestrator_native.forecast import forecast as look_ahead
 from orchestrator_native.links import Links
-from orchestrator_native.report import FILE_IO, STOPPED, Report, Stopped
+from orchestrator_native.report import CUT, FILE_IO, STOPPED, Report, Stopped, TooMuch
 from orchestrator_native.rules import my_rule
 from orchestrator_native.run import Run
-from orchestrator_native.task import Task
+from orchestrator_native.task import Budget, Task
 from orchestrator_native.trees import Tree
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Trees(NamedTuple):
     xattrs: bool = True
     hard_links: bool = True
     threads: int = 4
+    may_delete: int | None = None
+    """So much of what the source has not may be deleted; None: all."""
 
 
 def mirror(trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool) -> Report:
@@ -126,6 +128,7 @@ def _work_between(
         makes_way=deletes or changes is not None,
         excluded=_without_target(trees),
         guarded=frozenset(ours),
+        budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
     )
     run = Run(task, source, target, memory.links, threads=trees.threads, is_whole=changes is None)
     try:
@@ -135,8 +138,8 @@ def _work_between(
         else:
             batch.update(run, changes)
         run.drain()
-    except Stopped:
-        task.report.end(STOPPED)
+    except Stopped as stopped:
+        task.report.end(CUT if isinstance(stopped, TooMuch) else STOPPED)
     finally:
         run.close()
     return task.report

@@ -377,7 +377,8 @@ class Mirror:
         if is_in_use(entry.name):
             return
         if self.task.deletes or (not is_dir and is_leftover(entry.name)):
-            self.remover.remove(path, stat.S_IFDIR if is_dir else stat.S_IFREG)
+            is_counted = is_dir or not is_leftover(entry.name)
+            self.remover.remove(path, stat.S_IFDIR if is_dir else stat.S_IFREG, is_counted=is_counted)
 
     def settle(self, path: str) -> None:
         """A directory's own attributes, once nothing more changes in it. Where one side has no such directory

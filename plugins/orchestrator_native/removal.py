@@ -20,10 +20,13 @@ class Remover:
     def __init__(self, task: Task, tree: Tree) -> None:
         self.task = task
         self.tree = tree
+        self._is_counted = False
 
-    def remove(self, path: str, mode: int) -> bool:
+    def remove(self, path: str, mode: int, *, is_counted: bool = False) -> bool:
         """Remove a file, or a directory with all in it. False: something of it stays, be it excluded
-        or because it could not be removed (which is reported)."""
+        or because it could not be removed (which is reported). `is_counted`: it is no more than the task's budget
+        has left, or TooMuch is raised."""
+        self._is_counted = is_counted
         try:
             if not stat.S_ISDIR(mode):
                 return self._unlink(path)
@@ -35,6 +38,7 @@ class Remover:
         if self.task.is_excluded(path, is_dir=False):
             return False
         parent, name = split(path)
+        self._take()
         try:
             os.unlink(name, dir_fd=self.tree.open(parent))
         except FileNotFoundError:
@@ -86,6 +90,7 @@ class Remover:
             if is_dir:
                 inner.append(path)
             elif not self.task.is_excluded(path, is_dir=False):
+                self._take()
                 try:
                     os.unlink(name, dir_fd=fd)
                 except FileNotFoundError:
@@ -94,8 +99,13 @@ class Remover:
                     self.task.report.trouble("remove", path, error)
         return inner
 
+    def _take(self) -> None:
+        if self._is_counted and self.task.budget is not None:
+            self.task.budget.take()
+
     def _rmdir(self, directory: str) -> bool:
         parent, name = split(directory)
+        self._take()
         try:
             os.rmdir(name, dir_fd=self.tree.open(parent))
         except FileNotFoundError:

@@ -10,6 +10,7 @@ OK = 0
 FILE_IO = 11
 STOPPED = 20
 PARTIAL = 23
+CUT = 25
 
 AGAIN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """These concern the file system or the machine, not one path: the whole run is tried again."""
@@ -23,6 +24,10 @@ class Vanished(Exception):
 
 class Stopped(Exception):
     """The run shall end."""
+
+
+class TooMuch(Stopped):
+    """More would be deleted than may be: the source is not what it was when that was counted."""
 
 
 class Report:

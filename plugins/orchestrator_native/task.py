@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator_native.report import Report
+from orchestrator_native.report import Report, TooMuch
 
 if TYPE_CHECKING:
-    import threading
-
     from orchestrator_native.rules import Rule
 
 Excluded = Callable[[bytes], bool]
 """Of a path with its leading slash, a directory's with a trailing one (spec 3.2)."""
+
+
+class Budget:
+    """So many files and directories may be deleted. For several threads."""
+
+    def __init__(self, allowed: int) -> None:
+        self._left = allowed
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """One more is about to be deleted. Raises TooMuch where it must not be."""
+        with self._lock:
+            if self._left <= 0:
+                raise TooMuch
+            self._left -= 1
 
 
 @dataclass
@@ -29,6 +43,8 @@ class Task:
     excluded: Excluded | None = None
     guarded: frozenset[tuple[int, int]] = frozenset()
     """(device, inode) of directories that are never removed: the sync's own source and target."""
+    budget: Budget | None = None
+    """What may be deleted of what the source has not; None: anything."""
     report: Report = field(default_factory=Report)
 
     def is_excluded(self, path: str, *, is_dir: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +32,7 @@ def pair(tmp_path: Path) -> Pair:
 
 
 def forecast(action: Any, pair: Pair, **config: Any) -> tuple[FakeInlet, Forecast]:
-    inlet = FakeInlet(action, pair.config(maxDelete=1, **config), source=pair.source)
+    inlet = FakeInlet(action, pair.config(maxDelete=10**6, **config), source=pair.source)
     inlet.startup()
     spawn = inlet.spawned[0]
     assert spawn.check is not None
@@ -169,6 +170,35 @@ def test_asking_differs_from_the_run_by_what_asks_alone() -> None:
         *(b"--dry-run", b"--no-human-readable", b"--stats", b"/q/", b"-q/"),
     ]
     assert limited(argv, 12)[6] == b"--max-delete=12"
+
+
+def test_native_stops_where_more_is_gone_by_then(pair: Pair) -> None:
+    for number in range(20):
+        write(pair.target + b"d/%d" % number)
+    inlet = FakeInlet(Native(), pair.config(maxDelete=7), source=pair.source)
+    pair.both(b"both")
+    inlet.startup()
+    spawn = inlet.spawned[0]
+    assert spawn.check is not None
+    assert spawn.job is not None
+    found = inlet.forecast(spawn)
+    assert found is not None
+    assert found.deletes == 21
+    os.unlink(pair.source + b"both")
+    code = spawn.job(threading.Event())
+    assert spawn.check.was_cut(code, b"")
+    assert entries(pair.target) == 22 - 7
+
+
+def test_native_deletes_as_much_as_it_may(pair: Pair) -> None:
+    for number in range(20):
+        write(pair.target + b"d/%d" % number)
+    write(pair.source + b"new")
+    inlet = FakeInlet(Native(), pair.config(maxDelete=21), source=pair.source)
+    inlet.startup()
+    inlet.forecast(inlet.spawned[0])
+    inlet.execute(inlet.spawned[0])
+    assert sorted(snapshot(pair.target)) == [b"new"]
 
 
 def test_rsync_itself_stops_where_more_is_gone_by_then(pair: Pair) -> None:
