@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.monitor.kernel import HEADER, IGNORED, ISDIR, ITSELF, MOVE_SELF, Q_OVERFLOW, UNMOUNT, Kernel
+from orchestrator.monitor.kernel import (
+    HEADER,
+    IGNORED,
+    ISDIR,
+    ITSELF,
+    MOVE_SELF,
+    Q_OVERFLOW,
+    UNMOUNT,
+    Kernel,
+    is_out_of_watches,
+)
 from orchestrator.monitor.roots import Roots
-from orchestrator.monitor.watches import TWIN, Node, Watches
+from orchestrator.monitor.watches import POLLED, TWIN, Node, Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +31,12 @@ class SourceWatch:
     `fileno()` may stand for the whole monitor in the loop: see `attend` and `ring`.
     """
 
-    def __init__(self, make_kernel: Callable[[], Kernel] = lambda: Kernel(0, ITSELF)) -> None:
-        """Raises MonitorError."""
+    def __init__(
+        self, make_kernel: Callable[[], Kernel] = lambda: Kernel(0, ITSELF), *, checks_anew: bool = False
+    ) -> None:
+        """`checks_anew`: the monitor does so now and then, and can do without watches. Raises MonitorError."""
         self._kernel = make_kernel()
+        self._kernel.is_limit_fatal = not checks_anew
         self._watches = Watches()
         self._tops = _Tops(self._kernel, self._watches)
         self._roots = Roots(self._kernel, self._watches, self._tops)
@@ -104,7 +117,13 @@ class _Tops:
 
     def enter(self, path: bytes) -> Node:
         """Raises OSError, MonitorError."""
-        wd = self._kernel.watch(path)
+        try:
+            wd = self._kernel.watch(path)
+        except OSError as error:
+            if not is_out_of_watches(error):
+                raise
+            known = (idle for idle in self._watches.idle if idle.wd == POLLED and idle.name == path[:-1])
+            return next(known, None) or self._watches.add(POLLED, None, path[:-1])
         node = self._watches.nodes.get(wd)
         if node is not None and self._watches.path(node) != path:
             if self._is_at(node):

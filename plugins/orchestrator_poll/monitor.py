@@ -18,7 +18,7 @@ class PollMonitor:
     def __init__(self, wants: Callable[[bytes], bool], log: Callable[..., None], interval: float) -> None:
         """As InotifyMonitor; `interval` in seconds. Raises MonitorError."""
         self.overflowed = False
-        self._sources = SourceWatch()
+        self._sources = SourceWatch(checks_anew=True)
         self._rounds: Rounds[bytes] = Rounds(interval, wants, log, self._sources.ring)
         self._sources.attend(self._rounds.fileno())
         self._trees: dict[bytes, Tree] = {}

@@ -31,7 +31,8 @@ sync{{ default.native, name = "other", source = "{box}/c", target = "{box}/tc", 
 """
 
 SLOW = """#!/bin/sh
-while [ -e {box}/hold ]; do echo $$ >{box}/held; sleep 0.02; done
+if [ -e {box}/hold ]; then echo $$ >{box}/held.new; mv {box}/held.new {box}/held; fi
+while [ -e {box}/hold ]; do sleep 0.02; done
 exec {rsync} "$@"
 """
 

@@ -4,6 +4,7 @@ moved away and back, closed to the daemon and opened.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -28,18 +29,28 @@ def config(box: Path, monitor: str = "inotify", action: str = "default.native") 
     return CONFIG.format(box=box, monitor=monitor, action=action)
 
 
+INTO, MAPPED = ([], []) if os.geteuid() == 0 else (["--user"], ["--user", "--map-root-user"])
+"""Who is not root may mount in a user name space of its own."""
+
+
+@functools.cache
+def can_mount() -> bool:
+    command = ["unshare", "--mount", *MAPPED, "mount", "-t", "tmpfs", "none", "/mnt"]
+    return not subprocess.run(command, check=False, capture_output=True).returncode
+
+
 class OnDisk(Daemon):
     """Its `disk` is a file system of its own, in memory, mounted where nobody else sees it."""
 
     def command(self) -> list[str]:
+        if not can_mount():
+            missing("nothing can be mounted")
         script = 'mount -t tmpfs none disk && mkdir disk/src && exec "$@"'
-        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
-            missing("only root may mount")
-        return ["unshare", "-m", "sh", "-c", script, "sh", *super().command()]
+        return ["unshare", "--mount", *MAPPED, "sh", "-c", script, "sh", *super().command()]
 
     def shell(self, script: str) -> bool:
         """Runs it where the daemon lives; whether all of it went well."""
-        into = ["nsenter", "--mount", "--target", str(self.process.pid), "sh", "-e", "-c"]
+        into = ["nsenter", "--mount", *INTO, "--target", str(self.process.pid), "sh", "-e", "-c"]
         return not subprocess.run([*into, f"cd {self.box}\n{script}"], check=False, capture_output=True).returncode
 
     def unmount(self) -> None:

@@ -162,10 +162,11 @@ def test_what_cannot_be_watched_while_running_is_polled(box: Path, capsys: pytes
         wait_equal(box)
 
 
-def test_a_source_without_a_watch_is_polled_and_looked_after(box: Path) -> None:
+@pytest.mark.parametrize("settings", [DEGRADE, 'monitor = "poll", pollInterval = 0.1'])
+def test_a_source_without_a_watch_is_polled_and_looked_after(box: Path, settings: str) -> None:
     source = box / "src"
     grow(source, 5)
-    with LimitedDaemon(box, lua=config(box, DEGRADE), watches=0) as daemon:
+    with LimitedDaemon(box, lua=config(box, settings), watches=0) as daemon:
         daemon.wait_for("finished.")
         (source / "b1/d1/f").write_text("changed")
         (source / "n").mkdir()

@@ -110,3 +110,21 @@ def test_whatever_happens_those_held_are_there(seed: int) -> None:
             lost, returned = watch.lost(), watch.returned()
             held = (held - set(lost)) | set(returned)
             assert held == set(watch.held()) == {source for source in sources if world.device(source) is not None}
+
+
+def test_who_checks_anew_can_do_without_watches() -> None:
+    bench = Bench()
+    bench.world.limit = 0
+    sources = SourceWatch(lambda: bench.world, checks_anew=True)  # type: ignore[arg-type,return-value]
+    sources.add(SRC)
+    sources.add(SRC)
+    assert sources.held() == [SRC]
+    bench.world.rename(b"/data/src", b"/out/gone")
+    sources.check(anew=True)
+    assert (sources.lost(), sources.held()) == ([SRC], [])
+    bench.world.rename(b"/out/gone", b"/data/src")
+    sources.check(anew=True)
+    assert (sources.returned(), sources.held()) == ([SRC], [SRC])
+    sources.remove(SRC)
+    sources.remove(SRC)
+    assert sources.held() == []
