@@ -568,7 +568,10 @@ def stopped(name: str = "Sync1", code: int = 1) -> Callable[[str], str]:
 
 
 def warned(text: str) -> str:
-    return text.replace("Normal: Startup of", "Warn: rsync could not transfer everything\nNormal: Startup of")
+    return text.replace(
+        "Normal: Startup of",
+        "Warn: rsync could not transfer everything; one more full run in 1 seconds\nNormal: Startup of",
+    )
 
 
 for code, word in ((3, "again"), (23, "partial"), (24, "ok"), (1, "die"), (77, "unknown")):
