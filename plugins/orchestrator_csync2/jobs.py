@@ -43,6 +43,9 @@ _POLL = 0.2
 _GRACE = 5.0
 """Seconds that csync2 has, between TERM and KILL, to let go of its database."""
 
+_SOON = 2.0
+"""Seconds, beside `delay`, after which a change that waits was not made during the last run."""
+
 _LINE = 1 << 16
 """Bytes. Longer lines are cut: csync2 prints nothing of that length that we need."""
 
@@ -394,12 +397,15 @@ class Changes(Job):
         return self._end(*self._explain(code, report))
 
     def _may_hide(self, etype: str, path: bytes) -> bool:
-        """Whether csync2 may take what is here for something that it has delivered.
+        """Whether csync2 may take what is here for something that it has delivered, or not know what it has.
 
         What is gone between the check and the delivery is not delivered, but it stays noted as known, until a check
         finds it gone. Something like it that comes before that, as directories and links all are, is no news.
+        The other way round, what is delivered and gone while csync2 is at work may not be known any more.
         """
         looks = self._memory.looks
+        if etype == etypes.DELETE:
+            return looks.was_within(float(self._inlet.config.get("delay") or 0) + _SOON)
         return looks.has_seen(path) if etype == etypes.CREATE else path[-1:] != b"/" and looks.hide(etype, path)
 
 

@@ -75,6 +75,10 @@ class Looks:
         except OSError:
             return False
 
+    def was_within(self, seconds: float) -> bool:
+        """Whether a run was under way in the last so many seconds."""
+        return bool(self._running) or (bool(self._windows) and self._windows[-1][1] >= self._now() - seconds)
+
     def _add(self, start: int, end: int) -> None:
         windows = self._windows
         while windows and start <= windows[-1][1] + 1:

@@ -330,7 +330,8 @@ def test_scratch_files_of_csync2s_are_left_out(world: World, tmp_path: Path) -> 
 
     (tmp_path / ".there.AbCdEf").unlink()
     world.change(("Delete", b"/.there.AbCdEf"), ("Delete", b"/.f.AbCdEf"))
-    assert world.calls() == [[b"-cr", top + b"/.there.AbCdEf"], [b"-u", b"-v"]], "it was handed over when it existed"
+    there = top + b"/.there.AbCdEf"
+    assert world.calls() == [[b"-cr", there], [b"-m", there], [b"-u", b"-v"]], "it was handed over when it existed"
 
     world.inlet.logged.clear()
     world.change(("Delete", b"/.f.AbCdEf"), ("Modify", b"/.g.AbCdEf"))
@@ -351,7 +352,8 @@ def test_a_name_that_csync2_has_sent_is_no_scratch(world: World) -> None:
     )
     world.change(("Create", b"/new/"))
     world.change(("Delete", b"/new/.f.AbCdEf"))
-    assert world.calls()[2:] == [[b"-cr", b"/src/new/.f.AbCdEf"], [b"-u", b"-v"]]
+    name = b"/src/new/.f.AbCdEf"
+    assert world.calls()[2:] == [[b"-cr", name], [b"-m", name], [b"-u", b"-v"]], "gone so soon, it may not be known"
 
 
 def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
