@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
 from orchestrator_rsync.arguments import Run, batch_run, full_run, is_on, rsync_table
-from orchestrator_rsync.filterlist import Change, filterlist, guarded
+from orchestrator_rsync.filterlist import Change, filterlist, guarded, temporaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,10 +115,12 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
         ignores_times = not are_attribs
     changes = [lane.widened(change) for change in changes_of(events)]
     excludes, filters = inlet.excludes(), inlet.filter_lines()
-    if (excludes or filters) and any(change.whole for change in changes):
+    leftovers = temporaries(change.path for change in changes if change.path in lane.broken)
+    if (excludes or filters) and (leftovers or any(change.whole for change in changes)):
         entries = guarded(changes, excludes, filters)
     else:
         entries = filterlist(changes)
+    entries += leftovers
     run = batch_run(inlet.config, inlet.source, inlet.target, entries, ignores_times=ignores_times)
     inlet.log("Normal", run.message)
     _spawn(inlet, events, run, lane)

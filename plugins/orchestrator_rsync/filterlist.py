@@ -25,6 +25,11 @@ _SPECIAL = re.compile(rb"[\\*?\[]")
 
 EVERYTHING_BELOW = b"***"
 
+_TEMPORARY_NAME = 246
+"""Bytes that rsync takes of a name for its temporary file (receiver.c: get_tmpname)."""
+
+_HIGH = bytes(range(0x80, 0x100))
+
 
 class Change(NamedTuple):
     """A path with its leading slash, a directory's with a trailing one; `whole`: with all below it."""
@@ -48,6 +53,20 @@ def filterlist(changes: Iterable[Change]) -> list[bytes]:
                 break
             path = path[: path.rfind(b"/", 0, -1) + 1]
     return list(entries)
+
+
+def temporaries(paths: Iterable[bytes]) -> list[bytes]:
+    """Patterns of what an rsync that was killed has left beside these files: `.NAME.XXXXXX`, the name cut to fit."""
+    found: dict[bytes, None] = {}
+    for path in paths:
+        place = path.rfind(b"/") + 1
+        whole = path[place:].removeprefix(b".")
+        name = whole[:_TEMPORARY_NAME]
+        if len(whole) > len(name) and whole[len(name)] & 0x80:
+            name = name.rstrip(_HIGH)  # rsync leaves no half of a character
+        if name:
+            found[escape_always(path[:place] + b"." + name) + b"." + b"[a-zA-Z0-9]" * 6] = None
+    return list(found)
 
 
 def guarded(changes: Iterable[Change], excludes: Iterable[bytes], filters: Iterable[bytes]) -> list[bytes]:

@@ -7,6 +7,7 @@ all of the batch are tried again: those that were transferred cost a look.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -26,6 +27,9 @@ PARTIAL = 23
 LONGEST_PAUSE = 300.0
 """Seconds between two tries, at most."""
 
+_CUT_OFF = re.compile(rb"connection unexpectedly closed \((?!0 bytes)")
+"""What rsync says whose other half is gone in the midst of it."""
+
 TOLD = 500
 """Bytes of rsync's stderr in the log line."""
 
@@ -42,6 +46,7 @@ class Lane:
     pause: float = 0.0
     is_waiting: bool = False
     looks: Looks = field(default_factory=Looks)
+    broken: set[bytes] = field(default_factory=set)
     full: FullAgain = field(default_factory=FullAgain)
 
     def holds(self, event: Event) -> bool:
@@ -66,19 +71,23 @@ class Lanes:
 
     def collect(self, agent: Agent, exit_code: int, exit_codes: Mapping[int, Verdict] | None) -> None:
         """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
-        if exit_codes is None or exit_codes.get(exit_code) != OK:
-            return
         inlet = agent.inlet
         lane = self.of(inlet)
+        if exit_codes is None or exit_codes.get(exit_code) != OK:
+            if isinstance(agent, EventList) and _CUT_OFF.search(inlet.stderr):
+                lane.broken.update(change.path for change in changes_of(agent) if change.path[-1:] != b"/")
+            return
         if not isinstance(agent, EventList):
             if exit_code == PARTIAL:
                 _make_again(inlet, lane)
             else:
                 lane.full.succeeded()
         elif exit_code == PARTIAL:
+            lane.broken.clear()
             lane.paths.update((change.path, change.whole) for change in map(lane.widened, changes_of(agent)))
             _wait(inlet, lane)
-        elif lane.paths:
+        elif lane.paths or lane.broken:
+            lane.broken.clear()
             for change in changes_of(agent):
                 lane.paths.pop(change.path, None)
             if not lane.paths:

@@ -16,6 +16,7 @@ import pytest
 from tests.kit.churn import Churn, picture, told
 from tests.kit.churned import MIRRORS, Mirror
 from tests.kit.daemon import Daemon, wait_until
+from tests.kit.processes import descendants, has_ended
 
 IN_CI = {"rsync": 25, "native": 25, "direct": 25, "rsyncssh": 12, "csync2": 10, "fanotify": 8}
 """Seeds; fewer where each takes longer, or where another action does the same work."""
@@ -24,25 +25,6 @@ SEEDS = int(os.environ.get("CHURN_SEEDS", "0"))
 FIRST = int(os.environ.get("CHURN_FIRST", "0"))
 CASES = [(action, seed) for action, count in IN_CI.items() for seed in range(FIRST, FIRST + (SEEDS or count))]
 DEADLINE = 60.0
-
-
-def descendants(pid: int) -> list[int]:
-    found = []
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += [int(child), *descendants(int(child))]
-    except OSError:  # ended meanwhile
-        pass
-    return found
-
-
-def has_ended(pid: int) -> bool:
-    """A zombie has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def kill_one(daemon: Daemon, chance: random.Random) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.processes import descendants
 from tests.kit.trees import HOSTILE, snapshot
 
 CONFIG = """
@@ -221,3 +223,16 @@ def test_forty_thousand_new_files_are_transferred(box: Path) -> None:
             lambda: len(list((box / "trg").glob("*/*"))) == 40_000, f"all files; it said:\n{daemon.said()[-2000:]}", 90
         )
         wait_equal(box, daemon)
+
+
+def test_nothing_is_left_of_an_rsync_that_was_killed_in_the_midst_of_a_file(box: Path) -> None:
+    """Its receiver, that is: what the rest of rsync does then leaves half a file on the target, under another name."""
+    with Daemon(box, lua=config(box, delay=0).replace("archive = true", "archive = true, bwlimit = 5000")) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "src/big").write_bytes(os.urandom(8_000_000))
+        wait_until(lambda: any(name.startswith(".big.") for name in os.listdir(box / "trg")), "half a file")
+        receiver = descendants(daemon.process.pid)[-1]
+        os.kill(receiver, signal.SIGKILL)
+        wait_equal(box, daemon)
+        daemon.wait_for("Retrying a list")
+    assert os.listdir(box / "trg") == ["big"]

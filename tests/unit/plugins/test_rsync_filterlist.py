@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_rsync.filterlist import Change, escape, filterlist, guarded
+from orchestrator_rsync.filterlist import Change, escape, filterlist, guarded, temporaries
 from orchestrator_rsync.patterns import below
 
 RECORDED = [
@@ -130,3 +132,19 @@ def test_an_include_rule_is_cut_down_to_the_deleted_directory() -> None:
 )
 def test_what_a_pattern_asks_below_a_directory(pattern: bytes, directory: bytes, rests: list[bytes]) -> None:
     assert sorted(below(pattern, directory)) == sorted(rests)
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        (b"/d/f", b"/d/.f.aB3xYz"),
+        (b"/.hidden", b"/.hidden.000000"),
+        (b"/d*/[x]\\", b"/d*/.[x]\\.aaaaaa"),
+        (b"/" + b"n" * 255, b"/." + b"n" * 246 + b".aaaaaa"),
+        (b"/" + b"n" * 245 + b"\xc3\xa4" * 5, b"/." + b"n" * 245 + b".aaaaaa"),
+    ],
+)
+def test_what_a_killed_rsync_leaves_beside_a_file(path: bytes, left: bytes) -> None:
+    assert fnmatch.fnmatchcase(
+        left.decode("latin-1"), re.sub(r"\\(.)", r"[\1]", temporaries([path])[0].decode("latin-1"))
+    )
