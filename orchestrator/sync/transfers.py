@@ -203,11 +203,13 @@ class Transfers:
         found: list[Forecast] = []
 
         def count(stop: threading.Event) -> int:
+            """count what would be deleted, and go on if maxDelete allows that"""
             found.append(check.count(stop, transfer.spawn))
             return found[0].exit_code
 
         child = self._host.processes.run_job(count, partial(self._checked, check, found))
-        child.argv = transfer.spawn.argv if transfer.spawn is not None else (b"maxDelete",)
+        if transfer.spawn is not None:
+            child.argv = transfer.spawn.argv
         self._watch(child, transfer)
 
     def _checked(self, check: Check, found: list[Forecast], child: Child, exit_code: int) -> None:

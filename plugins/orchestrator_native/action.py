@@ -150,6 +150,7 @@ class Native(Action):
         reports = self._state(inlet).reports
 
         def native(stop: threading.Event) -> int:
+            """make the target equal, by itself"""
             report = reports[agent] = work(stop)
             return report.exit_code
 

@@ -55,6 +55,15 @@ def test_check_tells_what_would_be_run_and_runs_nothing(box: Path, capsys: pytes
     assert snapshot(box) == before
 
 
+def test_check_tells_what_stands_before_a_full_run(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    actions = ("rsync", "native")
+    syncs = (f'sync{{default.{action}, source = "SRC", target = "BOX/trg", maxDelete = 5}}' for action in actions)
+    assert main(["check", write(box, "\n".join(syncs))]) == 0
+    out = capsys.readouterr().out
+    assert out.count("at startup: count what would be deleted, and go on if maxDelete allows that\n") == 2
+    assert "at startup: make the target equal, by itself\n" in out
+
+
 def test_check_tells_what_stands_around_a_batch(
     box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
