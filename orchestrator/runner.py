@@ -19,7 +19,8 @@ from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
-from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport
+from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
+from orchestrator.sync.sync import ATTENTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -323,6 +324,19 @@ class Runner:
         monitor = self._monitors.of(DEFAULT)
         return monitor.polled() if isinstance(monitor, InotifyMonitor) else []
 
+    def _trouble(self, sync: Sync) -> Trouble | None:
+        """What the status file says more of a sync than lsyncd's: where somebody should have a look."""
+        if sync.state not in ATTENTION:
+            return None
+        age, error = sync.oldest_age(), sync.transfers.last_error
+        return Trouble(
+            sync.state.value,
+            None if age is None else self.host.clock.wall() - age,
+            sync.transfers.last_success,
+            None if error is None else error["time"],
+            "" if error is None else error["cause"],
+        )
+
     def _report(self) -> Report:
         return Report(
             wall=self.host.clock.wall(),
@@ -334,6 +348,7 @@ class Runner:
                     filters=sync.filters.filter_lines(),
                     excludes=sync.filters.excludes(),
                     retrying=sync.retrying,
+                    trouble=self._trouble(sync),
                 )
                 for sync in self.syncs
             ],

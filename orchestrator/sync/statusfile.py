@@ -25,8 +25,19 @@ _NO_RENAME = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, err
 """Why a file beside the status file can't be made, or not put in its place."""
 
 
+class Trouble(NamedTuple):
+    """A sync that somebody should look at. Times in seconds since 1970; None: there is none, or was none yet."""
+
+    state: str
+    oldest: float | None = None
+    last_success: float | None = None
+    last_error: float | None = None
+    cause: str = ""
+
+
 class SyncReport(NamedTuple):
-    """One sync's part. `delays` in the order of the queue; `retrying`: paths waiting in the lane of spec 6, 16b."""
+    """One sync's part. `delays` in the order of the queue; `retrying`: paths waiting in the lane of spec 6, 16b;
+    `trouble`: None where all is as it should be, and the part as lsyncd's."""
 
     name: str
     source: bytes
@@ -34,6 +45,7 @@ class SyncReport(NamedTuple):
     filters: Sequence[bytes] = ()
     excludes: Sequence[bytes] = ()
     retrying: int = 0
+    trouble: Trouble | None = None
 
 
 class TunnelReport(NamedTuple):
@@ -62,8 +74,7 @@ def render(report: Report) -> bytes:
     Control characters in paths are shown as `\\xNN`: a line of the report is one thing, whatever
     somebody names a file.
     """
-    stamp = time.asctime(time.localtime(report.wall)).encode("ascii")
-    lines = [b"Lsyncd status report at " + stamp, b""]
+    lines = [b"Lsyncd status report at " + _stamp(report.wall), b""]
     for sync in report.syncs:
         _add_sync(lines, sync)
     for tunnel in report.tunnels:
@@ -83,6 +94,8 @@ def _add_sync(lines: list[bytes], sync: SyncReport) -> None:
         line = b"%-7s%s %s" % (delay.status.encode(), delay.etype.encode(), _plain(delay.path))
         lines.append(line if delay.path2 is None else line + b" -> " + _plain(delay.path2))
     lines[head] = b"There are %d delays" % (len(lines) - head - 1)
+    if sync.trouble is not None:
+        _add_trouble(lines, sync.trouble)
     if sync.retrying:
         lines.append(b"%d paths wait to be tried again" % sync.retrying)
     lines.append(b"Filtering:")
@@ -93,6 +106,20 @@ def _add_sync(lines: list[bytes], sync: SyncReport) -> None:
     elif not sync.filters:
         lines.append(b"  nothing.")
     lines += (b"", b"")
+
+
+def _add_trouble(lines: list[bytes], trouble: Trouble) -> None:
+    lines.append(b"State: " + trouble.state.encode())
+    if trouble.oldest is not None:
+        lines.append(b"Oldest change: " + _stamp(trouble.oldest))
+    lines.append(b"Last success: " + (_stamp(trouble.last_success) if trouble.last_success is not None else b"none"))
+    if trouble.last_error is not None:
+        cause = _plain(os.fsencode(trouble.cause))
+        lines.append(b"Last error: %s: %s" % (_stamp(trouble.last_error), cause))
+
+
+def _stamp(wall: float) -> bytes:
+    return time.asctime(time.localtime(wall)).encode("ascii")
 
 
 def _add_tunnel(lines: list[bytes], tunnel: TunnelReport) -> None:

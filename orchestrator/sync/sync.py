@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
@@ -42,6 +42,10 @@ class State(Enum):
     SUSPENDED = "suspended"
     """Its source is gone."""
     STOPPED = "stopped"
+
+
+ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.STOPPED})
+"""States in which somebody should have a look."""
 
 
 @dataclass
@@ -104,24 +108,26 @@ class Sync:
 
     def status(self) -> dict[str, object]:
         """How it is doing, for `orchestrator status`. Times in seconds since 1970."""
-        oldest = next(iter(self.queue), None)
         return {
             "name": self.name,
             "state": self.state.value,
             "source": text_of(self.source),
             "target": mask(text_of(self.inlet.target)),
             "delays": len(self.queue),
-            "oldest_delay_age": None if oldest is None else self._age(oldest),
+            "oldest_delay_age": self.oldest_age(),
             "retrying": self.retrying + len(self.retries),
             "unreachable": self.retries.unreachable(),
             "last_success": self.transfers.last_success,
             "last_error": self.transfers.last_error,
         }
 
-    def _age(self, delay: Delay) -> float:
-        """Seconds since the change."""
-        waits = 0.0 if delay.etype in SPECIAL else self.options.delay
-        return max(0.0, self.host.clock.now() - self.retries.due_first(delay) + waits)
+    def oldest_age(self) -> float | None:
+        """Seconds since the oldest pending change; None: nothing is pending."""
+        oldest = next(iter(self.queue), None)
+        if oldest is None:
+            return None
+        waits = 0.0 if oldest.etype in SPECIAL else self.options.delay
+        return max(0.0, self.host.clock.now() - self.retries.due_first(oldest) + waits)
 
     # ---- what happened ------------------------------------------------------------------------
 

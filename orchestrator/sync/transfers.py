@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import Died
 from orchestrator.logic.cause import cause_of
@@ -76,7 +76,7 @@ class Transfers:
         self.stderr_tail = b""
         self.cause = ""
         self.last_success: float | None = None
-        self.last_error: dict[str, object] | None = None
+        self.last_error: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         """Processes and jobs that run, commands around batches included."""

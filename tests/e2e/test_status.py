@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -113,7 +114,8 @@ def problem(told: Mapping[str, Any], case: Case) -> str | None:
 
 def test_every_state(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
     begun = time.time()
-    lua = f'settings{{insist = true, controlSocket = "{box}/socket"}}\n'
+    files = f'controlSocket = "{box}/socket", statusFile = "{box}/status", statusInterval = 0'
+    lua = f"settings{{insist = true, {files}}}\n"
     lua += "".join(sync(box, name, case) for name, case in CASES.items())
     with Daemon(box, lua=lua) as daemon:
         daemon.wait_for("Startup of", sum(case.has_succeeded for case in CASES.values()))
@@ -147,6 +149,13 @@ def test_every_state(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
             assert f"{name}: {case.state}, {box}/src/{name}/ -> {box}/trg/{name}/\n" in text
         assert "  1 paths wait to be tried again\n" in text
         assert text.count(": no route\n") == 1
+        in_file = text_of(box / "status").split("\n\n\n")
+        for name, case in CASES.items():
+            part = next(part for part in in_file if f"{name} source=" in part)
+            is_well = case.state in ("starting", "in sync", "syncing")
+            assert (f"\nState: {case.state}\n" in part) == (not is_well)
+            if case.cause is not None:
+                assert re.search(rf"\nLast error: .*: {case.cause}\n", part)
 
         for name in CASES:
             (box / f"{name}.go").touch()

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import ACTIVE, BLOCK
-from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, TunnelReport, render, write
+from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport, render, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,17 @@ def test_paths_of_the_retry_lane_are_counted() -> None:
     assert b"There are 0 delays\n3 paths wait to be tried again\nFiltering:" in render(
         Report(WALL, [SyncReport("one", b"/s/", [], retrying=3)])
     )
+
+
+def test_a_sync_in_trouble_says_so_and_why() -> None:
+    trouble = Trouble("retrying", WALL - 60, None, WALL, "no route\nto host")
+    sync = SyncReport("one", b"/s/", [], retrying=3, trouble=trouble)
+    stamp = HEAD.split(b" at ")[1].split(b"\n")[0]
+    text = render(Report(WALL, [sync]))
+    assert b"There are 0 delays\nState: retrying\nOldest change: " in text
+    assert b"\nLast success: none\nLast error: " + stamp + b": no route\\x0ato host\n3 paths wait" in text
+    sync = SyncReport("one", b"/s/", [], trouble=Trouble("stopped", last_success=WALL))
+    assert b"State: stopped\nLast success: " + stamp + b"\nFiltering:" in render(Report(WALL, [sync]))
 
 
 def test_names_are_bytes_and_stay_on_their_line() -> None:
