@@ -55,6 +55,8 @@ def script(box: Path, name: str, text: str) -> Path:
 
 # ---- killed
 
+KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
+
 
 @pytest.mark.parametrize("action", ["rsync", "native", "direct"])
 def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
@@ -68,7 +70,7 @@ def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
     (box / "tmp").mkdir()
     temporary = {"TMPDIR": str(box / "tmp")}
     text = mirror(box, action, 'onBatchStart = "sleep 0.1; test -r ^pathsFile",', settings=settings, delay=0)
-    for _ in range(5):
+    for _ in range(KILLS):
         with Daemon(box, lua=text, environment=temporary) as daemon:
             end = time.monotonic() + chance.uniform(0.0, 0.7)
             while time.monotonic() < end:
