@@ -135,7 +135,8 @@ class Loop:
         if signal.SIGCHLD in self._caught:
             self._call_signal(signal.SIGCHLD)
         while self._caught:
-            self._call_signal(next(iter(self._caught)))
+            for signum in list(self._caught):  # in one step: a handler may note another one at any moment
+                self._call_signal(signum)
         # Only those there are now: one that puts down another must not keep the turn from ending. Counted once, as
         # other threads put some down at any moment.
         count = len(self._soon)

@@ -228,6 +228,8 @@ class Survey:
 
     def retry_unread(self) -> None:
         """Reads what could not be read for want of descriptors or memory."""
+        if not self._unread and not self._is_short:
+            return
         unread, self._unread = self._unread, {}
         for node, report in unread.items():
             if self._is_known(node):

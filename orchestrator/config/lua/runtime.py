@@ -128,7 +128,7 @@ class Lua:
 
         def guarded(*args: Any) -> tuple[Any, ...]:
             try:
-                result = function(*(arg.value if isinstance(arg, _Once) else arg for arg in args))
+                result = function(*[arg.value if type(arg) is _Once else arg for arg in args])
             except LuaUserError as error:
                 return False, to_bytes(str(error)), error.level
             except LuaFailure as failure:
@@ -251,9 +251,14 @@ local function finish(ok, ...)
     return false, failure[1], failure[2], failure[3]
 end
 
-local function protect(f, ...)
-    local n, args = select('#', ...), {...}
-    return finish(xpcall(function() return f(unpack(args, 1, n)) end, handler))
+local protect
+if xpcall(function(value) assert(value) end, tostring, true) then
+    function protect(f, ...) return finish(xpcall(f, handler, ...)) end
+else  -- the xpcall of Lua 5.1 takes no arguments
+    function protect(f, ...)
+        local n, args = select('#', ...), {...}
+        return finish(xpcall(function() return f(unpack(args, 1, n)) end, handler))
+    end
 end
 
 local function pass(ok, ...)
@@ -263,11 +268,10 @@ local function pass(ok, ...)
     error(message, level and level + 2 or 0)
 end
 
+local function back(...) return ... end
+
 local function export(f)
-    return function(...)
-        local function back(...) return ... end
-        return back(pass(f(...)))
-    end
+    return function(...) return back(pass(f(...))) end
 end
 
 local function load_text(path)
