@@ -179,7 +179,7 @@ class Daemon:
                 inlets=[sync.inlet for sync in config.syncs],
             )
             try:
-                runner.start(self._attend)
+                runner.start(partial(self._attend, host))
                 self._look_for_orphans(runner)
                 following = self._turn(runner)
             finally:
@@ -220,9 +220,9 @@ class Daemon:
 
     def _turn(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
         """Turn until the end (None), or until a reset has brought a new configuration."""
+        # Signals first: one that came while starting is obeyed before anything more is spawned.
+        self._loop.turn(0.0)
         while True:
-            # Signals first: one that came while starting is obeyed before anything is spawned.
-            self._loop.turn(0.0)
             if self._signal is not None:
                 self._fade(runner.host, _fading(self._signal))
                 return None
@@ -316,11 +316,11 @@ class Daemon:
 
         return note
 
-    def _attend(self) -> None:
+    def _attend(self, host: Host) -> None:
         """Raise Terminated where the daemon was told to end: the loop stands still while trees are looked through."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             if self._loop.has_caught(signum):
-                self._log("Normal", _fading(signum))
+                self._fade(host, _fading(signum))  # startups of earlier syncs may run
                 raise Terminated(128 + signum)
 
     def _fade(self, host: Host, message: str | None = None) -> None:

@@ -112,6 +112,7 @@ class Runner:
             monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
             syncs_of.setdefault(monitor, []).append(sync)
             sync.start()
+            attend()
             if not self.host.is_at_limit():
                 sync.invoke(self.host.clock.now())
         for monitor, syncs in syncs_of.items():

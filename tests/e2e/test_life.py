@@ -52,9 +52,10 @@ class Slow:
         return self.reading
     def watch(self, root, progress):
         end = time.monotonic() + 20
-        while not os.path.exists("{box}/one"):
+        while not os.path.exists("{until}"):
+            progress(1)
             if time.monotonic() > end:
-                raise RuntimeError("the first sync has not begun")
+                raise RuntimeError("{until} does not come")
             time.sleep(0.01)
     def read(self):
         return []
@@ -78,9 +79,22 @@ def test_a_startup_does_not_wait_until_the_trees_of_later_syncs_are_watched(box:
     sync {{ source = "{box}/src", onStartup = "touch {box}/one" }}
     sync {{ source = "{box}/src", onStartup = "touch {box}/two", monitor = "slow" }}
     """
-    with Daemon(box, lua=text, plugins={"slow": SLOW_MONITOR.replace("{box}", str(box))}) as daemon:
+    with Daemon(box, lua=text, plugins={"slow": SLOW_MONITOR.replace("{until}", f"{box}/one")}) as daemon:
         wait_until((box / "two").exists, "the second startup")
     assert "Error" not in daemon.said()
+
+
+def test_term_while_trees_are_watched_waits_for_the_startups_that_run(box: Path) -> None:
+    (box / "hold").touch()
+    text = config(box) + f'sync {{ source = "{box}/src", onStartup = "touch {box}/two", monitor = "slow" }}'
+    with Daemon(box, lua=text, plugins={"slow": SLOW_MONITOR.replace("{until}", f"{box}/never")}) as daemon:
+        wait_until(lambda: runs(box) == 1, "the first startup")
+        daemon.process.terminate()
+        daemon.wait_for("waiting for 1 more child processes.")
+        (box / "hold").unlink()
+        assert daemon.wait() == 143
+    assert "Startup of" in daemon.said()
+    assert not (box / "two").exists()
 
 
 def test_term_waits_for_the_transfer_and_starts_nothing_more(box: Path) -> None:
