@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.overflow import flood, stopped
 from tests.kit.trees import snapshot, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 OVERFLOW = "--- OVERFLOW in event queue ---"
 
@@ -44,26 +42,6 @@ def box(tmp_path: Path) -> Path:
     (tmp_path / "rsync").write_text(SLOW.format(box=tmp_path, rsync=program("rsync")))
     (tmp_path / "rsync").chmod(0o755)
     return tmp_path
-
-
-@contextmanager
-def stopped(daemon: Daemon) -> Iterator[None]:
-    os.kill(daemon.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(daemon.process.pid, signal.SIGCONT)
-
-
-def flood(directory: Path) -> None:
-    """More events than the queue holds. Two files in turn: of like events in a row the kernel keeps one."""
-    count = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text()) // 2 + 10
-    paths = (directory / "flood1", directory / "flood2")
-    for path in paths:
-        path.touch()
-    for number in range(count):
-        for path in paths:
-            path.chmod(0o600 + number % 2)
 
 
 def wait_equal(box: Path, name: str, daemon: Daemon) -> None:

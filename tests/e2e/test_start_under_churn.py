@@ -1,4 +1,6 @@
-"""A daemon started on a big tree that is turned upside down meanwhile: nothing is missed while watches are set."""
+"""A daemon started on a big tree that is turned upside down meanwhile: nothing is missed while watches are set, nor of
+what happens while the queue is full.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ import pytest
 from tests.kit import churner
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.overflow import flood, stopped
 from tests.kit.trees import snapshot
 
 if TYPE_CHECKING:
@@ -47,6 +50,11 @@ def test_what_happens_while_watches_are_set_is_not_missed(tmp_path: Path, action
         wait_until(lambda: os.listdir(tmp_path / "out"), "the first changes")
         with Daemon(tmp_path, lua=CONFIG.format(action=action, box=tmp_path)) as daemon:
             daemon.wait_for("Startup of")
+            with stopped(daemon):
+                flood(tmp_path / "src")
+                then = os.stat(tmp_path / "out").st_mtime_ns
+                wait_until(lambda: os.stat(tmp_path / "out").st_mtime_ns != then, "changes that nobody hears of")
+            daemon.wait_for("OVERFLOW")
             before = daemon.said().count("Calling ")
             daemon.wait_for("Calling ", before + 3)
             churn.stdin.close()
