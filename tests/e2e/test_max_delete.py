@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from orchestrator.control import main
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
 from tests.kit.sshd import Sshd
-from tests.kit.trees import snapshot
+from tests.kit.trees import snapshot, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +116,30 @@ def test_a_full_run_later_on_holds_the_sync_and_nothing_else(tmp_path: Path, act
         assert not (box / "trg/one/new").exists()
         (box / "trg/one/extra0").unlink()
         wait_until(lambda: equal(box, "one"), f"the first sync; it said:\n{daemon.said()}")
+
+
+def test_what_stands_around_a_batch_is_told_and_a_reset_looks_again_at_once(tmp_path: Path) -> None:
+    box = tmp_path
+    fill(box, "native")
+    toml = f"""
+    [settings]
+    maxDelete = LIMIT
+    [[sync]]
+    action = "native"
+    name = "native"
+    source = "{box}/src/native"
+    target = "{box}/trg/native"
+    delay = 100
+    onBatchStart = "echo start >>{box}/told"
+    onBatchEnd = "echo ^exitcode ^verdict >>{box}/told"
+    """
+    with Daemon(box, toml=toml.replace("LIMIT", '"80%"')) as daemon:
+        daemon.wait_for("would delete 18 of 21 files on")
+        wait_until(lambda: text_of(box / "told") == "start\n25 again\n", "both commands")
+        (box / "config.toml").write_text(toml.replace("LIMIT", '"90%"'))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: equal(box, "native"), f"the full run; it said:\n{daemon.said()}")
+        wait_until(lambda: text_of(box / "told") == "start\n25 again\nstart\n0 ok\n", "both commands")
 
 
 def test_with_onepass_nobody_waits(tmp_path: Path) -> None:

@@ -95,11 +95,11 @@ def test_syncs_of_a_host_that_goes_down_wait_together_and_go_on_together(
             f"ssh: connect to host 127.0.0.1 port {sshd.port}: Connection refused"
         }
         sshd.start()
-        wait_until(lambda: all(equal(box, name) for name in NAMES), f"all files; it said:\n{daemon.said()}", 12)
+        wait_until(lambda: all(equal(box, name) for name in NAMES), f"all files; it said:\n{daemon.said()}", 25)
         daemon.wait_for("can be reached again.")
         wait_until(lambda: {sync["state"] for sync in ask(box, capsys).values()} == {"in sync"}, "all to be in sync")
         (box / "a/g").write_text("")
-        wait_until(lambda: equal(box, "a"), "the next change, at once", 3)
+        wait_until(lambda: equal(box, "a"), "the next change, at once", 7)
 
 
 def test_a_move_finds_the_host_down_as_well(sshd: Sshd) -> None:
@@ -154,7 +154,7 @@ def test_an_rsync_daemon_that_comes_and_one_sync_with_trouble_of_its_own(
             wait_until(lambda: ask(box, capsys)["a"]["state"] == "in sync", "the first")
             for number in range(3):
                 (box / f"a/{number}").write_text("")
-                wait_until(lambda: equal(box, "a"), f"a change, at once; it said:\n{daemon.said()}", 3)
+                wait_until(lambda: equal(box, "a"), f"a change, at once; it said:\n{daemon.said()}", 7)
             state = ask(box, capsys)["c"]
             assert state["state"] == "retrying"
             assert "Unknown module" in state["last_error"]["cause"]  # type: ignore[index]
