@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.daemon import Daemon, wait_until
+from tests.kit.limits import LimitedDaemon
 from tests.kit.need import missing, program
 from tests.kit.trees import snapshot
 
@@ -76,10 +77,19 @@ def wait_target(box: Path, daemon: Daemon, expected: dict[bytes, bytes | None]) 
 
 
 @pytest.mark.row(7, 22)
+class WithoutWatches(OnDisk, LimitedDaemon):
+    """Not even the source itself is watched."""
+
+    def __init__(self, box: Path, lua: str) -> None:
+        super().__init__(box, lua=lua.replace("insist", 'watchLimit = "degrade", insist'), watches=0)
+
+
 @pytest.mark.row(7, 22)
-@pytest.mark.parametrize("monitor", ["inotify", "poll"])
-def test_a_disk_unmounted_and_mounted_again(box: Path, monitor: str) -> None:
-    with OnDisk(box, lua=config(box, monitor)) as daemon:
+@pytest.mark.parametrize(
+    ("monitor", "kind"), [("inotify", OnDisk), ("inotify", WithoutWatches), ("poll", OnDisk), ("poll", WithoutWatches)]
+)
+def test_a_disk_unmounted_and_mounted_again(box: Path, monitor: str, kind: type[OnDisk]) -> None:
+    with kind(box, lua=config(box, monitor)) as daemon:
         daemon.wait_for("finished.")
         assert daemon.shell("mkdir disk/src/d; echo precious >disk/src/d/f")
         held = {b"d": None, b"d/f": b"precious\n"}
