@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from orchestrator.monitor.watches import Node, Watches
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_PERIOD = 1000  # directories between two looks at the kernel's queue, which holds 16,384 events by default
+_PERIOD = 1000  # directories between two calls of `progress`
+_SOON = 50  # between two looks at the kernel's queue: it holds 16,384 events, and a disk may take 10 ms for a directory
 
 
 class Survey:
@@ -465,10 +466,10 @@ class Survey:
     def _step(self) -> None:
         """One more directory has been looked at."""
         self._count += 1
-        if self._count % _PERIOD == 0:
+        if self._count % _SOON == 0:
             self._drain()
-            if self.progress is not None:
-                self.progress(self._count)
+        if self._count % _PERIOD == 0 and self.progress is not None:
+            self.progress(self._count)
 
     def _read_new(self, node: Node, path: bytes) -> None:
         """`_read` of a directory watched for the first time, with nothing to tell: starting on a big tree is this.

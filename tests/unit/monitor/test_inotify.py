@@ -301,7 +301,7 @@ def test_events_come_in_while_a_big_tree_is_being_watched() -> None:
 
     monitor.watch(b"/src/", progress)
     assert told == [1000, 2000]
-    assert reads[0] > 0
+    assert reads[0] >= 20  # a disk may take long for a directory
 
 
 def test_one_call_into_the_kernel_to_watch_and_one_to_read_each_directory() -> None:
