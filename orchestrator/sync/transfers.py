@@ -1,7 +1,8 @@
 """The transfers of one sync: how one begins, what stands around it, and what its end means (spec 3.6, 3.7).
 
-The way of one: before_spawn hooks → onBatchStart → the process or job → collect → after_collect
-hooks and onBatchEnd. Its delays are active from the second step to the end.
+The way of one: before_spawn hooks → onBatchStart → of a full run, with maxDelete: what would be deleted →
+the process or job → collect → after_collect hooks and onBatchEnd. Its delays are active from the second
+step to the end.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ VETO_PAUSE = 1.0
 
 @dataclass(eq=False)
 class Transfer:
-    """What serves an agent: `start` begins it, `when_over` is told when nothing of it is left to come."""
+    """What serves an agent: `start` begins it, `when_over` is told when nothing of it is left to come.
+
+    `check` decides whether it may begin; `spawn` is the program that it starts, None for a job.
+    """
 
     agent: Agent
     start: Callable[[], Child]
@@ -247,7 +251,7 @@ class Transfers:
             f"a full run of {name} would delete {forecast.deletes} of {forecast.there} files on "
             f"{text_of(self._sync.inlet.target)}; maxDelete allows {limit.allowed(forecast.there)} ({limit})."
         )
-        advice = f"{name} waits: it goes on by itself once the source is right, or with a greater maxDelete."
+        advice = f"{name} waits: it goes on by itself once source and target are right, or with a greater maxDelete."
         if self._sync.refused is None:
             self._host.log("Error", f"{cause} Nothing is deleted. {advice}")
         now = self._host.clock.now()
