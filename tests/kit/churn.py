@@ -128,8 +128,8 @@ class Churn:
 
     def _file(self, *, in_place: bool = False) -> bytes | None:
         """A regular file; `in_place`: with this name alone."""
-        files = [path for path in self._all() if stat.S_ISREG(os.lstat(path).st_mode)]
-        return self._one([path for path in files if not in_place or os.lstat(path).st_nlink == 1])
+        links = {path: _links(path) for path in self._all()}
+        return self._one([path for path, count in links.items() if count == 1 or (count and not in_place)])
 
     def _new(self, parent: bytes | None = None) -> bytes:
         """A name in some directory; it may be taken."""
@@ -316,6 +316,16 @@ class Churn:
 
 
 OPERATIONS = tuple(name for name in vars(Churn) if not name.startswith("_") and name != "change")
+
+
+def _links(path: bytes) -> int:
+    """How many names a regular file has; 0: it is none, or was a file of csync2's, which puts some beside ours for a
+    moment."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return 0
+    return status.st_nlink if stat.S_ISREG(status.st_mode) else 0
 
 
 def _is_dir(path: bytes) -> bool:
