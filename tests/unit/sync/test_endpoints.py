@@ -1,0 +1,169 @@
+"""Ten syncs of one host that cannot be reached for an hour, with real processes and a clock that a test turns."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config.model import DictConfig
+from orchestrator.log import Log
+from orchestrator.logic.filters import Filters
+from orchestrator.masterloop import Loop
+from orchestrator.process.spawn import Processes
+from orchestrator.sync.hooks import Hooks
+from orchestrator.sync.host import Host
+from orchestrator.sync.sync import Options, Sync
+from tests.kit.clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.sync.event import Agent, Event
+
+COUNT = 10
+HOUR = 3600
+
+
+class Transferring:
+    """An action that transfers all that is due, with the exit code of the day."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.sync: Sync
+        self.tries = 0
+
+    def has_init(self) -> bool:
+        return False
+
+    def init(self, event: Event) -> None: ...
+
+    def full(self, event: Event) -> None: ...
+
+    def action(self) -> None:
+        self.tries += 1
+        events = self.sync.inlet.get_events()
+        self.sync.transfers.spawn(events, [b"sh", b"-c", b"exit %d" % self.world.code_of(self.sync)])
+
+    def collect(self, agent: Agent, exit_code: int) -> str | None:
+        return self.sync.inlet.judge(agent, exit_code, exit_codes={0: "ok", 5: "again", 255: "again"})
+
+    def batch_start(self, agent: Agent) -> None: ...
+
+    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None: ...
+
+
+class World:
+    def __init__(self, endpoints: list[str | None]) -> None:
+        self.clock = FakeClock()
+        self.loop = Loop()
+        self.said: list[str] = []
+        self.log = Log(self.clock)
+        self.log._sinks = [lambda category, text: self.said.append(f"{category}: {text}")]
+        self.processes = Processes(self.loop, self.log, self.clock)
+        self.down = True
+        self.broken: set[str] = set()
+        self.syncs: list[Sync] = []
+        self.calls: list[Transferring] = []
+        host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
+        for number, endpoint in enumerate(endpoints):
+            calls = Transferring(self)
+            sync = Sync(host, number, f"s{number}", b"/src/", DictConfig({}), calls, Filters(), Options(delay=1.0))
+            calls.sync = sync
+            sync.start()
+            if endpoint is not None:
+                sync.go_to(host.endpoint(endpoint))
+            self.syncs.append(sync)
+            self.calls.append(calls)
+
+    def code_of(self, sync: Sync) -> int:
+        return 255 if self.down else 5 if sync.name in self.broken else 0
+
+    def change(self, name: bytes = b"f") -> None:
+        for sync in self.syncs:
+            sync.change("Modify", self.clock.now(), b"/src/" + name, None)
+
+    def run(self, seconds: float) -> None:
+        """Let it work for some time, as the runner does."""
+        end = self.clock.now() + seconds
+        first = 0
+        while True:
+            now = self.clock.now()
+            for place in range(len(self.syncs)):
+                sync = self.syncs[(first + place) % len(self.syncs)]
+                alarm = sync.next_alarm()
+                if alarm is not None and alarm <= now:
+                    sync.invoke(now)
+            first += 1
+            if len(self.processes):
+                deadline = time.monotonic() + 20
+                self.clock.advance(0.01)
+                while len(self.processes) == len(list(self.processes)) and len(self.processes):
+                    assert time.monotonic() < deadline
+                    self.loop.turn(0.1)
+                continue
+            alarms = [alarm for sync in self.syncs if (alarm := sync.next_alarm()) is not None]
+            soonest = min(alarms, default=end)
+            if soonest >= end:
+                self.clock.advance(max(0.0, end - self.clock.now()))
+                return
+            self.clock.advance(max(0.001, soonest - self.clock.now()))
+
+    def close(self) -> None:
+        self.processes.close()
+        self.log.close()
+        self.loop.close()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    world = World(request.param)
+    yield world
+    world.close()
+
+
+@pytest.mark.parametrize("world", [["host"] * COUNT], indirect=True)
+def test_an_hour_of_a_host_that_is_down(world: World) -> None:
+    world.change()
+    world.run(HOUR)
+    tries = [calls.tries for calls in world.calls]
+    # after 1, 2, 4 … 256 seconds, then every 300: one at a time
+    assert COUNT + 15 <= sum(tries) <= COUNT + 25
+    assert max(tries) - min(tries) <= 1, "each has its turn"
+    retries = [line for line in world.said if "Retrying" in line]
+    assert len(retries) == 10, "one line for each longer pause, for all"
+    assert [line for line in world.said if "reached" in line] == [
+        "Warn: host cannot be reached; all syncs that go there wait together."
+    ]
+    assert {sync.state.value for sync in world.syncs} == {"retrying"}
+    world.down = False
+    world.run(301)
+    assert {sync.state.value for sync in world.syncs} == {"in sync"}
+    assert [calls.tries for calls in world.calls] == [before + 1 for before in tries], "none tries in vain"
+    assert world.said[-1::-1].count("Normal: host can be reached again.") == 1
+
+
+@pytest.mark.parametrize("world", [["host"] * 2], indirect=True)
+def test_one_that_can_never_succeed_costs_the_other_one_pause_at_most(world: World) -> None:
+    world.down = False
+    world.broken = {"s0"}
+    world.change()
+    world.run(10)
+    assert world.syncs[1].state.value == "in sync"
+    for number in range(20):
+        world.change(b"%d" % number)
+        world.run(2)
+        assert world.syncs[1].state.value == "in sync", number
+    assert world.syncs[0].state.value == "retrying"
+    world.broken = set()
+    world.run(301)
+    assert {sync.state.value for sync in world.syncs} == {"in sync"}
+
+
+@pytest.mark.parametrize("world", [["here", "there", None]], indirect=True)
+def test_other_hosts_are_other_matters(world: World) -> None:
+    world.change()
+    world.run(HOUR)
+    assert len({calls.tries for calls in world.calls}) == 1, "each for itself"
+    assert [line for line in world.said if "reached" in line] == []
