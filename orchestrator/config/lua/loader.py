@@ -42,6 +42,9 @@ FILES = (
 )
 """Our own Lua files, in the order in which they are run."""
 
+GARBAGE = 10_000
+"""Changes done with, after which Lua is made to look for what it holds of them: some 2 MB."""
+
 
 class LuaConfig:
     """One Lua state with all that was configured in it. Thrown away at a reset."""
@@ -68,6 +71,7 @@ class LuaConfig:
         self._observed: dict[int, None] = {}
         self._numbers = 0
         self._names: set[str] = set()
+        self._done = 0
         self.lua = Lua(version)
         self._shared = self.lua.table()
         self._run_own_files()
@@ -205,6 +209,14 @@ class LuaConfig:
                 self.host.log("Error", f"Backtrace {number} :{frame.source}:{frame.line}")
             raise Died(failure.message) from None
 
+    def done_with(self, changes: int) -> None:
+        """So many changes have been transferred. To Lua a list of 20,000 is one small thing: left to itself it keeps
+        hundreds of them before it looks for garbage."""
+        self._done += changes
+        if self._done >= GARBAGE:
+            self._done = 0
+            self.lua.collect_garbage()
+
     def call(self, name: str, *args: Any) -> Any:
         return self.guarded(self._calls[to_bytes(name)], *args)
 
@@ -289,6 +301,7 @@ class _LuaCalls:
     def collect(self, agent: Agent, exit_code: int) -> str | None:
         key = None if isinstance(agent, EventList) else key_of(agent)
         verdict = self._config.call("collect", self._number, agent, key, exit_code)
+        self._config.done_with(len(agent.delays))
         if verdict is None or isinstance(verdict, bytes):
             return None if verdict is None else to_text(verdict)
         if verdict is True or verdict is False:

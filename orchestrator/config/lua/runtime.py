@@ -108,6 +108,7 @@ class Lua:
         # values of Lua's own kinds, and what stands for one: tables, functions
         self._plain: tuple[type, ...] = (bytes, bool, int, float, type(None), *type(self.globals).__mro__[1:-1])
         self._protect, self._export, self._loadfile = self.compile(_BORDER, OWN + "border")()
+        self._collect: Callable[[bytes], Any] = self.globals[b"collectgarbage"]
 
     def is_table(self, value: Any) -> bool:
         return self._lua_type(value) == "table"
@@ -168,6 +169,10 @@ class Lua:
         if len(results) == 1:
             return results[0]
         return tuple(results) if results else None
+
+    def collect_garbage(self) -> None:
+        """Let go of what no Lua code can reach any more. Lua knows its own bytes, not how much of ours they hold."""
+        self._collect(b"collect")
 
     def once(self, value: Any) -> Any:
         """`value` as it may be given to a Lua function that is called without `call`."""
