@@ -1,9 +1,10 @@
 """A host that several syncs transfer to: what one of them finds out about it counts for all (spec 6 row 13).
 
 While it cannot be reached, one sync tries at a time, after pauses that grow; the others wait for what comes of that.
-The one that has waited longest without trying goes first, so one that can't succeed keeps nobody from trying.
-One that fails although another has just succeeded has trouble of its own (a module that is not
-there, a login that is refused): it stands apart from then on, until it succeeds, and holds up nobody.
+The one that has waited longest without trying goes first, so one that can't succeed keeps nobody from trying;
+and one that has not failed itself takes the others' word for it for a short time only, and then tries once.
+One that fails although another has just succeeded has trouble of its own (a module that is not there, a login
+that is refused): it stands apart from then on, until it succeeds, and holds up nobody.
 
 Pure: time is an argument (seconds of the monotonic clock), who is meant are the members that `join` gives.
 """
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 UNREACHABLE: Final = frozenset({5, 10, 12, 30, 35, 255})
 """Exit codes of rsync and ssh that tell of the way to the host, not of what was to be transferred (rsync(1), ssh(1)):
 starting the protocol, socket, protocol stream, time out, connection time out, ssh itself."""
+
+LONGEST_ON_HEARSAY: Final = 15.0
+"""Seconds that a sync waits that has not failed itself: what the others have found may be trouble of their own."""
 
 LOOK_AGAIN: Final = 0.5
 """Seconds until a member looks again whether it is its turn."""
@@ -80,10 +84,10 @@ class Endpoint:
         self.name = name
         self.pause = 0.0
         self._members: list[Member] = []
-        self._hold_until = 0.0
-        self._step_at = float("-inf")
+        self._down_since = 0.0
+        self._step_at = 0.0
         self._prober: Member | None = None
-        self._probe_until = 0.0
+        self._probe_began = 0.0
 
     def join(self, first_pause: float, wants: Callable[[float], bool], wake: Callable[[], None]) -> Member:
         """One more sync. `first_pause` in seconds, at least 1: after its first failure."""
@@ -102,22 +106,25 @@ class Endpoint:
         """Until when a member is not to start anything; a time that is over: it may."""
         if not self.holds(member):
             return 0.0
-        if now < self._hold_until:
-            return self._hold_until
+        longest = self.pause
+        if member.failed_at < self._down_since:
+            longest = min(longest, LONGEST_ON_HEARSAY)
+        if now < self._step_at + longest:
+            return self._step_at + longest
         if self._prober is not None:
-            return self._probe_until
+            return self._probe_began + longest
         if member.wants(now) and any(
             other.failed_at < member.failed_at and not other.is_apart and other.wants(now) for other in self._members
         ):
             return now + LOOK_AGAIN
-        return self._hold_until
+        return self._step_at + longest
 
     def begins(self, member: Member, now: float) -> None:
         """A member starts a transfer. While the host is out of reach, the others wait for what comes of it, but not
         longer than another pause: it may be a long one that goes well."""
         if self.holds(member):
             self._prober = member
-            self._probe_until = now + self.pause
+            self._probe_began = now
 
     def would_grow(self, member: Member, began: float) -> bool:
         """Whether `failed` would make a pause longer: worth a log line. `began`: when the transfer did."""
@@ -128,7 +135,7 @@ class Endpoint:
     def failed(self, member: Member, began: float, now: float) -> float:
         """The host could not be reached. Gives until when the member is not to try again.
 
-        A transfer that `began` before the others' failure was known tells nothing new.
+        A transfer that `began` before the pause after the others' failure was over tells nothing new.
         """
         member.is_apart = self._is_its_own_trouble(member)
         member.backoff.fail()
@@ -137,10 +144,11 @@ class Endpoint:
         if member.is_apart:
             return now + member.backoff.pause
         if self._is_news(began):
+            if not self.pause:
+                self._down_since = now
             self.pause = following(self.pause, member.first)
             self._step_at = now
-            self._hold_until = now + self.pause
-        return self._hold_until
+        return self._step_at + self.pause
 
     def reached(self, member: Member) -> bool:
         """A transfer has reached the host: all may go. True: it was out of reach before."""
@@ -150,7 +158,7 @@ class Endpoint:
         member.backoff.succeed()
         if not self.pause:
             return False
-        self.pause = self._hold_until = 0.0
+        self.pause = 0.0
         for other in self._members:
             if other.backoff.failures and not other.is_apart:
                 other.was_released = True
@@ -163,7 +171,7 @@ class Endpoint:
             self._prober = None
 
     def _is_news(self, began: float) -> bool:
-        return not self.pause or began >= self._step_at
+        return not self.pause or began >= self._step_at + self.pause
 
     def _is_its_own_trouble(self, member: Member) -> bool:
         return member.is_apart or (member.was_released and not self.pause)

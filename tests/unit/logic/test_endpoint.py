@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.logic.backoff import LONGEST
-from orchestrator.logic.endpoint import Endpoint, Member, endpoint_of
+from orchestrator.logic.endpoint import LONGEST_ON_HEARSAY, Endpoint, Member, endpoint_of
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,28 @@ def test_a_long_transfer_that_may_go_well_does_not_hold_up_the_others_for_ever()
     assert world.may_try() == []
     world.now += 0.2
     assert 0 in world.may_try()
+
+
+def test_who_has_not_failed_himself_soon_tries_once() -> None:
+    """However long the others wait by now: their trouble may be their own."""
+    world = World(3)
+    world.idle |= {1, 2}
+    for _ in range(9):
+        world.now += world.fail(0, world.begin(0))
+    assert world.fail(0) == LONGEST
+    world.now += LONGEST_ON_HEARSAY - 1
+    world.idle.clear()
+    assert world.may_try() == []
+    world.now += 1
+    assert world.may_try() == [1, 2]
+    began = world.begin(1)
+    assert world.may_try() == []
+    assert not world.endpoint.would_grow(world.members[1], began)
+    assert world.fail(1, began) == LONGEST - LONGEST_ON_HEARSAY
+    assert world.may_try() == [2]
+    world.begin(2)
+    world.endpoint.reached(world.members[2])
+    assert world.may_try() == [0, 1, 2]
 
 
 def test_an_end_that_tells_nothing_lets_the_next_one_try() -> None:
