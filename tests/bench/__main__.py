@@ -24,10 +24,21 @@ HERE = Path(__file__).resolve().parent
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small cases, once each")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3, help="of each case; medians count")
+    parser.add_argument("--tables", type=int, default=2, help="how often all of it is done: a table each")
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--ours", default=str(Path(sys.executable).with_name("lsyncd")))
     options = parser.parse_args()
+    tables = [table(options) for _ in range(1 if options.quick else options.tables)]
+    if not options.quick and not options.only:
+        results = HERE / "RESULTS.md"
+        head = results.read_text().partition("<!-- figures -->")[0] if results.exists() else ""
+        results.write_text(f"{head}<!-- figures -->\n\n" + "\n\n".join(tables) + "\n")
+    return 0
+
+
+def table(options: argparse.Namespace) -> str:
+    """All cases once; printed, too."""
     theirs = THEIRS if Path(THEIRS).exists() else None
     rows = [
         row(case, options.ours, theirs, 1 if options.quick else options.runs)
@@ -44,13 +55,9 @@ def main() -> int:
         "| --- | --- | --- | --- | --- | --- |",
         *(line for lines in rows for line in lines),
     ]
-    print("\n".join(lines))
-    if not options.quick and not options.only:
-        head = (
-            (HERE / "RESULTS.md").read_text().partition("<!-- figures -->")[0] if (HERE / "RESULTS.md").exists() else ""
-        )
-        (HERE / "RESULTS.md").write_text(f"{head}<!-- figures -->\n\n" + "\n".join(lines) + "\n")
-    return 0
+    text = "\n".join(lines)
+    print(text, flush=True)
+    return text
 
 
 def row(case: Case, ours: str, theirs: str | None, runs: int) -> list[str]:

@@ -232,6 +232,7 @@ CASES = (
     Case("backlog, 20,000 changes", backlog, {"count": 20_000}, "twice the changes: at most 2.3", True, True),
     Case("backlog, 200,000 changes", backlog, {"count": 200_000}, "exponent 1.1", False, True),
     Case("1,000 files written 20 times", storm, {"files": 1_000, "times": 20}, "0.3"),
+    Case("1,000 files written 100 times", storm, {"files": 1_000, "times": 100}, "1,000 delays", False, True),
     Case("latency", latency, {"count": 40}, "1.2", True),
     Case("end to end, 2,000 changes with rsync", churn, {"operations": 2_000}, "1.0", True),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
