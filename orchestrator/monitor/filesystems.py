@@ -26,12 +26,17 @@ def file_system_of(path: bytes, mountinfo: bytes | None = None) -> str:
     best, kind = b"", b""
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(b" - ")
-        point = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), fields.split(b" ")[4])
+        point = mount_point(fields.split(b" ")[4])
         is_above = path == point or path.startswith(point.rstrip(b"/") + b"/")
         # of two at one place the later lies on top
         if is_above and len(point) >= len(best):
             best, kind = point, rest.split(b" ")[0]
     return kind.decode("utf-8", "replace")
+
+
+def mount_point(field: bytes) -> bytes:
+    """A path as it stands in mountinfo, where blanks and the like are octal numbers."""
+    return _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), field)
 
 
 def is_silent(kind: str) -> bool:

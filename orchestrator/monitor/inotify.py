@@ -187,7 +187,7 @@ class InotifyMonitor:
         self._drain()
         if kernel.has_mounts_changed():
             roots.is_doubtful = True
-            survey.retry_missing()
+            survey.remounted(roots.tops(), kernel.moved_mounts)
         survey.retry_unread()
         while True:
             while pieces:

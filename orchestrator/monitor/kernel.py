@@ -12,12 +12,13 @@ import os
 import select
 import stat
 from struct import Struct
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import inotify_simple
 from inotify_simple import INotify, flags
 
 from orchestrator.errors import MonitorError
+from orchestrator.monitor.filesystems import mount_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,7 +102,10 @@ class Kernel:
         self._epoll.register(self._fd, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
         self._mounts = _Mounts(self._epoll)
-        self._counted = _counted_devices()
+        self._table = _mount_table()
+        self._counted = _counted_devices(self._table)
+        self.moved_mounts: set[bytes] = set()
+        """Where something was mounted or unmounted when `has_mounts_changed` was last true."""
 
     def fileno(self) -> int:
         """Readable when there is something to read."""
@@ -184,7 +188,9 @@ class Kernel:
         """Whether something was mounted or unmounted since last asked."""
         changed = self._mounts.has_changed()
         if changed:
-            self._counted = _counted_devices()
+            before, self._table = self._table, _mount_table()
+            self._counted = _counted_devices(self._table)
+            self.moved_mounts = {mount.point for mount in before ^ self._table}
         return changed
 
     def give_way(self) -> None:
@@ -262,8 +268,15 @@ class _Mounts:
             os.close(file)
 
 
-def _counted_devices() -> frozenset[int]:
-    """The devices of all mounted file systems of `_COUNTED` (proc(5), mountinfo)."""
+class _Mount(NamedTuple):
+    number: bytes
+    point: bytes
+    device: int
+    kind: bytes
+
+
+def _mount_table() -> frozenset[_Mount]:
+    """All that is mounted (proc(5), mountinfo)."""
     try:
         with open("/proc/self/mountinfo", "rb") as table:
             lines = [line.split() for line in table]
@@ -271,10 +284,15 @@ def _counted_devices() -> frozenset[int]:
         return frozenset()
     found = set()
     for fields in lines:
-        if fields[fields.index(b"-", 6) + 1] in _COUNTED:
-            major, minor = fields[2].split(b":")
-            found.add(os.makedev(int(major), int(minor)))
+        major, minor = fields[2].split(b":")
+        device = os.makedev(int(major), int(minor))
+        found.add(_Mount(fields[0], mount_point(fields[4]), device, fields[fields.index(b"-", 6) + 1]))
     return frozenset(found)
+
+
+def _counted_devices(table: frozenset[_Mount]) -> frozenset[int]:
+    """The devices of all mounted file systems of `_COUNTED`."""
+    return frozenset(mount.device for mount in table if mount.kind in _COUNTED)
 
 
 def is_out_of_watches(error: OSError) -> bool:

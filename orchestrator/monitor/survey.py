@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change, Found
 from orchestrator.monitor.kernel import is_out_of_watches, is_shortage
-from orchestrator.monitor.watches import MISSING, POLLED, REFUSED, TWIN, UNWANTED
+from orchestrator.monitor.watches import COVERED, MISSING, POLLED, REFUSED, TWIN, UNWANTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -151,7 +151,7 @@ class Survey:
         there = self._watches.child(parent, name)
         if (
             node is None
-            or node.wd in (MISSING, TWIN)
+            or node.wd in (COVERED, MISSING, TWIN)
             or self._is_polled_in(node)
             or self._watches.is_below(parent, node)
             or (there is not None and self._watches.is_below(node, there))
@@ -196,12 +196,13 @@ class Survey:
         node = self._watches.nodes.get(wd)
         if node is not None:
             self._is_shuffled = True
-            if wd not in self._unmounted and node.parent is not None:
+            is_unmounted = wd in self._unmounted
+            if not is_unmounted and node.parent is not None:
                 path = self._watches.path(node)
                 self.changes.append(Change("Delete", path))
                 # the parent's own event of it comes right behind
                 self._told.add(path)
-            self._replace(node, MISSING)
+            self._replace(node, COVERED if is_unmounted else MISSING)
         self._unmounted.discard(wd)
 
     def settle(self) -> bool:
@@ -240,9 +241,23 @@ class Survey:
             self._is_short = False
             self._log("Normal", "All directories could be read now.")
 
+    def remounted(self, tops: Iterable[Node], places: Iterable[bytes]) -> None:
+        """Something was mounted or unmounted at these places (no slash at the end): what is there now is watched.
+
+        What is covered, or uncovered no longer, is not told to be gone: that nobody sees it is no deletion.
+        """
+        watches = self._watches
+        for top in tops:
+            above = watches.path(top)
+            for place in sorted(place for place in places if place.startswith(above)):
+                node = watches.known(top, place + b"/")
+                if node is not None and node is not top and (node.wd > 0 or node.wd == TWIN) and not self._is_at(node):
+                    self._replace(node, COVERED)
+        self.retry_missing()
+
     def retry_missing(self) -> None:
         """Looks again for what was not there: something may be mounted now."""
-        self._look_again([node for node in self._watches.idle if node.wd == MISSING])
+        self._look_again([node for node in self._watches.idle if node.wd in (COVERED, MISSING)])
 
     def contents(self, top: Node) -> Iterator[Change]:
         """A Create for everything below a directory, as it is on the disk; parents first.
@@ -275,7 +290,7 @@ class Survey:
         """Watches the directory found at a place, and puts it on the stack if its contents are to be read."""
         watches = self._watches
         known = None if parent.children is None else parent.children.get(name)
-        if (known is None or known.wd in (UNWANTED, MISSING) or self._is_sweeping) and not self._wants(path):
+        if (known is None or known.wd in (UNWANTED, MISSING, COVERED) or self._is_sweeping) and not self._wants(path):
             if known is None:
                 watches.add(UNWANTED, parent, name)
                 self._tell(report, path)
@@ -297,7 +312,11 @@ class Survey:
             if known is not None:
                 self._give_up(known)
             node = watches.add(wd, parent, name)
-            self._tell(report, path)
+            if known is not None and known.wd == COVERED and not again:
+                if report:  # a Create could be taken for leave to delete what is not in there now
+                    self.changes.append(Change("Attrib", path))
+            else:
+                self._tell(report, path)
             if report or again:
                 self._bound.append(node)
             self._stack.append((node, path, report, again))

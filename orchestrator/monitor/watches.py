@@ -20,6 +20,8 @@ MISSING = -2
 TWIN = -3
 """The same directory is watched elsewhere already (a bind mount)."""
 
+COVERED = -5
+"""Something was mounted over it, or what was watched there was unmounted: it is not gone, we have to look again."""
 POLLED = -4
 """There was no watch left for it: it is looked at again and again, with all below it."""
 
@@ -110,6 +112,11 @@ class Watches:
 
     def find(self, top: Node, path: bytes) -> Node | None:
         """The watched directory of this path (slash at the end) in the tree of `top`."""
+        node = self.known(top, path)
+        return node if node is not None and node.wd > 0 else None
+
+    def known(self, top: Node, path: bytes) -> Node | None:
+        """As `find`, watched or not."""
         above = self.path(top)
         if not path.startswith(above):
             return None
@@ -117,7 +124,7 @@ class Watches:
         for name in path[len(above) : -1].split(b"/"):
             if name and node is not None:
                 node = self.child(node, name)
-        return node if node is not None and node.wd > 0 else None
+        return node
 
     def is_below(self, node: Node, top: Node) -> bool:
         """Whether `node` is `top` or lies somewhere below it."""

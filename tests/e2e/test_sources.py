@@ -125,6 +125,21 @@ def test_another_disk_mounted_over_the_source(box: Path) -> None:
 
 
 @pytest.mark.row(7)
+@pytest.mark.parametrize("how", ["-t tmpfs none", "--bind disk/elsewhere"])
+def test_a_disk_mounted_below_the_source(box: Path, how: str) -> None:
+    with OnDisk(box, lua=config(box)) as daemon:
+        daemon.wait_for("finished.")
+        assert daemon.shell("mkdir -p disk/elsewhere disk/src/d/inner; echo f >disk/src/d/inner/f")
+        wait_target(box, daemon, {b"d": None, b"d/inner": None, b"d/inner/f": b"f\n"})
+        assert daemon.shell(f"mount {how} disk/src/d; mkdir disk/src/d/x; echo g >disk/src/d/x/g")
+        daemon.wait_for("/d/x/g\n")
+        assert daemon.shell("echo h >disk/src/d/x/h")
+        wait_until(lambda: (box / "trg/d/x/h").exists(), f"what was written to the disk; it said:\n{daemon.said()}")
+        assert daemon.shell("umount disk/src/d; echo i >disk/src/d/inner/i")
+        wait_until(lambda: (box / "trg/d/inner/i").exists(), f"what is below it; it said:\n{daemon.said()}")
+        assert (box / "trg/d/x/g").exists()
+
+
 @pytest.mark.row(7)
 def test_a_source_moved_away_and_back_with_what_happened_meanwhile(box: Path) -> None:
     source = box / "disk/src"

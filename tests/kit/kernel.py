@@ -70,6 +70,7 @@ class World:
         self._have_mounts_changed = False
         self.is_ringing = False
         self.is_limit_fatal = True
+        self.moved_mounts: set[bytes] = set()
 
     # -- what a test does ------------------------------------------------------------------------------------------
 
@@ -152,6 +153,7 @@ class World:
         self._entries(inode)[b"\0under"] = self._entries(parent)[name]
         self._entries(parent)[name] = inode
         self._have_mounts_changed = True
+        self.moved_mounts.add(path)
 
     def unmount(self, path: bytes) -> Inode:
         """Takes it off again, and gives it."""
@@ -162,6 +164,7 @@ class World:
             self._say(below, UNMOUNT, b"")
             self._end(below)
         self._have_mounts_changed = True
+        self.moved_mounts.add(path)
         return inode
 
     def overflow(self) -> None:

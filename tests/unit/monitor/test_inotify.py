@@ -336,3 +336,31 @@ def test_the_same_directory_mounted_twice_is_watched_once_and_said_so() -> None:
     ]
     bench.world.create(b"/src/d/f", close=False)
     assert bench.read() == [("Create", b"/src/d/f")]
+
+
+def test_what_is_mounted_below_a_source_is_watched_and_nothing_is_said_to_be_gone() -> None:
+    bench = Bench()
+    bench.world.mkdir(b"/src/d/covered")
+    bench.world.mkdir(b"/src/e")
+    bench.read()
+    bench.world.mount(b"/src/d", 7)
+    bench.world.mkdir(b"/src/d/x")
+    bench.world.create(b"/src/d/x/f", close=False)
+    assert bench.read() == [("Attrib", b"/src/d/"), ("Create", b"/src/d/x/"), ("Create", b"/src/d/x/f")]
+    assert bench.monitor.watched() == [b"/src/", b"/src/e/", b"/src/d/", b"/src/d/x/"]
+    bench.world.create(b"/src/d/x/g", close=False)
+    assert bench.read() == [("Create", b"/src/d/x/g")]
+
+    bench.world.unmount(b"/src/d")
+    assert bench.read() == [("Attrib", b"/src/d/"), ("Create", b"/src/d/covered/")]
+    bench.world.create(b"/src/d/covered/f", close=False)
+    assert bench.read() == [("Create", b"/src/d/covered/f")]
+    assert bench.world.watched_inodes() == len(bench.monitor.watched()) + 1
+
+
+def test_a_mount_elsewhere_changes_nothing() -> None:
+    bench = Bench()
+    calls = len(bench.world.calls)
+    bench.world.mount(b"/out", 7)
+    assert bench.read() == []
+    assert bench.world.calls[calls:].count("entries") == 0
