@@ -90,6 +90,7 @@ class InotifyMonitor:
         self._pieces: deque[bytes] = deque()
         self._taken = 0  # bytes taken from the kernel since read() was called
         self._paired: set[int] = set()  # cookies of renames whose second half is still to be passed
+        self._remounted: set[bytes] = set()  # where something was mounted or unmounted
         self._kernel = make_kernel(content)
         self._watches = Watches()
         self._survey = Survey(self._kernel, self._watches, wants, log, self.drain)
@@ -187,13 +188,17 @@ class InotifyMonitor:
         self._drain()
         if kernel.has_mounts_changed():
             roots.is_doubtful = True
-            survey.remounted(roots.tops(), kernel.moved_mounts)
+            self._remounted |= kernel.moved_mounts
+            self._drain()  # all that happened before that is to be worked off before it is looked at
         survey.retry_unread()
         while True:
             while pieces:
                 self._decode(pieces.popleft())
                 if self._taken < _READ_AHEAD * _MEAN_EVENT:
                     self._drain()
+            if self._remounted:
+                places, self._remounted = self._remounted, set()
+                survey.remounted(roots.tops(), places)
             if roots.is_doubtful or survey.is_uprooted:
                 roots.check()
             elif self._taken >= _READ_AHEAD * _MEAN_EVENT or not survey.settle():

@@ -246,13 +246,17 @@ class Survey:
 
         What is covered, or uncovered no longer, is not told to be gone: that nobody sees it is no deletion.
         """
-        watches = self._watches
         for top in tops:
-            above = watches.path(top)
+            above = self._watches.path(top)
             for place in sorted(place for place in places if place.startswith(above)):
-                node = watches.known(top, place + b"/")
-                if node is not None and node is not top and (node.wd > 0 or node.wd == TWIN) and not self._is_at(node):
+                node = self._watches.known(top, place + b"/")
+                if node is None or node is top or not (node.wd > 0 or node.wd == TWIN):
+                    continue
+                if self._is_at(node):  # again, perhaps: what was read may have been something else
+                    self._stack.append((node, place + b"/", True, False))
+                else:
                     self._replace(node, COVERED)
+        self._run()
         self.retry_missing()
 
     def retry_missing(self) -> None:
