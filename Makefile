@@ -24,7 +24,7 @@ help:
 	@echo 'make tests          the tests alone (ARGS="tests/unit -k queue")'
 	@echo 'make lint, format   ruff and mypy · put the sources into form'
 	@echo 'make bench          measure beside the real lsyncd · make bench-quick: in three minutes'
-	@echo 'make churn          random changes against a running daemon, SEEDS=$(SEEDS) of them'
+	@echo 'make churn          random changes against a running daemon, SEEDS=$(SEEDS) for each action (ARGS="-k rsync")'
 	@echo 'make soak           an hour of churn, looking for leaks'
 	@echo 'make faults         do all faults to the real lsyncd and to ours, write tests/differential/FAULTS.md'
 	@echo 'make dist           wheel and source package, into dist/'
@@ -70,10 +70,10 @@ bench bench-quick: $(VENV)/.dev
 	$(BIN)/python tests/bench $(if $(filter bench-quick,$@),--quick)
 
 churn: $(VENV)/.dev packages
-	CHURN_SEEDS=$(SEEDS) $(PYTEST) -m churn --timeout 0
+	CHURN_SEEDS=$(SEEDS) $(PYTEST) -m churn --timeout 0 $(ARGS)
 
 soak: $(VENV)/.dev packages
-	SOAK_SECONDS=$(SOAK) $(PYTEST) -m soak --timeout 0
+	SOAK_SECONDS=$(SOAK) $(PYTEST) -m soak --timeout 0 -rP
 
 faults: $(VENV)/.dev packages
 	PYTHONPATH=.:plugins:tests $(BIN)/python -m differential.faults

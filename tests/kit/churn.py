@@ -26,6 +26,7 @@ NAMES = (
 SIZES = (0, 1, 5, 5, 5, 4000, 70_000)
 """Often the same: programs that compare times and sizes do not see that such a file has changed."""
 
+SWAP = b"swap"
 DEPTH = 4
 MAX_ENTRIES = 60
 
@@ -117,8 +118,12 @@ class Churn:
     # ---- what there is ------------------------------------------------------------------------
 
     def _all(self) -> list[bytes]:
-        # sorted, as a directory's own order is not the same in the next run
-        return sorted(top + b"/" + name for top, dirs, files in os.walk(self.root) for name in dirs + files)
+        # sorted, as a directory's own order is not the same in the next run; and of our own making alone, as csync2
+        # puts scratch files in here
+        found = (
+            top + b"/" + name for top, dirs, files in os.walk(self.root) for name in dirs + files if _is_ours(name)
+        )
+        return sorted(found)
 
     def _directories(self, *, with_root: bool = False) -> list[bytes]:
         return [self.root] * with_root + [path for path in self._all() if _is_dir(path)]
@@ -215,7 +220,7 @@ class Churn:
             return
         other = self._one([one for one in paths if _is_dir(one) == _is_dir(path) and not _nested(one, path)])
         if other is not None:
-            middle = self.root + b"/swap"
+            middle = self.root + b"/" + SWAP
             self._rename(path, middle)
             self._rename(other, path)
             self._rename(middle, other)
@@ -302,10 +307,10 @@ class Churn:
 
     def _remove(self, path: bytes) -> None:
         self._say("remove", path)
-        if _is_dir(path):
-            shutil.rmtree(path)
-        else:
+        if not _is_dir(path):
             os.unlink(path)
+        while _is_dir(path):  # what others put in, or take away, does not keep it
+            shutil.rmtree(path, ignore_errors=True)
 
     def _rename(self, path: bytes, path2: bytes) -> None:
         try:
@@ -326,6 +331,10 @@ def _links(path: bytes) -> int:
     except FileNotFoundError:
         return 0
     return status.st_nlink if stat.S_ISREG(status.st_mode) else 0
+
+
+def _is_ours(name: bytes) -> bool:
+    return name in NAMES or name == SWAP or name.endswith(b"~")
 
 
 def _is_dir(path: bytes) -> bool:
