@@ -105,6 +105,16 @@ class World:
             wait_until(lambda: self.is_at_rest(daemon), f"rest; it said:\n{daemon.said()[-2000:]}", 60)
         return Held(daemon)
 
+    def work(self, daemon: Daemon, seconds: float, events: int = 0) -> None:
+        """For so long, and until there were so many events in all."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or self.events < events:
+            self.turn()
+            if self.turns % 10 == 0:
+                self.settle(daemon)
+            if self.turns % 100 == 0:
+                self.reset(daemon)
+
     def reset(self, daemon: Daemon) -> None:
         """In the midst of it."""
         self.resets += 1
@@ -124,16 +134,9 @@ def test_nothing_piles_up(tmp_path: Path) -> None:
         for _ in range(15):  # as much as it holds in the midst of its work, it keeps
             world.turn()
         world.reset(daemon)
-        for _ in range(15):
-            world.turn()
+        world.work(daemon, min(60, SECONDS / 10))
         before = world.settle(daemon)
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end or world.events < EVENTS:
-            world.turn()
-            if world.turns % 10 == 0:
-                world.settle(daemon)
-            if world.turns % 100 == 0:
-                world.reset(daemon)
+        world.work(daemon, SECONDS, EVENTS)
         after = world.settle(daemon)
         transfers = daemon.said().count("Finished")
         print(f"{world.turns} turns, {world.events} events, {transfers} transfers told, {world.resets} resets")
