@@ -172,6 +172,7 @@ class Daemon:
         while True:
             config.lock()
             _spare_the_collector()
+            self._processes.environment = dict(os.environb)
             runner = Runner(host, self._loop, config, settings, self._monitors | _inotify(settings))
             self._hooks.tell(
                 "orchestrator_configured",

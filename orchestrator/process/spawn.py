@@ -1,16 +1,17 @@
 """Children: the one door to other programs, and to jobs in threads (spec 3.6, 3.7, 5.2).
 
 It starts, feeds, and tells the end. It does not know what a sync is, nor what an exit code means.
-Nothing here waits: input goes out as the child takes it, ends come through the loop.
+Nothing here waits: input goes out as the child takes it, ends come through the loop. posix_spawn(3) does not copy
+the parent, however large it is.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
 import signal
-import subprocess
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +33,13 @@ TAIL = 2048
 _PIPE = 1 << 20
 """Bytes. The most that an unprivileged process may give a pipe by default (pipe(7)): a long list
 then goes out in sixteen times fewer turns of the loop than with the usual 64 kB."""
+
+_libc = ctypes.CDLL(None)
+_CLOSE_RANGE = 436  # the number of close_range(2) everywhere; glibc has a function for it since 2.34
+_CLOEXEC = 4
+
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals that Python ignores, and a child would go on to ignore."""
 
 _PLAIN_FAILURES = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR})
 """What `Failed executing` says well enough by itself."""
@@ -60,7 +68,7 @@ class Child:
     """
 
     __slots__ = (
-        *("argv", "counts", "error", "feed", "feed_fd", "is_for_want", "on_exit", "pid", "popen", "started"),
+        *("argv", "counts", "error", "feed", "feed_fd", "is_for_want", "on_exit", "pid", "started"),
         *("stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -75,7 +83,6 @@ class Child:
         self.stderr_tail = b""
         self.stop: threading.Event | None = None
         self.thread: threading.Thread | None = None
-        self.popen: subprocess.Popen[bytes] | None = None
         self.feed = memoryview(b"")
         self.feed_fd = -1
         self.stderr: _Stderr | None = None
@@ -109,6 +116,8 @@ class Processes:
         self.before_end: Callable[[], None] = lambda: None
         """Called before ends are told: what changed while a transfer ran must be known when it is done with."""
         self.output: bytes | None = None
+        self.environment: Mapping[bytes, bytes] = dict(os.environb)
+        """What children get that are not given one of their own. Kept: making it anew takes longer than all else."""
         self._loop = loop
         self._log = log
         self._clock = clock or MonotonicClock()
@@ -210,8 +219,6 @@ class Processes:
         """Close what is open towards children. They go on; nobody hears of their end."""
         for child in self._running.values():
             self._stop_feeding(child)
-            if child.popen is not None:
-                child.popen.returncode = 0  # else Python warns of a child nobody waited for
         for stderr in list(self._stderrs):
             self._close_stderr(stderr)
         self._running.clear()
@@ -227,29 +234,29 @@ class Processes:
     ) -> None:
         theirs: list[int] = []  # descriptors that the child gets, and its end of pipes
         ours: list[int] = []  # and those that stay with us, if there is a child
+        places = {}  # where the child finds what it gets
         try:
-            stdin_fd = stdout_fd = stderr_fd = None
             output = self._open_output()
             if output is not None:
                 theirs.append(output)
-                stdout_fd = stderr_fd = output
+                places[1] = places[2] = output
             if stdin is not None:
-                stdin_fd, child.feed_fd = _pipe(theirs, ours, reads=True)
+                places[0], child.feed_fd = _pipe(theirs, ours, reads=True)
                 _prepare_feed(child.feed_fd, len(stdin))
             if stderr_tail:
-                stderr_fd, reading = _pipe(theirs, ours, reads=False)
+                places[2], reading = _pipe(theirs, ours, reads=False)
                 os.set_blocking(reading, False)
                 on = os.dup(2 if output is None else output)
                 ours.append(on)
                 child.stderr = _Stderr(reading, on)
-            # Without preexec_fn Python takes vfork: a daemon with 150,000 watches is not copied.
-            child.popen = subprocess.Popen(
-                _checked(child.argv),
-                stdin=stdin_fd,
-                stdout=stdout_fd,
-                stderr=stderr_fd,
-                env=env,
-                start_new_session=not child.counts,
+            _keep_descriptors()
+            child.pid = os.posix_spawnp(
+                _program(child.argv, env),
+                list(child.argv),
+                self.environment if env is None else env,
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in places.items()],
+                setsigdef=_IGNORED,
+                setsid=not child.counts,
             )
         except BaseException:
             for fd in ours:
@@ -258,7 +265,6 @@ class Processes:
         finally:
             for fd in theirs:
                 os.close(fd)
-        child.pid = child.popen.pid
         self._running[child.pid] = child
         if stdin is not None:
             child.feed = memoryview(stdin)
@@ -363,8 +369,6 @@ class Processes:
 
     def _program_ended(self, child: Child, code: int) -> None:
         del self._running[child.pid]
-        if child.popen is not None:
-            child.popen.returncode = code
         if child.feed_fd >= 0:
             # It has not read all. A process of its own may hold the pipe open, which is then nobody's to feed.
             self._feed(child)
@@ -418,10 +422,31 @@ def _zombies() -> list[int]:
     return found
 
 
-def _checked(argv: Sequence[bytes]) -> list[bytes]:
-    if not argv:
+def _program(argv: Sequence[bytes], env: Mapping[bytes, bytes] | Mapping[str, str] | None) -> bytes:
+    """What is to be executed: a name without a slash is looked for in the PATH of the child."""
+    if not argv or not argv[0]:
         raise ValueError("nothing to execute")
-    return list(argv)
+    program = argv[0]
+    if env is None or b"/" in program:
+        return program  # in our own PATH
+    path_of_child = {os.fsdecode(key): os.fsdecode(value) for key, value in env.items()}
+    for directory in os.get_exec_path(path_of_child):
+        path = os.path.join(os.fsencode(directory), program)
+        if os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def _keep_descriptors() -> None:
+    """Nothing but the standard descriptors goes on to children: Lua's io.open lets its files be inherited."""
+    if _libc.syscall(_CLOSE_RANGE, 3, 0xFFFFFFFF, _CLOEXEC) == 0:
+        return
+    for name in os.listdir("/proc/self/fd"):  # before Linux 5.11
+        try:
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+        except OSError:
+            pass  # that of the listing itself
 
 
 def _pipe(theirs: list[int], ours: list[int], *, reads: bool) -> tuple[int, int]:
