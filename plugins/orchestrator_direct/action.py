@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 SIGNALLED = 128
 
 
+_NEVER_RAN = frozenset({126, 127})
+"""Of cp, mv and rm none ends with these: the loader of programs had no descriptor or no memory for it."""
+
+
 class Direct(Action):
     name = "direct"
     sets = False
@@ -81,7 +85,7 @@ class Direct(Action):
             agent.inlet.split_moves()
             self._lanes.collect(agent, exit_code, self.exit_codes(agent))
             return None
-        if exit_code > SIGNALLED and exit_code != 255:
+        if exit_code in _NEVER_RAN or (exit_code > SIGNALLED and exit_code != 255):
             return AGAIN
         if exit_code != 0:
             _put_right(agent)

@@ -142,7 +142,7 @@ def test_a_deletion_that_could_not_be_started_is_not_forgotten(box: Path) -> Non
         old = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (3, old[1]))
         (box / "src/f").unlink()
-        daemon.wait_for("Failed executing [ rm ]!")
+        daemon.wait_for("rm: error while loading")
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, old)
         wait_equal(box, daemon)
 
