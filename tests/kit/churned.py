@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.kit.csync2 import Cluster, csync2_binary
@@ -51,6 +51,13 @@ def rsync(box: Path, restarts: bool) -> Iterator[Mirror]:
     program("rsync")
     rsync = f"archive = true, {EXACT if restarts else ''}"
     yield Mirror(f'default.rsync, target = "{box}/trg", rsync = {{ {rsync} }}', box / "src", box / "trg")
+
+
+@contextlib.contextmanager
+def rsync_by_size(box: Path, restarts: bool) -> Iterator[Mirror]:
+    """Several at once."""
+    with rsync(box, restarts) as mirror:
+        yield replace(mirror, keys=f"{mirror.keys}, batchSizeLimit = 3000, maxProcesses = 3")
 
 
 @contextlib.contextmanager
@@ -117,6 +124,7 @@ def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
 
 MIRRORS: dict[str, Callable[[Path, bool], AbstractContextManager[Mirror]]] = {
     "rsync": rsync,
+    "rsync-sized": rsync_by_size,
     "native": native,
     "fanotify": fanotify,
     "poll": poll,
