@@ -24,10 +24,9 @@ IN_CI = {
     "direct": 25,
     "rsyncssh": 25,
     "csync2": 15,
-    # rsync with several at once; native with other monitors
+    # rsync with several at once; native with another monitor
     "rsync-sized": 8,
     "fanotify": 8,
-    "poll": 8,
 }
 """Seeds; fewer where each takes longer."""
 

@@ -101,12 +101,6 @@ def fanotify(box: Path, restarts: bool) -> Iterator[Mirror]:
 
 
 @contextlib.contextmanager
-def poll(box: Path, restarts: bool) -> Iterator[Mirror]:
-    keys = f'default.native, target = "{box}/trg", monitor = "poll"'
-    yield Mirror(keys, box / "src", box / "trg", settings="pollInterval = 0.2")
-
-
-@contextlib.contextmanager
 def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
     with Cluster(box / "cluster") as cluster:
         here, there = cluster
@@ -127,7 +121,6 @@ MIRRORS: dict[str, Callable[[Path, bool], AbstractContextManager[Mirror]]] = {
     "rsync-sized": rsync_by_size,
     "native": native,
     "fanotify": fanotify,
-    "poll": poll,
     "direct": direct,
     "rsyncssh": rsyncssh,
     "csync2": csync2,
