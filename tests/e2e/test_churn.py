@@ -56,7 +56,7 @@ class Run:
         self.chance = random.Random(f"faults {seed}")
         self.status = box / "status"
         source, outside = os.fsencode(mirror.source), os.fsencode(box / "outside")
-        self.churn = Churn(source, outside, seed, one_link=mirror.one_link)
+        self.churn = Churn(source, outside, seed, one_link=mirror.one_link, sizes_differ=mirror.sizes_differ)
         self.config = mirror.config(self.chance.choice([0, 0, 0.2]), self.status)
 
     def disturb(self, daemon: Daemon, *, is_doomed: bool = False) -> None:

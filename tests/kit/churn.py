@@ -88,15 +88,20 @@ def _short(entry: Entry) -> str:
 class Churn:
     """A tree that changes by a seed, with a place outside of it for what is moved in and out.
 
-    `one_link`: all symlinks point to the same place. `log`: what was done, one line each.
+    `one_link`: all symlinks point to the same place. `sizes_differ`: no two files that differ have the same size.
+    `log`: what was done, one line each.
     """
 
-    def __init__(self, root: bytes, outside: bytes, seed: int, *, one_link: bool = False) -> None:
+    def __init__(
+        self, root: bytes, outside: bytes, seed: int, *, one_link: bool = False, sizes_differ: bool = False
+    ) -> None:
         self.root = root
         self.outside = outside
         self.random = random.Random(seed)
         self.log: list[str] = []
         self._number = 0
+        self._sizes_differ = sizes_differ
+        self._last_size = 0
         self._operations: list[Callable[[], None]] = [getattr(self, name) for name in OPERATIONS]
         os.makedirs(root, exist_ok=True)
         os.makedirs(outside, exist_ok=True)
@@ -147,8 +152,14 @@ class Churn:
         path = self._new(parent)
         return None if os.path.lexists(path) else path
 
+    def _size(self) -> int:
+        if self._sizes_differ:
+            self._last_size += 1
+            return self._last_size
+        return self.random.choice(SIZES)
+
     def _data(self) -> bytes:
-        return self.random.randbytes(self.random.choice(SIZES))
+        return self.random.randbytes(self._size())
 
     def _say(self, what: str, *paths: bytes) -> None:
         self.log.append(f"{what} {' -> '.join(repr(path[len(os.path.dirname(self.root)) :]) for path in paths)}")
@@ -172,6 +183,8 @@ class Churn:
             self._say("overwrite", path)
             with open(path, "r+b") as file:
                 file.write(self.random.randbytes(os.fstat(file.fileno()).st_size))
+                if self._sizes_differ:
+                    file.truncate(self._size())
 
     def append(self) -> None:
         path = self._file(in_place=True)
@@ -179,13 +192,15 @@ class Churn:
             self._say("append", path)
             with open(path, "ab") as file:
                 file.write(self._data())
+                if self._sizes_differ:
+                    file.truncate(self._size())
 
     def truncate(self) -> None:
         path = self._file(in_place=True)
         if path is not None:
             self._say("truncate", path)
             with open(path, "r+b") as file:
-                file.truncate(self.random.choice(SIZES))
+                file.truncate(self._size())
 
     def rename_within(self) -> None:
         """Onto something or to a new name, in the same directory."""

@@ -24,6 +24,7 @@ class Mirror:
 
     `modes`, `times`: whether permissions and the times of files are to be equal in the end. `is_fragile`: what
     runs for the daemon must not die with it, nor in its startup, as it would leave half done what nobody knows of.
+    `sizes_differ`: a startup cannot tell two files of one second and one size apart.
     """
 
     keys: str
@@ -34,6 +35,7 @@ class Mirror:
     modes: bool = True
     times: bool = True
     is_fragile: bool = False
+    sizes_differ: bool = False
 
     def config(self, delay: float, status: Path) -> str:
         return (
@@ -113,6 +115,7 @@ def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
             there.tree,
             one_link=True,
             is_fragile=True,
+            sizes_differ=restarts,
         )
 
 
