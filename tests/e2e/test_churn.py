@@ -73,11 +73,17 @@ class Run:
             if self.chance.random() < 0.5 and not is_let_be:
                 kill_one(daemon, self.chance)
 
+    def is_alone(self, daemon: Daemon) -> bool:
+        return all(map(has_ended, descendants(daemon.process.pid)))
+
     def kill(self, daemon: Daemon) -> None:
         """As a lack of memory does, or a fault of ours."""
-        if self.mirror.is_fragile:
+        is_at_rest = not self.mirror.is_fragile
+        while not is_at_rest:
+            os.kill(daemon.process.pid, signal.SIGCONT)
+            wait_until(lambda: self.is_alone(daemon), "what runs to end")
             os.kill(daemon.process.pid, signal.SIGSTOP)
-            wait_until(lambda: all(map(has_ended, descendants(daemon.process.pid))), "what runs to end")
+            is_at_rest = self.is_alone(daemon)
         daemon.process.kill()
         daemon.wait()
 
