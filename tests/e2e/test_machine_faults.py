@@ -85,8 +85,8 @@ def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
         wait_equal(box, daemon)
         assert int((box / "run/pid").read_text()) == daemon.process.pid
         wait_until(lambda: text_of(box / "run/status").count("There are 0 delays") == 1, "the status")
-        assert sorted(path.name for path in (box / "run").iterdir()) == ["pid", "socket", "status"]
-        assert not list((box / "tmp").iterdir())
+        wait_until(lambda: sorted(os.listdir(box / "run")) == ["pid", "socket", "status"], "nothing else to be left")
+        wait_until(lambda: os.listdir(box / "tmp") == [], "no lists of paths to be left")
     assert [path.name for path in (box / "run").iterdir()] == ["status"]
 
 

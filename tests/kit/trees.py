@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -108,22 +109,31 @@ def text_of(path: Path) -> str:
 
 
 def snapshot(root: bytes) -> dict[bytes, bytes | None]:
-    """Relative path → content; None for a directory, `-> TARGET` for a link."""
+    """Relative path → content; None for a directory, `-> TARGET` for a link.
+
+    The tree may change meanwhile: what vanishes is not there.
+    """
     found: dict[bytes, bytes | None] = {}
     for top, directories, files in os.walk(root):
         for name in directories + files:
             path = os.path.join(top, name)
-            relative = path[len(root) :].lstrip(b"/")
-            if os.path.islink(path):
-                found[relative] = b"-> " + os.readlink(path)
-            elif os.path.isdir(path):
-                found[relative] = None
-            elif os.path.isfile(path):
-                with open(path, "rb") as file:
-                    found[relative] = file.read()
-            else:
-                found[relative] = b"special"
+            try:
+                found[path[len(root) :].lstrip(b"/")] = _content(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
     return found
+
+
+def _content(path: bytes) -> bytes | None:
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return b"-> " + os.readlink(path)
+    if stat.S_ISDIR(mode):
+        return None
+    if not stat.S_ISREG(mode):
+        return b"special"
+    with open(path, "rb") as file:
+        return file.read()
 
 
 class Pair:
