@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.monitor.inotify import InotifyMonitor
 from tests.kit.kernel import World
 from tests.kit.rounds import PromptRounds
-from tests.property.test_monitor_races import Mirror, Vandal, picture, settle
-from tests.property.test_monitor_roots import SOURCES, RootVandal
+from tests.property.test_monitor_races import Mirror, Vandal, picture, probe, settle
+from tests.property.test_monitor_roots import SOURCES, RootVandal, take_in
 
 
 def rounds_until_quiet(world: World, monitor: InotifyMonitor, mirror: Mirror, rounds: PromptRounds) -> None:
@@ -93,11 +93,7 @@ def play(seed: int, *, on_move: bool) -> None:
         rounds.is_time = True
         monitor.read()
     assert not rounds.is_waited_for  # nothing wakes a daemon that has all its watches
-    for path in monitor.watched():
-        world.create(path + b"probe", close=False)
-        assert [change.path for change in monitor.read()] == [path + b"probe"]
-        world.unlink(path + b"probe")
-        monitor.read()
+    probe(world, monitor)
 
 
 @given(st.integers(0, 2**64))
@@ -133,18 +129,7 @@ def play_sources(seed: int) -> None:
 
     def read(*, is_time: bool) -> None:
         rounds.is_time = is_time
-        monitor.read()
-        if monitor.overflowed:
-            monitor.overflowed = False
-            monitor.rescan()
-        lost, returned = monitor.lost_roots(), monitor.returned_roots()
-        assert len(set(lost)) == len(lost)
-        for source in held:
-            if source in lost:
-                assert held[source] or source in returned
-            if source in returned:
-                assert not held[source] or source in lost
-            held[source] = (held[source] and source not in lost) or source in returned
+        take_in(monitor, held)
 
     def look_after(*, is_enough: bool) -> None:
         for _ in range(20):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.monitor.inotify import InotifyMonitor
 from tests.kit.kernel import World
-from tests.property.test_monitor_races import Vandal
+from tests.property.test_monitor_races import Vandal, probe
 
 
 class MountedWorld(World):
@@ -80,11 +80,7 @@ def play(seed: int) -> None:
     for _ in range(10):
         monitor.read()
     assert sorted(monitor.watched()) == world.directories_below(b"/src/")
-    for path in monitor.watched():
-        world.create(path + b"probe", close=False)
-        assert [change.path for change in monitor.read()] == [path + b"probe"]
-        world.unlink(path + b"probe")
-        monitor.read()
+    probe(world, monitor)
 
 
 @given(st.integers(0, 2**64))

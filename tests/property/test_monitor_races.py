@@ -178,6 +178,15 @@ def settle(world: World, monitor: InotifyMonitor, mirror: Mirror, *, end: int = 
     raise AssertionError("the monitor never comes to rest")
 
 
+def probe(world: World, monitor: InotifyMonitor) -> None:
+    """What happens in a watched directory is told, under its path."""
+    for path in monitor.watched():
+        world.create(path + b"probe", close=False)
+        assert [change.path for change in monitor.read()] == [path + b"probe"]
+        world.unlink(path + b"probe")
+        monitor.read()
+
+
 def play(seed: int, *, on_move: bool, steps: int = 60) -> None:
     dice = random.Random(seed)
     world = World()
@@ -209,11 +218,7 @@ def play(seed: int, *, on_move: bool, steps: int = 60) -> None:
     assert sorted(monitor.watched()) == world.directories_below(b"/src/")
     assert mirror.tree == picture(world.find(b"/src"), b"/src/")
     assert world.watched_inodes() == len(monitor.watched()) + 1  # the guard of /
-    for path in monitor.watched():
-        world.create(path + b"probe", close=False)
-        assert [change.path for change in monitor.read()] == [path + b"probe"]
-        world.unlink(path + b"probe")
-        monitor.read()
+    probe(world, monitor)
 
 
 @given(st.integers(0, 2**64))

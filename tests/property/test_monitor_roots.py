@@ -37,6 +37,22 @@ class RootVandal(Vandal):
         super()._act()
 
 
+def take_in(monitor: InotifyMonitor, held: dict[bytes, bool]) -> None:
+    """Read, and keep in `held` which sources are there: none is lost or comes back twice in a row."""
+    monitor.read()
+    if monitor.overflowed:
+        monitor.overflowed = False
+        monitor.rescan()
+    lost, returned = monitor.lost_roots(), monitor.returned_roots()
+    assert len(set(lost)) == len(lost)
+    for source in held:
+        if source in lost:
+            assert held[source] or source in returned
+        if source in returned:
+            assert not held[source] or source in lost
+        held[source] = (held[source] and source not in lost) or source in returned
+
+
 def play(seed: int) -> None:
     dice = random.Random(seed)
     world = World()
@@ -50,18 +66,7 @@ def play(seed: int) -> None:
     held: dict[bytes, bool] = {}
 
     def read() -> None:
-        monitor.read()
-        if monitor.overflowed:
-            monitor.overflowed = False
-            monitor.rescan()
-        lost, returned = monitor.lost_roots(), monitor.returned_roots()
-        assert len(set(lost)) == len(lost)
-        for source in held:
-            if source in lost:
-                assert held[source] or source in returned
-            if source in returned:
-                assert not held[source] or source in lost
-            held[source] = (held[source] and source not in lost) or source in returned
+        take_in(monitor, held)
 
     for source, count in users.items():
         vandal.left = dice.randrange(5)
