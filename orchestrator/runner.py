@@ -115,6 +115,7 @@ class Runner:
             attend()
             if not self.host.is_at_limit():
                 sync.invoke(self.host.clock.now())
+        self._tell_states()
         for monitor, syncs in syncs_of.items():
             self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))
@@ -173,11 +174,12 @@ class Runner:
         self._first = (self._first + 1) % max(1, count)
         if self._status and self._status.write_if_due(now, self._report):
             self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
-        if self.host.hooks.has("orchestrator_sync_state"):
-            self._tell_states()
+        self._tell_states()
 
     def _tell_states(self) -> None:
-        """What each sync is about, where that has changed since the last turn."""
+        """What each sync is about, where that has changed since it was last told."""
+        if not self.host.hooks.has("orchestrator_sync_state"):
+            return
         for sync in self.syncs:
             state = sync.state
             if self._states.get(sync) is not state:

@@ -481,7 +481,7 @@ example(
     started(),
     write("p.jpg"),
     called(2),
-    logged("Converting"),
+    logged("Removing not excluded"),
     mkdir("d"),
     node("x.txt"),
     logged("not doing"),

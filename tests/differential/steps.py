@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from differential.world import StepFailed
@@ -31,13 +30,17 @@ def logged(pattern: str, times: int = 1) -> Step:
 
 
 def started(watches: int | None = None) -> Step:
-    """Wait until the daemon has started and watches: so many directories, or all that the source has."""
+    """Wait until the daemon has started and watches: so many directories, or all that the source has.
+
+    The original watches a directory before it reads it: it is not through with the last one until it sleeps.
+    """
     said = logged("--- Startup")
 
     def step(box: Box) -> None:
         said(box)
         wanted = watches or sum(1 for _ in os.walk(box.src))
         box.wait(f"{wanted} watches", lambda: box.watches() >= wanted)
+        box.wait("the daemon to wait for events", lambda: box.state() == "S")
 
     return step
 
@@ -110,9 +113,8 @@ def rename(old: str, new: str) -> Step:
 @contextlib.contextmanager
 def frozen(box: Box) -> Iterator[None]:
     """The daemon stands still: what is done here reaches it all at once."""
-    stat = Path(f"/proc/{box.pid()}/stat")
     os.kill(box.pid(), signal.SIGSTOP)
-    box.wait("the daemon to stand still", lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+    box.wait("the daemon to stand still", lambda: box.state() == "T")
     try:
         yield
     finally:

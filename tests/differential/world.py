@@ -210,11 +210,15 @@ class Box:
     def ended(self) -> bool:
         """Whether the daemon is no more (one that detached is init's child: it may be a zombie for a moment)."""
         if self.daemon_pid is not None:
-            try:
-                return Path(f"/proc/{self.daemon_pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            except (FileNotFoundError, ProcessLookupError):
-                return True
+            return self.state() in ("Z", "")
         return self.process is None or self.process.poll() is not None
+
+    def state(self) -> str:
+        """The daemon's state as the kernel names it (proc(5): R, S, T, Z …); empty where there is no such process."""
+        try:
+            return Path(f"/proc/{self.pid()}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
 
     def pid(self) -> int:
         assert self.process is not None
