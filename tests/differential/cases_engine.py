@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from differential.steps import (
+    at_once,
     called,
     chmod,
     config,
@@ -205,7 +206,7 @@ live(
     "kernel-mode-modify",
     "settings{ inotifyMode='Modify' }\n" + PRINTS % "",
     started(),
-    write("a", "y"),
+    at_once(write("a", "y")),  # emptied and written: one event for who reads late
     logged("Modify a"),
     tree=("a",),
 )

@@ -169,7 +169,7 @@ live(
     logged("Finished", 1),
     lambda box: (box.root / "log").rename(box.root / "log.1"),
     node("g"),
-    logged("Finished Create on .*g"),
+    logged("Finished Create on .*/g ="),
 )
 live(
     "logfile-errors",
