@@ -15,6 +15,7 @@ import syslog
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.clock import Clock, MonotonicClock
@@ -119,7 +120,7 @@ class Log:
         if not self.shows(category):
             return
         text = escape(_masked("".join(map(to_text, parts))))
-        category = escape(category)
+        category = category if category.isalpha() else escape(category)
         with self._lock:
             for sink in self._sinks:
                 sink(category, text)
@@ -225,12 +226,11 @@ class Log:
         self(category, record["message"], told)
 
     def _to_console(self, category: str, text: str) -> None:
-        stamp = time.strftime("%H:%M:%S", time.localtime(self._clock.wall()))
+        stamp = _time_of_day(int(self._clock.wall()))
         _write_terminal(2 if category == ERROR else 1, to_bytes(f"{stamp} {category}: {text}\n"))
 
     def _stamp_long(self) -> bytes:
-        # asctime has the form of C's ctime, in English whatever the locale.
-        return time.asctime(time.localtime(self._clock.wall())).encode("ascii")
+        return _date(int(self._clock.wall()))
 
 
 class _File:
@@ -300,6 +300,18 @@ class _File:
             written = os.write(self._fd, view)
             self._torn = written > 0 and view[written - 1] != 0x0A
             view = view[written:]
+
+
+# Of one second there are many messages.
+@lru_cache(maxsize=1)
+def _time_of_day(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    # asctime has the form of C's ctime, in English whatever the locale.
+    return time.asctime(time.localtime(second)).encode("ascii")
 
 
 def _before_startup(category: str, text: str) -> None:

@@ -27,11 +27,11 @@ EventTest = Callable[[Event], bool | str | None]
 
 def encode(value: str | bytes) -> bytes:
     """An argument as the bytes that a program gets. Raises TypeError for what is none."""
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if not isinstance(value, bytes):
         raise TypeError(f"an argument is a str or bytes, not {value!r}")
-    return value.encode("utf-8", "surrogateescape")
+    return value
 
 
 def nothing() -> None:

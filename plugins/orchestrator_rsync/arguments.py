@@ -69,9 +69,10 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
         told = b" excluding\n" + stdin
     if config.get("delete") is True or config.get("delete") == "startup":
         lead += DELETE
-    if _deletes_excluded(config):
+    table = rsync_table(config)
+    if _deletes_excluded(table):
         lead.append("--delete-excluded")
-    argv = [binary(config), *lead, *computed_of(config), "-r", source, target]
+    argv = [binary(table), *lead, *computed_of(table), "-r", source, target]
     return Run(argv, stdin, source + b" -> " + target + told)
 
 
@@ -79,7 +80,8 @@ def batch_run(
     config: Config, source: bytes, target: bytes, entries: Sequence[bytes], *, ignores_times: bool = False
 ) -> Run:
     """Just the entries of a filter list (see filterlist.py). `ignores_times`: whatever size and time say."""
-    argv: list[Argument] = [binary(config), *computed_of(config), "-r"]
+    table = rsync_table(config)
+    argv: list[Argument] = [binary(table), *computed_of(table), "-r"]
     if ignores_times:
         argv.append("--ignore-times")
     if deletes_running(config):
@@ -91,17 +93,17 @@ def batch_run(
 
 def deletes_at_startup(config: Config) -> bool:
     """Whether full runs delete anything on the target."""
-    return config.get("delete") is True or config.get("delete") == "startup" or _deletes_excluded(config)
+    return config.get("delete") is True or config.get("delete") == "startup" or _deletes_excluded(rsync_table(config))
 
 
-def _deletes_excluded(config: Config) -> bool:
-    table = rsync_table(config)
+def _deletes_excluded(table: Config | None) -> bool:
     return table is not None and is_on(table.get("delete_excluded"))
 
 
 def deletes_running(config: Config) -> bool:
     """Whether what is deleted on the source is to be deleted on the target (`delete`)."""
-    return config.get("delete") is True or config.get("delete") == "running"
+    value = config.get("delete")
+    return value is True or value == "running"
 
 
 def with_slash(target: str) -> str:
@@ -109,19 +111,18 @@ def with_slash(target: str) -> str:
     return target if target.endswith(("/", ":")) else target + "/"
 
 
-def binary(config: Config) -> str:
-    table = rsync_table(config)
+def binary(table: Config | None) -> str:
     return str(table.get("binary") or "rsync") if table is not None else "rsync"
 
 
 def rsync_table(config: Config) -> Config | None:
+    """`config.rsync`."""
     table = config.get("rsync")
     return table if isinstance(table, Config) else None
 
 
-def computed_of(config: Config) -> list[str]:
-    """What `prepare` computed, with whatever the user's code has made of it since."""
-    table = rsync_table(config)
+def computed_of(table: Config | None) -> list[str]:
+    """What `prepare` computed of `config.rsync`, with whatever the user's code has made of it since."""
     value = table.get("_computed") if table is not None else None
     return strings(value) if isinstance(value, Config) else computed(table)
 

@@ -113,9 +113,11 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
         wanted = {delay for delay in events.delays if (delay.etype == etypes.ATTRIB) == are_attribs}
         events = inlet.get_events(lambda event: event.delay in wanted)
         ignores_times = not are_attribs
-    changes = [lane.widened(change) for change in changes_of(events)]
+    changes = changes_of(events)
+    if lane.paths:
+        changes = [lane.widened(change) for change in changes]
     excludes, filters = inlet.excludes(), inlet.filter_lines()
-    leftovers = temporaries(change.path for change in changes if change.path in lane.broken)
+    leftovers = temporaries(change.path for change in changes if change.path in lane.broken) if lane.broken else []
     if (excludes or filters) and (leftovers or any(change.whole for change in changes)):
         entries = guarded(changes, excludes, filters)
     else:

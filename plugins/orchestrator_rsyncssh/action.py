@@ -53,12 +53,13 @@ class RsyncSsh(Action):
         if isinstance(ssh, Config) and ssh.get("_computed") is not None:
             raise ConfigError("please do not use the internal rsync._computed parameter")
         prepare_rsync(config)
-        table = ssh if isinstance(ssh, Config) else None
-        arguments = [*settings(table), *extras(table)]
+        own = ssh if isinstance(ssh, Config) else None
+        arguments = [*settings(own), *extras(own)]
         if isinstance(ssh, Config):
             ssh.set("_computed", arguments)
         if arguments:
-            config.get("rsync").set("_computed", [*computed_of(config), "--rsh=" + remote_shell(arguments)])
+            table = config.get("rsync")
+            table.set("_computed", [*computed_of(table), "--rsh=" + remote_shell(arguments)])
         config.set("targetdir", with_slash(config.get("targetdir")))
         config.set("target", f"{config.get('host')}:{config.get('targetdir')}")
 

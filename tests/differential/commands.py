@@ -13,6 +13,14 @@ ORACLE = "/usr/bin/lsyncd"
 RELEASE = "2.2.3"
 REPOSITORY = Path(__file__).parents[2]
 
+# Read once: daemons are started by many threads, and pytest notes in it which test runs.
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("LC_", "LANG", "LUA_", "PYTHONWARN")) and name != "PYTEST_CURRENT_TEST"
+}
+"""What every daemon under comparison finds in its environment, and what is added to it."""
+
 
 @functools.cache
 def oracle() -> list[str] | None:

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from differential.commands import REPOSITORY
+from differential.commands import ENVIRONMENT, REPOSITORY
 from differential.confine import UnsafeCase, check_targets
 
 from orchestrator.testing.confine import confinement
@@ -117,7 +117,7 @@ class World:
         """Start the daemon in the foreground. `shell`: redirections; `before`: a command to run it by."""
         python_path = [str(self.box / "plugins"), str(REPOSITORY), str(REPOSITORY / "plugins")]
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "LUA_"))},
+            **ENVIRONMENT,
             "PYTHONPATH": os.pathsep.join(python_path),
             "PYTHONDONTWRITEBYTECODE": "1",
         }

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from differential.commands import REPOSITORY
+from differential.commands import ENVIRONMENT, REPOSITORY
 from differential.confine import UnsafeCase, check_targets, confinement
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Box:
             check_targets(self.root, self.fill("\n".join(texts)), args)
         elif wall is None:
             raise UnsafeCase("cannot be run where there are no mount name spaces")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("LUA_", "LC_", "LANG", "PYTHONWARN"))}
+        environment = dict(ENVIRONMENT)
         environment["PATH"] = f"{self.bin}:{environment['PATH']}"
         environment["PYTHONPATH"] = f"{REPOSITORY}:{REPOSITORY / 'plugins'}"
         environment["PYTHONDONTWRITEBYTECODE"] = "1"

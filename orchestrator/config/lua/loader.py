@@ -75,7 +75,7 @@ class LuaConfig:
         self.lua = Lua(version)
         self._shared = self.lua.table()
         self._run_own_files()
-        self._calls = self._shared[b"calls"]
+        self._calls = {to_text(name): function for name, function in self._shared[b"calls"].items()}
         self._options = {action.name: action.options for action in actions.values()}
         for action in actions.values():
             self._add_action(action)
@@ -218,7 +218,7 @@ class LuaConfig:
             self.lua.collect_garbage()
 
     def call(self, name: str, *args: Any) -> Any:
-        return self.guarded(self._calls[to_bytes(name)], *args)
+        return self.guarded(self._calls[name], *args)
 
     def run_callback(self, func: Any) -> None:
         self.call("alarm", func)

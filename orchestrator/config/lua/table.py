@@ -21,7 +21,7 @@ class TableConfig(Config):
         self.table = table
 
     def get(self, key: str, default: Any = None) -> Any:
-        value = self.table[to_bytes(key)]
+        value = self.table[key.encode("utf-8", "surrogateescape")]
         return default if value is None else self._view(value)
 
     def set(self, key: str, value: Any) -> None:
