@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Outcome = dict[str, str]
 
-DEADLINE = float(os.environ.get("DIFFERENTIAL_DEADLINE", "20"))  # seconds one step may take
+DEADLINE = float(os.environ.get("DIFFERENTIAL_DEADLINE", "40"))  # seconds one step may take
 POLL = 0.01  # seconds between two looks at a condition
 STUB = Path(__file__).with_name("stub.sh")
 
