@@ -20,7 +20,7 @@ from orchestrator.logic import event as etypes
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
-from orchestrator.logic.maxdelete import MaxDelete, max_delete
+from orchestrator.logic.maxdelete import Forecast, MaxDelete, max_delete
 from orchestrator.logic.verdict import (
     AGAIN,
     COMMON,
@@ -36,9 +36,10 @@ from orchestrator.logic.verdict import (
 from orchestrator.monitor.base import Monitor, MonitorKind
 from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
-from orchestrator.sync.batch import remove_list, write_list
 from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.inlet import Check, Forecast, Inlet, Spawn
+from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.pathlist import remove_list, write_list
+from orchestrator.sync.transfer import Check, Spawn
 from orchestrator.sync.variables import variable_value
 
 if TYPE_CHECKING:

@@ -40,9 +40,9 @@ from orchestrator.process.pidfile import PidFile
 from orchestrator.process.spawn import Processes
 from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
-from orchestrator.sync.batch import remove_lists_of
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.pathlist import remove_lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,7 +241,7 @@ class Daemon:
                 runner.touch()
 
     def _is_over(self, runner: Runner) -> bool:
-        if all(sync.is_stopped for sync in runner.syncs):
+        if all(sync.life.is_stopped for sync in runner.syncs):
             raise Died("every sync is stopped")
         if runner.settings.onepass and runner.is_done():
             if not runner.has_succeeded():
@@ -412,7 +412,7 @@ def _fading(signum: signal.Signals) -> str:
 
 def _check_sources(runner: Runner, config: LuaConfig) -> None:
     """Raise where a source is gone: a startup would take for it what is there now (spec 6 row 22)."""
-    gone = {sync.source for sync in runner.syncs if sync.is_suspended}
+    gone = {sync.source for sync in runner.syncs if sync.life.is_suspended}
     for sync in config.syncs:
         if sync.source in gone:
             source = sync.source.decode("utf-8", "surrogateescape")

@@ -194,12 +194,12 @@ class Runner:
     def is_done(self) -> bool:
         """Whether with `onepass` there is nothing left to do (spec 1.5)."""
         return not len(self.host.processes) and all(
-            sync.is_started_up or sync.is_stopped or sync.is_suspended for sync in self.syncs
+            sync.life.is_started_up or sync.life.is_stopped or sync.life.is_suspended for sync in self.syncs
         )
 
     def has_succeeded(self) -> bool:
         """Whether every sync's startup has been done, and none was stopped since."""
-        return all(sync.is_started_up and not sync.is_stopped for sync in self.syncs)
+        return all(sync.life.is_started_up and not sync.life.is_stopped for sync in self.syncs)
 
     # ---- events -------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Runner:
         self._loop.remove_reader(monitor.fileno())
         for sync in self.syncs:
             if self._monitors.of(self._monitor_name(sync)) is monitor:
-                sync.stop(f"its event monitor failed: {type(error).__name__}: {error}")
+                sync.life.stop(f"its event monitor failed: {type(error).__name__}: {error}")
 
     def _read_all(self) -> None:
         """Before a transfer is done with: every change that was made while it ran is in the queue.
@@ -331,11 +331,11 @@ class Runner:
         """What the status file says more of a sync than lsyncd's: where somebody should have a look."""
         if sync.state not in ATTENTION:
             return None
-        age, error = sync.oldest_age(), sync.transfers.last_error
+        age, error = sync.oldest_age(), sync.history.last_error
         return Trouble(
             sync.state.value,
             None if age is None else self.host.clock.wall() - age,
-            sync.transfers.last_success,
+            sync.history.last_success,
             None if error is None else error["time"],
             "" if error is None else error["cause"],
         )

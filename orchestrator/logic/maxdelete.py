@@ -10,6 +10,20 @@ _PERCENT = r"\s*(\d+(?:\.\d+)?)\s*%\s*"
 _NUMBER = r"\s*(\d+)\s*"
 
 
+class Forecast(NamedTuple):
+    """What a full run would delete, of how much that is there: files and directories.
+
+    `exit_code` other than 0: that could not be found out, and the run is judged as if it had ended so itself;
+    `stderr` is what the program that was asked has said, `error` why it could not even be run.
+    """
+
+    deletes: int
+    there: int
+    exit_code: int = 0
+    stderr: bytes = b""
+    error: str = ""
+
+
 class MaxDelete(NamedTuple):
     """`amount`: files and directories, or their percentage of all that are there."""
 
@@ -19,6 +33,16 @@ class MaxDelete(NamedTuple):
     def allowed(self, there: int) -> int:
         """So many may be deleted of so many that are there. Of a percentage the whole part counts."""
         return math.floor(there * self.amount / 100) if self.is_percent else math.floor(self.amount)
+
+    def allows(self, forecast: Forecast) -> bool:
+        return forecast.deletes <= self.allowed(forecast.there)
+
+    def objection(self, forecast: Forecast, name: str, target: str) -> str:
+        """What is said of a full run of the sync `name` that it does not allow."""
+        return (
+            f"a full run of {name} would delete {forecast.deletes} of {forecast.there} files on {target}; "
+            f"maxDelete allows {self.allowed(forecast.there)} ({self})."
+        )
 
     def __str__(self) -> str:
         return f"{self.amount:g}%" if self.is_percent else f"{self.amount:g}"

@@ -167,5 +167,21 @@ def judge(
     return Judgement(verdict, line.category, message, at_once=line.at_once, gave_up=outcome == GIVE_UP)
 
 
+End = Literal["daemon at once", "daemon", "sync"]
+"""What a `die` puts an end to; at once: without a further word."""
+
+
+def end_of(judgement: Judgement | None, is_own: bool) -> End:
+    """What a `die` puts an end to (spec 6 row 17). `judgement` None: the config's function said so itself.
+
+    `is_own`: the user's own table, not a built-in one, maps the exit code to die.
+    """
+    if judgement is None:
+        return "daemon"
+    if judgement.gave_up or is_own:
+        return "daemon at once" if judgement.at_once else "daemon"
+    return "sync"
+
+
 def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")

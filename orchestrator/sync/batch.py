@@ -1,4 +1,4 @@
-"""What a config has done around each transfer: onBatchStart and onBatchEnd as commands (spec 6 "Beyond").
+"""The commands that a config has run around each transfer: onBatchStart, onBatchEnd (spec 6 "Beyond").
 
 A command is a string of layer 3 with variables of its own. It runs like any transfer: started here, its end
 comes through the loop. The list of paths goes into a file that only we can read, removed when it has ended.
@@ -6,19 +6,20 @@ comes through the loop. The list of paths goes into a file that only we can read
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.layer3 import Template, translate, values_of
+from orchestrator.sync.pathlist import remove_list, write_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from orchestrator.process.spawn import Child
     from orchestrator.sync.event import Agent
-    from orchestrator.sync.sync import Sync
+    from orchestrator.sync.host import Calls, Host
+    from orchestrator.sync.inlet import Inlet
 
 BATCH_START: Final = "onBatchStart"
 BATCH_END: Final = "onBatchEnd"
@@ -38,72 +39,66 @@ def batch_paths(agent: Agent) -> list[bytes]:
     return [path for path in paths if path]
 
 
-_PREFIX: Final = "lsyncd-paths-%d-"
-"""Of a list's name, with the pid of who made it."""
-
-
 @functools.lru_cache(maxsize=256)
 def batch_template(kind: str, command: bytes) -> Template:
     """A command of the kind onBatchStart or onBatchEnd, translated."""
     return translate(command, VARIABLES[kind])
 
 
-def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
-    """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
-    import tempfile
+class BatchCommands:
+    """Those of one sync. `ends`: each onBatchEnd that runs."""
 
-    fd, name = tempfile.mkstemp(prefix=_PREFIX % os.getpid())
-    try:
-        with open(fd, "wb") as file:
-            file.writelines(path + separator for path in paths)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return os.fsencode(name)
+    def __init__(self, host: Host, inlet: Inlet, calls: Calls) -> None:
+        self.ends: set[Child] = set()
+        self._host = host
+        self._inlet = inlet
+        self._calls = calls
 
+    def start(self, command: bytes, agent: Agent, on_exit: Callable[[Child, int], None]) -> Child:
+        """Run an onBatchStart. Raises OSError where the list of paths can't be written."""
+        return self._run(BATCH_START, command, agent, on_exit)
 
-def remove_list(path: bytes) -> None:
-    """Remove a file that `write_list` made; it may be gone already."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    def end(self, agent: Agent, began: float, exit_code: int, verdict: str) -> None:
+        """Run the onBatchEnd of a transfer, if there is one; nothing depends on it."""
+        seconds = self._host.clock.now() - began
+        command = self._calls.batch_end(agent, exit_code, seconds, verdict) if agent.delays else None
+        if command is None:
+            return
+        told = {"exitcode": b"%d" % exit_code, "seconds": b"%.3f" % seconds, "verdict": verdict.encode()}
+        try:
+            self.ends.add(self._run(BATCH_END, command, agent, self._end_ended, **told))
+        except OSError as error:
+            self._host.log(
+                "Error", f"{BATCH_END} of {self._inlet.name}: the list of paths cannot be written: {error.strerror}"
+            )
 
+    def _end_ended(self, child: Child, exit_code: int) -> None:
+        self.ends.discard(child)
+        if exit_code != 0:
+            self._host.log("Warn", f"{BATCH_END} of {self._inlet.name} ended with {exit_code}.")
 
-def remove_lists_of(pid: int) -> None:
-    """Remove what a daemon with this pid, killed by now, has left of its lists."""
-    import tempfile
-
-    directory = tempfile.gettempdir()
-    with contextlib.suppress(OSError):
-        for name in os.listdir(directory):
-            if name.startswith(_PREFIX % pid) and os.lstat(os.path.join(directory, name)).st_uid == os.geteuid():
-                remove_list(os.fsencode(os.path.join(directory, name)))
-
-
-def run_command(
-    sync: Sync,
-    kind: str,
-    command: bytes,
-    agent: Agent,
-    on_exit: Callable[[Child, int], None],
-    **more: bytes,
-) -> Child:
-    """Start the command for a transfer; `more`: what only onBatchEnd knows.
-
-    Raises OSError where the list of paths can't be written.
-    """
-    template = batch_template(kind, command)
-    paths = batch_paths(agent)
-    values = {"count": b"%d" % len(paths), "name": os.fsencode(sync.name), **more}
-    values |= {"source": sync.source, "target": sync.inlet.target}
-    listed = write_list(paths) if PATHS_FILE in template.variables() else None
-    if listed is not None:
-        values[PATHS_FILE] = listed
-    value = values_of(values)
-
-    def ended(child: Child, exit_code: int) -> None:
+    def _run(
+        self,
+        kind: str,
+        command: bytes,
+        agent: Agent,
+        on_exit: Callable[[Child, int], None],
+        **more: bytes,
+    ) -> Child:
+        """`more`: what only onBatchEnd knows."""
+        template = batch_template(kind, command)
+        paths = batch_paths(agent)
+        values = {"count": b"%d" % len(paths), "name": os.fsencode(self._inlet.name), **more}
+        values |= {"source": self._inlet.source, "target": self._inlet.target}
+        listed = write_list(paths) if PATHS_FILE in template.variables() else None
         if listed is not None:
-            remove_list(listed)
-        on_exit(child, exit_code)
+            values[PATHS_FILE] = listed
+        value = values_of(values)
 
-    sync.host.log("Normal", template.message(b"%b of %b" % (kind.encode(), values["name"]), value))
-    return sync.host.processes.spawn(template.argv(value), on_exit=ended)
+        def ended(child: Child, exit_code: int) -> None:
+            if listed is not None:
+                remove_list(listed)
+            on_exit(child, exit_code)
+
+        self._host.log("Normal", template.message(b"%b of %b" % (kind.encode(), values["name"]), value))
+        return self._host.processes.spawn(template.argv(value), on_exit=ended)

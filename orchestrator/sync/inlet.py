@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
@@ -12,6 +11,7 @@ from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.process.spawn import exec_line
 from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.sync.transfer import nothing
 
 if TYPE_CHECKING:
     import threading
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
     from orchestrator.sync.sync import Sync
+    from orchestrator.sync.transfer import Check, Job
 
 EventTest = Callable[[Event], bool | str | None]
 """True: take it. False or None: skip it and all that it blocks. "break": stop there."""
@@ -32,58 +33,6 @@ def encode(value: str | bytes) -> bytes:
     if not isinstance(value, bytes):
         raise TypeError(f"an argument is a str or bytes, not {value!r}")
     return value
-
-
-def nothing() -> None:
-    """What is to be done when nothing is."""
-
-
-@dataclass
-class Spawn:
-    """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
-
-    argv: list[bytes]
-    stdin: bytes | None = None
-    env: dict[str, str] | None = None
-
-    def problem(self) -> str | None:
-        """What keeps it from being started, after hooks have had their way with it."""
-        if not self.argv or not all(isinstance(argument, bytes) for argument in self.argv):
-            return f"its arguments are no list of bytes: {self.argv!r}"
-        if self.env is not None and not all(isinstance(word, str) for pair in self.env.items() for word in pair):
-            return f"its environment is no dict of str: {self.env!r}"
-        return None
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a full run would delete, of how much that is there: files and directories.
-
-    `exit_code` other than 0: that could not be found out, and the run is judged as if it had ended so itself;
-    `stderr` is what the program that was asked has said, `error` why it could not even be run.
-    """
-
-    deletes: int
-    there: int
-    exit_code: int = 0
-    stderr: bytes = b""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    """What stands before a full run that must not delete too much (`maxDelete`).
-
-    `count(stop, spawn)` finds out, in a worker thread, what the run would delete; `spawn` is what would be started,
-    None for a job. `announce` is said when the run begins. `limited(argv, allowed)`: the arguments that keep it
-    to what is allowed, should more be gone by then. `was_cut(exit_code, stderr)`: whether that has stopped it.
-    """
-
-    limit: MaxDelete
-    count: Callable[[threading.Event, Spawn | None], Forecast]
-    announce: bytes = b""
-    limited: Callable[[list[bytes], int], list[bytes]] = lambda argv, allowed: argv
-    was_cut: Callable[[int, bytes], bool] = lambda exit_code, stderr: False
 
 
 class Inlet:
@@ -177,7 +126,7 @@ class Inlet:
 
     def report_cause(self, cause: str) -> None:
         """In `collect`: why a job failed, in a few words for the status; of a program it is taken from its stderr."""
-        self._sync.transfers.cause = cause
+        self._sync.collector.cause = cause
 
     # ---- acting -------------------------------------------------------------------------------
 
@@ -205,7 +154,7 @@ class Inlet:
     def run(
         self,
         agent: Agent,
-        job: Callable[[threading.Event], int],
+        job: Job,
         when_over: Callable[[], object] = nothing,
         check: Check | None = None,
     ) -> None:
@@ -250,7 +199,7 @@ class Inlet:
     @property
     def stderr(self) -> bytes:
         """In `collect`: the end of what the process wrote to stderr (kept for actions with `sets`)."""
-        return self._sync.transfers.stderr_tail
+        return self._sync.collector.stderr_tail
 
     def judge(
         self,
@@ -260,7 +209,7 @@ class Inlet:
         exit_codes: Mapping[int, Verdict] | None = None,
     ) -> Verdict:
         """The common rule (spec 3.7), its log line said in the given wording. `exit_codes` None: `exitcodes`."""
-        return self._sync.transfers.judge(agent, exit_code, wording, exit_codes)
+        return self._sync.judge.judge(agent, exit_code, wording, exit_codes)
 
     def wake(self) -> None:
         """Offer again what the action has left waiting: something it waited for has changed."""

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
+from orchestrator.logic.text import text_of
+from orchestrator.sync.batch import BatchCommands
+from orchestrator.sync.collector import Collector
+from orchestrator.sync.guard import Guard
+from orchestrator.sync.history import History
 from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.judge import Judge
+from orchestrator.sync.life import Life
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below
-from orchestrator.sync.transfers import Transfers, text_of
+from orchestrator.sync.transfers import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,25 +91,33 @@ class Sync:
         report = (lambda line: host.log("Delay", line)) if host.log.shows("Delay") else None
         self.queue = Queue(sets=options.sets, on_move=options.on_move, report=report)
         self.inlet = Inlet(self)
+        self.life = Life(host, name)
+        self.history = History(host.clock)
         self.retries = Retries(self.queue, options.delay)
-        self.transfers = Transfers(self, self.retries)
+        self.judge = Judge(host, self.inlet, self.retries)
+        self.guard = Guard(host, self.inlet)
+        batches = BatchCommands(host, self.inlet, calls)
+        self.collector = Collector(
+            host, self.inlet, self.queue, calls, self.retries, batches, self.judge, self.history, self.life,
+            options.own_die_codes,
+        )  # fmt: skip
+        self.transfers = Transfers(
+            host, self.inlet, self.queue, calls, self.retries, batches, self.guard, self.collector, self.life,
+            keeps_stderr=options.sets,
+        )  # fmt: skip
         self.crontab: Crontab | None = None
         self.retrying = 0  # paths that wait to be tried again outside the queue
-        self.refused: Delay | None = None  # a full run that would delete too much: nothing goes before it
-        self.is_stopped = False
-        self.is_suspended = False
-        self.is_started_up = False
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
 
     @property
     def state(self) -> State:
-        if self.is_stopped:
+        if self.life.is_stopped:
             return State.STOPPED
-        if self.is_suspended:
+        if self.life.is_suspended:
             return State.SUSPENDED
         if self.retries.is_failing() or self.retrying:
             return State.RETRYING
-        if not self.is_started_up:
+        if not self.life.is_started_up:
             return State.STARTING
         return State.SYNCING if len(self.queue) else State.IN_SYNC
 
@@ -117,8 +132,8 @@ class Sync:
             "oldest_delay_age": self.oldest_age(),
             "retrying": self.retrying + len(self.retries),
             "unreachable": self.retries.unreachable(),
-            "last_success": self.transfers.last_success,
-            "last_error": self.transfers.last_error,
+            "last_success": self.history.last_success,
+            "last_error": self.history.last_error,
         }
 
     def oldest_age(self) -> float | None:
@@ -136,7 +151,7 @@ class Sync:
         if self.calls.has_init():
             self.queue.prepend(INIT, self.host.clock.now(), b"")
         else:
-            self.is_started_up = True
+            self.life.is_started_up = True
         if self.crontab is not None:
             self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
 
@@ -196,7 +211,7 @@ class Sync:
 
     @property
     def is_full_run_due(self) -> bool:
-        return self.is_suspended or self._is_full_run_waiting()
+        return self.life.is_suspended or self._is_full_run_waiting()
 
     def _is_full_run_waiting(self) -> bool:
         return any(delay.etype in (INIT, FULL) and delay.status == WAIT for delay in self.queue)
@@ -246,12 +261,13 @@ class Sync:
 
     def is_held(self) -> bool:
         """Whether nothing may be started now, whatever is due."""
-        if self.is_stopped or self.is_suspended or self.is_at_limit():
+        life = self.life
+        if life.is_stopped or life.is_suspended or self.is_at_limit():
             return True
         tunnel = self.transfers.tunnel
         if tunnel is not None and not tunnel.is_up:
             return True
-        return self.host.onepass and self.is_started_up
+        return self.host.onepass and life.is_started_up
 
     def next_alarm(self) -> float | None:
         """When invoke has something to do, by itself: a time that may lie in the past, or None."""
@@ -294,8 +310,9 @@ class Sync:
 
     def _next(self, now: float) -> Delay | None:
         """What is to be offered. While a full run is refused, nothing else: the source may not be what it should be."""
-        if self.refused is not None and self.refused in self.queue:
-            return self.refused if self.refused.status == WAIT else None
+        refused = self.guard.refused
+        if refused is not None and refused in self.queue:
+            return refused if refused.status == WAIT else None
         return self.queue.first_due(now, self.options.max_delays)
 
     def _invoke_init(self, delay: Delay) -> None:
@@ -304,7 +321,7 @@ class Sync:
             return
         if delay.status != WAIT or delay not in self.queue:
             if not len(self.transfers):
-                self.is_started_up = True  # discarded: there was nothing to do
+                self.life.is_started_up = True  # discarded: there was nothing to do
             return
         # Left waiting. A config for lsyncd 2.0 has spawned on a Blanket event of its own: that one takes
         # over (spec 2.6). Otherwise it had nothing to spawn; lsyncd calls it again for ever.
@@ -312,7 +329,7 @@ class Sync:
         if blanket is not None:
             self.queue.hand_over(delay, blanket)
         else:
-            self.is_started_up = True
+            self.life.is_started_up = True
         self.queue.remove(delay)
 
     def discard(self, event: Event) -> None:
@@ -332,20 +349,12 @@ class Sync:
 
     def suspend(self) -> None:
         """The source is gone: mirroring what is left of it would wipe the target (spec 6 rows 7, 22)."""
-        self.is_suspended = True
+        self.life.is_suspended = True
         self.host.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
 
     def resume(self) -> None:
         """The source is there again: whatever happened meanwhile, a full run finds it."""
-        self.is_suspended = False
+        self.life.is_suspended = False
         self.host.log("Normal", "source ", self.source, f" of {self.name} is back.")
         self.retries.try_now()
         self.request_full()
-
-    def stop(self, reason: str) -> None:
-        """Do nothing more for this sync; the others go on."""
-        if self.is_stopped:
-            return
-        self.is_stopped = True
-        self.host.failed = True
-        self.host.log("Error", f"{self.name} is stopped: ", reason)

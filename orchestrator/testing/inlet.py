@@ -24,7 +24,7 @@ from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.verdict import AGAIN, DIE, Kind, Verdict, judge
-from orchestrator.sync import inlet as sync_inlet
+from orchestrator.sync import transfer
 from orchestrator.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class FakeInlet(Inlet):
         """What its check finds that it would delete (`maxDelete`); None where it has none."""
         if spawn.check is None:
             return None
-        program = None if spawn.job is not None else sync_inlet.Spawn(spawn.argv, spawn.stdin)
+        program = None if spawn.job is not None else transfer.Spawn(spawn.argv, spawn.stdin)
         return spawn.check.count(threading.Event(), program)
 
     def advance(self, seconds: float) -> None:
@@ -230,6 +230,11 @@ class _World:
     @property
     def transfers(self) -> _World:
         """It plays this part as well."""
+        return self
+
+    @property
+    def collector(self) -> _World:
+        """And this."""
         return self
 
     def make_queue(self) -> None:

@@ -69,7 +69,7 @@ def cause_of(sync: Mapping[str, object]) -> object:
 
 def hurry(name: str, value: object) -> dict[str, str]:
     """A plugin that makes the daemon less patient than it is."""
-    return {"hurry": f"import orchestrator.sync.transfers\norchestrator.sync.transfers.{name} = {value!r}\n"}
+    return {"hurry": f"import orchestrator.sync.timeouts\norchestrator.sync.timeouts.{name} = {value!r}\n"}
 
 
 def test_every_end_of_rsync_that_is_no_success_is_tried_again(box: Path) -> None:

@@ -116,7 +116,7 @@ READS_THE_WALL_CLOCK = {
     "runner.py",  # the status file
     "statusfile.py",
     "crontab.py",
-    "transfers.py",  # last success and error, for the status
+    "history.py",  # last success and error, for the status
     "tunnel.py",  # the start of its processes, for the status file
     # these compare with files' times, which are of that clock, to distrust what is younger
     "look.py",

@@ -16,6 +16,7 @@ from orchestrator.logic.verdict import (
     SSH_EXIT_CODES,
     Judgement,
     classify,
+    end_of,
     judge,
 )  # fmt: skip
 
@@ -105,3 +106,22 @@ def test_nonsense_in_a_table_is_as_if_it_were_not_listed() -> None:
     nonsense: Any = {3: "perhaps"}
     assert classify(3, nonsense) is None
     assert judge("list", "", b"", b"", b"", 3, nonsense, False).unknown
+
+
+@pytest.mark.parametrize(
+    ("judgement", "is_own", "end"),
+    [
+        (None, False, "daemon"),
+        (None, True, "daemon"),
+        (judged("init", 5), False, "daemon at once"),
+        (judged("init", 1), False, "sync"),
+        (judged("init", 1), True, "daemon at once"),
+        (judged("init", 1, wording=SHORT), True, "daemon"),
+        (judged("init", 77), False, "daemon"),
+        (judged("list", 1), False, "sync"),
+        (judged("list", 1), True, "daemon"),
+    ],
+)
+def test_what_a_die_puts_an_end_to(judgement: Judgement | None, is_own: bool, end: str) -> None:
+    """A code of the user's own table takes the daemon along, as does a startup that is given up (spec 6 row 17)."""
+    assert end_of(judgement, is_own) == end

@@ -1,0 +1,27 @@
+"""How the transfers of one sync went last, for the status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.logic.secrets import mask
+
+if TYPE_CHECKING:
+    from orchestrator.clock import Clock
+
+
+class History:
+    """`last_success`: seconds since 1970. `last_error`: its `time` likewise, `exit_code`, `cause`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.last_success: float | None = None
+        self.last_error: dict[str, Any] | None = None
+        self._clock = clock
+
+    def succeeded(self) -> None:
+        self.last_success = self._clock.wall()
+
+    def failed(self, exit_code: int, cause: str) -> None:
+        """`cause` in a few words, without its passwords; empty where nobody knows more than the exit code."""
+        cause = mask(cause) or f"exit code {exit_code}"
+        self.last_error = {"time": self._clock.wall(), "exit_code": exit_code, "cause": cause}

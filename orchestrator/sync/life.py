@@ -1,0 +1,31 @@
+"""How far one sync has come in its life: its startup is done, its source is gone, it is stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.sync.host import Host
+
+
+class Life:
+    """What decides whether a sync starts anything at all. `is_suspended`: its source is gone."""
+
+    def __init__(self, host: Host, name: str) -> None:
+        self.is_started_up = False
+        self.is_suspended = False
+        self.is_stopped = False
+        self._host = host
+        self._name = name
+
+    def goes_on(self) -> bool:
+        """Whether what a transfer was prepared for may still follow."""
+        return not (self._host.fading or self.is_stopped or self.is_suspended)
+
+    def stop(self, reason: str) -> None:
+        """Do nothing more for this sync; the others go on."""
+        if self.is_stopped:
+            return
+        self.is_stopped = True
+        self._host.failed = True
+        self._host.log("Error", f"{self._name} is stopped: ", reason)

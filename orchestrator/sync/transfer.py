@@ -1,0 +1,95 @@
+"""One transfer as it is asked for: what it serves, what it runs, what must be found out before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from orchestrator.logic.maxdelete import Forecast, MaxDelete
+    from orchestrator.process.spawn import Child, Processes
+    from orchestrator.sync.event import Agent
+
+    Job = Callable[[threading.Event], int]
+
+
+def nothing() -> None:
+    """What is to be done when nothing is."""
+
+
+@dataclass
+class Spawn:
+    """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
+
+    argv: list[bytes]
+    stdin: bytes | None = None
+    env: dict[str, str] | None = None
+
+    def problem(self) -> str | None:
+        """What keeps it from being started, after hooks have had their way with it."""
+        if not self.argv or not all(isinstance(argument, bytes) for argument in self.argv):
+            return f"its arguments are no list of bytes: {self.argv!r}"
+        if self.env is not None and not all(isinstance(word, str) for pair in self.env.items() for word in pair):
+            return f"its environment is no dict of str: {self.env!r}"
+        return None
+
+
+class Check:
+    """What stands before a full run that must not delete too much (`maxDelete`).
+
+    `count(stop, spawn)` finds out, in a worker thread, what the run would delete; `spawn` is what would be started,
+    None for a job. `announce` is said when the run begins. `limited(argv, allowed)`: the arguments that keep it
+    to what is allowed, should more be gone by then. `was_cut(exit_code, stderr)`: whether that has stopped it.
+    """
+
+    __slots__ = ("announce", "count", "limit", "limited", "was_cut")
+
+    def __init__(
+        self,
+        limit: MaxDelete,
+        count: Callable[[threading.Event, Spawn | None], Forecast],
+        announce: bytes = b"",
+        limited: Callable[[list[bytes], int], list[bytes]] = lambda argv, allowed: argv,
+        was_cut: Callable[[int, bytes], bool] = lambda exit_code, stderr: False,
+    ) -> None:
+        self.limit = limit
+        self.count = count
+        self.announce = announce
+        self.limited = limited
+        self.was_cut = was_cut
+
+
+class Transfer:
+    """`work` serves `agent`: a program, or a job of a worker thread, which gives its exit code.
+
+    `check` decides whether it may begin; `when_over` is told when nothing of it is left to come. `keeps_stderr`:
+    the end of what the program says is wanted.
+    """
+
+    __slots__ = ("agent", "check", "keeps_stderr", "when_over", "work")
+
+    def __init__(
+        self, agent: Agent, work: Spawn | Job, when_over: Callable[[], object], check: Check | None, keeps_stderr: bool
+    ) -> None:
+        self.agent = agent
+        self.work = work
+        self.when_over = when_over
+        self.check = check
+        self.keeps_stderr = keeps_stderr
+
+    @property
+    def spawn(self) -> Spawn | None:
+        """The program, where it is one."""
+        return self.work if isinstance(self.work, Spawn) else None
+
+    def start(self, processes: Processes, on_exit: Callable[[Child, int], None]) -> Child:
+        """Start the work. `on_exit(child, exit_code)` comes through the loop."""
+        work = self.work
+        if isinstance(work, Spawn):
+            return processes.spawn(
+                work.argv, stdin=work.stdin, on_exit=on_exit, env=work.env, stderr_tail=self.keeps_stderr
+            )
+        return processes.run_job(work, on_exit)
