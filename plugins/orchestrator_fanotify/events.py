@@ -13,6 +13,8 @@ from orchestrator_fanotify.calls import (
     DELETE,
     FID_RECORD,
     MODIFY,
+    MOVED_FROM,
+    MOVED_TO,
     NAME_RECORD,
     NEW_NAME_RECORD,
     OLD_NAME_RECORD,
@@ -55,6 +57,11 @@ class Record(NamedTuple):
     kind: int
     key: bytes
     name: bytes
+
+
+def asked_for(content: int, *, tells_renames: bool) -> int:
+    """What the kernel is to tell of; `tells_renames`: it tells both halves of a rename in one event."""
+    return CREATE | DELETE | ATTRIB | content | ONDIR | (RENAME if tells_renames else MOVED_FROM | MOVED_TO)
 
 
 def records(piece: bytes, position: int) -> dict[int, Record]:

@@ -1,7 +1,8 @@
-"""Where a directory was when an event happened; raw events; the table of mounts."""
+"""Where a directory was when an event happened; raw events; what they leave open; the table of mounts."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from struct import pack
 
@@ -9,6 +10,7 @@ import pytest
 
 from orchestrator_fanotify import events
 from orchestrator_fanotify.calls import ATTRIB, CLOSE_WRITE, CREATE, DELETE, MODIFY, ONDIR, RENAME
+from orchestrator_fanotify.doubts import Doubts
 from orchestrator_fanotify.mounts import mount_of, mounts_below, parse_mounts
 from orchestrator_fanotify.places import Entry, Grave, Places
 
@@ -164,6 +166,39 @@ MOUNTINFO = rb"""22 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 32 30 0:7 / /src rw - xfs none rw
 33 22 0:8 / /srcs rw - tmpfs none rw
 """
+
+
+def renamed(doubts: Doubts, *ends: bytes) -> None:
+    """One thing renamed from the first to the second, then to the third, and so on."""
+    for path, path2 in itertools.pairwise(ends):
+        doubts.renamed_from(path)
+        doubts.renamed_to(path2)
+        if path.endswith(b"/"):
+            doubts.moved(path, path2)
+
+
+@pytest.mark.parametrize(
+    ("ends", "deleted", "there", "again"),
+    [
+        ((b"/a", b"/b"), (), {b"/b"}, []),
+        ((b"/a", b"/b", b"/a"), (), {b"/a"}, [b"/a", b"/b"]),  # to and fro
+        ((b"/a", b"/b", b"/c"), (), {b"/c"}, [b"/b"]),  # an end of two renames
+        ((b"/a", b"/b"), (b"/b",), set(), [b"/b"]),  # deleted before or after that
+        ((b"/a", b"/b"), (b"/c",), set(), []),
+        ((b"/a", b"/b"), (), {b"/a", b"/b"}, [b"/a"]),  # something else has taken its place
+        ((b"/a/", b"/b/"), (), {b"/b/"}, []),
+        ((b"/a/", b"/a/b/"), (), {b"/a/b/"}, [b"/a/", b"/a/b/"]),  # within one another
+        ((b"/a", b"/a/b"), (), {b"/a/b"}, []),  # a file has nothing in it
+    ],
+)
+def test_what_renames_leave_open(
+    ends: tuple[bytes, ...], deleted: tuple[bytes, ...], there: set[bytes], again: list[bytes]
+) -> None:
+    doubts = Doubts()
+    renamed(doubts, *ends)
+    doubts.deleted.update(deleted)
+    assert doubts.resolve(there.__contains__) == again
+    assert doubts.resolve(there.__contains__) == []
 
 
 def test_mounts_of_a_source() -> None:

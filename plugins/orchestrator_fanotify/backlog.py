@@ -1,0 +1,61 @@
+"""Events on their way from the kernel's queue to being worked off: bytes, whatever they mean."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+
+_CHUNK = 65536
+
+
+class Backlog:
+    """May be filled by several threads. `taken`: bytes that came out of the kernel's queue since `begin`."""
+
+    def __init__(self, group: int, limit: int) -> None:
+        """`group`: a fanotify descriptor, which stays the caller's; `limit`: bytes held in memory at most."""
+        self.taken = 0
+        self._group = group
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._pieces: deque[bytes] = deque()
+        self._size = 0  # bytes in them
+        self._has_dropped = False
+
+    def begin(self) -> None:
+        self.taken = 0
+
+    def fill(self) -> bool:
+        """Takes what the kernel has; gives whether there was anything."""
+        taken = 0
+        with self._lock:
+            while piece := self._read():
+                taken += len(piece)
+                if self._size + len(piece) > self._limit:
+                    self._pieces.clear()
+                    self._size = 0
+                    self._has_dropped = True
+                if not self._has_dropped:
+                    self._pieces.append(piece)
+                    self._size += len(piece)
+            self.taken += taken
+        return taken > 0
+
+    def take(self) -> list[bytes]:
+        """Hands out what is held: pieces of whole events, oldest first."""
+        with self._lock:
+            pieces = list(self._pieces)
+            self._pieces.clear()
+            self._size = 0
+        return pieces
+
+    def has_dropped(self) -> bool:
+        """Whether events had to be dropped since last asked. Until it is asked, nothing more is held."""
+        has_dropped, self._has_dropped = self._has_dropped, False
+        return has_dropped
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._group, _CHUNK)
+        except BlockingIOError:
+            return b""

@@ -1,0 +1,147 @@
+"""The directories that events name by their keys: where they are, as seen from the sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator_fanotify.events import FILE_SYSTEM
+from orchestrator_fanotify.handles import Handles
+from orchestrator_fanotify.places import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from orchestrator_fanotify.places import Entry, Grave
+
+_CACHED = 50_000  # directories remembered
+
+_REMEMBERED = 2
+"""For so many calls of read(): what happened in a directory that cannot be found may be what emptied it before another
+one was renamed onto it. Of that directory's end no event tells, so what takes its place is told after a Delete."""
+
+Inside = tuple[bytes | None, ...]
+"""The path of a directory as seen from each mount of its file system; None where it is not within a source."""
+
+
+class _View:
+    """One mount, and the places of directories as seen from it."""
+
+    def __init__(self, point: bytes, is_below_source: Callable[[bytes], bool]) -> None:
+        self.handles = Handles(point, is_below_source)
+        self.places = Places(self.handles.look)
+
+
+class Directories:
+    """While a batch of events is worked off: `begin`, `passed` for each rename of a directory, `end`.
+
+    `known`: what was found, by key, which is what `find` gives: a burst of events asks it first. It is emptied
+    whenever something in it may be out of date.
+    """
+
+    def __init__(self, wants: Callable[[bytes], bool]) -> None:
+        """`wants(directory)`: False where nothing in it is to be told."""
+        self.known: dict[bytes, Inside] = {}
+        self._wants = wants
+        self._roots: tuple[bytes, ...] = ()
+        self._views: dict[bytes, list[_View]] = {}  # by file system
+        self._unplaced = 0
+        self._has_graves = False
+
+    def see(self, roots: Iterable[bytes], points: Mapping[bytes, Iterable[bytes]]) -> None:
+        """These are the sources now, and a directory on each mount by the identity of its file system."""
+        self.known.clear()
+        self._roots = tuple(roots)
+        self._views = {
+            identity: [_View(point, self._is_below_source) for point in some] for identity, some in points.items()
+        }
+
+    def close(self) -> None:
+        """Lets go of the mounts until they are needed again."""
+        for views in self._views.values():
+            for view in views:
+                view.handles.close()
+
+    # ---- a batch of events --------------------------------------------------------------------
+
+    def begin(self, renames: Mapping[bytes, Sequence[tuple[Entry, Entry]]], graves: Mapping[bytes, Grave]) -> None:
+        """The renames of directories in the batch by file system, in order, and the deleted ones by their handle."""
+        self._has_graves = bool(graves)
+        for identity, views in self._views.items():
+            for view in views:
+                if any(map(self._matters, view.places.begin(renames.get(identity, ()), graves))):
+                    self.known.clear()
+
+    def passed(self, key: bytes) -> None:
+        """A rename of a directory has been worked off; `key`: of a directory on its file system."""
+        for view in self._views.get(key[:FILE_SYSTEM], ()):
+            view.places.passed()
+        self.known.clear()
+
+    def end(self) -> None:
+        for views in self._views.values():
+            for view in views:
+                view.places.end()
+        if self._has_graves:
+            self.known.clear()
+
+    def settle(self) -> None:
+        """All events are worked off."""
+        self._unplaced = max(0, self._unplaced - 1)
+
+    # ---- questions ----------------------------------------------------------------------------
+
+    def find(self, key: bytes) -> Inside:
+        """A directory's paths within the sources, one for each mount; empty if it has none."""
+        found = self.known.get(key)
+        if found is None:
+            places = [view.places.of(key[FILE_SYSTEM:]) for view in self._views.get(key[:FILE_SYSTEM], ())]
+            if None in places:
+                self._unplaced = _REMEMBERED
+                if not any(places):
+                    return ()  # asked for again, so that it is noticed again
+            found = tuple(path if path is not None and self._is_wanted(path) else None for path in places)
+            if not any(found):
+                found = ()
+            if len(self.known) >= _CACHED:
+                self.known.clear()
+            self.known[key] = found
+        return found
+
+    def find_both(self, key: bytes, key2: bytes) -> list[tuple[bytes | None, bytes | None]]:
+        """The paths of two directories of one file system, from each of its mounts."""
+        nowhere = (None,) * len(self._views.get(key[:FILE_SYSTEM], ()))
+        return list(zip(self.find(key) or nowhere, self.find(key2) or nowhere, strict=True))
+
+    def has_unplaced(self) -> bool:
+        """Whether something happened of late in a directory that is gone, nobody knows where."""
+        return self._unplaced > 0
+
+    def is_named(self, key: bytes) -> bool:
+        """Whether a file has a name left."""
+        return any(view.handles.is_named(key[FILE_SYSTEM:]) for view in self._views.get(key[:FILE_SYSTEM], ()))
+
+    def is_within_source(self, path: bytes) -> bool:
+        """Whether a directory lies below a source, and is none itself."""
+        return any(path.startswith(root) and path != root for root in self._roots)
+
+    def _is_below_source(self, path: bytes) -> bool:
+        return path.startswith(self._roots)
+
+    def _matters(self, rename: tuple[bytes | None, bytes | None]) -> bool:
+        """Whether a renamed directory is within a source, or a source within it."""
+        return any(
+            path is not None and (path.startswith(root) or root.startswith(path))
+            for path in rename
+            for root in self._roots
+        )
+
+    def _is_wanted(self, path: bytes) -> bool:
+        """Whether a directory is within a source, and neither it nor one above it is unwanted."""
+        return any(path.startswith(root) and self._is_way_wanted(path, len(root)) for root in self._roots)
+
+    def _is_way_wanted(self, path: bytes, cut: int) -> bool:
+        while cut:
+            if not self._wants(path[:cut]):
+                return False
+            cut = path.find(b"/", cut) + 1
+        return True

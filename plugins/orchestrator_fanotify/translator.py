@@ -1,0 +1,193 @@
+"""From events to changes.
+
+The same changes as inotify gives, but for what the kernel does not keep apart: events of one file that wait in its
+queue are put together, in the place of the first. So the disk is asked wherever it is open what came last, and what was
+renamed to and fro is looked at again when all events are worked off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.api import Change
+from orchestrator_fanotify import events
+from orchestrator_fanotify.calls import (
+    ATTRIB,
+    CREATE,
+    DELETE,
+    FID_RECORD,
+    MOVED_FROM,
+    MOVED_TO,
+    NAME_RECORD,
+    NEW_NAME_RECORD,
+    OLD_NAME_RECORD,
+    ONDIR,
+    Q_OVERFLOW,
+    RENAME,
+)
+from orchestrator_fanotify.disk import contents, exists, is_finished
+from orchestrator_fanotify.doubts import Doubts
+from orchestrator_fanotify.events import FIRST, HANDLE, KEY, RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator_fanotify.directories import Directories
+
+
+class Translator:
+    """`translate` batch after batch, `settle` when there are no more, `take` the changes."""
+
+    def __init__(
+        self, directories: Directories, wants: Callable[[bytes], bool], content: int, *, tells_creates: bool
+    ) -> None:
+        """`content`: the events that tell of a changed content (events.CONTENT); `tells_creates`: also of a file
+        that was created and is still written to."""
+        self._directories = directories
+        self._wants = wants
+        self._content = content
+        self._tells_creates = tells_creates
+        self._etypes = events.etypes_by_mask(content, tells_creates=tells_creates)
+        self._changes: list[Change] = []
+        self._doubts = Doubts()
+        self._has_overflowed = False
+
+    def translate(self, pieces: list[bytes]) -> None:
+        """Turns a batch of events into changes."""
+        is_moving = events.has_directories(pieces)
+        if is_moving:
+            self._directories.begin(*events.directories(pieces))
+        for piece in pieces:
+            self._decode(piece)
+        if is_moving:
+            self._directories.end()
+
+    def settle(self) -> None:
+        """All events are worked off: tells the state of what they leave open."""
+        self._directories.settle()
+        for path in self._doubts.resolve(exists):
+            self._state(path)
+
+    def take(self) -> list[Change]:
+        """What changed, oldest first."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def has_overflowed(self) -> bool:
+        """Whether the kernel told that it lost events, since last asked."""
+        has_overflowed, self._has_overflowed = self._has_overflowed, False
+        return has_overflowed
+
+    # ---- event by event -----------------------------------------------------------------------
+
+    def _decode(self, piece: bytes) -> None:
+        """The cost of a burst is the cost of this loop."""
+        unpack, etypes_of, inside_of = FIRST.unpack_from, self._etypes.get, self._directories.known.get
+        make, append, deleted = tuple.__new__, self._changes.append, self._doubts.deleted.add
+        position, end = 0, len(piece)
+        while position < end:
+            size, _, _, _, mask, _, _, kind, _, length, count = unpack(piece, position)
+            at, position = position, position + size
+            etypes = etypes_of(mask)
+            if etypes is None or kind != NAME_RECORD:
+                self._decode_rest(piece, at, mask)
+                continue
+            stop = at + HANDLE + count
+            key = piece[at + KEY : stop]
+            above = inside_of(key)
+            if above is None:
+                above = self._directories.find(key)
+            if not above:
+                continue
+            name = piece[stop : at + RECORD + length].rstrip(b"\0")
+            for directory in above:
+                if directory is None:
+                    continue
+                path = directory + name
+                if mask & DELETE:
+                    deleted(path)
+                elif not mask & CREATE and not exists(path) and not self._is_named(piece, at):
+                    continue  # written to or touched after its name was deleted
+                for etype in etypes:
+                    append(make(Change, (etype, path, None)))
+
+    def _decode_rest(self, piece: bytes, position: int, mask: int) -> None:
+        if mask & Q_OVERFLOW:
+            self._has_overflowed = True
+            return
+        found = events.records(piece, position)
+        if mask & RENAME:
+            self._renamed(found[OLD_NAME_RECORD], found[NEW_NAME_RECORD], is_directory=bool(mask & ONDIR))
+            return
+        record = found.get(NAME_RECORD)
+        if record is None:
+            return  # of a file whose name is gone
+        for directory in self._directories.find(record.key):
+            if directory is None:
+                continue
+            if mask & ONDIR and record.name == b".":
+                if mask & ATTRIB and self._directories.is_within_source(directory):
+                    self._changes.append(Change("Attrib", directory))
+            elif mask & (MOVED_FROM | MOVED_TO):
+                self._moved_half(directory + record.name, mask)
+            else:
+                self._tell_rest(directory + record.name + (b"/" if mask & ONDIR else b""), mask)
+
+    def _tell_rest(self, path: bytes, mask: int) -> None:
+        """Of directories; of files, where it is open what happened: then the disk tells what came last."""
+        if mask & DELETE:
+            self._doubts.deleted.add(path)
+            if mask & CREATE and exists(path):
+                self._changes.append(Change("Delete", path))
+                mask &= ~DELETE
+        is_new = bool(mask & CREATE) and (self._tells_creates or bool(mask & ONDIR) or is_finished(path))
+        self._changes += [Change(etype, path) for etype in events.etypes(mask, self._content, is_new=is_new)]
+
+    def _renamed(self, origin: events.Record, destination: events.Record, *, is_directory: bool) -> None:
+        slash = b"/" if is_directory else b""
+        for directory, directory2 in self._directories.find_both(origin.key, destination.key):
+            path = None if directory is None else directory + origin.name + slash
+            path2 = None if directory2 is None else directory2 + destination.name + slash
+            if path is not None:
+                self._doubts.renamed_from(path)
+            if path2 is not None:
+                self._doubts.renamed_to(path2)
+                if is_directory and self._directories.has_unplaced():
+                    self._changes.append(Change("Delete", path2))
+            if path is not None and path2 is not None:
+                self._changes.append(Change("Move", path, path2))
+                if is_directory:
+                    self._doubts.moved(path, path2)
+            elif path is not None:
+                self._changes.append(Change("Delete", path))
+            elif path2 is not None:
+                self._changes.append(Change("Create", path2))
+                self._tell_contents(path2)
+        if is_directory:
+            self._directories.passed(origin.key)
+
+    def _moved_half(self, path: bytes, mask: int) -> None:
+        """Half of a rename, from a kernel that does not tell both in one: whether the name is there now is what counts.
+
+        Halves are not matched: the kernel may have put one of them together with an older event of the same name.
+        """
+        if mask & ONDIR:
+            self._directories.known.clear()
+        self._state(path + (b"/" if mask & ONDIR else b""))
+
+    def _is_named(self, piece: bytes, position: int) -> bool:
+        """Whether the file of an event has a name left: if so, it was renamed since, which comes next."""
+        record = events.records(piece, position).get(FID_RECORD)
+        return record is None or self._directories.is_named(record.key)
+
+    def _state(self, path: bytes) -> None:
+        if exists(path):
+            self._changes.append(Change("Create", path))
+            self._tell_contents(path)
+        else:
+            self._changes.append(Change("Delete", path))
+
+    def _tell_contents(self, path: bytes) -> None:
+        """A Create for everything in a directory."""
+        if path.endswith(b"/"):
+            self._changes.extend(contents(path, self._wants))
