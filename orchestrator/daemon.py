@@ -37,7 +37,7 @@ from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
 from orchestrator.process.orphans import Orphans
 from orchestrator.process.pidfile import PidFile
-from orchestrator.process.spawn import Processes
+from orchestrator.process.processes import Processes
 from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
 from orchestrator.sync.hooks import Hooks

@@ -13,7 +13,7 @@ from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
-from orchestrator.process.spawn import Child, Processes
+from orchestrator.process.child import Child
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.config.settings import Settings
+    from orchestrator.process.processes import Processes
 
 
 CHAIN = 3

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from orchestrator.clock import Clock
     from orchestrator.logic.alarms import Alarms
-    from orchestrator.process.spawn import Child, LogLike, Processes
+    from orchestrator.process.child import Child
+    from orchestrator.process.processes import LogLike, Processes
 
 LOOPBACK = "127.0.0.1"
 

@@ -16,7 +16,7 @@ from orchestrator.sync.pathlist import remove_list, write_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orchestrator.process.spawn import Child
+    from orchestrator.process.child import Child
     from orchestrator.sync.event import Agent
     from orchestrator.sync.host import Calls, Host
     from orchestrator.sync.inlet import Inlet

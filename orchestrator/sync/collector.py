@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.queue import Queue
-    from orchestrator.process.spawn import Child
+    from orchestrator.process.child import Child
     from orchestrator.sync.batch import BatchCommands
     from orchestrator.sync.event import Agent
     from orchestrator.sync.history import History

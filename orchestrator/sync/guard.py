@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.maxdelete import Forecast
-    from orchestrator.process.spawn import Child
+    from orchestrator.process.child import Child
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.transfer import Check, Transfer

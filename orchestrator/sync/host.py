@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.log import Log
     from orchestrator.logic.maxdelete import MaxDelete
     from orchestrator.logic.tunnel import TunnelOptions
-    from orchestrator.process.spawn import Processes
+    from orchestrator.process.processes import Processes
     from orchestrator.sync.event import Agent, Event
     from orchestrator.sync.hooks import Hooks
 

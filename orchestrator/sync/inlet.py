@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, FULL, MODIFY, MOVE
+from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
-from orchestrator.process.spawn import exec_line
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.transfer import nothing
 

@@ -12,7 +12,7 @@ from orchestrator.sync.retries import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.process.spawn import Child
+    from orchestrator.process.child import Child
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.retries import Retries

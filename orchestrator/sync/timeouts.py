@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.process.spawn import Child
+    from orchestrator.process.child import Child
     from orchestrator.sync.host import Host
 
 KILL_PAUSE = 10.0

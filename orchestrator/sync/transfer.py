@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.logic.maxdelete import Forecast, MaxDelete
-    from orchestrator.process.spawn import Child, Processes
+    from orchestrator.process.child import Child
+    from orchestrator.process.processes import Processes
     from orchestrator.sync.event import Agent
 
     Job = Callable[[threading.Event], int]

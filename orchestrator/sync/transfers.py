@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.maxdelete import Forecast
     from orchestrator.logic.queue import Queue
-    from orchestrator.process.spawn import Child
+    from orchestrator.process.child import Child
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.batch import BatchCommands
     from orchestrator.sync.collector import Collector

@@ -8,7 +8,7 @@ from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.plugins import make_manager
-from orchestrator.process.spawn import Processes
+from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from tests.kit.clock import FakeClock

@@ -14,7 +14,7 @@ from orchestrator.log import Log
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.tunnel import State, TunnelOptions, fill
 from orchestrator.masterloop import Loop
-from orchestrator.process.spawn import Processes
+from orchestrator.process.processes import Processes
 from orchestrator.process.tunnel import Tunnel, free_port
 from tests.kit.clock import FakeClock
 

@@ -12,7 +12,7 @@ from orchestrator.log import Log
 from orchestrator.logic.endpoint import LONGEST_ON_HEARSAY
 from orchestrator.logic.filters import Filters
 from orchestrator.masterloop import Loop
-from orchestrator.process.spawn import Processes
+from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.sync import Options, Sync

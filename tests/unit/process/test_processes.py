@@ -14,11 +14,13 @@ import pytest
 
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
-from orchestrator.process.spawn import Child, Processes
+from orchestrator.process.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from orchestrator.process.child import Child
 
 
 class World:

@@ -1,0 +1,47 @@
+"""What is known of one program or job that was started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.process.processes import _Stderr
+
+EXIT_NOT_EXECUTED = 255
+"""What a program that could not be started, or a job that raised, is collected with."""
+
+
+class Child:
+    """A program or a job that is running, or has ended.
+
+    `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
+    clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
+    where that was asked for. `is_for_want`: it could not be started for want of something that comes
+    back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes.
+    """
+
+    __slots__ = (
+        *("argv", "counts", "error", "feed", "feed_fd", "is_for_want", "on_exit", "pid", "started"),
+        *("stderr", "stderr_tail", "stop", "thread"),
+    )
+
+    def __init__(self, argv: Sequence[bytes], started: float, on_exit: Callable[[Child, int], None]) -> None:
+        self.argv = argv
+        self.started = started
+        self.on_exit = on_exit
+        self.counts = True
+        self.pid = 0
+        self.error: str | None = None
+        self.is_for_want = False
+        self.stderr_tail = b""
+        self.stop: threading.Event | None = None
+        self.thread: threading.Thread | None = None
+        self.feed = memoryview(b"")
+        self.feed_fd = -1
+        self.stderr: _Stderr | None = None
+
+    def __repr__(self) -> str:
+        return f"<Child {self.pid} {self.argv!r}>"
