@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from orchestrator.process.processes import _Stderr
+    from orchestrator.process.feed import Feed
+    from orchestrator.process.stderr import Stderr
 
 EXIT_NOT_EXECUTED = 255
 """What a program that could not be started, or a job that raised, is collected with."""
@@ -24,7 +25,7 @@ class Child:
     """
 
     __slots__ = (
-        *("argv", "counts", "error", "feed", "feed_fd", "is_for_want", "on_exit", "pid", "started"),
+        *("argv", "counts", "error", "feed", "is_for_want", "on_exit", "pid", "started"),
         *("stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -39,9 +40,8 @@ class Child:
         self.stderr_tail = b""
         self.stop: threading.Event | None = None
         self.thread: threading.Thread | None = None
-        self.feed = memoryview(b"")
-        self.feed_fd = -1
-        self.stderr: _Stderr | None = None
+        self.feed: Feed | None = None
+        self.stderr: Stderr | None = None
 
     def __repr__(self) -> str:
         return f"<Child {self.pid} {self.argv!r}>"

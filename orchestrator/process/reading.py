@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator.process.processes import TAIL
+from orchestrator.process.stderr import TAIL
 
 if TYPE_CHECKING:
     import threading

@@ -1,4 +1,7 @@
-"""How one program is started."""
+"""Starts one program.
+
+posix_spawn(3) does not copy the parent, however large it is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import errno
 import fcntl
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +25,76 @@ _CLOEXEC = 4
 
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores, and a child would go on to ignore."""
+
+
+class Started(NamedTuple):
+    """A program that runs, and our ends of its pipes, -1 where it has none.
+
+    `feed` leads to its stdin, `stderr` comes from its stderr; `on` is where that would have gone.
+    """
+
+    pid: int
+    feed: int
+    stderr: int
+    on: int
+
+
+def start_program(
+    argv: Sequence[bytes],
+    env: Mapping[bytes, bytes] | Mapping[str, str] | None,
+    ours: Mapping[bytes, bytes],
+    *,
+    input_size: int | None,
+    keeps_stderr: bool,
+    output: bytes | None,
+    own_session: bool,
+) -> Started:
+    """Raises OSError, ValueError or MemoryError where it cannot be started; nothing is left open then.
+
+    `env` None: `ours`, as our own environment is. `input_size` in bytes, None: it has our stdin. `output`: a file
+    that its stdout and stderr are appended to, None: it has ours.
+    """
+    theirs: list[int] = []  # descriptors that the child gets, and its end of pipes
+    kept: list[int] = []  # and those that stay with us, if there is a child
+    places = {}  # where the child finds what it gets
+    feed = stderr = on = -1
+    try:
+        out = None if output is None else _open_output(output)
+        if out is not None:
+            theirs.append(out)
+            places[1] = places[2] = out
+        if input_size is not None:
+            places[0], feed = _pipe(theirs, kept, reads=True)
+            _prepare_feed(feed, input_size)
+        if keeps_stderr:
+            places[2], stderr = _pipe(theirs, kept, reads=False)
+            os.set_blocking(stderr, False)
+            on = os.dup(2 if out is None else out)
+            kept.append(on)
+        _keep_descriptors()
+        pid = os.posix_spawnp(
+            _program(argv, env),
+            list(argv),
+            ours if env is None else env,
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in places.items()],
+            setsigdef=_IGNORED,
+            setsid=own_session,
+        )
+    except BaseException:
+        for fd in kept:
+            os.close(fd)
+        raise
+    finally:
+        for fd in theirs:
+            os.close(fd)
+    return Started(pid, feed, stderr, on)
+
+
+def _open_output(path: bytes) -> int | None:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+    except OSError:
+        return None  # the log itself tells when its file can't be written
 
 
 def _program(argv: Sequence[bytes], env: Mapping[bytes, bytes] | Mapping[str, str] | None) -> bytes:
@@ -51,12 +124,12 @@ def _keep_descriptors() -> None:
             pass  # that of the listing itself
 
 
-def _pipe(theirs: list[int], ours: list[int], *, reads: bool) -> tuple[int, int]:
+def _pipe(theirs: list[int], kept: list[int], *, reads: bool) -> tuple[int, int]:
     """A pipe: the child's end (`reads`: the reading one) and ours, each noted in its list."""
     read, write = os.pipe2(os.O_CLOEXEC)
     child, parent = (read, write) if reads else (write, read)
     theirs.append(child)
-    ours.append(parent)
+    kept.append(parent)
     return child, parent
 
 

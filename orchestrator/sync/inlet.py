@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
+    from orchestrator.process.jobs import Job
     from orchestrator.sync.sync import Sync
-    from orchestrator.sync.transfer import Check, Job
+    from orchestrator.sync.transfer import Check
 
 EventTest = Callable[[Event], bool | str | None]
 """True: take it. False or None: skip it and all that it blocks. "break": stop there."""

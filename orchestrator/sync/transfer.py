@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.maxdelete import Forecast, MaxDelete
     from orchestrator.process.child import Child
+    from orchestrator.process.jobs import Job
     from orchestrator.process.processes import Processes
     from orchestrator.sync.event import Agent
-
-    Job = Callable[[threading.Event], int]
 
 
 def nothing() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.maxdelete import Forecast
     from orchestrator.logic.queue import Queue
     from orchestrator.process.child import Child
+    from orchestrator.process.jobs import Job
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.batch import BatchCommands
     from orchestrator.sync.collector import Collector
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.life import Life
     from orchestrator.sync.retries import Retries
-    from orchestrator.sync.transfer import Check, Job
+    from orchestrator.sync.transfer import Check
 
 VETO_PAUSE = 1.0
 """Seconds until a spawn that a hook forbade is offered again."""

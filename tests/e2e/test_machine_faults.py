@@ -216,7 +216,7 @@ class First(Daemon):
 def test_the_first_process_of_a_container_buries_what_it_inherits(box: Path) -> None:
     text = '(sleep 0.01 >/dev/null 2>&1 &)\nexec rsync "$@"'
     lua = mirror(box, more=f'rsync = {{binary = "{script(box, "parent", text)}"}}', delay=0)
-    with First(box, lua=lua, plugins=hurry("orchestrator.process.processes", "UNCLAIMED", 0.2)) as daemon:
+    with First(box, lua=lua, plugins=hurry("orchestrator.process.strangers", "UNCLAIMED", 0.2)) as daemon:
         daemon.wait_for("Startup of")
         first = daemon.first()
         children = Path(f"/proc/{first}/task/{first}/children")

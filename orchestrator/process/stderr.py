@@ -1,0 +1,73 @@
+"""Passes on what children write to stderr, where the end of it is to be kept."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.secrets import mask_output
+
+if TYPE_CHECKING:
+    from orchestrator.masterloop import LoopLike
+
+TAIL = 2048
+"""Bytes that are kept."""
+
+
+class Stderr:
+    """The reading end of a child's stderr and where it goes on to. May outlive the child (a master of ssh keeps it)."""
+
+    __slots__ = ("fd", "on", "tail")
+
+    def __init__(self, fd: int, on: int) -> None:
+        self.fd = fd
+        self.on = on
+        self.tail = b""
+
+
+class Stderrs:
+    """Those that are open."""
+
+    def __init__(self, loop: LoopLike) -> None:
+        self._loop = loop
+        self._open: dict[Stderr, None] = {}
+
+    def add(self, fd: int, on: int) -> Stderr:
+        """Pass on what comes out of `fd` from now on. Both descriptors are closed when nothing more can come."""
+        stderr = Stderr(fd, on)
+        self._open[stderr] = None
+        self._loop.add_reader(fd, lambda: self._read(stderr))
+        return stderr
+
+    def tail(self, stderr: Stderr) -> bytes:
+        """The end of what was written up to now, without passwords."""
+        if stderr in self._open:
+            self._read(stderr)
+        return stderr.tail
+
+    def close(self) -> None:
+        for stderr in list(self._open):
+            self._close(stderr)
+
+    def _read(self, stderr: Stderr) -> None:
+        while True:
+            try:
+                data = os.read(stderr.fd, 65536)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close(stderr)
+                return
+            data = mask_output(data)
+            stderr.tail = (stderr.tail + data)[-TAIL:]
+            try:
+                os.write(stderr.on, data)
+            except OSError:
+                pass  # where it would have gone is gone, as it would be for the child
+
+    def _close(self, stderr: Stderr) -> None:
+        if stderr in self._open:
+            del self._open[stderr]
+            self._loop.remove_reader(stderr.fd)
+            os.close(stderr.fd)
+            os.close(stderr.on)
