@@ -1,7 +1,7 @@
 """The inotify monitor: raw events in, changes with absolute paths out (spec 3.1).
 
 Knows no sync and no filter beyond `wants`. One tight loop reads the events; what concerns directories goes to the
-survey, what concerns the sources themselves to the roots.
+survey's events, what concerns the sources themselves to the roots.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from orchestrator.monitor.kernel import (
     Kernel,
 )
 from orchestrator.monitor.roots import Roots
-from orchestrator.monitor.survey import Survey
+from orchestrator.monitor.survey.account import Account
+from orchestrator.monitor.survey.pace import Pace
+from orchestrator.monitor.survey.survey import Survey
 from orchestrator.monitor.watches import Node, Watches
 
 if TYPE_CHECKING:
@@ -93,8 +95,6 @@ class InotifyMonitor:
         self._remounted: set[bytes] = set()  # where something was mounted or unmounted
         self._kernel = make_kernel(content)
         self._watches = Watches()
-        self._survey = Survey(self._kernel, self._watches, wants, log, self.drain)
-        self._roots = Roots(self._kernel, self._watches, self._survey)
         self._polled: Polled | None = None
         if make_rounds is not None:
             from orchestrator.monitor.polled import Polled  # only those who want it wait for it
@@ -102,7 +102,12 @@ class InotifyMonitor:
             rounds = make_rounds(wants, log, self._kernel.ring)
             self._kernel.attend(rounds.fileno())
             self._kernel.is_limit_fatal = False
-            self._polled = self._survey.polled = Polled(self._kernel, self._watches, wants, log, rounds)
+            self._polled = Polled(self._kernel, self._watches, wants, log, rounds)
+        self._account = Account()
+        self._pace = Pace(self.drain)
+        self._survey = Survey(self._kernel, self._watches, wants, log, self._account, self._pace, self._polled)
+        self._events = self._survey.events
+        self._roots = Roots(self._kernel, self._watches, self._survey)
 
     def fileno(self) -> int:
         """Readable when `read()` has something to do, events held in memory included."""
@@ -114,7 +119,7 @@ class InotifyMonitor:
         `progress(directories)` is called now and then. A source that does not exist is told of by
         `lost_roots()`, and watched when it appears. Raises MonitorError when the kernel has no watches left.
         """
-        self._survey.progress = progress
+        self._pace.progress = progress
         is_collecting = gc.isenabled()
         gc.disable()  # 100,000 new objects, none of them garbage: looking for some again and again is half the time
         try:
@@ -122,7 +127,7 @@ class InotifyMonitor:
         finally:
             if is_collecting:
                 gc.enable()
-            self._survey.progress = None
+            self._pace.progress = None
         self._drain()
         if not self._pieces:
             self._survey.trust()
@@ -199,12 +204,12 @@ class InotifyMonitor:
             if self._remounted:
                 places, self._remounted = self._remounted, set()
                 survey.remounted(roots.tops(), places)
-            if roots.is_doubtful or survey.is_uprooted:
+            if roots.is_doubtful or self._watches.is_uprooted:
                 roots.check()
             elif self._taken >= _READ_AHEAD * _MEAN_EVENT or not survey.settle():
                 break
             self._drain()
-        changes, survey.changes = survey.changes, []
+        changes = self._account.take()
         kernel.calm()
         if self._polled is not None:
             changes += self._poll(self._polled)
@@ -226,7 +231,7 @@ class InotifyMonitor:
         return changes
 
     def _ring(self) -> None:
-        if self._pieces or self._survey.changes or self._roots.is_doubtful:
+        if self._pieces or self._account.changes or self._roots.is_doubtful:
             self._kernel.ring()
 
     def _drain(self) -> bool:
@@ -244,7 +249,7 @@ class InotifyMonitor:
     def _decode(self, piece: bytes) -> None:
         """Turns raw events into changes. The cost of a burst is the cost of this loop."""
         unpack, kinds, paths, path_of = HEADER.unpack_from, self._kinds, self._watches.paths, self._watches.path_of
-        make, append, retell = tuple.__new__, self._survey.changes.append, self._survey.retell
+        make, append, retell = tuple.__new__, self._account.changes.append, self._events.retell
         position, end = 0, len(piece)
         while position < end:
             wd, mask, cookie, size = unpack(piece, position)
@@ -275,9 +280,9 @@ class InotifyMonitor:
         if mask & _SELF_KINDS:
             self._roots.hint(wd)
             if mask & UNMOUNT:
-                self._survey.unmounted(wd)
+                self._events.unmounted(wd)
             if mask & IGNORED:
-                self._survey.ended(wd)
+                self._events.ended(wd)
             return
         if mask & ISDIR and self._roots.is_guard(wd):
             self._roots.is_doubtful = True
@@ -289,22 +294,22 @@ class InotifyMonitor:
             self._tell(node, mask, name)
 
     def _tell(self, node: Node, mask: int, name: bytes) -> None:
-        survey = self._survey
+        changes, events = self._account.changes, self._events
         path = (self._watches.path_of(node.wd) or b"") + name
         if not mask & ISDIR:
             if mask & MOVED_FROM:
-                survey.changes.append(Change("Delete", path))
-                survey.retell(node.wd, name)
+                changes.append(Change("Delete", path))
+                events.retell(node.wd, name)
             elif mask & MOVED_TO or not self._kernel.is_unfinished(path):
-                survey.changes.append(Change("Create", path))
+                changes.append(Change("Create", path))
             return
         path += b"/"
         if mask & (CREATE | MOVED_TO):
-            survey.appeared(node, name, path)
+            events.appeared(node, name, path)
         elif mask & (DELETE | MOVED_FROM):
-            survey.vanished(node, name, path)
+            events.vanished(node, name, path)
         elif mask & ATTRIB:
-            survey.touched(node, name, path)
+            events.touched(node, name, path)
 
     def _renamed(self, wd: int, mask: int, cookie: int, name: bytes, piece: bytes, position: int) -> tuple[bytes, int]:
         """A moved-from with its moved-to, if that comes soon. Gives where to go on reading."""
@@ -323,11 +328,11 @@ class InotifyMonitor:
         path = self._watches.path(origin) + name
         path2 = self._watches.path(destination) + name2
         if mask & ISDIR:
-            self._survey.renamed((origin, name, path + b"/"), (destination, name2, path2 + b"/"))
+            self._events.renamed((origin, name, path + b"/"), (destination, name2, path2 + b"/"))
         else:
-            self._survey.changes.append(Change("Move", path, path2))
-            self._survey.retell(wd, name)
-            self._survey.retell(partner[0], name2)
+            self._account.changes.append(Change("Move", path, path2))
+            self._events.retell(wd, name)
+            self._events.retell(partner[0], name2)
         return piece, position
 
     def _partner(self, cookie: int, piece: bytes, position: int) -> tuple[bytes, int, tuple[int, bytes] | None]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from orchestrator.logic.snapshot import below, differences
 from orchestrator.monitor.kernel import is_out_of_watches
 from orchestrator.monitor.rounds import Tree
-from orchestrator.monitor.survey import leads_to
 from orchestrator.monitor.watches import POLLED, UNWANTED
+from orchestrator.monitor.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ class Polled:
         """Whether something was taken over, perhaps a source: who looks after those is to know its watch."""
         self._kernel = kernel
         self._watches = watches
+        self._whereabouts = Whereabouts(kernel, watches)
         self._wants = wants
         self._log = log
         self._rounds = rounds
@@ -167,7 +168,7 @@ class Polled:
             now = self._rounds.examine(path)
         except OSError:
             now = None
-        if now is None or watches.path(node) != path or not leads_to(kernel, watches, place, wd):
+        if now is None or watches.path(node) != path or not self._whereabouts.leads_to(place, wd):
             if wd not in watches.landmarks:
                 kernel.unwatch(wd)
             return True

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.monitor.kernel import CREATE, GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, is_out_of_watches
+from orchestrator.monitor.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from orchestrator.monitor.kernel import Kernel
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 class Trees(Protocol):
     """Who watches what is below the sources: a Survey, or somebody who watches nothing there."""
-
-    is_uprooted: bool
 
     def enter(self, path: bytes) -> Node: ...
 
@@ -54,6 +53,7 @@ class Roots:
         self._kernel = kernel
         self._watches = watches
         self._survey = survey
+        self._whereabouts = Whereabouts(kernel, watches)
         self._roots: dict[bytes, _Root] = {}
         self._guards: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
         self._unplaced: set[bytes] = set()  # directories above sources that were not there
@@ -118,7 +118,7 @@ class Roots:
         while self._look() or not self._is_guarded():  # the guards stand before the last look: nothing falls in between
             self._set_guards()
         self._survey.retry_missing()  # what was away with a directory above it, before there were guards
-        self.is_doubtful = self._survey.is_uprooted = False
+        self.is_doubtful = self._watches.is_uprooted = False
 
     def _look(self) -> bool:
         changed = False
@@ -137,17 +137,14 @@ class Roots:
             return False
         if node.wd <= 0:  # a twin of another source, or polled
             return node in self._watches.idle and self._kernel.device(root.path) == root.device is not None
-        if self._watches.nodes.get(node.wd) is not node:
+        if not self._watches.is_watched(node):
             return False
         try:
-            found = self._kernel.watch(root.path)
+            return self._whereabouts.find_out(root.path, node.wd)
         except PermissionError:
             return True  # closed to us meanwhile, watched as before
         except OSError:
             return False
-        if found not in self._watches.nodes and found not in self._watches.landmarks:
-            self._kernel.unwatch(found)
-        return found == node.wd
 
     def _is_back(self, root: _Root) -> bool:
         device = self._kernel.device(root.path)
@@ -189,7 +186,7 @@ class Roots:
         self._survey.leave(node)
 
     def _is_known(self, node: Node) -> bool:
-        return node in self._watches.idle or self._watches.nodes.get(node.wd) is node
+        return node in self._watches.idle or self._watches.is_watched(node)
 
     def _set_guards(self) -> None:
         wanted: dict[bytes, int] = {}

@@ -72,7 +72,7 @@ class SourceWatch:
         roots = self._roots
         while piece := self._kernel.read():
             self._decode(piece)
-        if self._kernel.has_mounts_changed() or self._tops.is_uprooted or anew:
+        if self._kernel.has_mounts_changed() or self._watches.is_uprooted or anew:
             roots.is_doubtful = True
         was_doubtful = roots.is_doubtful
         if was_doubtful:
@@ -111,7 +111,6 @@ class _Tops:
     """Stands for a survey that knows no directory but the sources themselves."""
 
     def __init__(self, kernel: Kernel, watches: Watches) -> None:
-        self.is_uprooted = False
         self._kernel = kernel
         self._watches = watches
 
@@ -135,13 +134,13 @@ class _Tops:
     def leave(self, top: Node) -> None:
         for wd in self._watches.drop(top):
             self._kernel.unwatch(wd)
-        self.is_uprooted = True  # the watch may have been a guard's, too
+        self._watches.is_uprooted = True  # the watch may have been a guard's, too
 
     def ended(self, wd: int) -> None:
         node = self._watches.nodes.get(wd)
         if node is not None:
             self._watches.drop(node)
-            self.is_uprooted = True
+            self._watches.is_uprooted = True
 
     def retry_missing(self) -> None:
         """There is nothing below."""

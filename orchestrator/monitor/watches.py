@@ -53,6 +53,10 @@ class Watches:
         self.idle: dict[Node, None] = {}  # a set that keeps its order
         self.paths: dict[int, bytes] = {}
         self.landmarks: set[int] = set()  # watches of sources themselves and of directories above them
+        self.is_uprooted = False
+        """Whether one of these was dropped; cleared by who looks after the sources."""
+        self.moves = 0
+        """How often a directory was put elsewhere: a path put together before then may be out of date."""
 
     def add(self, wd: int, parent: Node | None, name: bytes) -> Node:
         """A new directory at a place where none is known."""
@@ -83,6 +87,10 @@ class Watches:
         if parent is not None and parent.children is not None:
             parent.children[node.name] = node
         self.nodes[node.wd] = node
+
+    def is_watched(self, node: Node) -> bool:
+        """Whether a directory known earlier is still here, and watched."""
+        return self.nodes.get(node.wd) is node
 
     def child(self, parent: Node, name: bytes) -> Node | None:
         return None if parent.children is None else parent.children.get(name)
@@ -157,6 +165,7 @@ class Watches:
                 parent.children = {}
             parent.children[name] = node
         self.paths.clear()
+        self.moves += 1
 
     def drop(self, top: Node) -> list[int]:
         """Forgets `top` and all below it; gives the numbers of the watches that are to be ended."""
@@ -169,6 +178,8 @@ class Watches:
                 self.paths.pop(node.wd, None)
             else:
                 self.idle.pop(node, None)
+        if not self.landmarks.isdisjoint(wds):
+            self.is_uprooted = True
         return wds
 
     def all_paths(self) -> list[bytes]:

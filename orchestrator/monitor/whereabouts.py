@@ -1,0 +1,44 @@
+"""Whether a directory is where we believe it to be.
+
+A path is no proof: it may have come to lead to another directory since it was last looked at. The kernel's number is
+one: asked to watch a directory that it watches already, it gives the same number again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.monitor.kernel import Kernel
+    from orchestrator.monitor.watches import Node, Watches
+
+
+class Whereabouts:
+    """Asks the kernel what is at a place. Leaves no watch behind that was not there before."""
+
+    def __init__(self, kernel: Kernel, watches: Watches) -> None:
+        self._kernel = kernel
+        self._watches = watches
+
+    def find_out(self, place: bytes, wd: int) -> bool:
+        """Whether the directory at a place is the one watched as `wd`. Raises OSError, MonitorError.
+
+        A slash at the end of `place` follows a symlink, its absence does not.
+        """
+        found = self._kernel.watch(place)
+        if found != wd and found not in self._watches.nodes and found not in self._watches.landmarks:
+            self._kernel.unwatch(found)  # somebody else; if it is of interest, its own event or a second look comes
+        return found == wd
+
+    def leads_to(self, place: bytes, wd: int) -> bool:
+        """As `find_out`; False where it cannot be found out."""
+        try:
+            return self.find_out(place, wd)
+        except OSError:
+            return False
+
+    def is_at(self, node: Node, path: bytes | None = None) -> bool:
+        """Whether a watched directory is where we believe it to be; `path`: that place, where it is at hand."""
+        if path is None:
+            path = self._watches.path(node)
+        return self.leads_to(path if node.parent is None else path[:-1], node.wd)
