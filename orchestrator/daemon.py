@@ -28,6 +28,7 @@ from orchestrator.errors import (
     UsageError,
 )
 from orchestrator.log import Log
+from orchestrator.log.adoption import adopt_loguru
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
@@ -137,7 +138,7 @@ class Daemon:
             self._log.enable(category)
         set_title(b"lsyncd", [argument.encode("utf-8", "surrogateescape") for argument in self._line.arguments])
         manager = make_manager()
-        self._log.adopt_loguru()
+        adopt_loguru(self._log)
         for problem in manager.problems():
             self._log("Error", problem)
         self._actions = manager.actions()

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import OrchestratorError, UsageError
-from orchestrator.log import Log, escape
+from orchestrator.log import Log
+from orchestrator.log.adoption import adopt_loguru
+from orchestrator.logic.message import escape
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -430,7 +432,7 @@ def test_what_a_plugin_says_through_loguru_is_told_in_our_form(log: Log, capfd: 
     from loguru import logger
 
     log.configure(nodaemon=True)
-    log.adopt_loguru()
+    adopt_loguru(log)
     logger.info("pushed {} files", 3)
     logger.debug("nobody asked")
     logger.warning("slow")

@@ -1,0 +1,51 @@
+"""The system's log, syslog(3)."""
+
+from __future__ import annotations
+
+import syslog
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.logic.message import to_bytes
+
+_PRIORITIES = {"Warn": syslog.LOG_WARNING, "Error": syslog.LOG_ERR}
+"""All others are LOG_NOTICE: LOG_DEBUG would be thrown away by most syslogs, and it was asked for."""
+
+FACILITIES: dict[str, int] = {
+    name[4:].lower(): getattr(syslog, name)
+    for name in (
+        *("LOG_KERN", "LOG_USER", "LOG_MAIL", "LOG_DAEMON", "LOG_AUTH", "LOG_SYSLOG", "LOG_LPR", "LOG_NEWS"),
+        *("LOG_UUCP", "LOG_CRON", "LOG_AUTHPRIV", "LOG_FTP", *(f"LOG_LOCAL{number}" for number in range(8))),
+    )
+    if hasattr(syslog, name)
+}
+"""Names that `logfacility` takes."""
+
+_SYSLOG_MAX = 60_000
+"""Characters. A longer message is refused by the kernel as a datagram, and nobody would see any of it."""
+
+
+def open_syslog(ident: str, facility: int) -> None:
+    """`to_syslog` writes with this name, under this facility, from now on."""
+    syslog.openlog(ident, 0, facility)
+
+
+def to_syslog(category: str, text: str) -> None:
+    """A sink."""
+    if len(text) > _SYSLOG_MAX:
+        text = f"{text[:_SYSLOG_MAX]}… ({len(text) - _SYSLOG_MAX} more)"
+    # Python's syslog takes no surrogates, so bytes that are not UTF-8 go as \xNN.
+    line = to_bytes(f"{category}, {text}").decode("utf-8", "backslashreplace")
+    syslog.syslog(_PRIORITIES.get(category, syslog.LOG_NOTICE), line)
+
+
+def facility_code(facility: str | int | None) -> int:
+    """The number of a facility, given by its name or number. Raises OrchestratorError for one that there is not."""
+    if facility is None:
+        return syslog.LOG_USER
+    if isinstance(facility, str):
+        code = FACILITIES.get(facility.lower())
+    else:  # syslog(3)'s own number, a multiple of 8
+        code = int(facility) if facility in FACILITIES.values() else None
+    if code is None:
+        raise OrchestratorError(f"Logging facility '{facility}' unknown.")
+    return code
