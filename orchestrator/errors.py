@@ -1,7 +1,7 @@
 """One family of errors: everything that ends the daemon in an orderly way.
 
 Recoverable trouble is not an exception: it is a log line and a verdict. What is raised from
-here carries the one line that the user reads and the exit status; only daemon.py catches all.
+here carries the one line that the user reads and the exit status; only daemon/ catches all.
 """
 
 from __future__ import annotations

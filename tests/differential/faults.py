@@ -509,7 +509,7 @@ def resets(world: World) -> str:
 
 @scenario("TERM while a transfer hangs for ever; TERM again when it has had its minute")
 def term(world: World) -> str:
-    world.hurry("orchestrator.daemon", "PATIENCE", 1.0)
+    world.hurry("orchestrator.daemon.fading", "PATIENCE", 1.0)
     world.configure(rsync(binary(world.script("hang", "exec sleep 1000"))))
     world.start()
     world.wait("the transfer", world.children)

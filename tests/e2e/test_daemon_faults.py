@@ -251,7 +251,7 @@ def is_asleep(daemon: Daemon) -> bool:
 def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
     stubborn = script(box, "stubborn", f'trap "" TERM; echo $$ >{box}/child; while :; do sleep 0.05; done')
     text = rsync(box, f'rsync = {{binary = "{stubborn}"}}', f'pidfile = "{box}/pid"')
-    with Daemon(box, lua=text, plugins=hurry("orchestrator.daemon", "PATIENCE", 1.0)) as daemon:
+    with Daemon(box, lua=text, plugins=hurry("orchestrator.daemon.fading", "PATIENCE", 1.0)) as daemon:
         wait_until(lambda: text_of(box / "child").endswith("\n"), "the transfer")
         daemon.process.terminate()
         daemon.wait_for("waiting for 1 more child processes.")

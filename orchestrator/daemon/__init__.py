@@ -5,18 +5,18 @@ The only place that catches everything: a known error is one line, a bug of ours
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
-import stat
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.clock import MonotonicClock
-from orchestrator.config.lua.loader import LuaConfig
-from orchestrator.config.lua.runtime import DEFAULT_VERSION
 from orchestrator.config.settings import settings_by_name
+from orchestrator.daemon.fading import Fading
+from orchestrator.daemon.garbage import collect_what_was_loaded, spare_what_is_loaded
+from orchestrator.daemon.loading import Loaded, Loading
+from orchestrator.daemon.predecessor import Predecessor
+from orchestrator.daemon.signals import Signals
 from orchestrator.errors import (
     EXIT_FAILURE,
     ConfigError,
@@ -25,7 +25,6 @@ from orchestrator.errors import (
     MonitorError,
     OrchestratorError,
     Terminated,
-    UsageError,
 )
 from orchestrator.log import Log
 from orchestrator.log.adoption import adopt_loguru
@@ -36,31 +35,17 @@ from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
 from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
-from orchestrator.process.orphans import Orphans
 from orchestrator.process.pidfile import PidFile
 from orchestrator.process.processes import Processes
 from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
-from orchestrator.sync.pathlist import remove_lists_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from orchestrator.api import Action
     from orchestrator.cli import CommandLine
+    from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
-
-FADING_TELLS = 60.0
-"""Seconds between two lines about children that are still waited for."""
-
-PATIENCE = 60.0
-"""Seconds of fading after which a second TERM is obeyed at once."""
-
-
-HELPERS_PATIENCE = 2.0
-"""Seconds that tunnels get to end by themselves."""
 
 
 def _inotify(settings: Settings) -> dict[str, MonitorKind]:
@@ -73,18 +58,6 @@ def _inotify(settings: Settings) -> dict[str, MonitorKind]:
     return {DEFAULT: MonitorKind(DEFAULT, partial(InotifyMonitor, make_rounds=make_rounds))}
 
 
-def _spare_the_collector() -> None:
-    """Python looks for cycles in all objects again and again, the loop standing still meanwhile.
-
-    With 200,000 pending changes one look takes 100 ms, in which the kernel's queue overflows. What has
-    been loaded is not looked at again, and all that is pending only after ten million new objects:
-    changes go by themselves when they are done with, cycles are few.
-    """
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 50)
-    gc.enable()
-
-
 class Daemon:
     """One process, from the parsed command line to its exit status."""
 
@@ -95,24 +68,19 @@ class Daemon:
         self._log = Log(self._clock)
         self._loop = Loop()
         self._processes = Processes(self._loop, self._log, self._clock)
-        self._actions: dict[str, Action] = {}
         self._monitors: dict[str, MonitorKind] = {}
-        self._plugin_problems: dict[str, str] = {}
         self._hooks = Hooks(None, self._log)
+        self._loading: Loading
+        self._fading: Fading
         self._pidfile: PidFile | None = None
-        self._orphans: Orphans | None = None
+        self._predecessor: Predecessor | None = None
         try:
             self._directory = os.getcwd()
         except FileNotFoundError:  # deleted
             self._directory = "/"
-        self._config_path = os.path.abspath(line.config) if line.config is not None else None
-        self._scripts = [os.path.abspath(script) for script in line.scripts]
-        self._insists = False
-        self._signal: signal.Signals | None = None
-        self._asks_reset = False
-        self._is_urged = False
-        # From now on: what has been read of the config when it comes may be old.
-        self._loop.on_signal(signal.SIGHUP, self._on_signal(signal.SIGHUP))
+        files = [*line.scripts, *([line.config] if line.config is not None else [])]
+        self._files = [os.path.abspath(file) for file in files]
+        self._signals = Signals(self._loop)
 
     def run(self) -> int:
         """Run to the end. Returns the exit status."""
@@ -141,24 +109,27 @@ class Daemon:
         adopt_loguru(self._log)
         for problem in manager.problems():
             self._log("Error", problem)
-        self._actions = manager.actions()
-        self._plugin_problems = manager.problem_by_name()
+        actions, problems = manager.actions(), manager.problem_by_name()
         self._monitors = {DEFAULT: MonitorKind(DEFAULT, InotifyMonitor)} | manager.monitors()
         self._hooks = Hooks(manager.hook, self._log)
         if self._line.asks_monitors:
             return self._list_monitors()
-        config, settings, host = self._load()
-        self._check_monitor(settings)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            self._loop.on_signal(signum, self._on_signal(signum))
-        self._switch_log(settings)
-        self._tell_startup(settings)
-        if settings.nodaemon:
-            self._open_pidfile(settings)
+        self._loading = Loading(self._line, self._files, self._loop, self._make_host, actions, self._monitors, problems)
+        self._fading = Fading(self._clock, self._log, self._loop, self._processes, self._hooks, self._signals)
+        loaded = self._loading.load()
+        self._check_monitor(loaded.settings)
+        self._signals.mind_ends()
+        self._switch_log(loaded.settings)
+        self._tell_startup(loaded.settings)
+        if loaded.settings.nodaemon:
+            self._open_pidfile(loaded.settings)
         else:
-            detach(lambda: self._open_pidfile(settings))
+            detach(lambda: self._open_pidfile(loaded.settings))
             self._log.detach()
-        return self._live(config, settings, host)
+        return self._live(loaded)
+
+    def _make_host(self) -> Host:
+        return Host(self._clock, self._log, self._processes, self._hooks)
 
     def _tell_startup(self, settings: Settings) -> None:
         self._log("Normal", "--- Startup ---" if settings.nodaemon else "--- Startup, daemonizing ---")
@@ -169,10 +140,11 @@ class Daemon:
 
     # ---- one configuration after the other ----------------------------------------------------
 
-    def _live(self, config: LuaConfig, settings: Settings, host: Host) -> int:
+    def _live(self, loaded: Loaded) -> int:
         while True:
+            config, settings, host = loaded
             config.lock()
-            _spare_the_collector()
+            spare_what_is_loaded()
             self._processes.environment = dict(os.environb)
             runner = Runner(host, self._loop, config, settings, self._monitors | _inotify(settings))
             self._hooks.tell(
@@ -182,58 +154,40 @@ class Daemon:
             )
             try:
                 runner.start(partial(self._attend, host))
-                self._look_for_orphans(runner)
+                self._mend_after_predecessor(runner)
                 following = self._turn(runner)
             finally:
-                self._forget_orphans()
+                if self._predecessor is not None:
+                    self._predecessor.close()
                 runner.close()
-                self._end_helpers()
+                self._fading.end_helpers()
             if following is None:
                 return self._exit_status(host)
-            config, settings, host = following
-            # what the old configuration was made of may go now
-            gc.unfreeze()
-            gc.collect()
-            self._switch_log(settings)
-            self._tell_startup(settings)
+            loaded = following
+            del config, settings, host, runner
+            collect_what_was_loaded()
+            self._switch_log(loaded.settings)
+            self._tell_startup(loaded.settings)
 
-    def _look_for_orphans(self, runner: Runner) -> None:
-        """Transfers of a killed daemon may put what is old over what the startup brings: then a full run mends it."""
+    def _mend_after_predecessor(self, runner: Runner) -> None:
         killed = self._pidfile.previous if self._pidfile is not None else None
-        if killed is None:
-            return
+        if killed is not None:
+            self._predecessor = Predecessor(killed, runner.syncs, self._loop, self._log)
 
-        def mend() -> None:
-            remove_lists_of(killed)
-            self._log("Normal", "transfers of the daemon before this one have ended.")
-            for sync in runner.syncs:
-                sync.request_full()
-
-        self._orphans = Orphans(self._loop, killed, mend)
-        if left := len(self._orphans):
-            told = f"{left} processes of a daemon that was killed (pid {killed}) still run"
-            self._log("Warn", f"{told}; a full run follows when they have ended.")
-        else:
-            remove_lists_of(killed)
-
-    def _forget_orphans(self) -> None:
-        if self._orphans is not None:
-            self._orphans.close()
-
-    def _turn(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
+    def _turn(self, runner: Runner) -> Loaded | None:
         """Turn until the end (None), or until a reset has brought a new configuration."""
         # Signals first: one that came while starting is obeyed before anything more is spawned.
         self._loop.turn(0.0)
         while True:
-            if self._signal is not None:
-                self._fade(runner.host, _fading(self._signal))
+            if self._signals.end is not None:
+                self._fading.obey(runner.host, self._signals.end)
                 return None
-            if self._asks_reset:
-                self._asks_reset = False
+            if self._signals.asks_reset:
+                self._signals.asks_reset = False
                 following = self._reset(runner)
                 if following is not None:
                     return following
-                if self._signal is not None:
+                if self._signals.end is not None:
                     continue
             runner.cycle()
             if self._is_over(runner):
@@ -251,117 +205,33 @@ class Daemon:
             return True
         return False
 
-    def _reset(self, runner: Runner) -> tuple[LuaConfig, Settings, Host] | None:
+    def _reset(self, runner: Runner) -> Loaded | None:
         """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9)."""
         self._log("Normal", "--- HUP signal, resetting ---")
-        self._insists = True
         try:
-            following = self._load()
-            self._check(following[1])
-            _check_sources(runner, following[0])
+            following = self._loading.load(insists=True)
+            self._check(following.settings)
+            _check_sources(runner, following.config)
         except OrchestratorError as error:
             self._log("Error", str(error))
             self._log("Error", "keeping the old configuration.")
             return None
-        self._fade(runner.host)
-        return None if self._signal is not None else following
-
-    def _load(self) -> tuple[LuaConfig, Settings, Host]:
-        host = Host(self._clock, self._log, self._processes, self._hooks)
-        config = LuaConfig(
-            host,
-            self._loop,
-            self._actions,
-            (AUTO, *self._monitors),
-            self._line.settings,
-            self._line.lua or DEFAULT_VERSION,
-            self._plugin_problems,
-        )
-        for file in [*self._scripts, *([self._config_path] if self._config_path is not None else [])]:
-            self._look_at_rights(file)
-            config.run_file(file)
-        for action, values in self._line.syncs:
-            config.add_command_line_sync(action, values)
-        settings = config.finish()
-        if not config.syncs:
-            raise UsageError("Nothing to watch!")
-        host.max_processes = settings.max_processes
-        host.insist = settings.insist or self._insists
-        host.onepass = settings.onepass
-        host.transfer_timeout = settings.transfer_timeout
-        host.max_delete = settings.delete_limit
-        return config, settings, host
-
-    def _look_at_rights(self, path: str) -> None:
-        """A config is a program: whoever may write it can do what the daemon can."""
-        try:
-            mode = os.stat(path).st_mode
-        except OSError:
-            return  # reading it tells
-        if os.geteuid() != 0 or not mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return
-        message = f"{path} may be written by others than its owner, and runs as root; chmod go-w would mend that."
-        if self._line.is_strict:
-            raise ConfigError(message)
-        self._log("Warn", message)
+        self._fading.reset(runner.host)
+        return None if self._signals.end is not None else following
 
     # ---- the end ------------------------------------------------------------------------------
 
-    def _on_signal(self, signum: signal.Signals) -> Callable[[], None]:
-        def note() -> None:
-            if signum == signal.SIGHUP:
-                self._asks_reset = True
-            elif self._signal is None:
-                self._signal = signum
-            else:
-                self._is_urged = True
-
-        return note
-
     def _attend(self, host: Host) -> None:
         """Raise Terminated where the daemon was told to end: the loop stands still while trees are looked through."""
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            if self._loop.has_caught(signum):
-                self._fade(host, _fading(signum))  # startups of earlier syncs may run
-                raise Terminated(128 + signum)
-
-    def _fade(self, host: Host, message: str | None = None) -> None:
-        """Start nothing more, and wait for what runs (spec 1.5); a reset's fading ends when TERM or INT comes."""
-        if message is not None:
-            self._log("Normal", message)
-        host.fading = True
-        self._hooks.tell("orchestrator_fading", reason=message or "reset")
-        self._processes.stop_jobs()
-        self._is_urged = False
-        begun = next_tell = self._clock.now()
-        while len(self._processes):
-            now = self._clock.now()
-            if now >= next_tell:
-                self._log("Normal", f"waiting for {len(self._processes)} more child processes.")
-                next_tell = now + FADING_TELLS
-            if self._is_urged and now - begun >= PATIENCE:
-                return
-            self._is_urged = False  # too early: it changes nothing
-            if message is None and self._signal is not None:
-                return  # told to end while resetting: that has words of its own, and a minute
-            while (overdue := host.deadlines.pop_due(now)) is not None:
-                overdue()
-            soonest = host.deadlines.next()
-            self._loop.turn((next_tell if soonest is None else min(next_tell, soonest)) - now)
-
-    def _end_helpers(self) -> None:
-        """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""
-        self._processes.abandon()  # where the daemon leaves at once; else none is left
-        deadline = self._clock.now() + HELPERS_PATIENCE
-        while self._processes.helpers() and (left := deadline - self._clock.now()) > 0:
-            self._loop.turn(left)
-        for child in self._processes.helpers():
-            self._processes.kill(child, signal.SIGKILL)
+        signum = self._signals.waiting_end()
+        if signum is not None:
+            self._fading.obey(host, signum)  # startups of earlier syncs may run
+            raise Terminated(128 + signum)
 
     def _exit_status(self, host: Host) -> int:
         if host.failed:
             return EXIT_FAILURE
-        return 128 + self._signal if self._signal is not None else 0
+        return 128 + self._signals.end if self._signals.end is not None else 0
 
     def _leave(self) -> None:
         if self._pidfile is not None:
@@ -405,10 +275,6 @@ class Daemon:
     def _check_monitor(self, settings: Settings) -> None:
         if settings.monitor is not None and settings.monitor not in (AUTO, *self._monitors):
             raise MonitorError(f'event monitor "{settings.monitor}" unknown.')
-
-
-def _fading(signum: signal.Signals) -> str:
-    return f"--- {signum.name.removeprefix('SIG')} signal, fading ---"
 
 
 def _check_sources(runner: Runner, config: LuaConfig) -> None:

@@ -1,0 +1,79 @@
+"""Lets what runs come to its end (spec 1.5)."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.clock import Clock
+    from orchestrator.daemon.signals import Signals
+    from orchestrator.log import Log
+    from orchestrator.masterloop import Loop
+    from orchestrator.process.processes import Processes
+    from orchestrator.sync.hooks import Hooks
+    from orchestrator.sync.host import Host
+
+FADING_TELLS = 60.0
+"""Seconds between two lines about children that are still waited for."""
+
+PATIENCE = 60.0
+"""Seconds of fading after which a second TERM is obeyed at once."""
+
+HELPERS_PATIENCE = 2.0
+"""Seconds that tunnels get to end by themselves."""
+
+
+class Fading:
+    """The end of one configuration's transfers, then of its tunnels."""
+
+    def __init__(
+        self, clock: Clock, log: Log, loop: Loop, processes: Processes, hooks: Hooks, signals: Signals
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._loop = loop
+        self._processes = processes
+        self._hooks = hooks
+        self._signals = signals
+
+    def obey(self, host: Host, signum: signal.Signals) -> None:
+        """Fade since the daemon is to end."""
+        self._fade(host, f"--- {signum.name.removeprefix('SIG')} signal, fading ---")
+
+    def reset(self, host: Host) -> None:
+        """Fade for another configuration. Returns early when TERM or INT comes."""
+        self._fade(host, None)
+
+    def _fade(self, host: Host, message: str | None) -> None:
+        """Start nothing more, and wait for what runs."""
+        if message is not None:
+            self._log("Normal", message)
+        host.fading = True
+        self._hooks.tell("orchestrator_fading", reason=message or "reset")
+        self._processes.stop_jobs()
+        self._signals.is_urged = False
+        begun = next_tell = self._clock.now()
+        while len(self._processes):
+            now = self._clock.now()
+            if now >= next_tell:
+                self._log("Normal", f"waiting for {len(self._processes)} more child processes.")
+                next_tell = now + FADING_TELLS
+            if self._signals.is_urged and now - begun >= PATIENCE:
+                return
+            self._signals.is_urged = False  # too early: it changes nothing
+            if message is None and self._signals.end is not None:
+                return  # told to end while resetting: that has words of its own, and a minute
+            while (overdue := host.deadlines.pop_due(now)) is not None:
+                overdue()
+            soonest = host.deadlines.next()
+            self._loop.turn((next_tell if soonest is None else min(next_tell, soonest)) - now)
+
+    def end_helpers(self) -> None:
+        """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""
+        self._processes.abandon()  # where the daemon leaves at once; else none is left
+        deadline = self._clock.now() + HELPERS_PATIENCE
+        while self._processes.helpers() and (left := deadline - self._clock.now()) > 0:
+            self._loop.turn(left)
+        for child in self._processes.helpers():
+            self._processes.kill(child, signal.SIGKILL)

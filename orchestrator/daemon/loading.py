@@ -1,0 +1,91 @@
+"""Reads the configuration that a command line asks for."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.runtime import DEFAULT_VERSION
+from orchestrator.errors import ConfigError, UsageError
+from orchestrator.monitor.monitors import AUTO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from orchestrator.api import Action
+    from orchestrator.cli import CommandLine
+    from orchestrator.config.settings import Settings
+    from orchestrator.masterloop import Loop
+    from orchestrator.sync.host import Host
+
+
+class Loaded(NamedTuple):
+    """A configuration, ready to be put to work."""
+
+    config: LuaConfig
+    settings: Settings
+    host: Host
+
+
+class Loading:
+    """Done at the start, and again for each reset. `files`: absolute, in the order in which they are run."""
+
+    def __init__(
+        self,
+        line: CommandLine,
+        files: Sequence[str],
+        loop: Loop,
+        make_host: Callable[[], Host],
+        actions: Mapping[str, Action],
+        monitors: Collection[str],
+        plugin_problems: Mapping[str, str],
+    ) -> None:
+        self._line = line
+        self._files = files
+        self._loop = loop
+        self._make_host = make_host
+        self._actions = actions
+        self._monitors = monitors
+        self._plugin_problems = plugin_problems
+
+    def load(self, *, insists: bool = False) -> Loaded:
+        """`insists`: a startup that fails is tried again, whatever the settings say. Raises OrchestratorError."""
+        host = self._make_host()
+        config = LuaConfig(
+            host,
+            self._loop,
+            self._actions,
+            (AUTO, *self._monitors),
+            self._line.settings,
+            self._line.lua or DEFAULT_VERSION,
+            self._plugin_problems,
+        )
+        for file in self._files:
+            self._look_at_rights(file, host)
+            config.run_file(file)
+        for action, values in self._line.syncs:
+            config.add_command_line_sync(action, values)
+        settings = config.finish()
+        if not config.syncs:
+            raise UsageError("Nothing to watch!")
+        host.max_processes = settings.max_processes
+        host.insist = settings.insist or insists
+        host.onepass = settings.onepass
+        host.transfer_timeout = settings.transfer_timeout
+        host.max_delete = settings.delete_limit
+        return Loaded(config, settings, host)
+
+    def _look_at_rights(self, path: str, host: Host) -> None:
+        """A config is a program: whoever may write it can do what the daemon can."""
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            return  # reading it tells
+        if os.geteuid() != 0 or not mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return
+        message = f"{path} may be written by others than its owner, and runs as root; chmod go-w would mend that."
+        if self._line.is_strict:
+            raise ConfigError(message)
+        host.log("Warn", message)

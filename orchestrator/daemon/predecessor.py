@@ -1,0 +1,40 @@
+"""Mends what a daemon before this one, that was killed, may have spoilt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.process.orphans import Orphans
+from orchestrator.sync.pathlist import remove_lists_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.log import Log
+    from orchestrator.masterloop import Loop
+    from orchestrator.sync.sync import Sync
+
+
+class Predecessor:
+    """Its transfers may put what is old over what the startup brings: then a full run of each sync mends it."""
+
+    def __init__(self, pid: int, syncs: Sequence[Sync], loop: Loop, log: Log) -> None:
+        self._pid = pid
+        self._syncs = syncs
+        self._log = log
+        self._orphans = Orphans(loop, pid, self._mend)
+        if left := len(self._orphans):
+            told = f"{left} processes of a daemon that was killed (pid {pid}) still run"
+            self._log("Warn", f"{told}; a full run follows when they have ended.")
+        else:
+            remove_lists_of(pid)
+
+    def _mend(self) -> None:
+        remove_lists_of(self._pid)
+        self._log("Normal", "transfers of the daemon before this one have ended.")
+        for sync in self._syncs:
+            sync.request_full()
+
+    def close(self) -> None:
+        """Wait for its transfers no longer."""
+        self._orphans.close()
