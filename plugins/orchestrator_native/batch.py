@@ -11,9 +11,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator_native.mirror import ELSEWHERE
 from orchestrator_native.report import Stopped
-from orchestrator_native.trees import join, split
+from orchestrator_native.spot import Spot
+from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,11 +81,11 @@ class _Batch:
         if self.task.is_excluded(path, is_dir=stat.S_ISDIR(wanted.st_mode)):
             return
         try:
-            source, target = self.mirror.source.open(parent), self.mirror.target.open(parent)
+            spot = Spot(path, name, self.mirror.source.open(parent), self.mirror.target.open(parent))
         except OSError:
             self._ancestor(parent)
             return
-        have = self._target_status(parent, name)
+        have = _target_status(spot)
         if stat.S_ISDIR(wanted.st_mode):
             if have is None or not stat.S_ISDIR(have.st_mode):
                 self.begun.add(path)
@@ -93,7 +93,7 @@ class _Batch:
                 self.run.later_settle(path)
                 return
         written = etype == "Modify" or (etype == "Create" and wanted.st_nlink == 1)
-        self.mirror.entry(path, source, target, wanted, have, written=written)
+        self.mirror.entries.bring(spot, wanted, have, written=written)
         self.run.later_settle(parent)
 
     def _root(self, etype: str) -> None:
@@ -180,6 +180,13 @@ class _Batch:
         old = mirror.remover.tree.open(origin[0])
         new = mirror.target.open(destination[0])
         os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
+
+
+def _target_status(spot: Spot) -> os.stat_result | None:
+    try:
+        return os.stat(spot.name, dir_fd=spot.target, follow_symlinks=False)
+    except OSError:
+        return None
 
 
 def _status(opens: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:

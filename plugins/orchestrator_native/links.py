@@ -17,9 +17,12 @@ from orchestrator_native.trees import join, split
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator_native.mirror import Key, Mirror
+    from orchestrator_native.mirror import Mirror
     from orchestrator_native.task import Task
     from orchestrator_native.trees import Tree
+
+Key = tuple[int, int]
+"""Device and inode of a file."""
 
 
 class Links:
@@ -114,7 +117,7 @@ def bring_together(mirror: Mirror, key: Key, links: Links, *, written: bool) -> 
             continue
         parent = split(path)[0]
         try:
-            mirror.put_link(leader, path, mirror.target.open(parent))
+            mirror.maker.link(leader, path, mirror.target.open(parent))
         except OSError:
             # No links between these two, or too many: a copy is right but for the link.
             _put(mirror, path, wanted, have, written=written, names=len(names))
@@ -155,13 +158,12 @@ def _leader(mirror: Mirror, names: list[tuple[str, os.stat_result]], *, written:
 def _put(
     mirror: Mirror, path: str, wanted: os.stat_result, have: os.stat_result | None, *, written: bool, names: int
 ) -> None:
-    parent = split(path)[0]
     try:
-        source, target = mirror.source.open(parent), mirror.target.open(parent)
+        spot = mirror.spot(path)
     except OSError as error:
         mirror.task.report.trouble("mirror", path, error)
         return
-    mirror.entry(path, source, target, wanted, have, written=written, names=names)
+    mirror.entries.bring(spot, wanted, have, written=written, names=names)
 
 
 def _target_status(mirror: Mirror, path: str) -> os.stat_result | None:

@@ -1,4 +1,5 @@
-"""When are two entries the same? Every comparison the engine makes stands here.
+"""When are two entries the same? Every comparison of their states stands here; those that take
+reading the entries are in likeness.py.
 
 As rsync, size and time of change stand for a file's data. Because the kernel's time stamps come in ticks,
 a file changed twice within one tick looks unchanged; see `is_racy`.

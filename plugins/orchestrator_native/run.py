@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from orchestrator_native.assistant import Assistant, processors
-from orchestrator_native.links import Links, bring_together, search
+from orchestrator_native.links import Key, Links, bring_together, search
 from orchestrator_native.mirror import Mirror
 from orchestrator_native.report import Stopped
 from orchestrator_native.trees import join
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from orchestrator_native.mirror import Key
     from orchestrator_native.task import Task
     from orchestrator_native.trees import Tree
 

@@ -13,6 +13,9 @@ import os
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+ELSEWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE})
+"""Opening says: the entry is gone, or something else has taken its place."""
+
 KEPT = 48
 """So many directories of the last path stay open; below that each is opened anew, so that a very
 deep tree does not use up the descriptors."""

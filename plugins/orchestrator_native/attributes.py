@@ -1,0 +1,71 @@
+"""The attributes of what is on the target already, made like the source's; how is in meta.py.
+
+What cannot be carried over is noted in the task's report.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from orchestrator_native import meta, xattrs
+from orchestrator_native.likeness import is_same_xattrs
+from orchestrator_native.rules import is_same_meta
+
+if TYPE_CHECKING:
+    from orchestrator_native.rules import Rule
+    from orchestrator_native.spot import Spot
+    from orchestrator_native.task import Task
+
+
+def apply(
+    task: Task,
+    handle: xattrs.Handle,
+    wanted: os.stat_result,
+    have: os.stat_result,
+    attributes: dict[str, bytes] | None,
+    *,
+    new: bool = False,
+) -> None:
+    """As meta.apply."""
+    for limit in meta.apply(handle, wanted, have, task.rule, attributes, new=new):
+        task.report.note(limit)
+
+
+def fix(task: Task, spot: Spot, wanted: os.stat_result, have: os.stat_result) -> None:
+    """Those of an entry that is the same but for them. Raises OSError, Vanished."""
+    same_xattrs = is_same_xattrs(spot, task.rule)
+    if same_xattrs and is_same_meta(wanted, have, task.rule):
+        return
+    attributes = None if same_xattrs else xattrs.read_entry(spot.source, spot.name, task.rule)
+    with meta.pinned(spot.name, spot.target) as handle:
+        now = os.stat(handle)
+        if stat.S_IFMT(now.st_mode) != stat.S_IFMT(wanted.st_mode):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        apply(task, handle, wanted, now, attributes)
+
+
+def settle(task: Task, path: str, source: int, target: int, wanted: os.stat_result) -> None:
+    """Those of a directory that is open on both sides; trouble is reported."""
+    try:
+        with meta.pinned(".", target) as handle:
+            have = os.stat(handle)
+            attributes = None
+            if task.rule.xattrs and not xattrs.is_same(xattrs.below(source, "."), xattrs.below(target, "."), task.rule):
+                attributes = xattrs.read_entry(source, ".", task.rule)
+            if attributes is not None or not is_same_meta(wanted, have, task.rule):
+                apply(task, handle, wanted, have, attributes)
+    except OSError as error:
+        task.report.trouble("set the attributes of", path, error)
+
+
+def is_closed(directory: os.stat_result, rule: Rule) -> bool:
+    """A directory of ours on the target may be closed to ourselves (r-x)."""
+    return not rule.root and directory.st_mode & stat.S_IRWXU != stat.S_IRWXU
+
+
+def open_up(handle: xattrs.Handle, directory: os.stat_result) -> None:
+    """Lets ourselves in; its attributes need to be set afterwards."""
+    os.chmod(handle, stat.S_IMODE(directory.st_mode) | stat.S_IRWXU)

@@ -1,0 +1,163 @@
+"""New entries of the target: made complete under a temporary name and renamed, so nobody ever sees half of one.
+
+Nothing is synced to disk (fsync), as rsync does not: after a power cut the next startup compares and repairs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from orchestrator_native import meta, xattrs
+from orchestrator_native.attributes import apply
+from orchestrator_native.data import Copier
+from orchestrator_native.likeness import symlink_text
+from orchestrator_native.report import Vanished
+from orchestrator_native.temps import temp_name
+from orchestrator_native.trees import ELSEWHERE, split
+
+if TYPE_CHECKING:
+    from orchestrator_native.removal import Remover
+    from orchestrator_native.spot import Spot
+    from orchestrator_native.task import Task
+
+TRIES = 3
+"""A file that changes while being copied is copied so often; then it is taken as it was: its change
+has an event of its own, and its time on the target is that of before, so it does not pass for equal."""
+
+
+class Maker:
+    """For one thread. All raise OSError, and Vanished where the source's entry is gone or has become something else;
+    what was begun under a temporary name is removed then."""
+
+    def __init__(self, task: Task, remover: Remover) -> None:
+        """`remover`: for directories that stand in the way."""
+        self._task = task
+        self._remover = remover
+        self._copier = Copier(task.stop)
+
+    def file(self, spot: Spot) -> None:
+        """Copy a regular file."""
+        for left in reversed(range(TRIES)):
+            fd = _open_file(spot)
+            try:
+                if self._copy(spot, fd, is_last=not left):
+                    return
+            finally:
+                os.close(fd)
+
+    def symlink(self, spot: Spot, wanted: os.stat_result) -> None:
+        text = symlink_text(spot)
+        temp = temp_name(spot.name)
+        os.symlink(text, temp, dir_fd=spot.target)
+        self._finish(temp, spot, wanted)
+
+    def special(self, spot: Spot, wanted: os.stat_result) -> None:
+        """A device, FIFO or socket."""
+        mode = wanted.st_mode
+        if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and not self._task.rule.root:
+            self._task.report.note("devices are left out: only root can make them")
+            return
+        temp = temp_name(spot.name)
+        os.mknod(temp, stat.S_IFMT(mode) | 0o600, wanted.st_rdev, dir_fd=spot.target)
+        self._finish(temp, spot, wanted)
+
+    def link(self, leader: str, path: str, target: int) -> None:
+        """Make `path`, which lies in `target`, another name of `leader` on the target."""
+        parent, name = split(leader)
+        own = split(path)[1]
+        temp = temp_name(own)
+        fd = self._remover.tree.open(parent)
+        os.link(name, temp, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
+        try:
+            self._place(temp, path, own, target)
+        finally:
+            _unlink(temp, target)
+
+    def _copy(self, spot: Spot, fd: int, *, is_last: bool) -> bool:
+        """False: it changed while being copied, and nothing was put."""
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode):
+            raise Vanished
+        temp = temp_name(spot.name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        copy = os.open(temp, flags, 0o600, dir_fd=spot.target)
+        placed = False
+        try:
+            try:
+                new = os.fstat(copy)
+                self._copier.copy(fd, copy, before, new.st_dev)
+                if not is_last and _has_changed(before, spot):
+                    return False
+                attributes = xattrs.read(fd, self._task.rule) if self._task.rule.xattrs else None
+                apply(self._task, copy, before, new, attributes or None, new=True)
+            finally:
+                os.close(copy)
+            self._place(temp, spot.path, spot.name, spot.target)
+            placed = True
+            return True
+        finally:
+            if not placed:
+                _unlink(temp, spot.target)
+
+    def _finish(self, temp: str, spot: Spot, wanted: os.stat_result) -> None:
+        """Attributes of what was just made under a temporary name; then its real name."""
+        placed = False
+        try:
+            attributes = None
+            if self._task.rule.xattrs:
+                try:
+                    attributes = xattrs.read_entry(spot.source, spot.name, self._task.rule)
+                except FileNotFoundError as error:
+                    raise Vanished from error
+            with meta.pinned(temp, spot.target) as handle:
+                apply(self._task, handle, wanted, os.stat(handle), attributes or None, new=True)
+            self._place(temp, spot.path, spot.name, spot.target)
+            placed = True
+        finally:
+            if not placed:
+                _unlink(temp, spot.target)
+
+    def _place(self, temp: str, path: str, name: str, target: int) -> None:
+        try:
+            os.rename(temp, name, src_dir_fd=target, dst_dir_fd=target)
+        except IsADirectoryError:
+            self._make_way(path, name, target)
+            os.rename(temp, name, src_dir_fd=target, dst_dir_fd=target)
+
+    def _make_way(self, path: str, name: str, target: int) -> None:
+        if self._task.makes_way:
+            self._remover.remove(path, stat.S_IFDIR)
+        else:
+            os.rmdir(name, dir_fd=target)
+
+
+def _open_file(spot: Spot) -> int:
+    """O_NONBLOCK: a FIFO may have taken the file's place."""
+    try:
+        return os.open(spot.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=spot.source)
+    except OSError as error:
+        if error.errno in ELSEWHERE:
+            raise Vanished from error
+        raise
+
+
+def _has_changed(before: os.stat_result, spot: Spot) -> bool:
+    try:
+        after = os.stat(spot.name, dir_fd=spot.source, follow_symlinks=False)
+    except FileNotFoundError as error:
+        raise Vanished from error
+    return (before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns) != (
+        after.st_dev,
+        after.st_ino,
+        after.st_size,
+        after.st_mtime_ns,
+    )
+
+
+def _unlink(name: str, target: int) -> None:
+    try:
+        os.unlink(name, dir_fd=target)
+    except OSError:
+        pass
