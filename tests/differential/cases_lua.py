@@ -916,7 +916,6 @@ live("fails-in-init", 'sync{ source="@SRC@", delay=0, init=function(e)\n error("
 live(
     "fails-in-alarm",
     'sync{ source="@SRC@", delay=0, init=false }\nalarm(now() + 0.1, function()\n error("in alarm")\nend)',
-    started(),
     ends(),
 )
 live(

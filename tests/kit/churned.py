@@ -113,7 +113,7 @@ def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
             f"port = {cluster.port} }}",
             here.tree,
             there.tree,
-            settings="transferTimeout = 5",  # a file that vanishes may make csync2 and its peer wait for each other
+            settings="transferTimeout = 20",  # a file that vanishes may make csync2 and its peer wait for each other
             one_link=True,
             is_fragile=True,
             sizes_differ=restarts,
