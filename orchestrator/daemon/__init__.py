@@ -15,7 +15,6 @@ from orchestrator.config.settings import settings_by_name
 from orchestrator.daemon.fading import Fading
 from orchestrator.daemon.garbage import collect_what_was_loaded, spare_what_is_loaded
 from orchestrator.daemon.loading import Loaded, Loading
-from orchestrator.daemon.predecessor import Predecessor
 from orchestrator.daemon.signals import Signals
 from orchestrator.errors import (
     EXIT_FAILURE,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from orchestrator.cli import CommandLine
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
+    from orchestrator.daemon.predecessor import Predecessor
 
 
 def _inotify(settings: Settings) -> dict[str, MonitorKind]:
@@ -172,6 +172,8 @@ class Daemon:
     def _mend_after_predecessor(self, runner: Runner) -> None:
         killed = self._pidfile.previous if self._pidfile is not None else None
         if killed is not None:
+            from orchestrator.daemon.predecessor import Predecessor  # late: few daemons need it
+
             self._predecessor = Predecessor(killed, runner.syncs, self._loop, self._log)
 
     def _turn(self, runner: Runner) -> Loaded | None:

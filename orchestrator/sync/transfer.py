@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ def nothing() -> None:
     """What is to be done when nothing is."""
 
 
-@dataclass
 class Spawn:
     """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
 
-    argv: list[bytes]
-    stdin: bytes | None = None
-    env: dict[str, str] | None = None
+    def __init__(self, argv: list[bytes], stdin: bytes | None = None, env: dict[str, str] | None = None) -> None:
+        self.argv = argv
+        self.stdin = stdin
+        self.env = env
 
     def problem(self) -> str | None:
         """What keeps it from being started, after hooks have had their way with it."""
