@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.lua.core import Core, key_of
+from orchestrator.config.lua.actions import add_action, endpoint_of
+from orchestrator.config.lua.calls import SyncCalls
+from orchestrator.config.lua.core import Core
+from orchestrator.config.lua.parts import crontab_of, filters_of, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
-from orchestrator.config.model import Option
 from orchestrator.config.settings import Settings, make_settings
-from orchestrator.config.types import problem_with
-from orchestrator.errors import ConfigError, Died, OrchestratorError
-from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
-from orchestrator.logic.tunnel import TunnelOptions
-from orchestrator.logic.verdict import AGAIN, DIE, OK
-from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
-from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.errors import ConfigError, Died
 from orchestrator.sync.sync import Options, Sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from orchestrator.api import Action
     from orchestrator.masterloop import LoopLike
-    from orchestrator.sync.crontab import Crontab
     from orchestrator.sync.host import Host
 
 FILES = (
@@ -78,7 +73,7 @@ class LuaConfig:
         self._calls = {to_text(name): function for name, function in self._shared[b"calls"].items()}
         self._options = {action.name: action.options for action in actions.values()}
         for action in actions.values():
-            self._add_action(action)
+            add_action(self, action, self._shared[b"add_action"])
 
     # ---- loading ------------------------------------------------------------------------------
 
@@ -158,7 +153,7 @@ class LuaConfig:
 
     def add_tunnel(self, table: Any) -> bool:
         """Called by tunnel{…} when its options are complete. False: there is one with that name already."""
-        return self.host.add_tunnel(_tunnel_options(TableConfig(self.lua, table)))
+        return self.host.add_tunnel(tunnel_options(TableConfig(self.lua, table)))
 
     def add_sync(
         self, number: int, table: Any, action_name: str | None, own_die_codes: frozenset[int], tunnel: int | None = None
@@ -184,13 +179,15 @@ class LuaConfig:
             obeys_max_delete=action is not None and "maxDelete" in action.options,
         )
         source = table[b"source"]
-        sync = Sync(self.host, number, name, source, config, _LuaCalls(self, table, number), _filters(config), options)
+        sync = Sync(
+            self.host, number, name, source, config, SyncCalls(self, table, number), filters_of(config), options
+        )
         if config.get("crontab") is not None:
-            sync.crontab = _crontab(name, config.get("crontab"))
+            sync.crontab = crontab_of(name, config.get("crontab"))
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None
         if through is not None:
             sync.go_through(through)
-        endpoint = _endpoint(action, config) if action is not None else None
+        endpoint = endpoint_of(action, config) if action is not None else None
         if endpoint is not None:
             # the same name at the other end of another tunnel is another host
             sync.go_to(self.host.endpoint(endpoint if through is None else f"{endpoint} through {through.name}"))
@@ -260,223 +257,3 @@ class LuaConfig:
             with open(os.path.join(place, name), "rb") as file:
                 chunk = self.lua.compile(file.read(), OWN + name)
             self.lua.call(chunk, core, self._shared)
-
-    def _add_action(self, action: Action) -> None:
-        # one that judges in no way of its own shares default.collect
-        has_own_collect = any(
-            name in vars(kind) for kind in type(action).__mro__[:-2] for name in ("collect", "exit_codes", "wording")
-        )
-        calls = _ActionCalls(self, action)
-        functions = self.lua.table()
-        for name in ("prepare", "action", "init", "full"):
-            functions[to_bytes(name)] = self.lua.export(getattr(calls, name))
-        if has_own_collect:
-            functions[b"collect"] = self.lua.export(calls.collect)
-        values = to_lua(self.lua, {**_defaults(action.options), **action.defaults})
-        gauge = to_lua(self.lua, _gauge(action.options))
-        add = self._shared[b"add_action"]
-        self.lua.call(add, to_bytes(action.name), values, gauge, functions)
-
-
-class _LuaCalls:
-    """The functions of one sync's config, looked up anew at each call: users replace them."""
-
-    def __init__(self, config: LuaConfig, table: Any, number: int) -> None:
-        self._config = config
-        self._table = table
-        self._number = number
-
-    def has_init(self) -> bool:
-        return self._table[b"init"] not in (None, False)
-
-    def init(self, event: Event) -> None:
-        self._config.call("init", self._number, event, key_of(event))
-
-    def full(self, event: Event) -> None:
-        self._config.call("full", self._number, event, key_of(event))
-
-    def action(self) -> None:
-        self._config.call("action", self._number)
-
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        key = None if isinstance(agent, EventList) else key_of(agent)
-        verdict = self._config.call("collect", self._number, agent, key, exit_code)
-        self._config.done_with(len(agent.delays))
-        if verdict is None or isinstance(verdict, bytes):
-            return None if verdict is None else to_text(verdict)
-        if verdict is True or verdict is False:
-            return None
-        self._config.host.log(
-            "Error", f"collect returned {_shown(verdict)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
-        )
-        return None
-
-    def batch_start(self, agent: Agent) -> bytes | bool | None:
-        handler = self._table[to_bytes(BATCH_START)]
-        if not self._config.lua.is_function(handler):
-            return handler if isinstance(handler, bytes) else None
-        paths = self._config.lua.table(batch_paths(agent))
-        key = None if isinstance(agent, EventList) else key_of(agent)
-        return False if self._config.call("batch_start", self._number, paths, agent, key) is False else None
-
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
-        handler = self._table[to_bytes(BATCH_END)]
-        if not self._config.lua.is_function(handler):
-            return handler if isinstance(handler, bytes) else None
-        paths = self._config.lua.table(batch_paths(agent))
-        self._config.call("batch_end", self._number, paths, exit_code, seconds, to_bytes(verdict))
-        return None
-
-
-class _ActionCalls:
-    """What default.<name>'s Lua functions call: the Action of a plugin.
-
-    A plugin that raises is named in one Error line; its sync tries again later, nothing else is
-    touched.
-    """
-
-    def __init__(self, config: LuaConfig, action: Action) -> None:
-        self._config = config
-        self._action = action
-
-    def prepare(self, table: Any) -> bytes | None:
-        try:
-            config = TableConfig(self._config.lua, table)
-            problem = problem_with(config, self._action.options) if self._action.checks_types else None
-            if problem is not None:
-                return to_bytes(problem)
-            self._action.prepare(config)
-        except ConfigError as error:
-            return to_bytes(str(error))
-        except OrchestratorError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise ConfigError(self._trouble("prepare", error)) from error
-        return None
-
-    def action(self, number: int) -> None:
-        sync = self._config.syncs_by_number[number]
-        self._guarded("action", sync, lambda: self._action.action(sync.inlet))
-
-    def init(self, event: Event) -> None:
-        self._guarded("init", self._sync_of(event), lambda: self._action.init(event))
-
-    def full(self, event: Event) -> None:
-        self._guarded("full", self._sync_of(event), lambda: self._action.full(event))
-
-    def collect(self, agent: Agent, exit_code: float) -> bytes | None:
-        action, verdict = self._action, None
-        try:
-            verdict = action.collect(agent, int(exit_code))
-            if verdict is None:
-                verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
-            elif verdict not in (OK, AGAIN, DIE):
-                raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
-        except OrchestratorError:
-            raise
-        except (Exception, SystemExit) as error:
-            self._config.host.log("Error", self._trouble("collect", error))
-            verdict = AGAIN
-        return to_bytes(verdict)
-
-    def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except OrchestratorError:
-            raise
-        except (Exception, SystemExit) as error:
-            self._config.host.log("Error", self._trouble(method, error))
-            sync.trouble()
-
-    def _sync_of(self, event: Event) -> Sync:
-        return self._config.syncs_by_number[event.inlet.number]
-
-    def _trouble(self, method: str, error: BaseException) -> str:
-        return f'plugin "{self._action.name}" failed in {method}(): {type(error).__name__}: {error}'
-
-
-def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, option in options.items():
-        if not isinstance(option, Option):
-            values[key] = _defaults(option)
-        elif option.default is not None:
-            values[key] = option.default
-    return values
-
-
-def _gauge(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: True if isinstance(option, Option) else _gauge(option) for key, option in options.items()}
-
-
-def _endpoint(action: Action, config: TableConfig) -> str | None:
-    """Raises ConfigError that names the plugin."""
-    try:
-        return action.endpoint(config)
-    except OrchestratorError:
-        raise
-    except (Exception, SystemExit) as error:
-        message = f'plugin "{action.name}" failed in endpoint(): {type(error).__name__}: {error}'
-        raise ConfigError(message) from error
-
-
-def _crontab(name: str, rules: Any) -> Crontab:
-    # imported late: the libraries cost time at each start, and few configs need them
-    from orchestrator.sync.crontab import Crontab
-
-    return Crontab(name, rules.list() if isinstance(rules, TableConfig) else [rules])
-
-
-def _tunnel_options(table: TableConfig) -> TunnelOptions:
-    """What tunnel.lua has checked and completed."""
-    return TunnelOptions(
-        name=table.get("name"),
-        command=_words(table.get("command")),
-        mode=table.get("mode"),
-        parallel=table.get("parallel"),
-        retry_delay=table.get("retryDelay"),
-        ready_delay=table.get("readyDelay"),
-        check_command=_words(table.get("checkCommand")),
-        check_exit_codes=frozenset(table.get("checkExitCodes").list()),
-        check_max_failed=table.get("checkMaxFailed"),
-        localhost=to_bytes(table.get("localhost")),
-    )
-
-
-def _words(command: TableConfig | None) -> tuple[bytes, ...]:
-    return () if command is None else tuple(map(to_bytes, command.list()))
-
-
-def _filters(config: TableConfig) -> Filters:
-    """The rules of a sync (spec 3.2). Raises ConfigError for a bad rule or a file that can't be read."""
-    filters = Filters()
-    for line in [*_patterns(config, "filter"), *_from_file(config, "filterFrom", "filter", read_filter_lines)]:
-        try:
-            filters.append_filter(line)
-        except ValueError:
-            raise ConfigError(f'Unknown filter rule: "{to_text(line)}"') from None
-    for pattern in [*_patterns(config, "exclude"), *_from_file(config, "excludeFrom", "exclude", read_exclude_lines)]:
-        filters.add_exclude(pattern)
-    return filters
-
-
-def _patterns(config: TableConfig, key: str) -> list[bytes]:
-    value = config.get(key)
-    if value is None:
-        return []
-    return [to_bytes(str(item)) for item in (value.list() if isinstance(value, TableConfig) else [value])]
-
-
-def _from_file(config: TableConfig, key: str, what: str, read: Callable[[bytes], list[bytes]]) -> list[bytes]:
-    path = config.get(key)
-    if path is None:
-        return []
-    try:
-        with open(to_bytes(str(path)), "rb") as file:
-            return read(file.read())
-    except OSError as error:
-        raise ConfigError(f'Cannot open {what} file "{path}": {path}: {error.strerror}') from None
-
-
-def _shown(value: Any) -> str:
-    return f"{value}" if isinstance(value, (int, float)) else "neither a string nor nil"

@@ -1,0 +1,129 @@
+"""From Lua to the plugins: an action's part of `default.NAME`, and what it says of a sync's config.
+
+A plugin that raises is named in one line. While a config is loaded that is a ConfigError; later on its sync tries
+again after a pause, and nothing else is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config.lua.runtime import to_bytes
+from orchestrator.config.lua.table import TableConfig, to_lua
+from orchestrator.config.model import Option
+from orchestrator.config.types import problem_with
+from orchestrator.errors import ConfigError, OrchestratorError
+from orchestrator.logic.verdict import AGAIN, DIE, OK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.api import Action
+    from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.sync import Sync
+
+
+def add_action(config: LuaConfig, action: Action, add: Any) -> None:
+    """Make `default.NAME` of an action; `add` is Lua's part of it (default.lua)."""
+    lua, calls = config.lua, ActionCalls(config, action)
+    # one that judges in no way of its own shares default.collect
+    has_own_collect = any(
+        name in vars(kind) for kind in type(action).__mro__[:-2] for name in ("collect", "exit_codes", "wording")
+    )
+    functions = lua.table()
+    for name in ("prepare", "action", "init", "full"):
+        functions[to_bytes(name)] = lua.export(getattr(calls, name))
+    if has_own_collect:
+        functions[b"collect"] = lua.export(calls.collect)
+    values = to_lua(lua, {**_defaults(action.options), **action.defaults})
+    gauge = to_lua(lua, _gauge(action.options))
+    lua.call(add, to_bytes(action.name), values, gauge, functions)
+
+
+def endpoint_of(action: Action, config: TableConfig) -> str | None:
+    """Where a sync's transfers go (see Action.endpoint). Raises ConfigError that names the plugin."""
+    try:
+        return action.endpoint(config)
+    except OrchestratorError:
+        raise
+    except (Exception, SystemExit) as error:
+        message = f'plugin "{action.name}" failed in endpoint(): {type(error).__name__}: {error}'
+        raise ConfigError(message) from error
+
+
+class ActionCalls:
+    """What the Lua functions of `default.NAME` call."""
+
+    def __init__(self, config: LuaConfig, action: Action) -> None:
+        self._config = config
+        self._action = action
+
+    def prepare(self, table: Any) -> bytes | None:
+        try:
+            config = TableConfig(self._config.lua, table)
+            problem = problem_with(config, self._action.options) if self._action.checks_types else None
+            if problem is not None:
+                return to_bytes(problem)
+            self._action.prepare(config)
+        except ConfigError as error:
+            return to_bytes(str(error))
+        except OrchestratorError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ConfigError(self._trouble("prepare", error)) from error
+        return None
+
+    def action(self, number: int) -> None:
+        sync = self._config.syncs_by_number[number]
+        self._guarded("action", sync, lambda: self._action.action(sync.inlet))
+
+    def init(self, event: Event) -> None:
+        self._guarded("init", self._sync_of(event), lambda: self._action.init(event))
+
+    def full(self, event: Event) -> None:
+        self._guarded("full", self._sync_of(event), lambda: self._action.full(event))
+
+    def collect(self, agent: Agent, exit_code: float) -> bytes | None:
+        action, verdict = self._action, None
+        try:
+            verdict = action.collect(agent, int(exit_code))
+            if verdict is None:
+                verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
+            elif verdict not in (OK, AGAIN, DIE):
+                raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
+        except OrchestratorError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._config.host.log("Error", self._trouble("collect", error))
+            verdict = AGAIN
+        return to_bytes(verdict)
+
+    def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except OrchestratorError:
+            raise
+        except (Exception, SystemExit) as error:
+            self._config.host.log("Error", self._trouble(method, error))
+            sync.trouble()
+
+    def _sync_of(self, event: Event) -> Sync:
+        return self._config.syncs_by_number[event.inlet.number]
+
+    def _trouble(self, method: str, error: BaseException) -> str:
+        return f'plugin "{self._action.name}" failed in {method}(): {type(error).__name__}: {error}'
+
+
+def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, option in options.items():
+        if not isinstance(option, Option):
+            values[key] = _defaults(option)
+        elif option.default is not None:
+            values[key] = option.default
+    return values
+
+
+def _gauge(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: True if isinstance(option, Option) else _gauge(option) for key, option in options.items()}

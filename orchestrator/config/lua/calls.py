@@ -1,0 +1,67 @@
+"""From the engine into Lua: the functions of a sync's config, looked up at each call, since users replace them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config.lua.core import key_of
+from orchestrator.config.lua.runtime import to_bytes, to_text
+from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
+from orchestrator.sync.event import Agent, Event, EventList
+
+if TYPE_CHECKING:
+    from orchestrator.config.lua.loader import LuaConfig
+
+
+class SyncCalls:
+    """See sync.host.Calls."""
+
+    def __init__(self, config: LuaConfig, table: Any, number: int) -> None:
+        self._config = config
+        self._table = table
+        self._number = number
+
+    def has_init(self) -> bool:
+        return self._table[b"init"] not in (None, False)
+
+    def init(self, event: Event) -> None:
+        self._config.call("init", self._number, event, key_of(event))
+
+    def full(self, event: Event) -> None:
+        self._config.call("full", self._number, event, key_of(event))
+
+    def action(self) -> None:
+        self._config.call("action", self._number)
+
+    def collect(self, agent: Agent, exit_code: int) -> str | None:
+        key = None if isinstance(agent, EventList) else key_of(agent)
+        verdict = self._config.call("collect", self._number, agent, key, exit_code)
+        self._config.done_with(len(agent.delays))
+        if verdict is None or isinstance(verdict, bytes):
+            return None if verdict is None else to_text(verdict)
+        if verdict is True or verdict is False:
+            return None
+        self._config.host.log(
+            "Error", f"collect returned {_shown(verdict)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
+        )
+        return None
+
+    def batch_start(self, agent: Agent) -> bytes | bool | None:
+        handler = self._table[to_bytes(BATCH_START)]
+        if not self._config.lua.is_function(handler):
+            return handler if isinstance(handler, bytes) else None
+        paths = self._config.lua.table(batch_paths(agent))
+        key = None if isinstance(agent, EventList) else key_of(agent)
+        return False if self._config.call("batch_start", self._number, paths, agent, key) is False else None
+
+    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+        handler = self._table[to_bytes(BATCH_END)]
+        if not self._config.lua.is_function(handler):
+            return handler if isinstance(handler, bytes) else None
+        paths = self._config.lua.table(batch_paths(agent))
+        self._config.call("batch_end", self._number, paths, exit_code, seconds, to_bytes(verdict))
+        return None
+
+
+def _shown(value: Any) -> str:
+    return f"{value}" if isinstance(value, (int, float)) else "neither a string nor nil"
