@@ -14,8 +14,9 @@ import weakref
 from typing import TYPE_CHECKING
 
 from orchestrator.api import AGAIN, OK, SHORT, Action, Event, EventList, etypes
-from orchestrator_csync2.jobs import INCOMPLETE, Changes, Everything, Job, Leftovers, Memory
+from orchestrator_csync2.jobs import Changes, Everything, Job, Leftovers, Memory
 from orchestrator_csync2.options import DEFAULTS, OPTIONS, Settings, settings_of
+from orchestrator_csync2.program import INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class _Sync:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.memory = Memory()
+        self.memory = Memory(settings.syncid)
         self.jobs: dict[Agent, Job] = {}
         self.plan: object | None = None
         self.pause = 0.0
@@ -102,7 +103,7 @@ class Csync2(Action):
 
     def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> None:
         """See whether anything is left to deliver, and when to try it."""
-        inlet.report_retrying(len({place.path for place in sync.memory.refused}))
+        inlet.report_retrying(len({place.path for place in sync.memory.news.refused}))
         if job.is_clean:
             sync.plan = None
             sync.pause = 0.0

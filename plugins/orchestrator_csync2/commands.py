@@ -1,0 +1,94 @@
+"""What csync2 is asked for: to check paths, to deliver, to list what it knows. In which order is for jobs.py.
+
+A check (`-c`) has csync2 compare the given paths with its database and note what has to go where; `-m` has it note
+them whatever it finds. A delivery (`-u`) sends to each host what is noted for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.api import argument_room
+from orchestrator_csync2.batch import argument_lists
+from orchestrator_csync2.program import INCOMPLETE
+from orchestrator_csync2.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator_csync2.news import News
+    from orchestrator_csync2.options import Settings
+    from orchestrator_csync2.program import Program
+    from orchestrator_csync2.scratch import Scratch
+
+_IGNORED = b"WARNING: Parameter will be ignored: "
+
+
+class Commands:
+    """For one job. Where a number is given, it is csync2's exit code."""
+
+    def __init__(
+        self, settings: Settings, program: Program, scratch: Scratch, news: News, log: Callable[..., None]
+    ) -> None:
+        self._settings = settings
+        self._program = program
+        self._scratch = scratch
+        self._news = news
+        self._log = log
+
+    def check(self, option: str, paths: list[bytes]) -> int:
+        """Have csync2 compare these paths with its database, in as many runs as they need."""
+        said: list[bytes] = []
+
+        def read(line: bytes) -> None:
+            if self._settings.verbose:
+                self._log("Normal", "csync2: ", line)
+            said.append(line)
+            del said[:-5]
+
+        room = argument_room((*self._settings.command, option.encode(), b"-v"))
+        for some in argument_lists(paths, room):
+            code = self._program.run((option, *(["-v"] if self._settings.verbose else []), *some), read)
+            if code != 0:
+                self._news.gave_up(said, self._log)
+                return code
+        return 0
+
+    def transfer(self, *mode: str) -> tuple[int, Report]:
+        """Run csync2 in a mode that delivers; what it could not is still to be told (`explain`)."""
+        report = Report(self._scratch.note)
+
+        def read(line: bytes) -> None:
+            report.feed(line)
+            if self._settings.verbose or (self._settings.dry_run and line[:1] in b"?!"):
+                self._log("Normal", "csync2: ", line)
+
+        return self._program.run((*mode, *(["-d"] if self._settings.dry_run else []), "-v"), read), report
+
+    def explain(self, code: int, report: Report) -> tuple[int, Report]:
+        """Tell what is new about what csync2 could not deliver, with the reasons; what is known after that."""
+        if code not in (0, INCOMPLETE):
+            return code, report
+        if not self._settings.dry_run and self._news.is_new(report):
+            # Once more, for the reasons: only at this depth csync2 passes on what the host answered. It
+            # tells the key as well then, so nothing of it is logged as it is.
+            reasons = Report()
+            again = self._program.run(("-u", "-v", "-v", "-v"), reasons.feed)
+            if again in (0, INCOMPLETE) and reasons.finished:
+                code, report = again, reasons
+        self._news.tell(report, self._log)
+        return code, report
+
+    def deliver(self, *mode: str) -> tuple[int, Report]:
+        """Run csync2 in a mode that delivers, and tell what is new about what it could not."""
+        return self.explain(*self.transfer(*mode))
+
+    def learn_names(self) -> None:
+        """Once for each sync, have csync2 list what it knows: see scratch.py. 2 is an empty database."""
+        if not self._scratch.is_complete:
+            self._scratch.is_complete = self._program.run(("-L",), self._scratch.note) in (0, 2)
+
+    def ignores(self, path: bytes) -> bool:
+        """Whether csync2's configuration does not include a path on this host: it will silently do nothing there."""
+        said: list[bytes] = []
+        return self._program.run(("-c", path), said.append) == 0 and _IGNORED + path in said
