@@ -68,14 +68,14 @@ class Polled:
         """The directories that are polled."""
         return [path for node, tree in self._trees.items() if self._is_polled(node) for path in tree.snapshot]
 
-    def add(self, node: Node, path: bytes, *, report: bool, progress: Callable[[int], None]) -> None:
-        """A directory could not be watched: has a look at it; tells of all that is in it if `report`."""
+    def add(self, node: Node, path: bytes, *, report: bool, progress: Callable[[int], None]) -> list[Change]:
+        """A directory could not be watched: has a look at it; gives a Create of all that is in it if `report`."""
         look = self._rounds.look(path, {} if report else None, progress)
-        self.changes += look.changes
         self._trees[node] = Tree(path, look.seen, node.parent is None)
         self._count += max(1, len(look.seen))
         if node.parent is None:
             self._sources[path] = node
+        return look.changes
 
     def find(self, path: bytes) -> Node | None:
         """The source polled under this path, if it stands for itself."""

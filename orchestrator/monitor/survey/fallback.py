@@ -56,9 +56,7 @@ class Fallback:
 
     def _poll(self, node: Node, path: bytes, report: bool) -> Node:
         assert self._polled is not None
-        self._polled.add(node, path, report=report, progress=self._rest)
-        self._account.changes += self._polled.changes
-        self._polled.changes.clear()
+        self._account.changes += self._polled.add(node, path, report=report, progress=self._rest)
         return node
 
     def _rest(self, directories: int) -> None:
