@@ -1,48 +1,19 @@
-"""default.csync2: hands over what changed, and keeps trying what could not be delivered.
+"""default.csync2: hands over what changed, and keeps trying what could not be delivered (spec 4.5).
 
-Once csync2's database has noted a change, it is csync2 that remembers it, for as long as a host is down or
-a conflict is unresolved. So a batch is done when it is noted. What is left of it, its delivery, is not put
-back into the queue, where it would hold up what comes after and be checked again and again: a `csync2 -u`,
-which looks at no file of the tree but the undelivered ones, is run after growing pauses. A batch that comes
-meanwhile delivers the rest along with itself. The status tells how many paths wait in this way.
+All that takes time to load comes with the first sync that has work for it: not all who start the daemon use it.
 """
 
 from __future__ import annotations
 
-import threading
-import weakref
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.api import AGAIN, OK, SHORT, Action, Event, EventList, etypes
-from orchestrator_csync2.jobs import Changes, Everything, Job, Leftovers, Memory
-from orchestrator_csync2.options import DEFAULTS, OPTIONS, Settings, settings_of
-from orchestrator_csync2.program import INCOMPLETE
+from orchestrator.api import SHORT, Action, Event
+from orchestrator_csync2.options import DEFAULTS, OPTIONS, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from orchestrator.api import Agent, Config, Inlet, Verdict
-
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries to deliver, at most (spec 6 row 13)."""
-
-_BUSY_PAUSE = 1.0
-"""Seconds until a try is made again that the global process limit forbade."""
-
-
-class _Sync:
-    """What is known of one sync while it lives.
-
-    `jobs`: those that run, by their agent. `plan` is what the next try to deliver was announced with;
-    None while there is nothing left to deliver. `pause` in seconds: the one before that try.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.memory = Memory(settings.syncid)
-        self.jobs: dict[Agent, Job] = {}
-        self.plan: object | None = None
-        self.pause = 0.0
+    from orchestrator_csync2.delivery import Deliveries
 
 
 class Csync2(Action):
@@ -51,107 +22,23 @@ class Csync2(Action):
     defaults = DEFAULTS
     wording = SHORT
 
-    def __init__(self) -> None:
-        self._syncs: weakref.WeakKeyDictionary[Inlet, _Sync] = weakref.WeakKeyDictionary()
-        self._locks: dict[tuple[str, ...], threading.Lock] = {}
+    @cached_property
+    def _deliveries(self) -> Deliveries:
+        from orchestrator_csync2.delivery import Deliveries
+
+        return Deliveries()
 
     def prepare(self, config: Config) -> None:
         settings_of(config)
 
     def init(self, event: Event) -> None:
-        self._everything(event, "startup")
+        self._deliveries.everything(event, "startup")
 
     def full(self, event: Event) -> None:
-        self._everything(event, "full")
+        self._deliveries.everything(event, "full")
 
     def action(self, inlet: Inlet) -> None:
-        elist = inlet.get_events(lambda event: event.etype not in etypes.SPECIAL)
-        if not len(elist):
-            return
-        self._start(inlet, elist, Changes(*self._tools(inlet), list(_changes(elist))))
+        self._deliveries.changes(inlet)
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        inlet = agent.inlet
-        sync = self._sync(inlet)
-        job = sync.jobs.pop(agent, None)
-        if job is None:
-            return None
-        if isinstance(job, Leftovers):
-            # Never `again`: that would hold up the whole sync for a host that may be down for days.
-            self._judge_rest(inlet, sync, job)
-            return OK
-        if job.was_idle:
-            return OK
-        if exit_code == INCOMPLETE and job.is_noted and self._is_again(agent):
-            rest = "; not every host has everything yet"
-        elif exit_code == 0:
-            rest = ""
-        else:
-            return None
-        self._judge_rest(inlet, sync, job)
-        if isinstance(job, Everything):
-            what = "Startup" if isinstance(agent, Event) and agent.etype == etypes.INIT else "Full sync"
-            inlet.log("Normal", f"{what} of '{sync.settings.syncid}' instance finished{rest}.")
-        else:
-            inlet.log("Normal", f"Finished events list = {exit_code}{rest}")
-        return OK
-
-    def _is_again(self, agent: Agent) -> bool:
-        """Unless the user's own table says something else of csync2's 1."""
-        table = self.exit_codes(agent)
-        return table is None or table.get(INCOMPLETE, AGAIN) == AGAIN
-
-    def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> None:
-        """See whether anything is left to deliver, and when to try it."""
-        inlet.report_retrying(len({place.path for place in sync.memory.news.refused}))
-        if job.is_clean:
-            sync.plan = None
-            sync.pause = 0.0
-        elif sync.plan is None and not sync.settings.dry_run:
-            delay = inlet.config.get("delay") or 0
-            sync.pause = min(max(1.0, float(delay), sync.pause * 2), LONGEST_PAUSE)
-            self._plan(inlet, sync, sync.pause)
-
-    def _plan(self, inlet: Inlet, sync: _Sync, pause: float) -> None:
-        plan = sync.plan = object()
-        inlet.after(pause, lambda: self._try_rest(inlet, sync, plan))
-
-    def _try_rest(self, inlet: Inlet, sync: _Sync, plan: object) -> None:
-        if sync.plan is not plan:
-            return  # delivered meanwhile
-        limit = inlet.max_processes_reached()
-        if limit == "global":
-            self._plan(inlet, sync, _BUSY_PAUSE)
-            return
-        sync.plan = None
-        if limit is None:
-            self._start(inlet, EventList(inlet, []), Leftovers(*self._tools(inlet)))
-        # Else this sync's own transfer is running: it delivers the rest along, and its end makes a new plan.
-
-    def _everything(self, event: Event, word: str) -> None:
-        inlet = event.inlet
-        inlet.log("Normal", f"recursive {word} csync2: {self._sync(inlet).settings.syncid}:", inlet.source)
-        self._start(inlet, event, Everything(*self._tools(inlet)))
-
-    def _start(self, inlet: Inlet, agent: Agent, job: Job) -> None:
-        sync = self._sync(inlet)
-        sync.jobs[agent] = job
-        # ours takes them out, but a config may have a `collect` of its own, and not every job comes to run
-        inlet.run(agent, job, lambda: sync.jobs.pop(agent, None))
-
-    def _sync(self, inlet: Inlet) -> _Sync:
-        sync = self._syncs.get(inlet)
-        if sync is None:
-            sync = self._syncs[inlet] = _Sync(settings_of(inlet.config))
-        return sync
-
-    def _tools(self, inlet: Inlet) -> tuple[Settings, Inlet, threading.Lock, Memory]:
-        sync = self._sync(inlet)
-        return sync.settings, inlet, self._locks.setdefault(sync.settings.database, threading.Lock()), sync.memory
-
-
-def _changes(elist: EventList) -> Iterator[tuple[str, bytes]]:
-    for delay in elist.delays:
-        yield delay.etype, delay.path
-        if delay.path2 is not None:
-            yield delay.etype, delay.path2
+        return self._deliveries.collect(agent, exit_code, self.exit_codes(agent))

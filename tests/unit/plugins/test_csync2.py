@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from orchestrator.api import AGAIN, DIE, OK, ConfigError, Verdict
 from orchestrator.config.model import DictConfig
-from orchestrator_csync2.action import LONGEST_PAUSE, Csync2
+from orchestrator_csync2.action import Csync2
 from orchestrator_csync2.batch import Batch, argument_lists, batch_of, parents_of
+from orchestrator_csync2.delivery import LONGEST_PAUSE
 from orchestrator_csync2.options import settings_of
 from orchestrator_csync2.report import Place, Report
 from tests.kit.daemon import wait_until
