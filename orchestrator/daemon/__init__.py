@@ -42,7 +42,7 @@ from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 
 if TYPE_CHECKING:
-    from orchestrator.cli import CommandLine
+    from orchestrator.commandline import CommandLine
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
     from orchestrator.daemon.predecessor import Predecessor

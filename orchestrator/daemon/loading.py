@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.api import Action
-    from orchestrator.cli import CommandLine
+    from orchestrator.commandline import CommandLine
     from orchestrator.config.settings import Settings
     from orchestrator.masterloop import Loop
     from orchestrator.sync.host import Host

@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.masterloop import LoopLike
-    from orchestrator.process.processes import LogLike
 
 
 class Feed:
@@ -15,7 +16,7 @@ class Feed:
 
     __slots__ = ("_fd", "_log", "_loop", "_rest")
 
-    def __init__(self, loop: LoopLike, log: LogLike, fd: int, data: bytes) -> None:
+    def __init__(self, loop: LoopLike, log: Callable[[str, str], object], fd: int, data: bytes) -> None:
         self._loop = loop
         self._log = log
         self._fd = fd

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
 from orchestrator_rsync.arguments import Run, batch_run, full_run, is_on, rsync_table
-from orchestrator_rsync.filterlist import Change, filterlist, guarded, temporaries
+from orchestrator_rsync.changes import changes_of
+from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +24,6 @@ NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
 
 def is_of_a_path(event: Event) -> bool:
     return event.etype not in etypes.SPECIAL
-
-
-def changes_of(events: EventList) -> list[Change]:
-    """A deleted directory goes with all below it; so do both ends of a directory's Move."""
-    changes: list[Change] = []
-    for event in events:
-        is_whole = event.is_dir and event.etype in (etypes.DELETE, etypes.MOVE)
-        changes.append(Change(event.raw_path, is_whole))
-        if event.etype == etypes.MOVE:
-            changes.append(Change(event.destination.raw_path, is_whole))
-    return changes
 
 
 def spawn_full(event: Event, lane: Lane) -> None:

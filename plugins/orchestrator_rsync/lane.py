@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from orchestrator.api import OK, EventList
-from orchestrator_rsync.batches import changes_of
+from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.fullagain import FullAgain
 from orchestrator_rsync.looks import Looks
 

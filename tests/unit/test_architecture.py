@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "installed": set(),
     "runner": {"sync", "monitor", "process", "logic", "errors"},
     "daemon": {"runner", "config", "plugins", "monitor", "process", "sync", "masterloop", "log", "clock", "errors"},
-    "cli": {"daemon", "errors"},
+    "commandline": {"errors"},
+    "cli": {"daemon", "commandline", "errors"},
 }
 """Room → rooms that it may import at run time (imports for type checking alone do not count)."""
 

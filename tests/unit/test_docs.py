@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from orchestrator import cli
+from orchestrator import commandline
 from orchestrator.api import RSYNC_EXIT_CODES, SSH_EXIT_CODES, Option
 from orchestrator.config.settings import SETTINGS
 from orchestrator.plugins import make_manager
@@ -132,12 +132,12 @@ def test_manual_tells_every_option() -> None:
     # .BI \-delay\  SECS, .BI \-rsync\  "SOURCE TARGET", .B \-insist
     entries = re.findall(r'^\.TP\n\.BI? \\-(\w+)(?:\\ +"?([A-Z ]+)"?)?$', manual, flags=re.M)
     told = {name: len(values.split()) for name, values in entries}
-    assert told == {**{name: count for name, (count, _) in cli.OPTIONS.items()}, "monitor": 1}
+    assert told == {**{name: count for name, (count, _) in commandline.OPTIONS.items()}, "monitor": 1}
 
 
 def test_usage_tells_every_option() -> None:
-    told = set(re.findall(r"(?<=[ \[])-([a-z]+)", cli.USAGE))
-    assert told == {*cli.OPTIONS, "monitor"} - {"runner"}
+    told = set(re.findall(r"(?<=[ \[])-([a-z]+)", commandline.USAGE))
+    assert told == {*commandline.OPTIONS, "monitor"} - {"runner"}
 
 
 def complete(*words: str) -> list[str]:
@@ -152,7 +152,7 @@ def complete(*words: str) -> list[str]:
 
 
 def test_completion_offers_every_option() -> None:
-    assert complete("lsyncd", "-") == sorted(f"-{name}" for name in (*cli.OPTIONS, "monitor"))
+    assert complete("lsyncd", "-") == sorted(f"-{name}" for name in (*commandline.OPTIONS, "monitor"))
     assert complete("lsyncd", "--no") == ["--nodaemon"]
     assert complete("lsyncd", "-log", "sc") == ["scarce"]
     assert complete("lsyncd", "configs/layer1") == ["configs/layer1.lua"]
