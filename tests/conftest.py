@@ -32,6 +32,9 @@ os.environ.setdefault(MARK, uuid.uuid4().hex)
 # A run in the background of a shell script ignores SIGINT, and so would every daemon that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under nohup they would ignore SIGHUP. We still do, but what we start does not: nobody inherits a handler.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda signum, frame: None)
 
 
 def descriptors() -> set[str]:

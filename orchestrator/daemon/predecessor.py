@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.process.orphans import Orphans
-from orchestrator.sync.pathlist import remove_lists_of
+from orchestrator.process.orphans import Orphans, living
+from orchestrator.sync.pathlist import remove_lists
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,6 @@ class Predecessor:
     """Its transfers may put what is old over what the startup brings: then a full run of each sync mends it."""
 
     def __init__(self, pid: int, syncs: Sequence[Sync], loop: Loop, log: Log) -> None:
-        self._pid = pid
         self._syncs = syncs
         self._log = log
         self._orphans = Orphans(loop, pid, self._mend)
@@ -27,13 +26,17 @@ class Predecessor:
             told = f"{left} processes of a daemon that was killed (pid {pid}) still run"
             self._log("Warn", f"{told}; a full run follows when they have ended.")
         else:
-            remove_lists_of(pid)
+            self._remove_lists()
 
     def _mend(self) -> None:
-        remove_lists_of(self._pid)
+        self._remove_lists()
         self._log("Normal", "transfers of the daemon before this one have ended.")
         for sync in self._syncs:
             sync.request_full()
+
+    def _remove_lists(self) -> None:
+        """Of its lists of paths, and of those before it: it may have been killed before it came to that itself."""
+        remove_lists(living().__contains__)
 
     def close(self) -> None:
         """Wait for its transfers no longer."""

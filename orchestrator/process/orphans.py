@@ -53,9 +53,20 @@ class Orphans:
         os.close(fd)
 
 
+def living() -> set[int]:
+    """The pids of all processes, and of those whose sessions they are in."""
+    return {number for pair in _sessions().items() for number in pair}
+
+
 def _in_session(leader: int) -> list[int]:
-    """Their pids; none where the leader lives, or where it led no session. See proc(5), stat."""
-    found = []
+    """Their pids; none where the leader lives, or where it led no session."""
+    found = [pid for pid, session in _sessions().items() if session == leader]
+    return [] if leader in found or os.getpid() in found else found
+
+
+def _sessions() -> dict[int, int]:
+    """The processes that have not ended, by pid, with the leaders of their sessions. See proc(5), stat."""
+    found = {}
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         if not name.isdigit():
             continue
@@ -64,6 +75,6 @@ def _in_session(leader: int) -> list[int]:
                 state, _, _, session = file.read().rpartition(b")")[2].split()[:4]
         except OSError:  # ended meanwhile
             continue
-        if int(session) == leader and state not in b"ZX":
-            found.append(int(name))
-    return [] if leader in found or os.getpid() in found else found
+        if state not in b"ZX":
+            found[int(name)] = int(session)
+    return found

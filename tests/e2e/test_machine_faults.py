@@ -58,6 +58,21 @@ def script(box: Path, name: str, text: str) -> Path:
 KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
 
 
+def test_lists_of_paths_do_not_outlive_two_kills(box: Path) -> None:
+    """The second daemon is killed when it has put its pid in place of the first one's, and nothing more."""
+    (box / "tmp").mkdir()
+    temporary = {"TMPDIR": str(box / "tmp")}
+    text = mirror(box, "native", 'onBatchStart = "sleep 100; test -r ^pathsFile",', settings=f'pidfile = "{box}/pid"')
+    with Daemon(box, lua=text, environment=temporary) as daemon:
+        wait_until(lambda: os.listdir(box / "tmp"), "a list of paths")
+        os.killpg(daemon.process.pid, signal.SIGKILL)
+        daemon.wait()
+    (box / "pid").write_text(f"{2**22 + 1}\n")  # there are never so many
+    with Daemon(box, lua=mirror(box, "native", settings=f'pidfile = "{box}/pid"'), environment=temporary) as daemon:
+        daemon.wait_for("finished")
+        wait_until(lambda: os.listdir(box / "tmp") == [], "no lists of paths to be left")
+
+
 @pytest.mark.parametrize("action", ["rsync", "native", "direct"])
 def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
     """With all that it has started, as the kernel does it for a service (systemd) or a container."""

@@ -1,0 +1,39 @@
+"""Lists of paths: what daemons that were killed have left of them is removed, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from orchestrator.sync.pathlist import remove_list, remove_lists, write_list
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_a_list_is_ours_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = write_list([b"/a", b"/b\n"])
+    with open(path, "rb") as file:
+        assert file.read() == b"/a\0/b\n\0"
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    remove_list(path)
+    remove_list(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_nobody_uses_any_more_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = os.path.basename(os.fsdecode(write_list([b"/a"])))
+    elsewhere = own.replace("lsyncd-paths-", "lsyncd-paths-1")  # of another container
+    dead = own.replace(f"-{os.getpid()}-", "-99999999-")
+    others = ["lsyncd-paths", "lsyncd-paths-x-99999999-a", "my-lsyncd-paths-1-2-3"]
+    for name in (elsewhere, dead, *others):
+        (tmp_path / name).touch()
+    remove_lists({os.getpid()}.__contains__)
+    assert sorted(os.listdir(tmp_path)) == sorted([own, elsewhere, *others])
+    remove_lists(set[int]().__contains__)
+    assert sorted(os.listdir(tmp_path)) == sorted([elsewhere, *others])
