@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+def is_there(source: bytes, path: bytes) -> bool:
+    """Whether `path` (leading slash) is a directory if it ends with a slash, and else something that is none."""
+    try:
+        found = os.lstat(source + path[1:].removesuffix(b"/"))
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) == path.endswith(b"/")
 
 
 def entries_below(source: bytes, path: bytes, is_excluded: Callable[[bytes], bool]) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.judge import Judge
 from orchestrator.sync.life import Life
 from orchestrator.sync.retries import Retries
-from orchestrator.sync.scan import entries_below
+from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.transfers import Transfers
 
 if TYPE_CHECKING:
@@ -196,7 +196,13 @@ class Sync:
             self._take_below(alarm, gone_to)
 
     def add(self, etype: str, path: bytes) -> None:
-        """A change of our own making: due after the usual delay."""
+        """A change of our own making: due after the usual delay.
+
+        It comes last in the queue, whenever it was that something appeared. What is gone by now has its Delete before
+        it or still to come, and an action on single events would make it once more.
+        """
+        if etype == CREATE and not self.options.sets and not is_there(self.source, path):
+            return
         alarm = self.host.clock.now() + self.options.delay
         if etype == CREATE:
             self._sweep(alarm, path, is_doubtful=True)

@@ -25,6 +25,7 @@ from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.verdict import AGAIN, DIE, Kind, Verdict, judge
 from orchestrator.sync import transfer
+from orchestrator.sync.scan import is_there
 from orchestrator.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -244,7 +245,9 @@ class _World:
         return len(self.inlet.running) >= int(self.config.get("maxProcesses", 1))
 
     def add(self, etype: str, path: bytes) -> None:
-        """As the daemon does: a Create of a directory brings Creates of all that is in it."""
+        """As the daemon does: a Create of a directory brings Creates of all that is in it, and none of what is gone."""
+        if etype == etypes.CREATE and not self.inlet.action.sets and not is_there(self.source, path):
+            return
         self.queue.add(etype, self.inlet.clock.now(), path)
         if etype == etypes.CREATE:
             self.add_below(path)

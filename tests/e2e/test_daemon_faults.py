@@ -136,7 +136,8 @@ def test_a_reset_while_it_starts_reads_what_has_changed_meanwhile(box: Path) -> 
         with Daemon(box, lua=rsync(box)) as daemon:
             wait_until(lambda pid=daemon.process.pid: is_python(pid), "python to run")
             time.sleep(pause)
-            (box / "config.lua").write_text(rsync(box).replace(f"{box}/trg", str(target)))
+            (box / "new.lua").write_text(rsync(box).replace(f"{box}/trg", str(target)))
+            (box / "new.lua").rename(box / "config.lua")  # it must not be read half written
             daemon.process.send_signal(signal.SIGHUP)
             daemon.wait_for(f"{target}/ finished.")
 

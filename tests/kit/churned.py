@@ -38,8 +38,10 @@ class Mirror:
     sizes_differ: bool = False
 
     def config(self, delay: float, status: Path) -> str:
+        """With a pid file: what a daemon that was killed has left running is known by it, and waited for."""
         return (
             f'settings {{ insist = true, statusFile = "{status}", statusInterval = 0, {self.settings} }}\n'
+            f'settings {{ pidfile = "{status.with_name("pid")}" }}\n'
             f'sync {{ {self.keys}, source = "{self.source}", delay = {delay} }}\n'
         )
 

@@ -148,6 +148,14 @@ class World:
             self.source[path] = Entry(False, self.number, self.number)
             self.event(CREATE, path)
 
+    def move_out(self, path: bytes) -> None:
+        """With all that is below it, of which nothing is told."""
+        if path not in self.source:
+            return
+        self.event(DELETE, self.name(path))
+        for gone in [*self.source.below(path), path]:
+            del self.source[gone]
+
     def ask_for_everything(self) -> None:
         """A crontab, or an overflow."""
         if not any(delay.etype == FULL for delay in self.queue):
@@ -196,10 +204,14 @@ class World:
         for delay in [delay for delay in self.queue if delay.etype == MOVE and delay.status != ACTIVE]:
             path2 = delay.path2
             self.queue.turn(delay)
-            if path2 is not None:
+            if path2 is not None and (self.sets or self.is_there(path2)):
                 self.queue.add(CREATE, 0.0, path2)
                 for below in self.source.below(path2[:-1]) if path2.endswith(b"/") else []:
                     self.queue.add(CREATE, 0.0, self.name(below))
+
+    def is_there(self, path: bytes) -> bool:
+        entry = self.source.get(path.removesuffix(b"/"))
+        return entry is not None and entry.is_dir == path.endswith(b"/")
 
     def transfer(self, delay: Delay) -> None:
         source = self.source if self.seen is None else self.seen
@@ -214,7 +226,7 @@ class World:
         elif self.sets:
             self.bring_up_to_date(source, path, delay.path.endswith(b"/") and delay.etype == DELETE)
         else:
-            self.run_command(source, delay.etype, path)
+            self.run_command(source, delay.etype, path, delay.path.endswith(b"/"))
 
     def bring_up_to_date(self, source: Tree, path: bytes, is_whole: bool) -> None:
         """rsync: the path, the directories that it is in and, of a deleted directory, all that is below."""
@@ -233,11 +245,16 @@ class World:
         if path not in source and not self.target.below(path):
             self.target.pop(path, None)
 
-    def run_command(self, source: Tree, etype: str, path: bytes) -> None:
+    def run_command(self, source: Tree, etype: str, path: bytes, is_directory: bool) -> None:
         entry = source.get(path)
         if etype == DELETE:
             self.target.remove(path)
-        elif entry is None or not self.target.is_dir(self.target.parent(path)):
+        elif not self.target.is_dir(self.target.parent(path)):
+            return
+        elif etype == CREATE and is_directory:
+            if path not in self.target:  # mkdir asks nobody
+                self.target[path] = entry or Entry(True, 0, 0)
+        elif entry is None:
             return
         elif etype == ATTRIB:
             there = self.target.get(path)
@@ -252,7 +269,7 @@ PATHS = st.sampled_from([b"/a", b"/b", b"/c", b"/a/a", b"/a/b", b"/b/a", b"/a/b/
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["write", "chmod", "mkdir", "remove", "move_in"]), PATHS),
+        st.tuples(st.sampled_from(["write", "chmod", "mkdir", "remove", "move_in", "move_out"]), PATHS),
         st.tuples(st.just("rename"), PATHS, PATHS),
         st.tuples(st.sampled_from(["deliver", "ask_for_everything"])),
         st.tuples(st.sampled_from(["start", "finish"]), st.booleans()),
@@ -289,6 +306,24 @@ def test_a_move_that_a_full_run_has_overtaken(sets: bool) -> None:
     world.start(False)
     world.rename(b"/a", b"/b")
     world.write(b"/a")
+    world.finish(False)
+    while world.start(False):
+        world.finish(False)
+    assert world.target == world.source
+
+
+@pytest.mark.parametrize("sets", [True, False])
+def test_a_directory_that_has_gone_on_since_a_full_run_overtook_its_move(sets: bool) -> None:
+    world = World(sets, on_move=True, tells_creates=True)
+    world.mkdir(b"/a")
+    for _ in range(2):
+        world.start(False)
+        world.finish(False)
+    world.ask_for_everything()
+    world.start(False)
+    world.rename(b"/a", b"/b")
+    world.write(b"/b/a")
+    world.move_out(b"/b")
     world.finish(False)
     while world.start(False):
         world.finish(False)

@@ -241,6 +241,20 @@ def test_a_move_from_before_a_full_run_is_not_done_behind_it(pair: Pair) -> None
     assert snapshot(pair.target) == snapshot(pair.source)
 
 
+def test_a_directory_that_was_moved_and_went_on_before_a_full_run_ended_is_not_made_again(pair: Pair) -> None:
+    pair.both(b"d/f")
+    inlet = inlet_of(pair)
+    inlet.startup()
+    os.rename(pair.source + b"d", pair.source + b"e")
+    inlet.change("Move", b"/d/", b"/e/")
+    write(pair.source + b"e/g")
+    inlet.change("Create", b"/e/g")
+    os.rename(pair.source + b"e", os.path.dirname(pair.source.rstrip(b"/")) + b"/outside")
+    inlet.change("Delete", b"/e/")
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source)
+
+
 def test_what_a_directory_that_is_there_already_has_too_much_goes(pair: Pair) -> None:
     pair.both(b"d/f")
     write(pair.target + b"d/stale")
