@@ -251,11 +251,9 @@ class World:
             self.target.remove(path)
         elif not self.target.is_dir(self.target.parent(path)):
             return
-        elif etype == CREATE and is_directory:
-            if path not in self.target:  # mkdir asks nobody
-                self.target[path] = entry or Entry(True, 0, 0)
         elif entry is None:
-            return
+            if etype == CREATE and is_directory:  # mkdir does not ask the source
+                self.target.setdefault(path, Entry(True, 0, 0))
         elif etype == ATTRIB:
             there = self.target.get(path)
             if there is not None and there.is_dir == entry.is_dir:
