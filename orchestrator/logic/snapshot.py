@@ -50,15 +50,14 @@ def differences(path: bytes, before: Directory | None, now: Directory, *, is_tol
     # of another file system nothing can be said to be gone: one was unmounted
     gone = before.entries.keys() - now.entries.keys() if before.device == now.device else set()
     changes = [Change("Delete", path + name) for name in before.entries if name in gone]
-    is_implied = False  # whoever carries something into a directory makes it, too
     for name, signature in now.entries.items():
         old = before.entries.get(name)
         if old is None:
-            is_implied = True
             changes.append(Change("Create", path + name))
         elif old != signature and not name.endswith(b"/"):
             changes.append(Change("Modify" if old[0] != signature[0] else "Attrib", path + name))
-    # it may be another one of that name by now
-    if not is_told and (before.attributes != now.attributes or (before.changed != now.changed and not is_implied)):
+    # It may be another one of that name by now. What is new in it may be gone before it is carried over, so it does
+    # not bring the directory along for sure.
+    if not is_told and (before.attributes != now.attributes or before.changed != now.changed):
         changes.append(Change("Attrib", path))
     return changes

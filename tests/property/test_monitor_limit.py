@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.monitor.inotify import InotifyMonitor
@@ -102,6 +102,7 @@ def test_a_target_that_splits_moves_ends_up_equal(seed: int) -> None:
 
 
 @given(st.integers(0, 2**64))
+@example(92419)  # a directory is another one of that name, and what was new in it is gone
 def test_a_target_that_repeats_moves_ends_up_equal(seed: int) -> None:
     play(seed, on_move=True)
 
