@@ -97,7 +97,7 @@ def play(seed: int, *, on_move: bool) -> None:
 
 
 # The same seeds every time: in one of seven thousand a tree is elsewhere just when its transfer comes, and back before
-# the next look. No look can tell that; it stays until the next full run (see the README's limits of polling).
+# the next look. No look can tell that; it stays until the next full run (plugins/orchestrator_poll/README.md).
 SAME_SEEDS = settings(derandomize=True)
 
 
