@@ -36,7 +36,7 @@ class Predecessor:
 
     def _remove_lists(self) -> None:
         """Of its lists of paths, and of those before it: it may have been killed before it came to that itself."""
-        remove_lists(living().__contains__)
+        remove_lists(living)
 
     def close(self) -> None:
         """Wait for its transfers no longer."""

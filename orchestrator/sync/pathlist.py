@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
 _NAME: Final = re.compile(r"lsyncd-paths-(\d+)-(\d+)-")
 """Of a list: where the pid counts of who made it, and that pid."""
@@ -34,22 +34,33 @@ def remove_list(path: bytes) -> None:
         os.unlink(path)
 
 
-def remove_lists(is_used: Callable[[int], bool]) -> None:
+def remove_lists(living: Callable[[], Container[int]]) -> None:
     """Remove what daemons that were killed have left of their lists, whichever they were.
 
-    `is_used(pid)`: whether a daemon with this pid, or something that it has started, still runs.
+    `living()`: the pids of daemons that still run, or something that they have started. Asked when the lists are
+    known, and only if there are any: who makes one later is none of those that were asked about.
     """
     import tempfile
 
-    directory = tempfile.gettempdir()
-    with contextlib.suppress(OSError):
-        for name in os.listdir(directory):
-            made = _NAME.match(name)
-            if made is None or int(made[1]) != _pid_namespace() or is_used(int(made[2])):
-                continue
-            path = os.path.join(directory, name)
-            if os.lstat(path).st_uid == os.geteuid():
+    directory, here = tempfile.gettempdir(), _pid_namespace()
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    made = [(os.path.join(directory, name), match) for name in names if (match := _NAME.match(name))]
+    lists = [(path, int(match[2])) for path, match in made if int(match[1]) == here and _is_ours(path)]
+    if lists:
+        alive = living()
+        for path, pid in lists:
+            if pid not in alive:
                 remove_list(os.fsencode(path))
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except OSError:  # removed meanwhile
+        return False
 
 
 def _pid_namespace() -> int:

@@ -33,7 +33,7 @@ def test_what_nobody_uses_any_more_is_removed(tmp_path: Path, monkeypatch: pytes
     others = ["lsyncd-paths", "lsyncd-paths-x-99999999-a", "my-lsyncd-paths-1-2-3"]
     for name in (elsewhere, dead, *others):
         (tmp_path / name).touch()
-    remove_lists({os.getpid()}.__contains__)
+    remove_lists(lambda: {os.getpid()})
     assert sorted(os.listdir(tmp_path)) == sorted([own, elsewhere, *others])
-    remove_lists(set[int]().__contains__)
+    remove_lists(lambda: set())
     assert sorted(os.listdir(tmp_path)) == sorted([elsewhere, *others])
