@@ -39,6 +39,7 @@ from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.pathlist import remove_list, write_list
+from orchestrator.sync.scan import is_there
 from orchestrator.sync.transfer import Check, Spawn
 from orchestrator.sync.variables import variable_value
 
@@ -102,6 +103,7 @@ __all__ = [
     "etypes",
     "exit_codes_of",
     "hookimpl",
+    "is_there",
     "max_delete_of",
     "remove_list",
     "translate",

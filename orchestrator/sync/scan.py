@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -10,12 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def is_there(source: bytes, path: bytes) -> bool:
-    """Whether `path` (leading slash) is a directory if it ends with a slash, and else something that is none."""
+def is_there(path: bytes) -> bool:
+    """Whether an absolute path is a directory, if it ends with a slash, and else something that is none.
+
+    Of one that is longer than the kernel takes nobody can tell: it counts as there.
+    """
     try:
-        found = os.lstat(source + path[1:].removesuffix(b"/"))
-    except OSError:
-        return False
+        found = os.lstat(path.rstrip(b"/"))
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
     return stat.S_ISDIR(found.st_mode) == path.endswith(b"/")
 
 

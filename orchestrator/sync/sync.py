@@ -201,7 +201,7 @@ class Sync:
         It comes last in the queue, whenever it was that something appeared. What is gone by now has its Delete before
         it or still to come, and an action on single events would make it once more.
         """
-        if etype == CREATE and not self.options.sets and not is_there(self.source, path):
+        if etype == CREATE and not self.options.sets and not is_there(self.source + path[1:]):
             return
         alarm = self.host.clock.now() + self.options.delay
         if etype == CREATE:

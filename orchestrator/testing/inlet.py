@@ -246,7 +246,7 @@ class _World:
 
     def add(self, etype: str, path: bytes) -> None:
         """As the daemon does: a Create of a directory brings Creates of all that is in it, and none of what is gone."""
-        if etype == etypes.CREATE and not self.inlet.action.sets and not is_there(self.source, path):
+        if etype == etypes.CREATE and not self.inlet.action.sets and not is_there(self.source + path[1:]):
             return
         self.queue.add(etype, self.inlet.clock.now(), path)
         if etype == etypes.CREATE:

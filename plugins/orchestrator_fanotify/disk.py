@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -11,15 +10,6 @@ from orchestrator.api import Change, Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-def exists(path: bytes) -> bool:
-    """Whether a directory (with a slash at the end), or something that is none, is there now."""
-    try:
-        found = os.lstat(path.rstrip(b"/"))
-    except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return stat.S_ISDIR(found.st_mode) == path.endswith(b"/")
 
 
 def is_finished(path: bytes) -> bool:

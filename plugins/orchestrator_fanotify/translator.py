@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Change
+from orchestrator.api import Change, is_there
 from orchestrator_fanotify import events
 from orchestrator_fanotify.calls import (
     ATTRIB,
@@ -25,7 +25,7 @@ from orchestrator_fanotify.calls import (
     Q_OVERFLOW,
     RENAME,
 )
-from orchestrator_fanotify.disk import contents, exists, is_finished
+from orchestrator_fanotify.disk import contents, is_finished
 from orchestrator_fanotify.doubts import Doubts
 from orchestrator_fanotify.events import FIRST, HANDLE, KEY, RECORD
 
@@ -65,7 +65,7 @@ class Translator:
     def settle(self) -> None:
         """All events are worked off: tells the state of what they leave open."""
         self._directories.settle()
-        for path in self._doubts.resolve(exists):
+        for path in self._doubts.resolve(is_there):
             self._state(path)
 
     def take(self) -> list[Change]:
@@ -106,7 +106,7 @@ class Translator:
                 path = directory + name
                 if mask & DELETE:
                     deleted(path)
-                elif not mask & CREATE and not exists(path) and not self._is_named(piece, at):
+                elif not mask & CREATE and not is_there(path) and not self._is_named(piece, at):
                     continue  # written to or touched after its name was deleted
                 for etype in etypes:
                     append(make(Change, (etype, path, None)))
@@ -137,7 +137,7 @@ class Translator:
         """Of directories; of files, where it is open what happened: then the disk tells what came last."""
         if mask & DELETE:
             self._doubts.deleted.add(path)
-            if mask & CREATE and exists(path):
+            if mask & CREATE and is_there(path):
                 self._changes.append(Change("Delete", path))
                 mask &= ~DELETE
         is_new = bool(mask & CREATE) and (self._tells_creates or bool(mask & ONDIR) or is_finished(path))
@@ -181,7 +181,7 @@ class Translator:
         return record is None or self._directories.is_named(record.key)
 
     def _state(self, path: bytes) -> None:
-        if exists(path):
+        if is_there(path):
             self._changes.append(Change("Create", path))
             self._tell_contents(path)
         else:
