@@ -12,7 +12,6 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native.report import Stopped
-from orchestrator_native.spot import Spot
 from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator_native.mirror import Mirror
     from orchestrator_native.run import Run
+    from orchestrator_native.spot import Spot
 
 ATTRIBUTES = frozenset({"Attrib", "Modify"})
 """Of a directory: nothing about what lies in it."""
@@ -81,7 +81,7 @@ class _Batch:
         if self.task.is_excluded(path, is_dir=stat.S_ISDIR(wanted.st_mode)):
             return
         try:
-            spot = Spot(path, name, self.mirror.source.open(parent), self.mirror.target.open(parent))
+            spot = self.mirror.spot(path)
         except OSError:
             self._ancestor(parent)
             return

@@ -26,7 +26,7 @@ class Crew(Protocol):
     def later_directory(self, path: str, *, touched: bool) -> None:
         """What lies in it; `touched`: its own attributes need to be set afterwards."""
 
-    def later_file(self, path: str, *, written: bool) -> None: ...
+    def later_file(self, path: str) -> None: ...
 
     def later_link(self, path: str, wanted: os.stat_result, *, written: bool) -> None:
         """One of the names of a file that has several."""
@@ -73,7 +73,7 @@ class Entries:
                 fix(self._task, spot, wanted, have)
             elif stat.S_ISREG(mode):
                 if wanted.st_size >= LARGE and not names:
-                    self._crew.later_file(spot.path, written=written)
+                    self._crew.later_file(spot.path)
                     return True
                 self._maker.file(spot)
             elif stat.S_ISLNK(mode):

@@ -120,7 +120,7 @@ class Mirror:
             is_counted = is_dir or not is_leftover(entry.name)
             self.remover.remove(path, stat.S_IFDIR if is_dir else stat.S_IFREG, is_counted=is_counted)
 
-    def file(self, path: str, *, written: bool) -> None:
+    def file(self, path: str) -> None:
         """A large file that was left for later."""
         parent, name = split(path)
         try:

@@ -60,7 +60,7 @@ class Run:
         self._touched: dict[str, None] = {}
         self._plain: dict[str, None] = {}
         self._running: dict[str, bool | None] = {}
-        self._files: dict[str, bool] = {}
+        self._files: dict[str, None] = {}
         self._linked: dict[Key, bool] = {}
         self._counts: dict[Key, int] = {}
         self._unsettled: set[str] = set()
@@ -96,9 +96,9 @@ class Run:
         elif path not in self._touched:
             self._plain[path] = None
 
-    def later_file(self, path: str, *, written: bool) -> None:
+    def later_file(self, path: str) -> None:
         with self._changed:
-            self._files[path] = written or self._files.get(path, False)
+            self._files[path] = None
             if self._is_open:
                 self._hire()
                 self._changed.notify()
@@ -247,12 +247,12 @@ class Run:
                         self._changed.notify_all()
                         return
                     if self._files:
-                        path, flag = self._files.popitem()
+                        path, _ = self._files.popitem()
                         is_file = True
                         self._copying += 1
                         break
                     if self._walking < self._walkers and (self._touched or (self._plain and not self._assistants)):
-                        flag = bool(self._touched)
+                        touched = bool(self._touched)
                         path, _ = (self._touched or self._plain).popitem()
                         self._running[path] = None
                         is_file = False
@@ -263,9 +263,9 @@ class Run:
                 if self.task.stop.is_set():
                     raise Stopped
                 if is_file:
-                    mirror.file(path, written=flag)
+                    mirror.file(path)
                 else:
-                    mirror.directory(path, touched=flag)
+                    mirror.directory(path, touched=touched)
             except BaseException as error:
                 self._fail(error)
                 raise
