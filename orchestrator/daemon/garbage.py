@@ -11,8 +11,8 @@ def spare_what_is_loaded() -> None:
     With 200,000 pending changes one look takes 100 ms, in which the kernel's queue overflows. What has
     been loaded is not looked at again, and all that is pending only after ten million new objects:
     changes go by themselves when they are done with, cycles are few. What is new is looked at once more
-    after 60,000 of them: after ten times 20,000, Python's own measure, that took 25 to 40 ms, and one in three
-    bursts of 200,000 files at full speed overflowed.
+    after 60,000 of them: after ten times 20,000, Python's own measure, that took 25 to 40 ms, and seven of
+    seventeen bursts of 200,000 files at full speed overflowed.
     """
     gc.freeze()
     gc.set_threshold(20_000, 2, 200)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
+from orchestrator.logic.text import shown
+
 Verdict = Literal["ok", "again", "die"]
 
 OK: Final[Verdict] = "ok"
@@ -160,7 +162,7 @@ def judge(
         outcome, verdict = GIVE_UP, DIE
     line = wording[kind][outcome]
     message = line.text.format(
-        code=exit_code, etype=etype, source=_text(source), target=_text(target), source_path=_text(source_path)
+        code=exit_code, etype=etype, source=shown(source), target=shown(target), source_path=shown(source_path)
     )
     if verdict is None:
         return Judgement(DIE if gives_up else AGAIN, line.category, message, unknown=True, gave_up=gives_up)
@@ -181,7 +183,3 @@ def end_of(judgement: Judgement | None, is_own: bool) -> End:
     if judgement.gave_up or is_own:
         return "daemon at once" if judgement.at_once else "daemon"
     return "sync"
-
-
-def _text(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")

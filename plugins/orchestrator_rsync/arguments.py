@@ -67,7 +67,7 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
         lead = ["--exclude-from=-"]
         stdin = b"\n".join(excludes)
         told = b" excluding\n" + stdin
-    if config.get("delete") is True or config.get("delete") == "startup":
+    if _deletes(config, "startup"):
         lead += DELETE
     table = rsync_table(config)
     if _deletes_excluded(table):
@@ -93,7 +93,7 @@ def batch_run(
 
 def deletes_at_startup(config: Config) -> bool:
     """Whether full runs delete anything on the target."""
-    return config.get("delete") is True or config.get("delete") == "startup" or _deletes_excluded(rsync_table(config))
+    return _deletes(config, "startup") or _deletes_excluded(rsync_table(config))
 
 
 def _deletes_excluded(table: Config | None) -> bool:
@@ -102,8 +102,12 @@ def _deletes_excluded(table: Config | None) -> bool:
 
 def deletes_running(config: Config) -> bool:
     """Whether what is deleted on the source is to be deleted on the target (`delete`)."""
+    return _deletes(config, "running")
+
+
+def _deletes(config: Config, when: str) -> bool:
     value = config.get("delete")
-    return value is True or value == "running"
+    return value is True or value == when
 
 
 def with_slash(target: str) -> str:

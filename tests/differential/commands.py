@@ -15,9 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 # Read once: daemons are started by many threads, and pytest notes in it which test runs.
 ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if not name.startswith(("LC_", "LANG", "LUA_", "PYTHONWARN")) and name != "PYTEST_CURRENT_TEST"
+    name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "LUA_", "PYTHONWARN"))
 }
 """What every daemon under comparison finds in its environment, and what is added to it."""
 

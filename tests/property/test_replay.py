@@ -199,6 +199,10 @@ class World:
             else:
                 self.queue.remove(delay)
 
+    def work_off(self) -> None:
+        while self.start(False):
+            self.finish(False)
+
     def split_moves(self) -> None:
         """As Inlet.split_moves."""
         for delay in [delay for delay in self.queue if delay.etype == MOVE and delay.status != ACTIVE]:
@@ -287,8 +291,7 @@ def test_what_is_given_out_makes_the_target_equal(
     for method, *arguments in steps:
         getattr(world, str(method))(*arguments)
     world.deliver()
-    while world.start(False):
-        world.finish(False)
+    world.work_off()
     assert not list(world.queue)
     assert world.target == world.source
 
@@ -305,8 +308,7 @@ def test_a_move_that_a_full_run_has_overtaken(sets: bool) -> None:
     world.rename(b"/a", b"/b")
     world.write(b"/a")
     world.finish(False)
-    while world.start(False):
-        world.finish(False)
+    world.work_off()
     assert world.target == world.source
 
 
@@ -323,6 +325,5 @@ def test_a_directory_that_has_gone_on_since_a_full_run_overtook_its_move(sets: b
     world.write(b"/b/a")
     world.move_out(b"/b")
     world.finish(False)
-    while world.start(False):
-        world.finish(False)
+    world.work_off()
     assert world.target == world.source

@@ -41,15 +41,14 @@ def add_action(config: LuaConfig, action: Action, add: Any) -> None:
     lua.call(add, to_bytes(action.name), values, gauge, functions)
 
 
-def endpoint_of(action: Action, config: TableConfig) -> str | None:
+def asked_endpoint(action: Action, config: TableConfig) -> str | None:
     """Where a sync's transfers go (see Action.endpoint). Raises ConfigError that names the plugin."""
     try:
         return action.endpoint(config)
     except OrchestratorError:
         raise
     except (Exception, SystemExit) as error:
-        message = f'plugin "{action.name}" failed in endpoint(): {type(error).__name__}: {error}'
-        raise ConfigError(message) from error
+        raise ConfigError(_trouble(action, "endpoint", error)) from error
 
 
 class ActionCalls:
@@ -71,7 +70,7 @@ class ActionCalls:
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            raise ConfigError(self._trouble("prepare", error)) from error
+            raise ConfigError(_trouble(self._action, "prepare", error)) from error
         return None
 
     def action(self, number: int) -> None:
@@ -95,7 +94,7 @@ class ActionCalls:
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            self._config.host.log("Error", self._trouble("collect", error))
+            self._config.host.log("Error", _trouble(self._action, "collect", error))
             verdict = AGAIN
         return to_bytes(verdict)
 
@@ -105,14 +104,15 @@ class ActionCalls:
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            self._config.host.log("Error", self._trouble(method, error))
+            self._config.host.log("Error", _trouble(self._action, method, error))
             sync.trouble()
 
     def _sync_of(self, event: Event) -> Sync:
         return self._config.syncs_by_number[event.inlet.number]
 
-    def _trouble(self, method: str, error: BaseException) -> str:
-        return f'plugin "{self._action.name}" failed in {method}(): {type(error).__name__}: {error}'
+
+def _trouble(action: Action, method: str, error: BaseException) -> str:
+    return f'plugin "{action.name}" failed in {method}(): {type(error).__name__}: {error}'
 
 
 def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:

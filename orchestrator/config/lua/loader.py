@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.lua.actions import add_action, endpoint_of
+from orchestrator.config.lua.actions import add_action, asked_endpoint
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.parts import crontab_of, filters_of, tunnel_options
@@ -187,7 +187,7 @@ class LuaConfig:
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None
         if through is not None:
             sync.go_through(through)
-        endpoint = endpoint_of(action, config) if action is not None else None
+        endpoint = asked_endpoint(action, config) if action is not None else None
         if endpoint is not None:
             # the same name at the other end of another tunnel is another host
             sync.go_to(self.host.endpoint(endpoint if through is None else f"{endpoint} through {through.name}"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from orchestrator.logic.text import shown
 from orchestrator.monitor.kernel import is_shortage
 from orchestrator.monitor.watches import REFUSED
 
@@ -71,8 +72,3 @@ def is_gone(error: OSError) -> bool:
 def refusal(path: bytes, error: OSError) -> str:
     """What is said of a directory that we may not watch or read."""
     return f"Cannot watch {shown(path)}: {error.strerror}. Trying again when its attributes change."
-
-
-def shown(path: bytes) -> str:
-    """A path as it goes into a message."""
-    return path.decode("utf-8", "surrogateescape")

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change
+from orchestrator.logic.text import shown
 from orchestrator.monitor.kernel import is_out_of_watches
-from orchestrator.monitor.survey.unread import is_gone, refusal, shown
+from orchestrator.monitor.survey.unread import is_gone, refusal
 from orchestrator.monitor.watches import COVERED, MISSING, POLLED, REFUSED, TWIN, UNWANTED, Node
 
 if TYPE_CHECKING:
