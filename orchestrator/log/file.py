@@ -61,8 +61,10 @@ class LogFile:
             self._fd = -1
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+        # NONBLOCK: opening a FIFO that nobody reads would wait for ever. Writing to one may wait, as to a terminal.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
         fd = os.open(self.path, flags, 0o666)
+        os.set_blocking(fd, True)
         self.close()
         self._fd = fd
 

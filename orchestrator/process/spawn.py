@@ -91,10 +91,13 @@ def start_program(
 
 
 def _open_output(path: bytes) -> int | None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
     try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+        fd = os.open(path, flags | os.O_NONBLOCK, 0o666)  # a FIFO that nobody reads would be waited for
     except OSError:
         return None  # the log itself tells when its file can't be written
+    os.set_blocking(fd, True)
+    return fd
 
 
 def _program(argv: Sequence[bytes], env: Mapping[bytes, bytes] | Mapping[str, str] | None) -> bytes:

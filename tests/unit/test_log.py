@@ -152,6 +152,21 @@ def test_log_file_that_cannot_be_opened(log: Log, tmp_path: Path) -> None:
     assert caught.value.exit_code == 255
 
 
+@pytest.mark.timeout(20)
+def test_a_fifo_is_waited_for_neither_without_nor_with_a_reader(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(OrchestratorError, match="Cannot open logfile"):
+        log.configure(nodaemon=True, logfile=str(path))
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        log.configure(nodaemon=True, logfile=str(path))
+        log("Normal", "one")
+        assert os.read(reader, 1000) == b"Mon Aug  1 14:38:24 2016 Normal: one\n"
+    finally:
+        os.close(reader)
+
+
 def test_a_reset_that_fails_leaves_the_old_places(log: Log, tmp_path: Path) -> None:
     log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
     with pytest.raises(OrchestratorError):

@@ -314,6 +314,13 @@ def test_output_that_cannot_be_opened_stops_no_child(world: World, tmp_path: Pat
     assert world.run(*shell("exit 3"))[1] == 3
 
 
+@pytest.mark.timeout(20)
+def test_output_into_a_fifo_that_nobody_reads_is_not_waited_for(world: World, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    world.processes.output = os.fsencode(tmp_path / "log")
+    assert world.run(*shell("exit 3"))[1] == 3
+
+
 # -- stdin
 
 
