@@ -17,6 +17,7 @@ import pluggy
 from orchestrator.config.model import Config, Option, Options
 from orchestrator.errors import ConfigError, MonitorError
 from orchestrator.logic import event as etypes
+from orchestrator.logic.backoff import next_pause
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
@@ -26,6 +27,7 @@ from orchestrator.logic.verdict import (
     COMMON,
     DIE,
     OK,
+    PARTIAL,
     RSYNC_EXIT_CODES,
     SHORT,
     SSH_EXIT_CODES,
@@ -68,6 +70,7 @@ __all__ = [
     "COMMON",
     "DIE",
     "OK",
+    "PARTIAL",
     "RSYNC_EXIT_CODES",
     "SHORT",
     "SSH_EXIT_CODES",
@@ -105,6 +108,7 @@ __all__ = [
     "hookimpl",
     "is_there",
     "max_delete_of",
+    "next_pause",
     "remove_list",
     "translate",
     "translate_words",

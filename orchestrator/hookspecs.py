@@ -70,8 +70,8 @@ def orchestrator_after_collect(
 
     `paths`: what it was for, with leading slashes, both ends of a Move; for a startup or full run
     the one empty path. `exit_code` is 128 + signal for one that was killed, 255 for one that could not be started.
-    `verdict`: ok, again, die. `duration` in seconds. `stderr`: the end of it, for actions that work on
-    sets of paths, else empty.
+    `verdict`: ok, partial (not all arrived, what did not is tried again by itself), again, die. `duration` in
+    seconds. `stderr`: the end of it, for actions that work on sets of paths, else empty.
     """
 
 

@@ -8,28 +8,31 @@ LONGEST: Final = 300.0
 """Seconds."""
 
 
-def following(pause: float, first: float) -> float:
-    """The pause after `pause`, 0 where there was none. A first pause longer than the cap is the user's own `delay`."""
-    return max(first, min(pause * 2, LONGEST))
+def next_pause(pause: float, delay: float) -> float:
+    """The pause after `pause`, 0 where there was none. All in seconds.
+
+    `delay` is the user's own: no pause is shorter, be it longer than the cap.
+    """
+    return max(1.0, delay, min(pause * 2, LONGEST))
 
 
 class Backoff:
-    """The pauses of one thing that may fail again and again. `first` is in seconds, at least 1."""
+    """The pauses of one thing that may fail again and again. `delay`: see next_pause."""
 
-    __slots__ = ("_first", "failures", "pause")
+    __slots__ = ("_delay", "failures", "pause")
 
-    def __init__(self, first: float) -> None:
-        self._first = max(1.0, first)
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
         self.failures = 0
         self.pause = 0.0
 
     def would_grow(self) -> bool:
         """Whether one more failure makes the pause longer: worth a log line."""
-        return following(self.pause, self._first) > self.pause
+        return next_pause(self.pause, self._delay) > self.pause
 
     def fail(self) -> None:
         """Set `pause` for one more failure."""
-        self.pause = following(self.pause, self._first)
+        self.pause = next_pause(self.pause, self._delay)
         self.failures += 1
 
     def succeed(self) -> None:

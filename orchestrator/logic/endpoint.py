@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.logic.backoff import Backoff, following
+from orchestrator.logic.backoff import LONGEST, Backoff, next_pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,15 +109,17 @@ class Endpoint:
         longest = self.pause
         if member.failed_at < self._down_since:
             longest = min(longest, LONGEST_ON_HEARSAY)
-        if now < self._step_at + longest:
-            return self._step_at + longest
+        step = max(self._step_at + longest, _own_step(member))
+        if now < step:
+            return step
         if self._prober is not None:
             return self._probe_began + longest
         if member.wants(now) and any(
-            other.failed_at < member.failed_at and not other.is_apart and other.wants(now) for other in self._members
+            other.failed_at < member.failed_at and not other.is_apart and _own_step(other) <= now and other.wants(now)
+            for other in self._members
         ):
             return now + LOOK_AGAIN
-        return self._step_at + longest
+        return step
 
     def begins(self, member: Member, now: float) -> None:
         """A member starts a transfer. While the host is out of reach, the others wait for what comes of it, but not
@@ -130,7 +132,7 @@ class Endpoint:
         """Whether `failed` would make a pause longer: worth a log line. `began`: when the transfer did."""
         if self._is_its_own_trouble(member):
             return member.backoff.would_grow()
-        return self._is_news(began) and following(self.pause, member.first) > self.pause
+        return self._is_news(began) and next_pause(self.pause, min(member.first, LONGEST)) > self.pause
 
     def failed(self, member: Member, began: float, now: float) -> float:
         """The host could not be reached. Gives until when the member is not to try again.
@@ -146,9 +148,9 @@ class Endpoint:
         if self._is_news(began):
             if not self.pause:
                 self._down_since = now
-            self.pause = following(self.pause, member.first)
+            self.pause = next_pause(self.pause, min(member.first, LONGEST))
             self._step_at = now
-        return self._step_at + self.pause
+        return max(self._step_at + self.pause, _own_step(member))
 
     def reached(self, member: Member) -> bool:
         """A transfer has reached the host: all may go. True: it was out of reach before."""
@@ -175,3 +177,8 @@ class Endpoint:
 
     def _is_its_own_trouble(self, member: Member) -> bool:
         return member.is_apart or (member.was_released and not self.pause)
+
+
+def _own_step(member: Member) -> float:
+    """Until when a member that has failed waits whatever the others do: by a `delay` that is longer than all pauses."""
+    return member.failed_at + member.first if member.first > LONGEST else 0.0

@@ -52,6 +52,7 @@ class Queue:
         self._stale = 0  # about how many entries of it are of delays that do not wait any more
         self._declined: set[int] = set()
         self._aside: set[int] = set()  # those that failed, until they are due again
+        self._apart: set[int] = set()  # those that failed within a list, and may not spoil another one
         self._parked: list[tuple[float, int]] = []  # (alarm, seq): a heap of those of them that wait
 
     def __len__(self) -> int:
@@ -167,7 +168,8 @@ class Queue:
     def select(self, test: Test | None) -> list[Delay]:
         """What can be taken together now, in the order of the queue (getEvents, spec 2.4).
 
-        All that waits and passes the test, and what is blocked by nothing but that.
+        All that waits and passes the test, and what is blocked by nothing but that. What failed by itself within a list
+        (see `retry`) is never taken together with what did not: the first that passes decides.
         """
         delays = self._delays
         if self._declined:
@@ -179,6 +181,7 @@ class Queue:
         freed: list[int] = []
         selected: list[Delay] = []
         last: int | None = None
+        apart: bool | None = None if self._apart else False
         while waiting or freed:
             if freed and (not waiting or freed[0] < waiting[-1]):
                 delay = delays.get(heappop(freed))
@@ -196,6 +199,10 @@ class Queue:
                     break
                 if not verdict:
                     continue
+            if apart is None:
+                apart = delay.seq in self._apart
+            elif self._apart and (delay.seq in self._apart) != apart:
+                continue
             selected.append(delay)
             if delay.blocks:
                 for blocked in delay.blocks:
@@ -218,14 +225,17 @@ class Queue:
                 delay.blocks = [blocked for blocked in delay.blocks if blocked.blocker is delay] or None
         self._changed(len(delays))
 
-    def retry(self, delay: Delay, alarm: float) -> None:
+    def retry(self, delay: Delay, alarm: float, *, is_apart: bool = False) -> None:
         """An active delay waits again, at its old place, and is due at `alarm`.
 
         Until then it stands aside: neither `first_due` nor `select` gives it, and it holds up
-        nothing but what it blocks (spec 6 rows 13 and 16b).
+        nothing but what it blocks (spec 6 rows 13 and 16b). `is_apart`: from now on it is taken
+        together only with such as are apart, too.
         """
         delay.alarm = alarm
         self._aside.add(delay.seq)
+        if is_apart:
+            self._apart.add(delay.seq)
         for barrier in reversed(self._barriers):
             # only one that was prepended meanwhile can stand before a delay that was active
             if barrier.seq < delay.seq:
@@ -246,6 +256,7 @@ class Queue:
                 self._index.leave(delay, delay.path2)
         delay.blocker = None
         self._aside.discard(delay.seq)
+        self._apart.discard(delay.seq)
         blocks, delay.blocks = delay.blocks, None
         for blocked in blocks or ():
             if blocked.blocker is delay:

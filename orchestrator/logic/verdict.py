@@ -17,6 +17,10 @@ OK: Final[Verdict] = "ok"
 AGAIN: Final[Verdict] = "again"
 DIE: Final[Verdict] = "die"
 
+PARTIAL: Final = "partial"
+"""What onBatchEnd and hooks hear in the place of `ok` where part of it did not arrive, and is tried again. No table
+and no `collect` says it: see Inlet.report_partial."""
+
 SIGNALLED: Final = 128
 """A process killed by signal N ends with 128 + N; lsyncd calls that 0, a success (spec 6 row 3)."""
 

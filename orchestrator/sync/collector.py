@@ -8,13 +8,13 @@ from orchestrator.errors import Died
 from orchestrator.logic.cause import cause_of
 from orchestrator.logic.event import BLANKET, INIT
 from orchestrator.logic.text import text_of
-from orchestrator.logic.verdict import AGAIN, DIE, OK, end_of
+from orchestrator.logic.verdict import AGAIN, DIE, OK, PARTIAL, end_of
 from orchestrator.sync.batch import BATCH_START
 from orchestrator.sync.event import EventList
 from orchestrator.sync.retries import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.queue import Queue
@@ -39,6 +39,8 @@ class Collector:
     ) -> None:  # fmt: skip
         self.stderr_tail = b""
         self.cause = ""
+        self._is_partial = False
+        self._failed: set[bytes] = set()
         self._host = host
         self._inlet = inlet
         self._queue = queue
@@ -49,6 +51,11 @@ class Collector:
         self._history = history
         self._life = life
         self._own_die_codes = own_die_codes
+
+    def report_partial(self, failed: Iterable[bytes]) -> None:
+        """See Inlet.report_partial."""
+        self._is_partial = True
+        self._failed.update(failed)
 
     def ended(self, child: Child, transfer: Transfer, exit_code: int) -> None:
         """The process, or what counted before it, has ended."""
@@ -82,25 +89,38 @@ class Collector:
     def _collect(self, child: Child, agent: Agent, exit_code: int, *, is_vain: bool) -> None:
         self._judge.opens(child)
         self.cause = ""
+        self._is_partial = False
+        self._failed.clear()
         self.stderr_tail = child.stderr_tail
-        verdict = AGAIN if is_vain else self._calls.collect(agent, exit_code)
+        verdict = AGAIN if is_vain else self._calls.collect(agent, exit_code) or OK
+        told = PARTIAL if verdict == OK and self._is_partial else verdict
         if self._host.hooks.has("orchestrator_after_collect"):
-            self._tell(child, agent, exit_code, verdict or OK)
-        self._remember(child, exit_code, verdict or OK)
-        self._batches.end(agent, child.started, exit_code, verdict or OK)
+            self._tell(child, agent, exit_code, told)
+        self._remember(child, exit_code, told)
+        self._batches.end(agent, child.started, exit_code, told)
         delays = self._left(agent)
+        failed = delays_of(self._failed, delays) if self._failed and agent.is_list else set()
         if verdict == DIE:
             self._die(exit_code)
+        elif failed:
+            rest = [delay for delay in delays if delay not in failed]
+            if verdict == OK and rest:
+                self._succeeded(rest, exit_code)
+                rest = []
+            self._retries.set_aside(self._judge.failure(agent, exit_code), failed, rest)
         elif verdict == AGAIN:
             unreachable = self._retries.again(self._judge.failure(agent, exit_code), delays)
             if unreachable is not None:
                 self._host.log("Warn", unreachable, " cannot be reached; all syncs that go there wait together.")
         else:
-            self._life.is_started_up |= any(delay.etype in (INIT, BLANKET) for delay in delays)
-            reached = self._retries.succeeded(delays, exit_code)
-            if reached is not None:
-                self._host.log("Normal", reached, " can be reached again.")
+            self._succeeded(delays, exit_code)
         self._judge.closes()
+
+    def _succeeded(self, delays: list[Delay], exit_code: int) -> None:
+        self._life.is_started_up |= any(delay.etype in (INIT, BLANKET) for delay in delays)
+        reached = self._retries.succeeded(delays, exit_code)
+        if reached is not None:
+            self._host.log("Normal", reached, " can be reached again.")
 
     def _left(self, agent: Agent) -> list[Delay]:
         """The agent's delays that are still there: an action may have dropped some."""
@@ -132,3 +152,19 @@ class Collector:
             self._host.log("Error", "Critical exitcode.")
             raise Died("Critical exitcode.")
         self._life.stop(f"exit code {exit_code}")
+
+
+def delays_of(paths: Iterable[bytes], delays: Sequence[Delay]) -> set[Delay]:
+    """Which of the changes the paths belong to: that of the path itself, or of the nearest directory above it."""
+    by_path: dict[bytes, list[Delay]] = {}
+    for delay in delays:
+        for path in (delay.path, delay.path2):
+            if path is not None:
+                by_path.setdefault(path.rstrip(b"/"), []).append(delay)
+    found: set[Delay] = set()
+    for path in paths:
+        place = path.rstrip(b"/")
+        while place and place not in by_path:
+            place = place[: place.rindex(b"/")] if b"/" in place else b""
+        found.update(by_path.get(place, ()))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
@@ -128,6 +128,17 @@ class Inlet:
     def report_cause(self, cause: str) -> None:
         """In `collect`: why a job failed, in a few words for the status; of a program it is taken from its stderr."""
         self._sync.collector.cause = cause
+
+    def report_partial(self, failed: Iterable[bytes] = ()) -> None:
+        """In `collect`: not all arrived. Where the verdict is ok, onBatchEnd and hooks are told "partial" instead.
+
+        `failed`: the paths that did not (leading slash). Those of the agent's changes that they belong to stay in the
+        queue, apart from all others: they come back after growing pauses, in lists of their own (`get_events` never
+        mixes the two). The rest is done with if the verdict is ok; if it is again, it is offered again at once, and the
+        sync pauses only when nothing gets through several times in a row. Without paths the action itself sees to what
+        is left.
+        """
+        self._sync.collector.report_partial(failed)
 
     # ---- acting -------------------------------------------------------------------------------
 

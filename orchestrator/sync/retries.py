@@ -1,14 +1,15 @@
 """What has failed and is to be tried again, and when (spec 6 rows 13 and 16b).
 
 Three lanes. One change that fails stands aside alone, with pauses of its own: what it does not block
-goes on. When a list or a startup fails, it is the target that does not answer: the whole sync
+goes on; so do those of a list of which its action knows that it was they that failed. When a list or a startup fails
+and nobody knows which part of it, or one list after the other, it is the target that does not answer: the whole sync
 waits, or each new change would be tried in vain at once. When the target's host cannot be reached, all
 syncs that go there wait together (logic/endpoint.py).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.endpoint import UNREACHABLE
@@ -16,11 +17,15 @@ from orchestrator.logic.event import DELETE, SPECIAL, WAIT
 from orchestrator.sync.event import Agent, EventList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.endpoint import Endpoint, Member
     from orchestrator.logic.queue import Queue
+
+
+TRIES_AT_ONCE: Final = 5
+"""Lists that may fail one after the other, each for changes that did not fail before, until the sync pauses."""
 
 
 class Failure(NamedTuple):
@@ -42,6 +47,7 @@ class Retries:
         self._alone: dict[Delay, Backoff] = {}
         self._due_first: dict[Delay, float] = {}  # of all that failed
         self._hold_until = 0.0
+        self._failed_in_a_row = 0  # lists with something in them that had not failed before
         self._member: Member | None = None
 
     def __len__(self) -> int:
@@ -90,6 +96,9 @@ class Retries:
         member = self._on_the_way(failure)
         if member is not None:
             return member.endpoint.would_grow(member, failure.began)
+        delays = failure.agent.delays
+        if failure.agent.is_list and delays and all(delay in self._alone for delay in delays):
+            return any(self._alone[delay].would_grow() for delay in delays)
         return self._backoff_of(failure.agent).would_grow()
 
     def begins(self, now: float) -> None:
@@ -119,22 +128,55 @@ class Retries:
             due = failure.ended + backoff.pause
             if backoff is self._target:
                 self._hold_until = due
-        if len(self._due_first) > len(self._queue):  # an action has dropped some
-            self._due_first = {delay: alarm for delay, alarm in self._due_first.items() if delay in self._queue}
+        self._drop_stale()
         for delay in delays:
             if backoff is not self._target:
-                if _is_deleted_later(delay):
-                    self._queue.remove(delay)
-                    continue
-                self._alone[delay] = backoff
-            self._due_first.setdefault(delay, delay.alarm)
-            self._queue.retry(delay, due)
+                self._stand_aside(delay, backoff, due)
+            else:
+                self._wait(delay, due)
         return news
+
+    def set_aside(self, failure: Failure, failed: Collection[Delay], rest: Collection[Delay]) -> None:
+        """Of a list it is known which changes have failed: they wait apart, each longer each time. The rest, of which
+        nobody knows, is offered again at once: unless list after list fails for something new."""
+        self._ended()
+        self._drop_stale()
+        if not all(delay in self._alone for delay in failed):
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row > TRIES_AT_ONCE:
+                self._target.fail()
+                self._hold_until = failure.ended + self._target.pause
+        for delay in failed:
+            backoff = self._alone.get(delay) or Backoff(self._first_pause)
+            backoff.fail()
+            self._stand_aside(delay, backoff, failure.ended + backoff.pause, is_apart=True)
+        for delay in rest:
+            self._wait(delay, self._hold_until)
+
+    def _stand_aside(self, delay: Delay, backoff: Backoff, due: float, *, is_apart: bool = False) -> None:
+        if _is_deleted_later(delay):
+            self._alone.pop(delay, None)
+            self._due_first.pop(delay, None)
+            self._queue.remove(delay)
+            return
+        self._alone[delay] = backoff
+        self._wait(delay, due, is_apart=is_apart)
+
+    def _wait(self, delay: Delay, due: float, *, is_apart: bool = False) -> None:
+        self._due_first.setdefault(delay, delay.alarm)
+        self._queue.retry(delay, due, is_apart=is_apart)
+
+    def _drop_stale(self) -> None:
+        """What an action has dropped."""
+        if len(self._due_first) > len(self._queue):
+            self._due_first = {delay: alarm for delay, alarm in self._due_first.items() if delay in self._queue}
+            self._alone = {delay: backoff for delay, backoff in self._alone.items() if delay in self._queue}
 
     def succeeded(self, delays: list[Delay], exit_code: int | None = None) -> str | None:
         """The delays are done with; the target answers. Gives the host's name where it could not be reached before."""
         self._target.succeed()
         self._hold_until = 0.0
+        self._failed_in_a_row = 0
         for delay in delays:
             self._alone.pop(delay, None)
             self._due_first.pop(delay, None)

@@ -25,11 +25,12 @@ from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.verdict import AGAIN, DIE, Kind, Verdict, judge
 from orchestrator.sync import transfer
+from orchestrator.sync.collector import delays_of
 from orchestrator.sync.scan import is_there
 from orchestrator.testing.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from orchestrator.api import Action, Options
     from orchestrator.logic.delay import Delay
@@ -119,12 +120,16 @@ class FakeInlet(Inlet):
         """The program ended: what the action makes of it, or the common rule of spec 3.7."""
         self.running.remove(spawn)
         self._world.stderr_tail = stderr
+        self._world.partial = None
         verdict = self.action.collect(spawn.agent, exit_code)
         if verdict is None:
             verdict = self._judge(spawn.agent, exit_code)
+        failed = delays_of(self._world.partial or (), spawn.agent.delays)
         for delay in spawn.agent.delays:
-            if verdict == AGAIN:
-                self._world.queue.retry(delay, self.clock.now() + 1.0)
+            if delay in failed:
+                self._world.queue.retry(delay, self.clock.now() + 1.0, is_apart=True)
+            elif verdict == AGAIN:
+                self._world.queue.retry(delay, self.clock.now() + (0.0 if failed else 1.0))
             elif verdict != DIE:
                 self._world.queue.remove(delay)
         spawn.when_over()
@@ -168,6 +173,11 @@ class FakeInlet(Inlet):
             self.turn()
 
     # ---- what a test looks at
+
+    @property
+    def was_partial(self) -> bool:
+        """Whether the action said of what ended last that not all arrived (`report_partial`)."""
+        return self._world.partial is not None
 
     @property
     def waiting(self) -> list[tuple[str, bytes]]:
@@ -227,6 +237,10 @@ class _World:
         self.is_full_run_due = False
         self.stderr_tail = b""
         self.cause = ""
+        self.partial: set[bytes] | None = None
+
+    def report_partial(self, failed: Iterable[bytes]) -> None:
+        self.partial = (self.partial or set()) | set(failed)
 
     @property
     def transfers(self) -> _World:

@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from orchestrator.api import AGAIN, OK, Event, EventList, etypes
+from orchestrator.api import AGAIN, OK, Event, EventList, etypes, next_pause
 from orchestrator_csync2.jobs import Changes, Everything, Job, Leftovers, Memory
 from orchestrator_csync2.options import Settings, settings_of
 from orchestrator_csync2.program import INCOMPLETE
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.api import Agent, Inlet, Verdict
-
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries to deliver, at most (spec 6 row 13)."""
 
 _BUSY_PAUSE = 1.0
 """Seconds until a try is made again that the global process limit forbade."""
@@ -98,9 +95,13 @@ class Deliveries:
         if job.is_clean:
             sync.plan = None
             sync.pause = 0.0
-        elif sync.plan is None and not sync.settings.dry_run:
-            delay = inlet.config.get("delay") or 0
-            sync.pause = min(max(1.0, float(delay), sync.pause * 2), LONGEST_PAUSE)
+        elif not sync.settings.dry_run:
+            inlet.report_partial()
+            self._plan_rest(inlet, sync)
+
+    def _plan_rest(self, inlet: Inlet, sync: _Sync) -> None:
+        if sync.plan is None:
+            sync.pause = next_pause(sync.pause, float(inlet.config.get("delay") or 0))
             self._plan(inlet, sync, sync.pause)
 
     def _plan(self, inlet: Inlet, sync: _Sync, pause: float) -> None:

@@ -25,6 +25,7 @@ from orchestrator.api import (
     Verdict,
     etypes,
     max_delete_of,
+    next_pause,
 )
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
 from orchestrator_native.report import CUT, OK, PARTIAL, STOPPED, Report, Stopped
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator_native.engine import Memory, Trees
-
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries of paths that could not be mirrored, at most (spec 6 row 16b)."""
 
 
 @dataclass
@@ -92,7 +90,10 @@ class Native(Action):
                     state.failing.pop(relative(path), None)
             else:
                 state.failing.clear()
-            state.failing.update(dict.fromkeys(report.paths()))
+            failed = report.paths()
+            state.failing.update(dict.fromkeys(failed))
+            if failed:
+                agent.inlet.report_partial()
             _try_again_later(agent.inlet, state)
         if report is not None:
             _tell(agent.inlet, state, report)
@@ -212,8 +213,7 @@ def _try_again_later(inlet: Inlet, state: State) -> None:
     if not state.failing:
         state.pause = 0.0
         return
-    delay = inlet.config.get("delay") or 1.0
-    state.pause = min(LONGEST_PAUSE, 2 * state.pause or max(1.0, float(delay)))
+    state.pause = next_pause(state.pause, float(inlet.config.get("delay") or 0))
     state.is_waiting = True
 
     def again() -> None:

@@ -10,11 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.api import next_pause
+
 if TYPE_CHECKING:
     from orchestrator.api import Inlet
-
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries, at most, for runs that are short."""
 
 SHARE = 10.0
 """Times as long as the run took is the pause at least."""
@@ -39,9 +38,8 @@ class FullAgain:
 
     def failed(self, inlet: Inlet) -> float | None:
         """It has not. Gives the pause until it is made again, where that is longer than the last: worth a log line."""
-        first = max(1.0, float(inlet.config.get("delay") or 0.0))
         least = SHARE * (time.monotonic() - self.began)
-        pause = max(min(max(2 * self.pause, first), max(LONGEST_PAUSE, first)), least)
+        pause = max(next_pause(self.pause, float(inlet.config.get("delay") or 0.0)), least)
         is_news = pause > max(self.pause, least) or not self.pause
         self.pause = pause
         plan = self.plan = object()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from orchestrator.api import OK, EventList
+from orchestrator.api import OK, EventList, next_pause
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.fullagain import FullAgain
 from orchestrator_rsync.looks import Looks
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from orchestrator_rsync.filterlist import Change
 
 PARTIAL = 23
-LONGEST_PAUSE = 300.0
-"""Seconds between two tries, at most."""
-
 _CUT_OFF = re.compile(rb"connection unexpectedly closed \((?!0 bytes)")
 """What rsync says whose other half is gone in the midst of it."""
 
@@ -77,6 +74,8 @@ class Lanes:
             if isinstance(agent, EventList) and _CUT_OFF.search(inlet.stderr):
                 lane.broken.update(change.path for change in changes_of(agent) if change.path[-1:] != b"/")
             return
+        if exit_code == PARTIAL:
+            inlet.report_partial()
         if not isinstance(agent, EventList):
             if exit_code == PARTIAL:
                 _make_again(inlet, lane)
@@ -105,8 +104,7 @@ def _make_again(inlet: Inlet, lane: Lane) -> None:
 def _wait(inlet: Inlet, lane: Lane) -> None:
     if lane.is_waiting:
         return
-    first = max(1.0, float(inlet.config.get("delay") or 0.0))
-    pause = min(max(2 * lane.pause, first), max(LONGEST_PAUSE, first))
+    pause = next_pause(lane.pause, float(inlet.config.get("delay") or 0.0))
     if pause > lane.pause:
         inlet.log(
             "Warn",

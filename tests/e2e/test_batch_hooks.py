@@ -287,3 +287,14 @@ def test_a_list_that_cannot_be_written_is_told_and_the_batch_waits(box: Path, la
         assert b"/new" not in (box / "paths").read_bytes()
         (box / "tmp").mkdir()
         wait_until(lambda: b"/new\0" in (box / "paths").read_bytes(), "the batch")
+
+
+def test_a_batch_of_which_a_part_did_not_arrive(box: Path) -> None:
+    program("rsync")
+    (box / "target" / "f" / "in the way").mkdir(parents=True)
+    with start(box, rsync(f"onBatchEnd = [[{END}]], delete = false")) as daemon:
+        daemon.wait_for_watches(1)
+        (box / "source" / "f").write_text("x")
+        wait_until(lambda: any(line.startswith("end 1 Sync1 23 partial") for line in notes(box)), "the verdict")
+        (box / "target" / "f" / "in the way").rmdir()
+        wait_until(lambda: notes(box)[-1].startswith("end 1 Sync1 0 ok"), "the next try to go well")

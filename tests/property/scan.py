@@ -27,6 +27,7 @@ class ScanQueue:
         self.delays: list[Delay] = []
         self.declined: list[Delay] = []
         self.aside: list[Delay] = []
+        self.apart: list[Delay] = []
         self.lines: list[str] = []
         self.count = 0
 
@@ -118,7 +119,7 @@ class ScanQueue:
                 verdict = test(delay) if test else True
                 if verdict == "break":
                     break
-                if verdict:
+                if verdict and (not selected or (delay in self.apart) == (selected[0] in self.apart)):
                     selected.append(delay)
         return selected
 
@@ -128,7 +129,9 @@ class ScanQueue:
             delay.status, delay.blocker = ACTIVE, None
             self.aside = [other for other in self.aside if other is not delay]
 
-    def retry(self, delay: Delay, alarm: float) -> None:
+    def retry(self, delay: Delay, alarm: float, *, is_apart: bool = False) -> None:
+        if is_apart:
+            self.apart.append(delay)
         self.declined = []
         delay.alarm = alarm
         self.aside.append(delay)

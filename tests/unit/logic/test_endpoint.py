@@ -191,3 +191,17 @@ def test_nobody_waits_longer_than_the_longest_pause_and_a_try(steps: list[tuple[
             assert world.endpoint.next_try(member, world.now) <= world.now + LONGEST + 1
     world.now += LONGEST + 1
     assert world.may_try()
+
+
+def test_no_pause_is_shorter_than_a_long_delay_and_nobody_else_waits_for_that() -> None:
+    world = World(2)
+    world.members[0].first = 3600.0
+    assert world.fail(0) == 3600
+    assert world.endpoint.pause == LONGEST
+    world.now += LONGEST_ON_HEARSAY
+    assert world.may_try() == [1]
+    world.fail(1)
+    world.now = 100.0 + LONGEST
+    assert world.may_try() == [1]
+    world.now = 100.0 + 3600
+    assert world.may_try() == [0], "the one that has waited longest"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from orchestrator.api import AGAIN, DIE, OK, ConfigError, Verdict
 from orchestrator.config.model import DictConfig
+from orchestrator.logic.backoff import LONGEST as LONGEST_PAUSE
 from orchestrator_csync2.action import Csync2
 from orchestrator_csync2.batch import Batch, argument_lists, batch_of, parents_of
-from orchestrator_csync2.delivery import LONGEST_PAUSE
 from orchestrator_csync2.options import settings_of
 from orchestrator_csync2.report import Place, Report
 from tests.kit.daemon import wait_until
@@ -445,6 +445,7 @@ def test_a_host_that_is_down_is_tried_with_growing_pauses(world: World) -> None:
     world.answer(update_fails(DOWN))
     world.change(("Modify", b"/f"))
     assert world.ended == [OK], "csync2 has noted it: the queue need not keep it"
+    assert world.inlet.was_partial
     assert world.inlet.lines("Normal")[-1] == "Finished events list = 1; not every host has everything yet"
     world.calls()
     for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, LONGEST_PAUSE, LONGEST_PAUSE]:
@@ -453,6 +454,7 @@ def test_a_host_that_is_down_is_tried_with_growing_pauses(world: World) -> None:
         world.wait(0.1)
         assert world.calls() == [[b"-u", b"-v"]], "nothing is checked again"
     assert set(world.ended) == {OK}, "and nothing else is held up"
+    assert world.inlet.was_partial
     down = "csync2 web: no connection to beta: what it has to get is kept and tried again."
     assert world.inlet.lines("Warn") == [down]
 
@@ -482,6 +484,18 @@ def test_a_directory_that_cannot_be_read_is_told(world: World) -> None:
     world.start()
     assert world.inlet.lines("Warn") == ["csync2 web: Permission denied in scandir: /src/d (%tree%/d)"]
     assert world.ended == [OK]
+
+
+def test_no_pause_after_a_failure_is_shorter_than_the_delay(world: World) -> None:
+    world.inlet.config.set("delay", 600)
+    world.answer(update_fails(DOWN))
+    world.start()
+    world.calls()
+    for _ in range(2):
+        world.wait(599)
+        assert world.calls() == []
+        world.wait(2)
+        assert world.calls() == [[b"-u", b"-v"]]
 
 
 def test_a_batch_delivers_what_was_left(world: World) -> None:

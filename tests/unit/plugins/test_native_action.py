@@ -100,11 +100,25 @@ def test_what_could_not_be_mirrored_comes_again_by_itself(pair: Pair) -> None:
     assert inlet.lines("Warn") == ['native: cannot mirror "/f": Directory not empty']
     assert sorted(snapshot(pair.target)) == [b"f", b"f/in the way", b"g"]
     os.unlink(pair.target + b"f/in the way")
+    assert inlet.was_partial
     assert inlet.retrying == 1
     inlet.advance(5)
     inlet.settle()
     assert inlet.retrying == 0
+    assert not inlet.was_partial
     assert differences(pair.source, pair.target) == []
+
+
+def test_no_pause_after_a_failure_is_shorter_than_the_delay(pair: Pair) -> None:
+    inlet = make_inlet(pair, delete=False, delay=600)
+    write(pair.source + b"f")
+    write(pair.target + b"f/in the way")
+    inlet.startup()
+    inlet.settle()
+    inlet.advance(599)
+    assert inlet.waiting == []
+    inlet.advance(2)
+    assert inlet.waiting == [("Modify", b"/f")]
 
 
 @pytest.mark.parametrize(

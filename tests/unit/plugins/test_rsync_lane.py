@@ -33,6 +33,7 @@ def change(inlet: FakeInlet, *paths: bytes) -> Spawn:
 def test_they_come_back_after_growing_pauses_in_a_run_of_their_own() -> None:
     inlet = inlet_of()
     assert inlet.end(change(inlet, b"/bad", b"/good"), 23, b"rsync: open /bad: Permission denied (13)\n") == "ok"
+    assert inlet.was_partial
     assert (inlet.retrying, inlet.waiting) == (2, [])
     assert inlet.lines("Warn") == [
         (
