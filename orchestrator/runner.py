@@ -19,6 +19,7 @@ from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
+from orchestrator.monitor.privatemounts import PrivateMounts
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
 from orchestrator.sync.sync import ATTENTION
 
@@ -41,6 +42,11 @@ PROGRESS_INTERVAL = 10.0
 
 READS_AT_MOST = 64
 """Under a writer that never stops, reading must come to an end."""
+
+NOT_WHAT_THE_MACHINE_HAS = (
+    ": something was mounted over it that only this process sees (as ProtectKernelModules=, PrivateTmp= and"
+    " the like in a service's unit do): what is missing here is deleted on the target. Take that out, or exclude it."
+)
 
 HEAVY = 4096
 """Changes whose handling may take long enough for the kernel's queue to overflow."""
@@ -86,6 +92,13 @@ class Runner:
                 unheard = f' lies on {kind}: changes made by other machines go unnoticed; the monitor "poll" sees them.'
                 self.host.log("Warn", source, unheard)
 
+    def _warn_of_private_mounts(self) -> None:
+        mounts, wanted = PrivateMounts(), _Wanted(self._roots)
+        for source in dict.fromkeys(sync.source for sync in self.syncs):
+            for place in mounts.within(source):
+                if place.rstrip(b"/") + b"/" == source or wanted(place.rstrip(b"/") + b"/"):
+                    self.host.log("Warn", place, NOT_WHAT_THE_MACHINE_HAS)
+
     def _warn_of_what_may_delete(self) -> None:
         if self.settings.max_delete is None:
             return
@@ -102,6 +115,7 @@ class Runner:
         """
         self._attend = attend
         self._warn_of_silent_sources()
+        self._warn_of_private_mounts()
         self._warn_of_what_may_delete()
         self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
         for tunnel in self.host.tunnels:

@@ -140,6 +140,30 @@ def test_a_disk_mounted_below_the_source(box: Path, how: str) -> None:
         assert (box / "trg/d/x/g").exists()
 
 
+class Hidden(Daemon):
+    """Some directories of its source are covered before it starts, as a service's unit may do."""
+
+    def command(self) -> list[str]:
+        if not can_mount():
+            missing("nothing can be mounted")
+        mounts = ("-t tmpfs -o mode=0 none modules", "-t tmpfs none tmp", "-t tmpfs none excluded", "--bind same same")
+        script = "".join(f"mount {mount} && " for mount in mounts) + 'cd ../.. && exec "$@"'
+        return ["unshare", "--mount", *MAPPED, "sh", "-c", f"cd disk/src && {script}", "sh", *super().command()]
+
+
+def test_a_directory_that_only_this_process_sees_empty_is_warned_of(box: Path) -> None:
+    """A unit with ProtectKernelModules= wiped the modules on the target, and nobody said a word."""
+    for name in ("modules", "tmp", "excluded", "same", "plain"):
+        (box / "disk/src" / name).mkdir(parents=True)
+    with Hidden(box, lua=config(box).replace("delay = 0", 'delay = 0, exclude = {"/excluded"}')) as daemon:
+        daemon.wait_for("finished.")
+        warnings = [line.partition(" Warn: ")[2] for line in daemon.said().splitlines() if " Warn: " in line]
+    covered = ["modules", "tmp"] if os.geteuid() == 0 else ["modules"]  # what the machine has, root may see
+    assert [line.partition(": something was mounted over it that only this process sees")[0] for line in warnings] == [
+        f"{box}/disk/src/{name}" for name in covered
+    ]
+
+
 @pytest.mark.row(7)
 def test_a_source_moved_away_and_back_with_what_happened_meanwhile(box: Path) -> None:
     source = box / "disk/src"
