@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-    arguments = [os.fsencode(a).decode("utf-8", "surrogateescape") for a in arguments or sys.argv[1:]]
+    program = "lsyncd" if arguments is not None or sys.argv[0].endswith(".py") else _decode(sys.argv[0])
     try:
-        line = parse(arguments)
+        line = parse([_decode(argument) for argument in (sys.argv[1:] if arguments is None else arguments)], program)
         if line.asks_version:
             print(VERSION)
             return 0
@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from orchestrator.daemon import Daemon
 
     return Daemon(line).run()
+
+
+def _decode(argument: str) -> str:
+    """Python decodes arguments as the locale says; here a path is UTF-8 wherever it comes from."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 if __name__ == "__main__":

@@ -50,8 +50,12 @@ SEE:
 
 @dataclass
 class CommandLine:
-    """What was asked for. `settings` override those of the config; `syncs` are (action, config table)."""
+    """What was asked for. `settings` override those of the config; `syncs` are (action, config table).
 
+    `program`: what the command was called by.
+    """
+
+    program: str = "lsyncd"
     arguments: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
@@ -133,9 +137,9 @@ OPTIONS: dict[str, tuple[int, Handler]] = {
 """Option → how many values it takes, what it does. `monitor` takes none or one, and is apart."""
 
 
-def parse(arguments: Sequence[str]) -> CommandLine:
-    """Read the command line. Raises UsageError with lsyncd's words."""
-    line = CommandLine(arguments=list(arguments))
+def parse(arguments: Sequence[str], program: str = "lsyncd") -> CommandLine:
+    """Read the command line, `program` being what the command was called by. Raises UsageError with lsyncd's words."""
+    line = CommandLine(program, list(arguments))
     place = 0
     while place < len(arguments):
         argument = arguments[place]

@@ -19,7 +19,9 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "onepass": Option((bool,), False, "do the startup of every sync once, then exit"),
     "statusFile": Option((str,), None, "file with a report of syncs, delays and watches"),
     "statusInterval": Option((float,), 10, "seconds between two writes of the status file at least; 0: each time"),
-    "logfacility": Option((str, int), None, "syslog facility, a name or a number"),
+    "logfacility": Option(
+        (str, int), None, "syslog facility: a name, or its number from 1 to 23 (3: daemon, 16 to 23: local0 to local7)"
+    ),
     "logident": Option((str,), None, "syslog ident"),
     "insist": Option((bool,), False, "keep trying when a startup fails with a temporary error"),
     "inotifyMode": Option(

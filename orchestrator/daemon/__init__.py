@@ -34,7 +34,7 @@ from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
 from orchestrator.process.control import check_place
 from orchestrator.process.detach import detach, fill_standard_descriptors
-from orchestrator.process.pidfile import PidFile
+from orchestrator.process.pidfile import CannotCreate, PidFile
 from orchestrator.process.processes import Processes
 from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
@@ -104,7 +104,8 @@ class Daemon:
     def _run(self) -> int:
         for category in self._line.log:
             self._log.enable(category)
-        set_title(b"lsyncd", [argument.encode("utf-8", "surrogateescape") for argument in self._line.arguments])
+        words = (self._line.program, *self._line.arguments)
+        set_title(b"lsyncd", [word.encode("utf-8", "surrogateescape") for word in words])
         manager = make_manager()
         adopt_loguru(self._log)
         for problem in manager.problems():
@@ -120,9 +121,12 @@ class Daemon:
         self._check_monitor(loaded.settings)
         self._signals.mind_ends()
         self._switch_log(loaded.settings)
-        self._tell_startup(loaded.settings)
+        self._log("Normal", "--- Startup ---" if loaded.settings.nodaemon else "--- Startup, daemonizing ---")
         if loaded.settings.nodaemon:
-            self._open_pidfile(loaded.settings)
+            try:
+                self._open_pidfile(loaded.settings)
+            except CannotCreate as error:  # lsyncd has none in the foreground, so nobody relies on it
+                self._log("Warn", f"{error}: {error.reason}; going on without one.")
         else:
             detach(lambda: self._open_pidfile(loaded.settings))
             self._log.detach()
@@ -130,9 +134,6 @@ class Daemon:
 
     def _make_host(self) -> Host:
         return Host(self._clock, self._log, self._processes, self._hooks)
-
-    def _tell_startup(self, settings: Settings) -> None:
-        self._log("Normal", "--- Startup ---" if settings.nodaemon else "--- Startup, daemonizing ---")
 
     def _list_monitors(self) -> int:
         print("This Lsyncd supports these monitors:", *(f"   {name}" for name in (*self._monitors, AUTO)), "", sep="\n")
@@ -167,7 +168,7 @@ class Daemon:
             del config, settings, host, runner
             collect_what_was_loaded()
             self._switch_log(loaded.settings)
-            self._tell_startup(loaded.settings)
+            self._log("Normal", "--- Startup ---")
 
     def _mend_after_predecessor(self, runner: Runner) -> None:
         killed = self._pidfile.previous if self._pidfile is not None else None

@@ -20,6 +20,9 @@ FACILITIES: dict[str, int] = {
 }
 """Names that `logfacility` takes."""
 
+_LAST_FACILITY = 23
+"""local7's number."""
+
 _SYSLOG_MAX = 60_000
 """Characters. A longer message is refused by the kernel as a datagram, and nobody would see any of it."""
 
@@ -39,13 +42,19 @@ def to_syslog(category: str, text: str) -> None:
 
 
 def facility_code(facility: str | int | None) -> int:
-    """The number of a facility, given by its name or number. Raises OrchestratorError for one that there is not."""
+    """What openlog(3) takes for a facility, given by its name or number.
+
+    A number is the facility's own (RFC 5424: 3 is daemon, 16 to 23 are local0 to local7), or, above those, what
+    syslog.h has for it, eight times as much. Raises OrchestratorError for one that there is not.
+    """
     if facility is None:
         return syslog.LOG_USER
     if isinstance(facility, str):
         code = FACILITIES.get(facility.lower())
-    else:  # syslog(3)'s own number, a multiple of 8
-        code = int(facility) if facility in FACILITIES.values() else None
+    elif 0 <= facility <= _LAST_FACILITY:
+        code = facility << 3
+    else:
+        code = facility if facility % 8 == 0 and 0 <= facility >> 3 <= _LAST_FACILITY else None
     if code is None:
         raise OrchestratorError(f"Logging facility '{facility}' unknown.")
     return code

@@ -17,11 +17,19 @@ from orchestrator.errors import OrchestratorError
 _HELD = frozenset({errno.EAGAIN, errno.EACCES})
 
 
+class CannotCreate(OrchestratorError):
+    """There is no pid file to be had, for a reason other than a daemon that has it."""
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(f"Cannot create pidfile; '{path}'")
+        self.reason = error.strerror or str(error)
+
+
 class PidFile:
     """Created, locked and written on construction; held until `remove` or the end of the process.
 
     Raises OrchestratorError: `Cannot lock pidfile; 'FILE'` where a living process holds it (whose file
-    is left as it is), `Cannot create pidfile; 'FILE'` where it can't be had otherwise.
+    is left as it is), CannotCreate, `Cannot create pidfile; 'FILE'`, where it can't be had otherwise.
 
     `previous`: the pid of a daemon that left its file behind, since it was killed.
     """
@@ -33,16 +41,16 @@ class PidFile:
             self._fd = _lock(self.path)
         except BlockingIOError:
             raise OrchestratorError(f"Cannot lock pidfile; '{shown}'") from None
-        except OSError:
-            raise OrchestratorError(f"Cannot create pidfile; '{shown}'") from None
+        except OSError as error:
+            raise CannotCreate(shown, error) from None
         try:
             # Only now: until it is locked, what stands in it is another's.
             self.previous = _number(os.pread(self._fd, 32, 0))
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, b"%d\n" % os.getpid(), 0)
-        except OSError:  # no room
+        except OSError as error:  # no room
             self.remove()
-            raise OrchestratorError(f"Cannot create pidfile; '{shown}'") from None
+            raise CannotCreate(shown, error) from None
 
     def remove(self) -> None:
         """Take the file away and let go of it. Leaves a file alone that another has put in its place."""

@@ -1,9 +1,9 @@
-"""The process's name: `lsyncd` to ps, pgrep -x, pidof and init scripts (spec 1.3).
+"""The process's name: `lsyncd` to pgrep -x, pidof and init scripts, the command line as it was called (spec 1.3).
 
-Two things carry a name: the thread's `comm` and the memory that the kernel put the arguments into,
-which is what /proc/PID/cmdline shows. Both are written through /proc. Against calling prctl and
-memmove by ctypes: importing ctypes takes longer than all of this, and an address that is wrong is
-an error here and a crash there.
+Else it were `python /usr/bin/lsyncd …`. Two things carry a name: the thread's `comm`, and the memory
+that the kernel put the arguments into, which is what /proc/PID/cmdline shows. Both are written through
+/proc. Against calling prctl and memmove by ctypes: importing ctypes takes longer than all of this, and
+an address that is wrong is an error here and a crash there.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def set_title(name: bytes, arguments: Sequence[bytes]) -> None:
-    """Show as `name ARGUMENTS…`. Where the kernel does not let us, the old name stays; no error."""
+def set_title(name: bytes, command_line: Sequence[bytes]) -> None:
+    """Be called `name`, and show this command line. Where the kernel does not let us, the old ones stay; no error."""
     try:
         _write(b"/proc/self/comm", None, name)
     except OSError:
         pass
     try:
         start, end = _argument_area()
-        _write(b"/proc/self/mem", start, _fit(b"\0".join((name, *arguments)), end - start))
+        _write(b"/proc/self/mem", start, _fit(b"\0".join(command_line), end - start))
     except (OSError, ValueError):
         pass
 

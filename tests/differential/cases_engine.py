@@ -771,6 +771,15 @@ live(
 )
 live("hup-idle", RSYNC % "", logged("Startup of"), kill(signal.SIGHUP), logged("Startup of", 2))
 live(
+    "hup-daemon",
+    "settings{ logfile='@BOX@/log', pidfile='@BOX@/pid' }\n" + RSYNC % "",
+    logged("Startup of"),
+    kill(signal.SIGHUP),
+    logged("Startup of", 2),
+    args=("@BOX@/config.lua",),
+    daemon=True,
+)
+live(
     "hup-new-config",
     RSYNC % "",
     logged("Startup of"),

@@ -220,11 +220,22 @@ live(
     args=("-logfile", "@BOX@/log", "-pidfile", "@BOX@/pid", "@BOX@/config.lua"),
     daemon=True,
 )
+
+
+def named(box: Box) -> None:
+    """By which names others find the daemon: pgrep, pidof; pgrep -f, check_procs -a, monit's matching."""
+    process = Path(f"/proc/{box.pid()}")
+    called, *words = process.joinpath("cmdline").read_text().rstrip("\0").split("\0")
+    box.kept.update(
+        comm=process.joinpath("comm").read_text(), called=str(called == box.command[0]), cmdline=" ".join(words)
+    )
+
+
 live(
     "daemon-name",
     DAEMON + EVENTS,
     started(),
-    lambda box: box.kept.update(comm=Path(f"/proc/{box.pid()}/comm").read_text()),
+    named,
     args=ARGS,
     daemon=True,
 )
@@ -238,10 +249,23 @@ live(
     daemon=True,
     plan={"1": "readlink /proc/self/fd/0"},
 )
-live(
-    "foreground-name", EVENTS, started(), lambda box: box.kept.update(comm=Path(f"/proc/{box.pid()}/comm").read_text())
-)
+live("foreground-name", EVENTS, started(), named)
 live("foreground-directory", EVENTS, started(), node("f"), logged("Finished"), plan={"1": "pwd"})
+live(
+    "foreground-pidfile-impossible",
+    "settings{ pidfile='@BOX@/no/dir' }\n" + EVENTS,
+    started(),
+    node("f"),
+    logged("Finished"),
+    why="page 6 row 23: it would be written",
+    ours={
+        "out": lambda text: text.replace(
+            "--- Startup ---\n",
+            "--- Startup ---\nWarn: Cannot create pidfile; '@/no/dir': No such file or directory;"
+            " going on without one.\n",
+        )
+    },
+)
 live(
     "foreground-pidfile",
     "settings{ pidfile='@BOX@/pid' }\n" + EVENTS,

@@ -335,14 +335,21 @@ def test_before_it_detaches_a_daemon_speaks_to_both(
 
 @pytest.mark.parametrize(
     ("facility", "code"),
-    [("daemon", syslog.LOG_DAEMON), ("LOCAL7", syslog.LOG_LOCAL7), (24, syslog.LOG_DAEMON), (None, syslog.LOG_USER)],
+    [
+        *(("daemon", syslog.LOG_DAEMON), ("LOCAL7", syslog.LOG_LOCAL7), (None, syslog.LOG_USER)),
+        # by their own numbers, the smallest and the largest of them included, of which 8 and 16 are in syslog.h, too
+        *((1, syslog.LOG_USER), (3, syslog.LOG_DAEMON), (8, syslog.LOG_UUCP), (16, syslog.LOG_LOCAL0)),
+        *((0, syslog.LOG_KERN), (23, syslog.LOG_LOCAL7)),
+        # as in syslog.h
+        *((24, syslog.LOG_DAEMON), (184, syslog.LOG_LOCAL7)),
+    ],
 )
 def test_facility_and_ident(log: Log, sent: list[tuple[object, ...]], facility: str | int | None, code: int) -> None:
     log.configure(facility=facility, ident="mirror")
     assert sent == [("open", "mirror", 0, code)]
 
 
-@pytest.mark.parametrize("facility", ["bogus", "", 3, -8, 10**9])
+@pytest.mark.parametrize("facility", ["bogus", "", -1, -8, 25, 192, 10**9])
 def test_unknown_facility(log: Log, sent: list[tuple[object, ...]], facility: str | int) -> None:
     with pytest.raises(OrchestratorError, match=f"^Logging facility '{facility}' unknown.$"):
         log.configure(facility=facility)

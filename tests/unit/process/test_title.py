@@ -18,7 +18,8 @@ NAME = f"ls{os.getpid()}"
 SCRIPT = """
 import os, sys
 from orchestrator.process.title import set_title
-set_title(os.fsencode(sys.argv[1]), [os.fsencode(argument) for argument in sys.argv[2:]])
+name = os.fsencode(sys.argv[1])
+set_title(name, [b"/opt/bin/" + name, *(os.fsencode(argument) for argument in sys.argv[2:])])
 print(os.environ["HOME"], os.environ["LAST"], *sys.argv[2:], flush=True)
 input()
 """
@@ -51,12 +52,12 @@ def say(*argv: str) -> str:
 
 def test_ps(process: subprocess.Popen[str]) -> None:
     assert say("ps", "-o", "comm=", "-p", str(process.pid)) == NAME
-    assert say("ps", "-o", "args=", "-p", str(process.pid)) == f"{NAME} -log all a b c.lua"
+    assert say("ps", "-o", "args=", "-p", str(process.pid)) == f"/opt/bin/{NAME} -log all a b c.lua"
 
 
 def test_pgrep(process: subprocess.Popen[str]) -> None:
     assert say("pgrep", "-x", NAME) == str(process.pid)
-    assert say("pgrep", "-fx", f"{NAME} -log all a b c.lua") == str(process.pid)
+    assert say("pgrep", "-fx", f"/opt/bin/{NAME} -log all a b c.lua") == str(process.pid)
 
 
 def test_pidof(process: subprocess.Popen[str]) -> None:
@@ -73,7 +74,7 @@ def test_the_environment_is_not_written_over(process: subprocess.Popen[str]) -> 
 def test_a_title_longer_than_the_room_for_it_is_cut() -> None:
     script = f"""
 from orchestrator.process.title import set_title
-set_title(b"{NAME}", [b"x" * 5000])
+set_title(b"{NAME}", [b"{NAME}", b"x" * 5000])
 print(open("/proc/self/cmdline", "rb").read().decode(), end="")
 """
     cmdline = say(sys.executable, "-c", script)
