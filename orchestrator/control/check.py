@@ -1,4 +1,4 @@
-"""`orchestrator check CONFIG`: what would be run, and what looks wrong. Starts nothing, watches nothing."""
+"""`orchestrator check CONFIG`: what would be run, and what looks wrong. Starts, changes and watches nothing."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from orchestrator.config.common import SYNC_KEYS
 from orchestrator.config.model import Option
 from orchestrator.config.settings import SETTINGS
+from orchestrator.control.directories import count_directories
 from orchestrator.control.dry import DryRun
-from orchestrator.errors import ConfigError, OrchestratorError, UsageError
+from orchestrator.control.places import problems_of_places, problems_of_settings, warnings_of_places
+from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.logic.event import CREATE, MODIFY
-from orchestrator.logic.secrets import MASK, is_secret_input, mask, mask_words
+from orchestrator.logic.secrets import MASK, is_secret_input, mask_words
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.plugins import make_manager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from orchestrator.control.dry import Noted
+    from orchestrator.control.dry import Note, Noted
+    from orchestrator.control.output import Output
     from orchestrator.sync.sync import Sync
 
 LIMIT = "/proc/sys/fs/inotify/max_user_watches"
@@ -31,53 +33,183 @@ LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 SHOWN = 400
 """Bytes of a process's input that are shown."""
 
+MIRRORS = frozenset({"rsync", "direct", "native"})
+"""Actions whose target is a directory. To others it may be anything."""
 
-def check(path: str, lua: str | None = None) -> int:
-    """Print the report. 0: it would start and do its work; 1: it would not, or something it needs is missing."""
+WORDS = {
+    "run": "run",
+    "popen": "run",
+    "kill": "send a signal to",
+    "write": "write",
+    "remove": "remove",
+    "rename": "rename",
+    "load": "load",
+    "call": "call",
+}
+"""Of the kinds of notes that are told of (see dry.Note): what would be done."""
+
+
+def check(path: str, output: Output, lua: str | None = None, *, for_real: bool = False, elsewhere: bool = False) -> int:
+    """Print the report. 0: it would start and do its work; 1: it would not, or something it needs is missing.
+
+    `for_real`: what a Lua config does while it is loaded is done, and its handlers are called. `elsewhere`: the config
+    is for another machine: sources, programs and places need not be here.
+    """
     if not os.path.exists(path):
         raise UsageError(f"Cannot find config file at '{path}'.")
-    try:
-        with DryRun(path, lua) as run:
-            return _report(run)
-    except OrchestratorError as error:
-        sys.stderr.write(f"Error: {mask(str(error))}{_like(str(error))}\n")
-        return 1
+    with DryRun(path, lua, for_real=for_real, elsewhere=elsewhere) as run:
+        return _Check(run, output, elsewhere).report()
 
 
-def _report(run: DryRun) -> int:
-    problems = [*run.problems]
-    if not run.config.syncs:
-        raise ConfigError("Nothing to watch!")
-    run.config.lock()
-    run.log.is_quiet = True
-    for sync in run.config.syncs:
-        _say(b"%b: %b" % (sync.name.encode("utf-8", "surrogateescape"), sync.source))
-        startup = _startup(run, sync)
-        change = _sample(run, sync)
-        _tell("at startup", startup)
-        _tell("when a file changes", change)
-        problems += _problems(sync, [*startup, *change])
-    warnings = list(_warnings(run.config.syncs))
-    for line in warnings:
-        print(f"Warn: {line}")
-    for line in problems:
-        print(f"Error: {line}")
-    return 1 if problems else 0
+class _Check:
+    def __init__(self, run: DryRun, output: Output, elsewhere: bool) -> None:
+        self._run = run
+        self._output = output
+        self._elsewhere = elsewhere
+        self._problems = [*run.manager.problems()]
+        self._warnings: list[str] = []
+
+    def report(self) -> int:
+        try:
+            self._run.load()
+        except OrchestratorError as error:
+            self._tell_notes()
+            self._output.complain(f"Error: {error}{_like(str(error))}")
+            skipped = self._skipped()
+            if skipped:
+                self._output.complain(
+                    f"What the config does at {skipped[-1].place} was not done, which may be the reason; "
+                    "--for-real does it."
+                )
+            return 1
+        self._tell_notes()
+        if not self._run.config.syncs:
+            self._output.complain("Error: Nothing to watch!")
+            return 1
+        self._run.config.lock()
+        self._run.log.is_quiet = True
+        for sync in self._run.config.syncs:
+            self._tell_sync(sync)
+        self._look_around()
+        for line in dict.fromkeys(self._warnings):
+            self._output.line(f"Warn: {line}")
+        for line in dict.fromkeys(self._problems):
+            self._output.line(f"Error: {line}")
+        return 1 if self._problems else 0
+
+    # ---- loading ------------------------------------------------------------------------------
+
+    def _skipped(self) -> list[Note]:
+        return [] if self._run.config.for_real else [note for note in self._run.notes if note.changes_world]
+
+    def _tell_notes(self) -> None:
+        """What loading would have done to the world."""
+        for note in self._skipped():
+            self._output.line(f"would {WORDS[note.kind]}: {note.text}  ({note.place})")
+
+    # ---- a sync -------------------------------------------------------------------------------
+
+    def _tell_sync(self, sync: Sync) -> None:
+        self._output.line(f"{sync.name}: {os.fsdecode(sync.source)}")
+        tunnel = sync.transfers.tunnel
+        if tunnel is not None:
+            self._output.line(f"  through tunnel {tunnel.name}: {_words(tunnel.options.command)}")
+            self._look_for_programs(sync, [tunnel.options.command[0], *tunnel.options.check_command[:1]])
+        startup = self._noted(sync, lambda: _start(sync))
+        self._tell("at startup", startup)
+        change = self._noted(sync, lambda: _change(sync))
+        self._tell("when a file changes", change)
+        if not startup and not change and not self._problems:
+            self._warnings.append(f"{sync.name}: it does nothing, neither at the startup nor when a file changes.")
+        programs = [one.child.argv[0] for one in (*startup, *change) if one.child is not None and one.child.argv]
+        self._look_for_programs(sync, programs)
+        if not self._elsewhere and not os.access(sync.source, os.R_OK | os.X_OK):
+            self._problems.append(f"{sync.name}: source {os.fsdecode(sync.source)} cannot be read.")
+
+    def _noted(self, sync: Sync, act: Callable[[], None]) -> list[Noted]:
+        act()
+        noted = self._run.processes.take()
+        for category, text in self._run.log.take():
+            (self._problems if category == "Error" else self._warnings).append(f"{sync.name}: {text}")
+        return noted
+
+    def _tell(self, when: str, noted: list[Noted]) -> None:
+        for one in noted:
+            if one.child is None or one.job is not None:
+                self._output.line(f"  {when}: {one.job or one.call}")
+                continue
+            self._output.line(f"  {when}: {_words(one.child.argv)}")
+            if one.stdin:
+                data = MASK.encode() if is_secret_input(one.child.argv) else one.stdin[:SHOWN]
+                for number, item in enumerate(data.rstrip(b"\0\n").split(b"\0" if b"\0" in data else b"\n")):
+                    self._output.line(f"    {'' if number else 'input:':6} {os.fsdecode(item)}")
+        if not noted:
+            self._output.line(f"  {when}: nothing")
+
+    def _look_for_programs(self, sync: Sync, programs: Iterable[bytes]) -> None:
+        for program in dict.fromkeys(programs):
+            if not self._elsewhere and shutil.which(program) is None:
+                self._problems.append(f"{sync.name}: there is no program {os.fsdecode(program)!r} to run.")
+
+    # ---- the whole ----------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        settings = self._run.settings
+        self._problems += problems_of_settings(settings, self._run.monitors)
+        self._warnings += self._run.config.missing
+        for sync in self._run.config.syncs:
+            target = os.path.abspath(sync.inlet.target) + b"/" if sync.inlet.target[:1] == b"/" else b""
+            if target.startswith(sync.source):
+                self._warnings.append(
+                    f"{sync.name}: the target lies inside the source: every transfer is a change of its own."
+                )
+        if self._elsewhere:
+            return
+        self._problems += problems_of_places(settings)
+        # with insist the startup is tried until there is a place
+        (self._warnings if settings.insist else self._problems).extend(self._targets_without_place())
+        self._warnings += warnings_of_places(settings)
+        self._warnings += self._watch_warnings()
+
+    def _targets_without_place(self) -> Iterator[str]:
+        """Mirrors make their target, but no directory above it."""
+        for sync in self._run.config.syncs:
+            above = os.path.dirname(sync.inlet.target.rstrip(b"/")) or b"/"
+            is_local = sync.inlet.target.startswith(b"/") and sync.transfers.tunnel is None
+            if is_local and self._run.config.action_of[sync.number] in MIRRORS and not os.path.isdir(above):
+                yield (
+                    f"{sync.name}: its target cannot be made: there is no directory {os.fsdecode(above)} "
+                    "(with insist it would be waited for)."
+                )
+
+    def _watch_warnings(self) -> Iterator[str]:
+        syncs = self._run.config.syncs
+        for source in dict.fromkeys(sync.source for sync in syncs):
+            kind = file_system_of(source)
+            if is_silent(kind):
+                yield f"source {os.fsdecode(source)} lies on {kind}: changes made by other machines go unnoticed."
+        try:
+            with open(LIMIT) as file:
+                limit = int(file.read())
+        except (OSError, ValueError):
+            return
+        directories = count_directories(syncs)
+        self._output.line(f"{directories} directories to watch, of {limit} that {LIMIT} allows")
+        if directories > limit:
+            yield f"{directories} directories need as many watches; {LIMIT} allows {limit}. Raise it."
 
 
-def _startup(run: DryRun, sync: Sync) -> list[Noted]:
+def _start(sync: Sync) -> None:
     sync.start()
     sync.invoke(float("inf"))
-    return run.processes.take()
 
 
-def _sample(run: DryRun, sync: Sync) -> list[Noted]:
-    """What is run for a file that is written anew: one that is there, where there is one."""
+def _change(sync: Sync) -> None:
+    """A file is written anew: one that is there, where there is one."""
     name = next(_files(sync), b"sample")
     for etype in (CREATE, MODIFY):
         sync.change(etype, 0.0, sync.source + name, None)
     sync.invoke(float("inf"))
-    return run.processes.take()
 
 
 def _files(sync: Sync) -> Iterator[bytes]:
@@ -89,51 +221,9 @@ def _files(sync: Sync) -> Iterator[bytes]:
     return iter([name for name in names if not sync.filters.excludes_path(b"/" + name)])
 
 
-def _tell(when: str, noted: list[Noted]) -> None:
-    for one in noted:
-        if one.job is not None:
-            print(f"  {when}: {mask(one.job)}")
-            continue
-        words = " ".join(shlex.quote(word.decode("utf-8", "backslashreplace")) for word in mask_words(one.child.argv))
-        print(f"  {when}: {words}")
-        if one.stdin:
-            data = MASK.encode() if is_secret_input(one.child.argv) else one.stdin[:SHOWN].replace(b"\0", b"\n")
-            shown = mask(data.decode("utf-8", "backslashreplace")).rstrip("\n")
-            print("    input: " + shown.replace("\n", "\n           "))
-    if not noted:
-        print(f"  {when}: nothing")
-
-
-def _problems(sync: Sync, noted: list[Noted]) -> list[str]:
-    """What keeps a sync from its work."""
-    found = []
-    for binary in dict.fromkeys(one.child.argv[0] for one in noted if one.child.argv):
-        if shutil.which(binary) is None:
-            found.append(f"{sync.name}: there is no program {os.fsdecode(binary)!r} to run.")
-    if not os.access(sync.source, os.R_OK | os.X_OK):
-        found.append(f"{sync.name}: source {os.fsdecode(sync.source)} cannot be read.")
-    return found
-
-
-def _warnings(syncs: list[Sync]) -> Iterable[str]:
-    directories = 0
-    for source in dict.fromkeys(sync.source for sync in syncs):
-        kind = file_system_of(source)
-        if is_silent(kind):
-            yield f"source {os.fsdecode(source)} lies on {kind}: changes made by other machines go unnoticed."
-        directories += sum(1 for _ in os.walk(source))
-    for sync in syncs:
-        target = os.path.abspath(sync.inlet.target) + b"/" if sync.inlet.target[:1] == b"/" else b""
-        if target.startswith(sync.source):
-            yield f"{sync.name}: the target lies inside the source: every transfer is a change of its own."
-    try:
-        with open(LIMIT) as file:
-            limit = int(file.read())
-    except (OSError, ValueError):
-        return
-    print(f"{directories} directories to watch, of {limit} that {LIMIT} allows")
-    if directories > limit:
-        yield f"{directories} directories need as many watches; {LIMIT} allows {limit}. Raise it."
+def _words(argv: Sequence[bytes]) -> str:
+    """As it could be given to a shell; what is not UTF-8 or no character to be seen is escaped by the output."""
+    return " ".join(shlex.quote(os.fsdecode(word)) for word in mask_words(argv))
 
 
 def _like(message: str) -> str:
@@ -154,7 +244,3 @@ def _option_keys() -> Iterable[str]:
             yield key
             if not isinstance(option, Option):
                 pending.append(option)
-
-
-def _say(line: bytes) -> None:
-    print(line.decode("utf-8", "backslashreplace"))

@@ -7,9 +7,12 @@ import os
 import socket
 import stat
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.control.output import Output
 
 PATIENCE = 10.0
 """Seconds to wait for the daemon's answer: it may be reading a burst of changes."""
@@ -18,19 +21,20 @@ ATTENTION = ("retrying", "suspended", "stopped")
 """States in which somebody should have a look."""
 
 
-def status(path: str, as_json: bool) -> int:
+def status(path: str, output: Output, *, as_json: bool) -> int:
     """Print the status of the daemon behind a control socket. 0: all is well; 1: a sync needs attention."""
     report = ask(path)
     if as_json:
-        print(json.dumps(report, indent=1))
+        output.raw(json.dumps(report, indent=1))
     else:
         polled = f", {report['polled']} polled for want of watches" if report["polled"] else ""
-        print(
+        output.line(
             f"lsyncd {report['pid']}: {report['processes']} transfers running, "
             f"{report['watches']} directories watched{polled}"
         )
         for sync in report["syncs"]:
-            print("\n".join(_lines(sync)))
+            for line in _lines(sync):
+                output.line(line)
     return 1 if any(sync["state"] in ATTENTION for sync in report["syncs"]) else 0
 
 

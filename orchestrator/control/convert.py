@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.model import Config
@@ -14,6 +13,7 @@ from orchestrator.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.control.output import Output
     from orchestrator.sync.sync import Sync
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -26,21 +26,24 @@ class NotToml(Exception):
     """The value of a key is a function, which TOML has not."""
 
 
-def convert(path: str, lua: str | None = None) -> int:
+def convert(
+    path: str, output: Output, lua: str | None = None, *, for_real: bool = False, elsewhere: bool = False
+) -> int:
     """Print the TOML. 1 where a sync cannot be expressed: it is named on stderr, the others are printed."""
     if not os.path.exists(path):
         raise UsageError(f"Cannot find config file at '{path}'.")
-    with DryRun(path, lua) as run:
+    with DryRun(path, lua, for_real=for_real, elsewhere=elsewhere) as run:
+        run.load()
         settings = {key: value for key, value in run.config.own_settings().items() if value is not None}
         status = 0
         if settings:
-            print("\n".join(["[settings]", *_pairs(settings, ()), ""]))
+            output.raw("\n".join(["[settings]", *_pairs(settings, ()), ""]))
         for sync in run.config.syncs:
             try:
-                print("\n".join([*_sync(run, sync), ""]))
+                output.raw("\n".join([*_sync(run, sync), ""]))
             except NotToml as reason:
                 status = 1
-                sys.stderr.write(f"{sync.name} ({os.fsdecode(sync.source)}) cannot be expressed in TOML: {reason}\n")
+                output.complain(f"{sync.name} ({os.fsdecode(sync.source)}) cannot be expressed in TOML: {reason}")
         return status
 
 

@@ -1,14 +1,20 @@
-"""A config loaded with nothing behind it: processes are noted down, never started."""
+"""A config loaded with nothing behind it: what it does to the world is noted down, and not done.
+
+Loading has to run a Lua config. What of it would start a program or change a file is kept from that (dry.lua), and
+so are the plugins: processes and jobs are noted, never started. Handlers are not called.
+"""
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from orchestrator.clock import MonotonicClock
+from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.loader import LuaConfig
-from orchestrator.config.lua.runtime import DEFAULT_VERSION
+from orchestrator.config.lua.runtime import DEFAULT_VERSION, to_text
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.monitors import AUTO, DEFAULT
@@ -16,26 +22,45 @@ from orchestrator.plugins import make_manager
 from orchestrator.process.child import Child
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.pathlist import lists_not_made
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.config.settings import Settings
     from orchestrator.process.processes import Processes
+    from orchestrator.process.tunnel import Tunnel
 
 
 CHAIN = 3
 """Of processes that follow one another (onBatchStart, the transfer, onBatchEnd), so many are told of."""
 
 
+class Note(NamedTuple):
+    """What a config does while it is loaded. `place`: FILE:LINE.
+
+    `kind`: run, popen, kill, write, remove, rename, load, call change the world, or may; read is what may be another
+    thing on another day or machine; later is what is to happen when the daemon runs.
+    """
+
+    kind: str
+    text: str
+    place: str
+
+    @property
+    def changes_world(self) -> bool:
+        return self.kind not in ("read", "later")
+
+
 @dataclass
 class Noted:
-    """A process that would have been started; `job`: work of a plugin's own instead."""
+    """A process that would have been started; or `job`, work of a plugin's own; or `call`, a function of the user's."""
 
-    child: Child
+    child: Child | None = None
     stdin: bytes | None = None
     job: str | None = None
+    call: str | None = None
 
 
 @dataclass
@@ -75,51 +100,160 @@ class DryProcesses:
         for _ in range(CHAIN):
             noted, self.noted = self.noted, []
             for one in noted:
-                one.child.on_exit(one.child, 0)
+                if one.child is not None:
+                    one.child.on_exit(one.child, 0)
             taken += noted
         self.noted.clear()
         return taken
 
 
 class DryLog(Log):
-    """Keeps quiet, but for the warnings and errors that loading brings."""
+    """Keeps quiet when told to, and remembers the warnings and errors of that time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_quiet = False
+        self._kept: list[tuple[str, str]] = []
 
     def __call__(self, category: str, *parts: Any) -> None:
         if not self.is_quiet:
             super().__call__(category, *parts)
+        elif category in ("Warn", "Error"):
+            self._kept.append((category, "".join(map(_shown, parts))))
+
+    def take(self) -> list[tuple[str, str]]:
+        """Category and text of what was not said since the last call."""
+        kept, self._kept = self._kept, []
+        return kept
+
+
+class DryTunnel:
+    """A tunnel that is taken to be up; what its ports will be is not known yet."""
+
+    is_up = True
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self.options = tunnel.options
+        self.name = tunnel.name
+
+    def through(self, arguments: Iterable[bytes], names: Sequence[bytes]) -> list[bytes]:
+        return list(arguments)
+
+
+class DryCore(Core):
+    """The engine's side of Lua's functions. Public methods are exported, as the base class's are."""
+
+    _config: DryConfig
+
+    def runs_for_real(self) -> bool:
+        return self._config.for_real
+
+    def note(self, kind: bytes, text: bytes, place: bytes) -> None:
+        self._config.notes.append(Note(to_text(kind), to_text(text), to_text(place)))
+
+    def note_call(self, name: bytes, place: bytes) -> None:
+        noted = cast("DryProcesses", self._host.processes).noted
+        noted.append(Noted(call=f"the function {to_text(name)} ({to_text(place)}) would be called"))
+
+    def popen_start(self, command: bytes, mode: bytes) -> tuple[int | None, bytes | None, bytes | None]:
+        return super().popen_start(command, mode) if self._config.for_real else (0, b"/dev/null", None)
+
+    def popen_opened(self, number: int) -> None:
+        if self._config.for_real:
+            super().popen_opened(number)
+
+    def popen_wait(self, number: int) -> tuple[bytes, int]:
+        return super().popen_wait(number) if self._config.for_real else (b"exit", 0)
+
+    def real_source(self, path: bytes) -> bytes:
+        if self._config.elsewhere and not os.path.isdir(path):
+            return os.path.abspath(path).rstrip(b"/") + b"/"
+        return super().real_source(path)
+
+
+class DryConfig(LuaConfig):
+    """`for_real`: what the config does while it is loaded is done. `elsewhere`: it is for another machine, whose
+    sources and files of patterns need not be here.
+
+    `notes`: what it has done so far, or would have. `missing`: of files that are not here, a line each. `action_of`:
+    the action that acts for a sync, by its number.
+    """
+
+    core_type = DryCore
+
+    def __init__(self, *arguments: Any, for_real: bool, elsewhere: bool) -> None:
+        self.for_real = for_real
+        self.elsewhere = elsewhere
+        self.notes: list[Note] = []
+        self.missing: list[str] = []
+        self.action_of: dict[int, str | None] = {}
+        super().__init__(*arguments)
+        self.run_own_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "dry.lua"))
+
+    def add_sync(self, number: int, table: Any, action_name: str | None, *arguments: Any, **more: Any) -> None:
+        self.action_of[number] = action_name
+        left_out: dict[bytes, Any] = {}
+        for key in (b"excludeFrom", b"filterFrom") if self.elsewhere else ():
+            path = table[key]
+            if isinstance(path, bytes) and not os.path.exists(path):
+                self.missing.append(f"{to_text(key)} {to_text(path)} is not here: its patterns are not known.")
+                left_out[key] = path
+                table[key] = None
+        super().add_sync(number, table, action_name, *arguments, **more)
+        for key, path in left_out.items():
+            table[key] = path
+
+    def lock(self) -> None:
+        super().lock()
+        self.lua.call(self._shared[b"replace_handlers"])
 
 
 class DryRun:
-    """A config file loaded. Use it in a `with`; raises OrchestratorError where it does not load."""
+    """A config file loaded. Use it in a `with`: `load` raises OrchestratorError where it does not load."""
 
-    def __init__(self, path: str, lua: str | None = None) -> None:
+    def __init__(self, path: str, lua: str | None = None, *, for_real: bool = False, elsewhere: bool = False) -> None:
         self.path = os.path.abspath(path)
         self.processes = DryProcesses()
         self.log = DryLog()
+        self.manager = make_manager()
+        self.monitors = {AUTO, DEFAULT, *self.manager.monitors()}
+        self.settings: Settings
+        self._open = ExitStack()
+        self._open.enter_context(lists_not_made())
         self._loop = Loop()
-        manager = make_manager()
-        self.actions = manager.actions()
-        self.problems = manager.problems()
-        clock = MonotonicClock()
-        host = Host(clock, self.log, cast("Processes", self.processes), Hooks(None, self.log))
-        monitors = {AUTO, DEFAULT, *manager.monitors()}
+        self._open.callback(self._loop.close)
+        self.host = Host(MonotonicClock(), self.log, cast("Processes", self.processes), Hooks(None, self.log))
         try:
-            self.config = LuaConfig(
-                host, self._loop, self.actions, monitors, {}, lua or DEFAULT_VERSION, manager.problem_by_name()
-            )
-            self.config.run_file(self.path)
-            self.settings: Settings = self.config.finish()
+            self.config = DryConfig(
+                self.host, self._loop, self.manager.actions(), self.monitors, {}, lua or DEFAULT_VERSION,
+                self.manager.problem_by_name(), for_real=for_real, elsewhere=elsewhere,
+            )  # fmt: skip
         except BaseException:
-            self._loop.close()
+            self._open.close()
             raise
+        self._open.callback(self.config.close)
 
     def __enter__(self) -> DryRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.config.close()
-        self._loop.close()
+        self._open.close()
+
+    @property
+    def notes(self) -> list[Note]:
+        """What the config has done so far, or would have, while it was loaded."""
+        return self.config.notes
+
+    def load(self) -> None:
+        """Run the config. Raises OrchestratorError."""
+        self.config.run_file(self.path)
+        self.settings = self.config.finish()
+        self.host.max_delete = self.settings.delete_limit
+        self.processes.noted.clear()  # what lsyncd.exec would start is among the notes
+        for sync in self.config.syncs:
+            if sync.transfers.tunnel is not None:
+                sync.transfers.tunnel = cast("Tunnel", DryTunnel(sync.transfers.tunnel))
+
+
+def _shown(part: Any) -> str:
+    return to_text(part) if isinstance(part, bytes) else str(part)

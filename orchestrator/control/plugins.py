@@ -10,18 +10,22 @@ from orchestrator.plugins import make_manager
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.control.output import Output
 
-def show_plugins() -> int:
+
+def show_plugins(output: Output) -> int:
     """Print the list. 1 where a plugin could not be loaded."""
     manager = make_manager()
     for found in manager.found:
-        print(f"{found.name} {found.version} ({found.module})")
+        output.line(f"{found.name} {found.version} ({found.module})")
         if found.problem:
-            print(f"  not loaded: {found.problem}")
+            output.line(f"  not loaded: {found.problem}")
         for action in found.actions:
-            print(f"  default.{action.name}: {', '.join(_option_names(action.options)) or 'no options of its own'}")
+            output.line(
+                f"  default.{action.name}: {', '.join(_option_names(action.options)) or 'no options of its own'}"
+            )
         for kind in found.monitors:
-            print(f'  monitor = "{kind.name}"')
+            output.line(f'  monitor = "{kind.name}"')
     return 1 if manager.problems() else 0
 
 

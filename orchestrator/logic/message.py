@@ -15,6 +15,7 @@ _FORGERY = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"  # moves a terminal's cursor, or ends a line for some reader
     r"|\n(?=(?:\w{3} \w{3} [ \d]\d )?\d\d:\d\d:\d\d )"  # would start a line that looks like one of ours
 )
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 
@@ -30,12 +31,19 @@ def escape(text: str) -> str:
     return _FORGERY.sub(lambda match: _ESCAPES.get(match[0]) or _numbered(ord(match[0])), text)
 
 
+def printable(text: str) -> str:
+    """Make a text harmless for a terminal, as one line: whatever is no character to be seen is written out."""
+    return _UNSEEN.sub(lambda match: _ESCAPES.get(match[0]) or _numbered(ord(match[0])), text)
+
+
 def without_passwords(text: str) -> str:
     """Without passwords. What a config says stands at a message's beginning; what follows is a list of paths."""
     return mask(text) if len(text) <= _MASKED else mask(text[:_MASKED]) + text[_MASKED:]
 
 
 def _numbered(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
+        code -= 0xDC00
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 

@@ -5,19 +5,37 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Iterator
 
 _NAME: Final = re.compile(r"lsyncd-paths-(\d+)-(\d+)-")
 """Of a list: where the pid counts of who made it, and that pid."""
+
+
+_makes_none: Final[ContextVar[bool]] = ContextVar("makes_none", default=False)
+
+
+@contextlib.contextmanager
+def lists_not_made() -> Iterator[None]:
+    """Within it `write_list` gives a name and makes nothing: who only looks at a config leaves no trace."""
+    before = _makes_none.set(True)
+    try:
+        yield
+    finally:
+        _makes_none.reset(before)
 
 
 def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
     """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
     import tempfile
 
+    if _makes_none.get():
+        # gettempdir() would try whether it can write there
+        directory = tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp"
+        return os.path.join(os.fsencode(directory), b"lsyncd-paths-XXXXXXXX")
     fd, name = tempfile.mkstemp(prefix=f"lsyncd-paths-{_pid_namespace()}-{os.getpid()}-")
     try:
         with open(fd, "wb") as file:

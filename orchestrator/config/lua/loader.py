@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.config.lua.actions import add_action, asked_endpoint
 from orchestrator.config.lua.calls import SyncCalls
@@ -43,6 +43,8 @@ GARBAGE = 10_000
 
 class LuaConfig:
     """One Lua state with all that was configured in it. Thrown away at a reset."""
+
+    core_type: ClassVar[type[Core]] = Core
 
     def __init__(
         self,
@@ -146,6 +148,10 @@ class LuaConfig:
         """What the user himself wrote of a sync: the name of the action it builds on, and his keys."""
         table, action = self.lua.call(self._shared[b"own_config"], sync.number)
         return (to_text(action) if action else None), TableConfig(self.lua, table)
+
+    def place_of(self, sync: Sync) -> str:
+        """FILE:LINE where a sync was made."""
+        return to_text(self._shared[b"place_of"][sync.number])
 
     def next_number(self) -> int:
         self._numbers += 1
@@ -251,9 +257,13 @@ class LuaConfig:
     # ---- within -------------------------------------------------------------------------------
 
     def _run_own_files(self) -> None:
-        core = Core(self, self.lua).exported()
+        self._core = self.core_type(self, self.lua).exported()
         place = os.path.dirname(os.path.abspath(__file__))
         for name in FILES:
-            with open(os.path.join(place, name), "rb") as file:
-                chunk = self.lua.compile(file.read(), OWN + name)
-            self.lua.call(chunk, core, self._shared)
+            self.run_own_file(os.path.join(place, name))
+
+    def run_own_file(self, path: str) -> None:
+        """Run a file of ours: it is given the engine's functions, and what our files share."""
+        with open(path, "rb") as file:
+            chunk = self.lua.compile(file.read(), OWN + os.path.basename(path))
+        self.lua.call(chunk, self._core, self._shared)

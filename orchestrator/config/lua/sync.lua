@@ -12,8 +12,8 @@ shared.name_of_action = {}
 -- action tables of plugins
 shared.built_in = {}
 
--- number of a sync → the table that the user gave
-shared.opts_of = {}
+-- number of a sync → the table that the user gave, and FILE:LINE where
+shared.opts_of, shared.place_of = {}, {}
 
 -- What is the user's own of a sync, parents included, and the name of the plugin's action that it builds on.
 function shared.own_config(number)
@@ -84,7 +84,7 @@ local function add(opts)
     if shared.locked then error('Sync can only be created during initialization.', 3) end
     shared.adopt_settings()
     local number = core.next_sync()
-    shared.opts_of[number] = opts
+    shared.opts_of[number], shared.place_of[number] = opts, where
     local config = make_config(opts)
     local inlet = shared.make_inlet(number, config)
 

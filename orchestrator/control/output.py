@@ -1,0 +1,57 @@
+"""What the command `orchestrator` prints: its report on stdout, and nothing else there.
+
+A config that is loaded prints, so do plugins, and what is shown of names and of a daemon's answer is other people's
+words: one line stays one line, and nothing in it steers the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from orchestrator.logic.message import printable
+from orchestrator.logic.secrets import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Output:
+    """Where the report goes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def line(self, text: str) -> None:
+        """A line of the report: passwords masked, what is no character to be seen written out."""
+        self.raw(printable(mask(text)))
+
+    def raw(self, text: str) -> None:
+        """Text that is meant to be read by a program."""
+        self._stream.write(text + "\n")
+
+    def complain(self, text: str) -> None:
+        """A line on stderr."""
+        sys.stderr.write(printable(mask(text)) + "\n")
+
+
+@contextlib.contextmanager
+def report() -> Iterator[Output]:
+    """The report's way to stdout; whatever else is printed meanwhile, by Lua or Python, goes to stderr."""
+    before, stream = sys.stdout, sys.__stdout__
+    if stream is None or stream is not sys.stdout:  # of somebody who has called us, as a function
+        with contextlib.redirect_stdout(sys.stderr):
+            yield Output(before)
+        return
+    stream.flush()
+    kept = os.dup(1)
+    with open(kept, "w", encoding=stream.encoding, errors="backslashreplace") as out:
+        os.dup2(2, 1)
+        try:
+            yield Output(out)
+        finally:
+            # also when the reader has gone: the flush that fails is the one of closing
+            stream.flush()
+            os.dup2(kept, 1)
