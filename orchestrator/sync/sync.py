@@ -25,6 +25,7 @@ from orchestrator.sync.life import Life
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.transfers import Transfers
+from orchestrator.sync.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,7 @@ class Sync:
             host, self.inlet, self.queue, calls, self.retries, batches, self.guard, self.collector, self.life,
             keeps_stderr=options.sets,
         )  # fmt: skip
+        self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self.crontab: Crontab | None = None
         self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
@@ -313,6 +315,9 @@ class Sync:
                 if self.transfers.is_put_off:
                     return  # not left by choice: it is offered again when the pause is over
                 self.queue.decline(delay)
+                self._unanswered.left(delay)
+            else:
+                self._unanswered.taken()
 
     def _next(self, now: float) -> Delay | None:
         """What is to be offered. While a full run is refused, nothing else: the source may not be what it should be."""
@@ -330,13 +335,11 @@ class Sync:
                 self.life.is_started_up = True  # discarded: there was nothing to do
             return
         # Left waiting. A config for lsyncd 2.0 has spawned on a Blanket event of its own: that one takes
-        # over (spec 2.6). Otherwise it had nothing to spawn; lsyncd calls it again for ever.
+        # over (spec 2.6). Otherwise it is not the time yet: nothing passes it, and it is asked again.
         blanket = next((d for d in self.queue if d.etype == BLANKET and d.status == ACTIVE), None)
         if blanket is not None:
             self.queue.hand_over(delay, blanket)
-        else:
-            self.life.is_started_up = True
-        self.queue.remove(delay)
+            self.queue.remove(delay)
 
     def discard(self, event: Event) -> None:
         """Forget a waiting change, with an Error line if it does not wait."""

@@ -43,6 +43,8 @@ def fails(name: str, body: str, extra: str = "", **more: Any) -> None:
 V231 = "2.3.1: "
 PLACE = "page 1.2: the message points into the user's file"
 
+LEFT = "Warn: Sync1: %s waiting: it is asked again, first after a second, then each minute at least.\n"
+
 # ---- 2.1 functions
 load("types", "print(type(default), type(sync), type(settings), type(now()), type(spawn), type(default.rsync.action))")
 load("version", "print(lsyncd_version)", why=V231 + "our own version", ours={"out": re.compile(r"\d+\.\d+\.\d+\n")})
@@ -567,6 +569,31 @@ live(
         "err": "",
         "calls": "tool [@/trg]\ntool [Create] [f]\n",
     },
+)
+
+live(
+    "init-left-waiting",
+    """local asked = 0
+sync{ source="@SRC@", target="@TRG@", delay=0, init=function(e)
+  asked = asked + 1
+  if asked == 2 then spawn(e, '@BIN@/tool', 'init') end
+ end, action=function(inlet) local e = inlet.getEvent() spawn(e, '@BIN@/tool', e.etype, e.path) end }""",
+    logged("Startup of .* finished"),
+    started(),
+    node("f"),
+    logged("Finished Create"),
+    why="the original asks without a pause",
+    ours={"out": lambda text: text.replace("Normal: Startup", LEFT % "init left the startup" + "Normal: Startup")},
+)
+live(
+    "action-left-waiting",
+    layer1("""asked = (asked or 0) + 1
+  if asked == 2 then spawn(inlet.getEvent(), '@BIN@/tool', 'action') end""").replace("sync{", "asked = 0 sync{"),
+    started(),
+    node("f"),
+    logged("Finished Create"),
+    why="the original asks without a pause",
+    ours={"out": lambda text: text.replace("Normal: Finished", LEFT % "action left Create /f" + "Normal: Finished")},
 )
 
 # ---- 2.6 layers 1 and 2

@@ -13,6 +13,7 @@ from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.model import Option
 from orchestrator.config.types import problem_with
 from orchestrator.errors import ConfigError, OrchestratorError
+from orchestrator.logic.event import WAIT
 from orchestrator.logic.verdict import AGAIN, DIE, OK
 
 if TYPE_CHECKING:
@@ -79,9 +80,11 @@ class ActionCalls:
 
     def init(self, event: Event) -> None:
         self._guarded("init", self._sync_of(event), lambda: self._action.init(event))
+        self._drop_left(event)
 
     def full(self, event: Event) -> None:
         self._guarded("full", self._sync_of(event), lambda: self._action.full(event))
+        self._drop_left(event)
 
     def collect(self, agent: Agent, exit_code: float) -> bytes | None:
         action, verdict = self._action, None
@@ -106,6 +109,12 @@ class ActionCalls:
         except (Exception, SystemExit) as error:
             self._config.host.log("Error", _trouble(self._action, method, error))
             sync.trouble()
+
+    def _drop_left(self, event: Event) -> None:
+        """A plugin that leaves it waiting has nothing to do; a config's own function wants to be asked again."""
+        sync = self._sync_of(event)
+        if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_put_off:
+            sync.discard(event)
 
     def _sync_of(self, event: Event) -> Sync:
         return self._config.syncs_by_number[event.inlet.number]
