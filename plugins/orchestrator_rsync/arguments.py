@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.api import Config, ConfigError
 from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
+from orchestrator_rsync.words import options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Argument = str | bytes
+
+_OWN_COMPARISON = frozenset({"checksum", "ignore-times", "size-only", "ignore-existing"})
+"""Options that say how files are to be compared, or that they are not."""
 
 DELETE = ("--delete", "--ignore-errors")
 
@@ -77,13 +81,13 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
 
 
 def batch_run(
-    config: Config, source: bytes, target: bytes, entries: Sequence[bytes], *, ignores_times: bool = False
+    config: Config, source: bytes, target: bytes, entries: Sequence[bytes], *, by_checksum: bool = False
 ) -> Run:
-    """Just the entries of a filter list (see filterlist.py). `ignores_times`: whatever size and time say."""
+    """Just the entries of a filter list (see filterlist.py). `by_checksum`: whatever size and time say."""
     table = rsync_table(config)
     argv: list[Argument] = [binary(table), *computed_of(table), "-r"]
-    if ignores_times:
-        argv.append("--ignore-times")
+    if by_checksum:
+        argv.append("--checksum")
     if deletes_running(config):
         argv += DELETE
     argv += ["--force", "--from0", "--include-from=-", "--exclude=*", source, target]
@@ -113,6 +117,11 @@ def _deletes(config: Config, when: str) -> bool:
 def with_slash(target: str) -> str:
     """A trailing slash, unless there is one or the target ends in a `:` (a home directory)."""
     return target if target.endswith(("/", ":")) else target + "/"
+
+
+def does_quick_check(config: Config) -> bool:
+    """Whether rsync takes a file for unchanged where size and time are equal, and nobody wants it that way."""
+    return not any(word.name in _OWN_COMPARISON for word in options_of(computed_of(rsync_table(config))))
 
 
 def binary(table: Config | None) -> str:

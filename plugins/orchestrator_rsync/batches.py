@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
-from orchestrator_rsync.arguments import Run, batch_run, full_run, is_on, rsync_table
+from orchestrator_rsync.arguments import Run, batch_run, does_quick_check, full_run
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.api import Agent, Check, EventList, Inlet
+    from orchestrator.logic.delay import Delay
     from orchestrator_rsync.lane import Lane
+    from orchestrator_rsync.looks import Looks
 
 Test: TypeAlias = "Callable[[Event], Any]"
+
+LITTLE = 1 << 20
+"""Bytes that rsync may read for nothing rather than be started once more."""
 
 NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
 
@@ -96,13 +101,9 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     """A run over these changes; none where there are none."""
     if not len(events):
         return
-    ignores_times = _is_fooled(inlet) and any(map(lane.looks.may_hide, events))
-    if ignores_times and any(event.etype == etypes.ATTRIB for event in events):
-        # a file whose attributes alone have changed is not to be sent whole: the one kind goes now, the other next
-        are_attribs = next(iter(events)).etype == etypes.ATTRIB
-        wanted = {delay for delay in events.delays if (delay.etype == etypes.ATTRIB) == are_attribs}
-        events = inlet.get_events(lambda event: event.delay in wanted)
-        ignores_times = not are_attribs
+    by_checksum = False
+    if does_quick_check(inlet.config) and any(lane.looks.may_hide(event) for event in events):
+        events, by_checksum = _of_one_kind(inlet, events, lane.looks)
     changes = changes_of(events)
     if lane.paths:
         changes = [lane.widened(change) for change in changes]
@@ -113,7 +114,7 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     else:
         entries = filterlist(changes)
     entries += leftovers
-    run = batch_run(inlet.config, inlet.source, inlet.target, entries, ignores_times=ignores_times)
+    run = batch_run(inlet.config, inlet.source, inlet.target, entries, by_checksum=by_checksum)
     inlet.log("Normal", run.message)
     _spawn(inlet, events, run, lane)
 
@@ -122,10 +123,30 @@ def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None
     inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin(), check)
 
 
-def _is_fooled(inlet: Inlet) -> bool:
-    """Whether rsync decides by size and time."""
-    table = rsync_table(inlet.config)
-    return table is None or not (is_on(table.get("checksum")) or is_on(table.get("ignore_times")))
+def _of_one_kind(inlet: Inlet, events: EventList, looks: Looks) -> tuple[EventList, bool]:
+    """What of these goes first, and whether by checksum: files that rsync's quick check may miss are among them.
+
+    A checksum reads the file on both sides, and one that is equal is not written again: where two mirror
+    each other, that would be a change to the other one. What the quick check is right about is not to be read
+    for the sake of others, unless it is little; what is no file (a deletion, a directory) goes with either.
+    """
+    racy: set[Delay] = set()
+    plain: dict[Delay, int] = {}
+    total = 0
+    for event in events:
+        size = _size_of(event)
+        if looks.may_hide(event):
+            racy.add(event.delay)
+            total += size or 0
+        elif size is not None:
+            plain[event.delay] = size
+    if sum(plain.values()) <= max(total, LITTLE):
+        return events, True
+    by_checksum = next(iter(events)).delay not in plain
+    others = plain.keys() if by_checksum else racy
+    wanted = {delay for delay in events.delays if delay not in others}
+    events = inlet.get_events(lambda event: event.delay in wanted)
+    return events, any(delay in racy for delay in events.delays)
 
 
 def _both(test: Test, more: Callable[[Event], bool]) -> Test:
@@ -154,10 +175,16 @@ def _first(test: Test) -> Test:
 
 
 def _is_large(event: Event, limit: float) -> bool:
-    if event.is_dir or event.etype in NEVER_LARGE:
-        return False
+    size = None if event.etype in NEVER_LARGE else _size_of(event)
+    return size is not None and size > limit
+
+
+def _size_of(event: Event) -> int | None:
+    """Bytes of a regular file; None for what is none, or is gone."""
+    if event.is_dir:
+        return None
     try:
         status = os.lstat(event.source_path)
     except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_size > limit
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

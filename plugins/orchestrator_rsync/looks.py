@@ -3,9 +3,9 @@
 rsync passes over a file whose size is the same and whose time falls into the same second (rsync(1),
 --modify-window). So what is written again, with as many bytes, in the second in which a run has looked
 at it never arrives; no more does a file that takes the place of one of the same size and second. There is an
-event for each of them, so the run that follows it is told to look at no times.
+event for each of them, so the run that follows it compares their content.
 
-This knows when runs were, not what they looked at: a file that is transferred for nothing costs time only. A file
+This knows when runs were, not what they looked at: a file that is compared for nothing costs time only. A file
 that was opened and closed, but not written, is none of these.
 """
 
@@ -51,7 +51,13 @@ class Looks:
         return end
 
     def may_hide(self, event: Event) -> bool:
-        """Whether rsync may not see that this file is another than the one it knows."""
+        """Whether rsync may not see that this file is another than the one it knows.
+
+        What a Move brings is new under its name; of a directory that is all below it.
+        """
+        if event.etype == etypes.MOVE:
+            moved = event.destination
+            return self.hide(etypes.CREATE, moved.source_path) if not moved.is_dir else self._was_any()
         return not event.is_dir and self.hide(event.etype, event.source_path)
 
     def hide(self, etype: str, path: bytes) -> bool:
@@ -92,6 +98,9 @@ class Looks:
         if second > self._now():
             return True  # a time in the future says nothing
         return bool(self._running) or (bool(self._windows) and second <= self._windows[-1][1])
+
+    def _was_any(self) -> bool:
+        return bool(self._running or self._windows)
 
     def _was_in(self, second: int) -> bool:
         if any(start <= second for start in self._running):

@@ -279,7 +279,7 @@ batch(
     rename("a", "z"),
     tree=TREE,
     why="a file may take the place of one of the same size and second, which rsync would pass over",
-    ours={"calls": lambda text: text.replace("[-r] [--delete]", "[-r] [--ignore-times] [--delete]")},
+    ours={"calls": lambda text: text.replace("[-r] [--delete]", "[-r] [--checksum] [--delete]")},
 )
 batch("rename-directory", rename("k", "z"), tree=TREE)
 batch("attrib-directory", chmod("d", 0o700), tree=TREE)

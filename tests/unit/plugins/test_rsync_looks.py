@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator_rsync.action import Rsync
+from orchestrator_rsync.batches import LITTLE
 from orchestrator_rsync.looks import Looks
 from orchestrator_rsyncssh.action import RsyncSsh
 from tests.kit.inlet import FakeInlet
@@ -17,7 +18,7 @@ from tests.kit.trees import Pair, snapshot, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-IGNORE = b"--ignore-times"
+CHECKSUM = b"--checksum"
 
 
 @pytest.fixture
@@ -88,24 +89,112 @@ def test_attributes_are_not_sent_with_whole_files(pair: Pair) -> None:
     inlet = inlet_of(pair, rsync={"archive": True})
     inlet.startup()
     inlet.settle()
+    inode = os.stat(pair.target + b"large").st_ino
     os.chmod(pair.source + b"large", 0o600)
     write(pair.source + b"f", b"two")
     inlet.change("Attrib", b"/large")
     inlet.change("Modify", b"/f")
     assert mirrored(pair, inlet)
-    batches = [(spawn.paths, IGNORE in spawn.argv) for spawn in inlet.spawned[1:]]
-    assert batches == [([b"/large"], False), ([b"/f"], True)]
-    assert os.stat(pair.target + b"large").st_mode & 0o777 == 0o600
+    there = os.stat(pair.target + b"large")
+    assert (there.st_mode & 0o777, there.st_ino) == (0o600, inode), "written anew"
 
 
-@pytest.mark.parametrize("key", ["checksum", "ignore_times"])
-def test_where_the_user_lets_rsync_look_anyway(pair: Pair, key: str) -> None:
-    inlet = inlet_of(pair, rsync={key: True})
+@pytest.mark.parametrize("more", [{}, {"inplace": True}], ids=["", "inplace"])
+def test_an_equal_file_is_not_written(pair: Pair, more: dict[str, Any]) -> None:
+    """Where two mirror each other, writing it would be a change to the other one, and so on."""
+    inlet = inlet_of(pair, rsync={"archive": True, **more})
+    inlet.startup()
+    inlet.settle()
+    for root in (pair.source, pair.target):
+        write(root + b"old", b"data")
+        os.utime(root + b"old", ns=(0, 10**18))
+    before = os.stat(pair.target + b"old")
+    for etype in ("Create", "Modify", "Attrib"):
+        inlet.change(etype, b"/old")
+        inlet.settle()
+    after = os.stat(pair.target + b"old")
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+
+
+def test_what_the_quick_check_is_right_about_is_not_read_for_the_sake_of_others(pair: Pair) -> None:
+    inlet = inlet_of(pair)
+    inlet.startup()
+    inlet.settle()
+    put(pair, b"big", b"x" * (LITTLE + 1), 10**18)
+    put(pair, b"old", b"o", 10**18)
+    os.makedirs(pair.source + b"d")
+    for order in (
+        (("Attrib", b"/big"), ("Create", b"/d/"), ("Create", b"/old")),
+        (("Create", b"/old"), ("Attrib", b"/big")),
+    ):
+        inlet.spawned.clear()
+        for etype, path in order:
+            inlet.change(etype, path)
+        inlet.settle()
+        whole = [(sorted(spawn.paths), CHECKSUM in spawn.argv) for spawn in inlet.spawned]
+        assert ([b"/big"], False) in whole or ([b"/big", b"/d/"], False) in whole
+        assert sum(by_checksum for _, by_checksum in whole) == 1
+        assert len(whole) == 2
+    assert snapshot(pair.source) == snapshot(pair.target)
+
+
+def test_a_little_is_read_rather_than_that_rsync_is_started_twice(pair: Pair) -> None:
+    inlet = inlet_of(pair)
+    inlet.startup()
+    inlet.settle()
+    put(pair, b"old", b"o", 10**18)
+    write(pair.source + b"fresh", b"f")
+    for path in (b"/fresh", b"/old"):
+        inlet.change("Create", path)
+    assert mirrored(pair, inlet)
+    assert len(inlet.spawned) == 2
+
+
+def test_what_a_move_brings_is_new_under_its_name(pair: Pair) -> None:
+    put(pair, b"a", b"aa", 10**18)
+    put(pair, b"b", b"bb", 10**18)
+    put(pair, b"d/f", b"cc", 10**18)
+    put(pair, b"e/f", b"dd", 10**18)
+    inlet = inlet_of(pair, onMove=True)
+    inlet.startup()
+    inlet.settle()
+    os.rename(pair.source + b"a", pair.source + b"b")
+    os.unlink(pair.source + b"d/f")
+    os.rmdir(pair.source + b"d")
+    os.rename(pair.source + b"e", pair.source + b"d")
+    inlet.change("Move", b"/a", b"/b")
+    inlet.change("Move", b"/e/", b"/d/")
+    assert mirrored(pair, inlet)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"checksum": True},
+        {"ignore_times": True},
+        {"_extra": ["--ignore-times"]},
+        {"_extra": ["-vI"]},
+        {"_extra": ["--bwlimit", "9999", "--checksum"]},
+    ],
+    ids=str,
+)
+def test_where_the_user_lets_rsync_look_anyway(pair: Pair, table: dict[str, Any]) -> None:
+    inlet = inlet_of(pair, rsync=table)
+    own = len([word for word in inlet.config.get("rsync").get("_computed").list() if word == CHECKSUM.decode()])
     for data in (b"one", b"two"):
         write(pair.source + b"f", data)
         inlet.change("Modify", b"/f")
         assert mirrored(pair, inlet)
-    assert not any(IGNORE in spawn.argv for spawn in inlet.spawned)
+    assert all(spawn.argv.count(CHECKSUM) == own for spawn in inlet.spawned)
+
+
+def test_a_size_that_is_all_the_user_compares_stays_all(pair: Pair) -> None:
+    inlet = inlet_of(pair, rsync={"_extra": ["--size-only"]})
+    for data in (b"one", b"two"):
+        write(pair.source + b"f", data)
+        inlet.change("Modify", b"/f")
+        inlet.settle()
+    assert snapshot(pair.target) == {b"f": b"one"}
 
 
 def test_new_files_and_written_ones_go_as_ever(pair: Pair) -> None:
@@ -115,7 +204,7 @@ def test_new_files_and_written_ones_go_as_ever(pair: Pair) -> None:
     inlet.change("Create", b"/f")
     inlet.change("Modify", b"/f")
     inlet.turn()
-    assert IGNORE not in inlet.spawned[0].argv
+    assert CHECKSUM not in inlet.spawned[0].argv
 
 
 def test_over_ssh_as_well(pair: Pair) -> None:
@@ -125,7 +214,7 @@ def test_over_ssh_as_well(pair: Pair) -> None:
     inlet.end(inlet.running[0], 0)
     inlet.change("Modify", b"/f")
     inlet.turn()
-    assert IGNORE in inlet.running[0].argv
+    assert CHECKSUM in inlet.running[0].argv
 
 
 class Event:
