@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     from orchestrator.daemon.signals import Signals
     from orchestrator.log import Log
     from orchestrator.masterloop import Loop
+    from orchestrator.process.child import Child
     from orchestrator.process.processes import Processes
     from orchestrator.sync.hooks import Hooks
     from orchestrator.sync.host import Host
 
 FADING_TELLS = 60.0
 """Seconds between two lines about children that are still waited for."""
+
+NAMES_AFTER = 10.0
+"""Seconds of fading after which it is told by name what is waited for; what ends soon needs no name."""
+
+NAMED = 5
+"""Children that are named, at most: those that run longest."""
 
 PATIENCE = 60.0
 """Seconds of fading after which a second TERM is obeyed at once."""
@@ -54,11 +61,15 @@ class Fading:
         self._processes.stop_jobs()
         self._signals.is_urged = False
         begun = next_tell = self._clock.now()
+        next_names = begun + NAMES_AFTER
         while len(self._processes):
             now = self._clock.now()
             if now >= next_tell:
                 self._log("Normal", f"waiting for {len(self._processes)} more child processes.")
                 next_tell = now + FADING_TELLS
+            if now >= next_names:
+                self._tell_names(now)
+                next_names = next_tell
             if self._signals.is_urged and now - begun >= PATIENCE:
                 return
             self._signals.is_urged = False  # too early: it changes nothing
@@ -66,8 +77,15 @@ class Fading:
                 return  # told to end while resetting: that has words of its own, and a minute
             while (overdue := host.deadlines.pop_due(now)) is not None:
                 overdue()
-            soonest = host.deadlines.next()
-            self._loop.turn((next_tell if soonest is None else min(next_tell, soonest)) - now)
+            times = (next_tell, next_names, host.deadlines.next())
+            self._loop.turn(min(time for time in times if time is not None) - now)
+
+    def _tell_names(self, now: float) -> None:
+        """Who stops the daemon, or the machine, wants to know what is in the way."""
+        children = sorted(self._processes, key=lambda child: child.started)
+        named = b", ".join(_named(child, now) for child in children[:NAMED])
+        more = f", and {len(children) - NAMED} more" if len(children) > NAMED else ""
+        self._log("Normal", "still running: ", named, more)
 
     def end_helpers(self) -> None:
         """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""
@@ -77,3 +95,10 @@ class Fading:
             self._loop.turn(left)
         for child in self._processes.helpers():
             self._processes.kill(child, signal.SIGKILL)
+
+
+def _named(child: Child, now: float) -> bytes:
+    seconds = int(now - child.started)
+    what = b"a job" if child.stop is not None else b"%s (pid %d)" % (child.argv[0], child.pid)
+    whose = f" of {child.serves}" if child.serves else ""
+    return b"%s%s, for %d s" % (what, whose.encode("utf-8", "surrogateescape"), seconds)

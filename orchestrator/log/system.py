@@ -8,7 +8,6 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.logic.message import to_bytes
 
 _PRIORITIES = {"Warn": syslog.LOG_WARNING, "Error": syslog.LOG_ERR}
-"""All others are LOG_NOTICE: LOG_DEBUG would be thrown away by most syslogs, and it was asked for."""
 
 FACILITIES: dict[str, int] = {
     name[4:].lower(): getattr(syslog, name)
@@ -27,6 +26,11 @@ _SYSLOG_MAX = 60_000
 """Characters. A longer message is refused by the kernel as a datagram, and nobody would see any of it."""
 
 
+def priority_of(category: str) -> int:
+    """All others are LOG_NOTICE: LOG_DEBUG would be thrown away by most syslogs, and it was asked for."""
+    return _PRIORITIES.get(category, syslog.LOG_NOTICE)
+
+
 def open_syslog(ident: str, facility: int) -> None:
     """`to_syslog` writes with this name, under this facility, from now on."""
     syslog.openlog(ident, 0, facility)
@@ -38,7 +42,7 @@ def to_syslog(category: str, text: str) -> None:
         text = f"{text[:_SYSLOG_MAX]}… ({len(text) - _SYSLOG_MAX} more)"
     # Python's syslog takes no surrogates, so bytes that are not UTF-8 go as \xNN.
     line = to_bytes(f"{category}, {text}").decode("utf-8", "backslashreplace")
-    syslog.syslog(_PRIORITIES.get(category, syslog.LOG_NOTICE), line)
+    syslog.syslog(priority_of(category), line)
 
 
 def facility_code(facility: str | int | None) -> int:

@@ -1,4 +1,4 @@
-"""The terminal that the daemon was started from."""
+"""The terminal that the daemon was started from, or systemd's journal in its place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from orchestrator.log.system import priority_of
 from orchestrator.logic.message import to_bytes
 
 if TYPE_CHECKING:
@@ -23,12 +24,32 @@ class Terminal:
 
     def __call__(self, category: str, text: str) -> None:
         stamp = _time_of_day(int(self._clock.wall()))
-        _write(2 if category == "Error" else 1, to_bytes(f"{stamp} {category}: {text}\n"))
+        _say(2 if category == "Error" else 1, category, to_bytes(f"{stamp} {category}: {text}\n"))
 
 
 def before_startup(category: str, text: str) -> None:
     """A sink for what is said before anybody knows where it is to go: stderr, without a time."""
-    _write(2, to_bytes(f"{category}: {text}\n"))
+    _say(2, category, to_bytes(f"{category}: {text}\n"))
+
+
+def _say(fd: int, category: str, message: bytes) -> None:
+    if _is_journal(fd):
+        # sd-daemon(3): what stands in front of each line is its priority, and is not shown
+        mark = b"<%d>" % priority_of(category)
+        message = b"".join(mark + line for line in message.splitlines(keepends=True))
+    _write(fd, message)
+
+
+def _is_journal(fd: int) -> bool:
+    """Whether systemd has connected it to the journal: systemd.exec(5), JOURNAL_STREAM."""
+    named = os.environ.get("JOURNAL_STREAM")
+    if not named:
+        return False
+    try:
+        stream = os.fstat(fd)
+    except OSError:
+        return False
+    return named == f"{stream.st_dev}:{stream.st_ino}"
 
 
 # Of one second there are many messages.

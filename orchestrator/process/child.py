@@ -21,12 +21,13 @@ class Child:
     `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
     clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
     where that was asked for. `is_for_want`: it could not be started for want of something that comes
-    back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes.
+    back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes. `serves`: the
+    name of the sync that it was started for, where that is known.
     """
 
     __slots__ = (
-        *("argv", "counts", "error", "feed", "is_for_want", "on_exit", "pid", "started"),
-        *("stderr", "stderr_tail", "stop", "thread"),
+        *("argv", "counts", "error", "feed", "is_for_want", "on_exit", "pid", "serves"),
+        *("started", "stderr", "stderr_tail", "stop", "thread"),
     )
 
     def __init__(self, argv: Sequence[bytes], started: float, on_exit: Callable[[Child, int], None]) -> None:
@@ -35,6 +36,7 @@ class Child:
         self.on_exit = on_exit
         self.counts = True
         self.pid = 0
+        self.serves = ""
         self.error: str | None = None
         self.is_for_want = False
         self.stderr_tail = b""

@@ -173,6 +173,7 @@ class Transfers:
             reason = f"has no list of paths ({error.strerror})"
             self._host.alarms.add(self._host.clock.now(), lambda: self._not_begun(transfer, reason))
         else:
+            child.serves = self._inlet.name
             self._running[child] = transfer
 
     def _before_ended(self, child: Child, exit_code: int) -> None:
@@ -222,6 +223,7 @@ class Transfers:
         self._collector.ended(child, self._over(child), exit_code)
 
     def _watch(self, child: Child, transfer: Transfer) -> None:
+        child.serves = self._inlet.name
         self._running[child] = transfer
         self._timeouts.begins(child)
 

@@ -92,6 +92,39 @@ def test_what_is_not_shown_is_not_formatted(log: Log) -> None:
 # -- places
 
 
+def journal(monkeypatch: pytest.MonkeyPatch, fd: int) -> None:
+    """As systemd says that a descriptor is the journal's."""
+    stream = os.fstat(fd)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{stream.st_dev}:{stream.st_ino}")
+
+
+def test_the_journal_is_told_priorities_line_by_line(
+    log: Log, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all were of one priority there, and `journalctl -p err` showed nothing."""
+    journal(monkeypatch, 2)
+    log("Warn", "before startup")
+    log.configure(nodaemon=True)
+    log("Error", "one\n<0>two")
+    journal(monkeypatch, 1)
+    log.enable("Exec")
+    for category in ("Normal", "Warn", "Exec"):
+        log(category, "text")
+    out, err = capfd.readouterr()
+    assert err == "<4>Warn: before startup\n<3>14:38:24 Error: one\n<3><0>two\n"
+    assert out == "<5>14:38:24 Normal: text\n<4>14:38:24 Warn: text\n<5>14:38:24 Exec: text\n"
+
+
+@pytest.mark.parametrize("named", ["", "1:2", "nonsense"])
+def test_who_is_not_the_journal_sees_no_priorities(
+    log: Log, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """A shell that a service starts inherits the variable, though its terminal is another."""
+    monkeypatch.setenv("JOURNAL_STREAM", named)
+    log("Error", "text")
+    assert capfd.readouterr().err == "Error: text\n"
+
+
 def test_before_startup_everything_goes_to_stderr_without_a_time(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
     log.enable("Exec")
     log("Normal", "one")

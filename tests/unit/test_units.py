@@ -47,3 +47,41 @@ def test_there_are_units() -> None:
 def test_no_unit_puts_anything_over_a_directory(unit: Path) -> None:
     """Not even switched off: who edits it is not to be led there."""
     assert [name for name, _ in options(unit) if name in HIDES] == []
+
+
+def seconds(value: str) -> float:
+    """A span of time as far as the units have it."""
+    factor = {"min": 60, "s": 1, "h": 3600}
+    unit = value.lstrip("0123456789")
+    return float(value.removesuffix(unit)) * factor[unit or "s"]
+
+
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_a_service_that_cannot_run_is_known_to_whoever_starts_it(unit: Path) -> None:
+    found = dict(options(unit))
+    program, *_, config = found["ExecStart"].split()
+    # a Condition that does not hold is a success to systemctl start
+    assert [name for name in found if name.startswith("Condition")] == []
+    assert found["ExecStartPre"].split() == [str(Path(program).with_name("orchestrator")), "check", config]
+    # and it is given up: the limit must come before its interval is over, each try taking a few seconds
+    tries = int(found["StartLimitBurst"])
+    assert tries * (seconds(found["RestartSec"]) + 30) < seconds(found["StartLimitIntervalSec"])
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_a_service_is_stopped_in_time(unit: Path) -> None:
+    found = dict(options(unit))
+    assert found["KillMode"] == "mixed"  # rsync would take a TERM for itself
+    assert seconds(found["TimeoutStopSec"]) <= 90
+    assert {"143", "130"} <= set(found["SuccessExitStatus"].split())
+
+
+def test_a_unit_is_enabled_and_disabled_as_the_readme_says() -> None:
+    readme = (ROOT / "contrib/README.md").read_text()
+    assert "systemctl daemon-reload && systemctl enable --now lsyncd" in readme
+    assert (
+        "systemctl disable --now lsyncd && rm /etc/systemd/system/lsyncd.service && systemctl daemon-reload" in readme
+    )
