@@ -139,9 +139,12 @@ end
 -- ---- what is to happen later ------------------------------------------------------------------------
 
 watch(_G, 'alarm', 'later', function() return 'alarm()' end)
-for _, name in ipairs{'observefd', 'nonobservefd'} do watch(_G, name, 'later', function() return name .. '()' end) end
+local function nothing() end
+for _, name in ipairs{'observefd', 'nonobservefd'} do
+    watch(_G, name, 'later', function() return name .. '()' end, nothing)
+end
 for _, name in ipairs{'observe_fd', 'nonobserve_fd'} do
-    watch(lsyncd, name, 'later', function() return 'lsyncd.' .. name .. '()' end)
+    watch(lsyncd, name, 'later', function() return 'lsyncd.' .. name .. '()' end, nothing)
 end
 
 -- ---- handlers -----------------------------------------------------------------------------------
@@ -189,4 +192,36 @@ function shared.replace_handlers()
             end
         end
     end
+end
+
+-- ---- what a sync has become -------------------------------------------------------------------------
+
+-- Functions of ours by name: two Lua states have each their own.
+local function names_of_functions()
+    local name_of = {}
+    local function add(prefix, from)
+        for key, value in pairs(from) do
+            if raw_type(value) == 'function' and not definition(value) then name_of[value] = prefix .. key end
+        end
+    end
+    for key, value in pairs(default) do
+        if raw_type(value) == 'table' and shared.built_in[value] then add('default.' .. key .. '.', value) end
+    end
+    add('default.', default)
+    return name_of
+end
+
+-- The whole config of a sync, with a word for each function and the name of its tunnel: plain values.
+function shared.effective_config(number)
+    local name_of = names_of_functions()
+    local function plain(value, key)
+        local kind = raw_type(value)
+        if kind == 'function' then return 'function ' .. (name_of[value] or definition(value) or '?') end
+        if kind ~= 'table' then return value end
+        if key == 'tunnel' then return value.name end
+        local copy = {}
+        for k, v in pairs(value) do copy[k] = plain(v, k) end
+        return copy
+    end
+    return plain(shared.config_of[number])
 end

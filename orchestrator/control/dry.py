@@ -15,6 +15,7 @@ from orchestrator.clock import MonotonicClock
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, to_text
+from orchestrator.config.lua.table import TableConfig
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.monitors import AUTO, DEFAULT
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from orchestrator.config.settings import Settings
     from orchestrator.process.processes import Processes
     from orchestrator.process.tunnel import Tunnel
+    from orchestrator.sync.sync import Sync
 
 
 CHAIN = 3
@@ -176,7 +178,7 @@ class DryConfig(LuaConfig):
     sources and files of patterns need not be here.
 
     `notes`: what it has done so far, or would have. `missing`: of files that are not here, a line each. `action_of`:
-    the action that acts for a sync, by its number.
+    the action that acts for a sync, by its number. `tunnels`: the options of each, complete.
     """
 
     core_type = DryCore
@@ -186,6 +188,7 @@ class DryConfig(LuaConfig):
         self.elsewhere = elsewhere
         self.notes: list[Note] = []
         self.missing: list[str] = []
+        self.tunnels: list[TableConfig] = []
         self.action_of: dict[int, str | None] = {}
         super().__init__(*arguments)
         self.run_own_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "dry.lua"))
@@ -202,6 +205,18 @@ class DryConfig(LuaConfig):
         super().add_sync(number, table, action_name, *arguments, **more)
         for key, path in left_out.items():
             table[key] = path
+
+    def add_tunnel(self, table: Any) -> bool:
+        self.tunnels.append(TableConfig(self.lua, table))
+        return super().add_tunnel(table)
+
+    def effective_config(self, sync: Sync) -> TableConfig:
+        """What a sync's config has become: plain values, a word for each function and for its tunnel."""
+        return TableConfig(self.lua, self.lua.call(self._shared[b"effective_config"], sync.number))
+
+    def run_toml(self, path: str) -> None:
+        """Run a file in TOML, however it is called."""
+        self._run_toml(path)
 
     def lock(self) -> None:
         super().lock()
@@ -244,9 +259,9 @@ class DryRun:
         """What the config has done so far, or would have, while it was loaded."""
         return self.config.notes
 
-    def load(self) -> None:
-        """Run the config. Raises OrchestratorError."""
-        self.config.run_file(self.path)
+    def load(self, *, is_toml: bool = False) -> None:
+        """Run the config, in the language that its name tells or in TOML. Raises OrchestratorError."""
+        (self.config.run_toml if is_toml else self.config.run_file)(self.path)
         self.settings = self.config.finish()
         self.host.max_delete = self.settings.delete_limit
         self.processes.noted.clear()  # what lsyncd.exec would start is among the notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,15 +129,3 @@ def test_what_is_converted_means_the_same(box: Path, capsys: pytest.CaptureFixtu
         "exitcodes": {23: "again"}, "rsync": {"archive": True, "_extra": ['--x="y"', "ä"]},
     }  # fmt: skip
     assert second.values["onCreate"] == "echo \"^path\" \\ 'x'"
-
-
-def test_what_cannot_be_converted_is_named(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write(
-        box,
-        """sync{source = "SRC", action = function(inlet) end}
-        sync{default.rsync, source = "SRC", target = "BOX/t"}""",
-    )
-    assert main(["convert", path]) == 1
-    captured = capsys.readouterr()
-    assert captured.err == f'Sync1 ({os.fspath(box)}/src/) cannot be expressed in TOML: "action" is a function\n'
-    assert 'action = "rsync"' in captured.out

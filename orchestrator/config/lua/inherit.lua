@@ -3,8 +3,8 @@
 local _, shared = ...
 
 -- Copy `from` into `to` where `to` has nothing yet.
--- verbatim: number keys are keys (exit codes), not parents.
-local function inherit(to, from, verbatim)
+-- verbatim: number keys are keys (exit codes), not parents. take: asked of each parent, whether it is to be followed.
+local function inherit(to, from, verbatim, take)
     local limit = from._merge
     verbatim = verbatim or from._verbatim
     for key, value in pairs(from) do
@@ -16,9 +16,9 @@ local function inherit(to, from, verbatim)
             if to[key] == nil then to[key] = value end
         elseif to[key] == nil then
             to[key] = {}
-            inherit(to[key], value, key == 'exitcodes')
+            inherit(to[key], value, key == 'exitcodes', take)
         elseif type(to[key]) == 'table' and value._merge ~= false then
-            inherit(to[key], value, key == 'exitcodes')
+            inherit(to[key], value, key == 'exitcodes', take)
         end
     end
     if verbatim then return end
@@ -31,7 +31,7 @@ local function inherit(to, from, verbatim)
     for _, key in ipairs(numbers) do
         local value = from[key]
         if type(value) == 'table' then
-            inherit(to, value)
+            if not take or take(value) then inherit(to, value, nil, take) end
         else
             to[#to + 1] = value
         end

@@ -18,19 +18,10 @@ shared.opts_of, shared.place_of = {}, {}
 -- What is the user's own of a sync, parents included, and the name of the plugin's action that it builds on.
 function shared.own_config(number)
     local own, action = {}, nil
-    local function take(from)
-        for key, value in pairs(from) do
-            if type(key) ~= 'number' and key ~= '_merge' and key ~= '_verbatim' and own[key] == nil then own[key] = value end
-        end
-        for _, parent in ipairs(from) do
-            if shared.built_in[parent] then
-                action = action or shared.built_in[parent]
-            elseif type(parent) == 'table' then
-                take(parent)
-            end
-        end
-    end
-    take(shared.opts_of[number])
+    inherit(own, shared.opts_of[number], nil, function(parent)
+        action = action or shared.built_in[parent]
+        return not shared.built_in[parent]
+    end)
     return own, action or false
 end
 
@@ -68,23 +59,26 @@ local function make_config(opts)
     return config
 end
 
--- FILE:LINE of the user's sync call: `level` counts as in error().
+-- FILE:LINE of the user's sync call: `level` counts as in error(). Once as Lua writes it, who leaves out the front of
+-- a long path, and once with all of it.
 local function place(level)
-    if shared.place then return shared.place end  -- of a TOML file or an option
+    if shared.place then return shared.place, shared.place end  -- of a TOML file or an option
     local info = debug.getinfo(level + 1, 'Sl')
-    return info and info.short_src .. ':' .. info.currentline or '?:0'
+    if not info then return '?:0', '?:0' end
+    local path = info.source:sub(1, 1) == '@' and info.source:sub(2) or info.short_src
+    return info.short_src .. ':' .. info.currentline, path .. ':' .. info.currentline
 end
 
 local has_handler = {'onAttrib', 'onCreate', 'onDelete', 'onFull', 'onModify', 'onMove', 'onStartup'}
 
 -- Two frames stand between prepare and the user's file, as in lsyncd: configs raise errors at level 4.
 local function add(opts)
-    local where = place(3)
+    local where, whole_place = place(3)
     if type(opts) ~= 'table' then error('sync{...} takes a table, not a ' .. type(opts), 3) end
     if shared.locked then error('Sync can only be created during initialization.', 3) end
     shared.adopt_settings()
     local number = core.next_sync()
-    shared.opts_of[number], shared.place_of[number] = opts, where
+    shared.opts_of[number], shared.place_of[number] = opts, whole_place
     local config = make_config(opts)
     local inlet = shared.make_inlet(number, config)
 
