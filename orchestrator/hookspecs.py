@@ -51,8 +51,8 @@ def orchestrator_before_spawn(inlet: Inlet, agent: Agent, spawn: Spawn) -> bool 
     """A process is about to be started for `agent`, an event or a list of them. Jobs in threads are not told.
 
     `spawn.argv` (list of bytes, looked up in PATH) and `spawn.env` may be changed, `spawn.env = {…}`
-    replaces the environment. False forbids the process: the changes stay waiting and are offered again
-    a second later. None leaves it to the others; the first True or False decides.
+    replaces the environment. False forbids the process: the sync is `held`, and the hook is asked again
+    each second, with the arguments as they were made. None leaves it to the others; the first True or False decides.
     """
 
 
@@ -77,7 +77,7 @@ def orchestrator_after_collect(
 
 @hookspec
 def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
-    """A sync's state changed: starting, in sync, syncing, retrying, suspended (its source is gone), stopped.
+    """A sync's state changed: starting, in sync, syncing, held, retrying, suspended (its source is gone), stopped.
 
     Told once a turn of the loop at most: a state that lasted shorter is not seen.
     """

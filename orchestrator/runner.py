@@ -154,6 +154,8 @@ class Runner:
         for tunnel in self.host.tunnels:
             tunnel.close()
         self.host.processes.before_end = lambda: None
+        for sync in self.syncs:
+            sync.transfers.holds.close()
         for monitor in self._watched_by:
             self._loop.remove_reader(monitor.fileno())
         self._monitors.close()

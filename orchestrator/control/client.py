@@ -61,6 +61,8 @@ def _lines(sync: dict[str, Any]) -> list[str]:
         lines.append(f"  {sync['delays']} changes wait, the oldest for {sync['oldest_delay_age']:.0f} s")
     if sync["retrying"]:
         lines.append(f"  {sync['retrying']} paths wait to be tried again")
+    if sync["held_by"]:
+        lines.append(f"  held by {sync['held_by']}")
     if sync["unreachable"] is not None:
         lines.append(f"  {sync['unreachable']} cannot be reached")
     if sync["last_success"] is not None:

@@ -32,11 +32,15 @@ class Hooks:
         Gives what the first of them gave that was not None; a hook whose first answer decides asks no
         further. One that raises is named, the others are told all the same.
         """
+        return self.ask(name, **arguments)[0]
+
+    def ask(self, name: str, **arguments: Any) -> tuple[Any, str]:
+        """As tell; gives the name of the plugin, too, whose answer it is."""
         if not self.has(name):
-            return None
+            return None, ""
         caller = getattr(self._relay, name)
         decides = bool(caller.spec and caller.spec.opts.get("firstresult"))
-        answer = None
+        answer, answered_by = None, ""
         for implementation in reversed(caller.get_hookimpls()):
             try:
                 given = implementation.function(*(arguments[argument] for argument in implementation.argnames))
@@ -47,7 +51,7 @@ class Hooks:
                 self._log("Error", f'hook {name} of plugin "{plugin}" failed: {type(error).__name__}: {error}')
                 continue
             if answer is None:
-                answer = given
+                answer, answered_by = given, implementation.plugin_name
             if decides and answer is not None:
                 break
-        return answer
+        return answer, answered_by

@@ -47,6 +47,8 @@ class State(Enum):
     IN_SYNC = "in sync"
     SYNCING = "syncing"
     RETRYING = "retrying"
+    HELD = "held"
+    """The config's onBatchStart or a plugin lets nothing begin."""
     SUSPENDED = "suspended"
     """Its source is gone."""
     STOPPED = "stopped"
@@ -104,7 +106,7 @@ class Sync:
         )  # fmt: skip
         self.transfers = Transfers(
             host, self.inlet, self.queue, calls, self.retries, batches, self.guard, self.collector, self.life,
-            keeps_stderr=options.sets,
+            keeps_stderr=options.sets, is_full=lambda: self.is_at_limit() or host.is_at_limit(),
         )  # fmt: skip
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self.crontab: Crontab | None = None
@@ -119,6 +121,8 @@ class Sync:
             return State.SUSPENDED
         if self.retries.is_failing() or self.retrying:
             return State.RETRYING
+        if len(self.transfers.holds) and not len(self.transfers):
+            return State.HELD
         if not self.life.is_started_up:
             return State.STARTING
         return State.SYNCING if len(self.queue) else State.IN_SYNC
@@ -133,6 +137,7 @@ class Sync:
             "delays": len(self.queue),
             "oldest_delay_age": self.oldest_age(),
             "retrying": self.retrying + len(self.retries),
+            "held_by": self.transfers.holds.by,
             "unreachable": self.retries.unreachable(),
             "last_success": self.history.last_success,
             "last_error": self.history.last_error,
@@ -270,7 +275,7 @@ class Sync:
     def is_held(self) -> bool:
         """Whether nothing may be started now, whatever is due."""
         life = self.life
-        if life.is_stopped or life.is_suspended or self.is_at_limit():
+        if life.is_stopped or life.is_suspended or self.is_at_limit() or self.transfers.holds.holds_all():
             return True
         tunnel = self.transfers.tunnel
         if tunnel is not None and not tunnel.is_up:

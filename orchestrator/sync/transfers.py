@@ -10,8 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.event import BLOCK, WAIT
+from orchestrator.sync.batch import BATCH_START
 from orchestrator.sync.event import EventList
 from orchestrator.sync.guard import REFUSED
+from orchestrator.sync.holds import Holds
 from orchestrator.sync.timeouts import Timeouts
 from orchestrator.sync.transfer import Spawn, Transfer, nothing
 
@@ -33,19 +35,22 @@ if TYPE_CHECKING:
     from orchestrator.sync.retries import Retries
     from orchestrator.sync.transfer import Check
 
-VETO_PAUSE = 1.0
-"""Seconds until a spawn that a hook forbade is offered again."""
+PAUSE = 1.0
+"""Seconds until what could not be started is offered again."""
+
+SPOILT = "a hook orchestrator_before_spawn that has spoilt it"
 
 
 class Transfers:
     """All that runs for one sync.
 
     `is_put_off`: what was to be started last was not, and is to be tried again. `keeps_stderr`: of every program.
+    `is_full()`: whether a limit forbids one more.
     """
 
     def __init__(
         self, host: Host, inlet: Inlet, queue: Queue, calls: Calls, retries: Retries, batches: BatchCommands,
-        guard: Guard, collector: Collector, life: Life, keeps_stderr: bool,
+        guard: Guard, collector: Collector, life: Life, keeps_stderr: bool, is_full: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.tunnel: Tunnel | None = None
         self.is_put_off = False
@@ -59,8 +64,10 @@ class Transfers:
         self._collector = collector
         self._life = life
         self._keeps_stderr = keeps_stderr
+        self._is_full = is_full
         self._timeouts = Timeouts(host, inlet.name)
         self._running: dict[Child, Transfer] = {}
+        self.holds = Holds(host, inlet.name, self._ask_again)
 
     def __len__(self) -> int:
         """Processes and jobs that run, commands around batches included."""
@@ -86,17 +93,17 @@ class Transfers:
                 self._put_off(transfer)
                 return None
             spawn.argv = list(filled)
-        return self._begin(transfer, spawn)
+        return self._begin(transfer)
 
     def run(
         self, agent: Agent, job: Job, when_over: Callable[[], object] = nothing, check: Check | None = None
     ) -> str | None:
         """As spawn, with a function in a worker thread."""
-        return self._begin(Transfer(agent, job, when_over, check, keeps_stderr=False), None)
+        return self._begin(Transfer(agent, job, when_over, check, keeps_stderr=False))
 
     # ---- whether it may begin -----------------------------------------------------------------
 
-    def _begin(self, transfer: Transfer, spawn: Spawn | None) -> str | None:
+    def _begin(self, transfer: Transfer) -> str | None:
         agent = transfer.agent
         if self._host.fading:
             self.is_put_off = True
@@ -106,27 +113,54 @@ class Transfers:
         problem = self._why_not(agent)
         if problem is not None:
             return problem
-        if (
-            spawn is not None
-            and self._host.hooks.has("orchestrator_before_spawn")
-            and not self._is_allowed(agent, spawn)
-        ):
-            self._put_off(transfer)
-            return None
-        # an action may transfer what it has left over: no change of the user's, no batch
-        answer = self._calls.batch_start(agent) if agent.delays else None
-        if answer is False:
-            self._put_off(transfer)
+        by, command = self._asked(transfer)
+        if by is not None:
+            self.is_put_off = True
+            self._queue.activate(agent.delays)
+            self.holds.add(transfer, by)
             return None
         problem = self._why_not(agent)
         if problem is not None:
             return problem
         self._queue.activate(agent.delays)
-        if isinstance(answer, bytes):
-            self._run_before(transfer, answer)
+        self._go(transfer, command)
+        return None
+
+    def _go(self, transfer: Transfer, command: bytes | None) -> None:
+        """`command`: what is to be run before it."""
+        if command is not None:
+            self._run_before(transfer, command)
         else:
             self._start(transfer)
-        return None
+
+    def _asked(self, transfer: Transfer, held_by: str = "") -> tuple[str | None, bytes | None]:
+        """Who holds it, and what onBatchStart wants to be run before it. `held_by`: who did so when last asked."""
+        agent, spawn, given = transfer.agent, transfer.spawn, None
+        if spawn is not None and self._host.hooks.has("orchestrator_before_spawn"):
+            given = Spawn(list(spawn.argv), spawn.stdin, spawn.env)  # each time anew
+            by = self._vetoed(agent, given, held_by)
+            if by is not None:
+                return by, None
+        # an action may transfer what it has left over: no change of the user's, no batch
+        answer = self._calls.batch_start(agent) if agent.delays else None
+        if answer is False:
+            return BATCH_START, None
+        if given is not None:
+            transfer.work = given
+        return None, answer if isinstance(answer, bytes) else None
+
+    def _ask_again(self, transfer: Transfer, by: str) -> str | None:
+        """See Holds."""
+        if not self._life.goes_on():
+            self._wait_again(transfer.agent)
+            transfer.when_over()
+            return None
+        if self._is_full():
+            return by
+        still_by, command = self._asked(transfer, by)
+        if still_by is None:
+            self._go(transfer, command)
+        return still_by
 
     def _why_not(self, agent: Agent) -> str | None:
         """Why nothing can be started for these changes."""
@@ -135,31 +169,33 @@ class Transfers:
             return None
         return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
 
-    def _is_allowed(self, agent: Agent, spawn: Spawn) -> bool:
-        """Let the hooks have their way with it."""
-        allowed = self._host.hooks.tell("orchestrator_before_spawn", inlet=self._inlet, agent=agent, spawn=spawn)
+    def _vetoed(self, agent: Agent, spawn: Spawn, held_by: str) -> str | None:
+        """Let the hooks have their way with it. Gives who forbids it."""
+        allowed, plugin = self._host.hooks.ask("orchestrator_before_spawn", inlet=self._inlet, agent=agent, spawn=spawn)
         problem = spawn.problem()
-        if problem is not None:
+        if problem is None:
+            return f'plugin "{plugin}"' if allowed is False else None
+        if held_by != SPOILT:
             self._host.log(
                 "Error", f"a hook orchestrator_before_spawn has spoilt a spawn of {self._inlet.name}: {problem}"
             )
-        return allowed is not False and problem is None
+        return SPOILT
 
     def _put_off(self, transfer: Transfer) -> None:
-        """Not now: its changes are offered again after a pause.
+        """There is no way for it now: its changes are offered again after a pause.
 
         Until then they count as being transferred: what the config's functions find waiting after a spawn,
         they may drop.
         """
         self.is_put_off = True
         self._queue.activate(transfer.agent.delays)
-        self._host.alarms.add(self._host.clock.now() + VETO_PAUSE, lambda: self._wait_again(transfer.agent))
+        self._host.alarms.add(self._host.clock.now() + PAUSE, lambda: self._wait_again(transfer.agent))
         transfer.when_over()
 
     def _wait_again(self, agent: Agent) -> None:
         for delay in agent.delays:
             if delay in self._queue:
-                self._queue.retry(delay, self._host.clock.now())
+                self._queue.retry(delay, min(delay.alarm, self._host.clock.now()))
 
     # ---- its steps ----------------------------------------------------------------------------
 

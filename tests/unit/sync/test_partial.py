@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.config.model import DictConfig
-from orchestrator.log import Log
-from orchestrator.logic.filters import Filters
-from orchestrator.masterloop import Loop
-from orchestrator.process.processes import Processes
-from orchestrator.sync.host import Host
-from orchestrator.sync.sync import Options, State, Sync
-from tests.kit.clock import FakeClock
+from orchestrator.sync.sync import Options, State
+from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.event import Agent
 
 
-class Action:
+class Action(Calls):
     """Transfers all that is due together. `too_big`: what the target has no room for. `ends_with`: where one is."""
 
     def __init__(self) -> None:
-        self.sync: Sync
+        super().__init__()
         self.too_big: Callable[[bytes], bool] = lambda path: False
         self.ends_with = "ok"
         self.names_paths = True
         self.lists: list[list[bytes]] = []
         self.told: list[str] = []
-
-    def has_init(self) -> bool:
-        return False
-
-    def init(self, event: Event) -> None: ...
-
-    def full(self, event: Event) -> None: ...
 
     def action(self) -> None:
         events = self.sync.inlet.get_events()
@@ -58,61 +44,36 @@ class Action:
     def reported(self, failed: Iterable[bytes]) -> Iterable[bytes]:
         return failed if self.names_paths else ()
 
-    def batch_start(self, agent: Agent) -> None: ...
-
     def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None:
         self.told.append(verdict)
 
 
-class World:
+class World(SyncWorld):
     def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.loop = Loop()
-        self.log = Log(self.clock)
-        self.processes = Processes(self.loop, self.log, self.clock)
         self.action = Action()
         self.hooked: list[str] = []
-        host = Host(self.clock, self.log, self.processes, self)  # type: ignore[arg-type]  # plays the hooks as well
-        self.sync = Sync(host, 1, "s", b"/src/", DictConfig({}), self.action, Filters(), Options(sets=True))
-        self.action.sync = self.sync
+        super().__init__(self.action, Options(sets=True), hooks=self)
         self.sync.start()
 
     def has(self, name: str) -> bool:
+        """It plays the hooks as well."""
         return name == "orchestrator_after_collect"
 
     def tell(self, name: str, **arguments: Any) -> None:
         self.hooked.append(arguments["verdict"])
 
-    def change(self, *paths: bytes) -> None:
-        for path in paths:
-            self.sync.change("Modify", self.clock.now(), b"/src" + path, None)
-
-    def run(self, seconds: float = 0.0) -> list[list[bytes]]:
+    def lists(self, seconds: float) -> list[list[bytes]]:
         """The lists that are transferred in that time."""
-        end = self.clock.now() + seconds
         self.action.lists = []
-        while True:
-            alarm = self.sync.next_alarm()
-            if alarm is not None and alarm <= self.clock.now():
-                self.sync.invoke(self.clock.now())
-                deadline = time.monotonic() + 20
-                while len(self.processes):
-                    assert time.monotonic() < deadline
-                    self.loop.turn(0.1)
-            elif alarm is not None and alarm <= end:
-                self.clock.advance(alarm - self.clock.now())
-            else:
-                self.clock.advance(end - self.clock.now())
-                return self.action.lists
+        self.run(seconds)
+        return self.action.lists
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     world = World()
     yield world
-    world.processes.close()
-    world.log.close()
-    world.loop.close()
+    world.close()
 
 
 def is_big(path: bytes) -> bool:
@@ -136,17 +97,17 @@ def test_what_is_told(world: World, names_paths: bool) -> None:
 def test_only_what_failed_waits(world: World) -> None:
     world.action.too_big = is_big
     world.change(b"/a", b"/big", b"/c")
-    assert world.run(0.5) == [[b"/a", b"/big", b"/c"]]
+    assert world.lists(0.5) == [[b"/a", b"/big", b"/c"]]
     assert world.sync.state is State.RETRYING
     assert world.sync.status()["retrying"] == 1
     world.change(b"/d")
-    assert world.run(0.4) == [[b"/d"]]  # and nothing waits for it
+    assert world.lists(0.4) == [[b"/d"]]  # and nothing waits for it
     world.change(b"/e")
-    assert sorted(world.run(0.2)) == [[b"/big"], [b"/e"]]  # never in one list: one would spoil the other
-    assert world.run(1.8) == []
-    assert world.run(0.2) == [[b"/big"]]
+    assert sorted(world.lists(0.2)) == [[b"/big"], [b"/e"]]  # never in one list: one would spoil the other
+    assert world.lists(1.8) == []
+    assert world.lists(0.2) == [[b"/big"]]
     world.action.too_big = lambda path: False
-    assert world.run(5) == [[b"/big"]]
+    assert world.lists(5) == [[b"/big"]]
     assert world.sync.state is State.IN_SYNC
 
 
@@ -167,17 +128,17 @@ def test_the_rest_of_a_run_that_stopped_goes_at_once(world: World) -> None:
     world.action.too_big = is_big
     world.action.ends_with = "again"
     world.change(b"/a", b"/big", b"/c")
-    assert world.run(0.5) == [[b"/a", b"/big", b"/c"], [b"/a", b"/c"]]
+    assert world.lists(0.5) == [[b"/a", b"/big", b"/c"], [b"/a", b"/c"]]
     assert world.action.told == ["again", "ok"]
     world.change(b"/d")
-    assert world.run(0.1) == [[b"/d"]]
+    assert world.lists(0.1) == [[b"/d"]]
 
 
 def test_a_target_without_room_for_anything_is_not_tried_for_each_path(world: World) -> None:
     world.action.too_big = lambda path: True
     world.action.ends_with = "again"
     world.change(*(b"/%03d" % number for number in range(500)))
-    assert len(world.run(20)) < 60
+    assert len(world.lists(20)) < 60
     assert world.sync.state is State.RETRYING
     world.action.too_big = lambda path: False
     world.run(400)
@@ -190,7 +151,7 @@ def test_nor_for_each_path_that_comes(world: World) -> None:
     for number in range(100):
         world.change(b"/%03d" % number)
         fresh = b"/%03d" % number
-        tries += sum(fresh in paths for paths in world.run(0.1))
+        tries += sum(fresh in paths for paths in world.lists(0.1))
     assert tries < 15
     world.action.too_big = lambda path: False
     world.run(700)
@@ -201,8 +162,7 @@ def test_what_goes_meanwhile_is_not_tried_again(world: World) -> None:
     world.action.too_big = is_big
     world.change(b"/big")
     world.run()
-    world.sync.change("Delete", world.clock.now(), b"/src/big", None)
+    world.change(b"/big", etype="Delete")
     world.action.too_big = lambda path: False
-    world.run(2)
-    assert world.action.lists == [[b"/big"]]
+    assert world.lists(2) == [[b"/big"]], "the Delete"
     assert len(world.sync.queue) == 0
