@@ -11,7 +11,7 @@ SYNC_KEYS: Final[Options] = {
     "target": Option((str,), None, "where it goes"),
     "name": Option((str,), None, "name in logs and status; SyncN for the N-th sync"),
     "delay": Option((float,), None, "seconds from a change to its transfer"),
-    "maxDelays": Option((int,), 1000, "pending changes that make the sync act before its delay is over"),
+    "maxDelays": Option((float,), 1000, "pending changes that make the sync act before its delay is over"),
     "maxProcesses": Option((int,), 1, "processes of this sync at a time"),
     "exclude": Option((list, str), None, "pattern, or list of patterns, of paths that stay home"),
     "excludeFrom": Option((str,), None, "file with exclude patterns, one a line"),

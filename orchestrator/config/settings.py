@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.config.model import Option
+from orchestrator.config.numbers import number
+from orchestrator.config.types import shown
 from orchestrator.errors import ConfigError
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 
@@ -28,7 +31,7 @@ SETTINGS: Final[Mapping[str, Option]] = {
         (str,), "CloseWrite", "CloseWrite, Modify, CloseWrite or Modify, CloseWrite only: when a written file counts"
     ),
     "maxProcesses": Option((int,), None, "processes over all syncs"),
-    "maxDelays": Option((int,), None, "pending changes of a sync that make it act before its delay is over"),
+    "maxDelays": Option((float,), None, "pending changes of a sync that make it act before its delay is over"),
     "delay": Option((float,), None, "seconds from a change to its transfer, for every sync"),
     "transferTimeout": Option(
         (float,), None, "seconds after which a transfer is ended and tried again; not set: never"
@@ -60,7 +63,7 @@ class Settings:
     insist: bool = False
     inotify_mode: str = "CloseWrite"
     max_processes: int | None = None
-    max_delays: int | None = None
+    max_delays: float | None = None
     delay: float | None = None
     monitor: str | None = None
     poll_interval: float = 30
@@ -94,18 +97,23 @@ def settings_by_name(settings: Settings) -> dict[str, Any]:
 
 
 def make_settings(values: Mapping[str, Any]) -> Settings:
-    """Settings from what config and command line gave. Raises ConfigError for a value of a wrong type."""
+    """Settings from what config and command line gave. Raises ConfigError for a value that is none."""
     settings = Settings()
     for key, value in values.items():
         if value is not None:
-            checked = _checked(key, value, SETTINGS[key].types)
-            if key in _CHOICES and checked not in _CHOICES[key]:
-                choices = " or ".join(f'"{choice}"' for choice in _CHOICES[key])
-                raise ConfigError(f'setting "{key}" must be {choices}, not {_shown(value)}.')
-            if key == "maxDelete":
-                _check_max_delete(checked)
-            setattr(settings, _FIELDS.get(key, key), checked)
+            setattr(settings, _FIELDS.get(key, key), checked_setting(key, value))
     return settings
+
+
+def checked_setting(key: str, value: Any) -> Any:
+    """The value that a setting has where this was given. Raises ConfigError where it is none."""
+    checked = _checked(key, value, SETTINGS[key].types)
+    if key in _CHOICES and checked not in _CHOICES[key]:
+        choices = " or ".join(f'"{choice}"' for choice in _CHOICES[key])
+        raise ConfigError(f'setting "{key}" must be {choices}, not {shown(value)}.')
+    if key == "maxDelete":
+        _check_max_delete(checked)
+    return checked
 
 
 def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
@@ -116,30 +124,27 @@ def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
         raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {str(value).lower()}.')
     if float in types or (int in types and str not in types):
         try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ConfigError(f'setting "{key}" must be a number, not {_shown(value)}.') from None
-        if number < 0 or number != number or number == float("inf"):
-            raise ConfigError(f'setting "{key}" must be a number >= 0, not {value}.')
-        return number if float in types else int(number)
+            result = number(key, value)
+        except ValueError as error:
+            raise ConfigError(f'setting "{key}" {error}.') from None
+        if float in types:
+            return result
+        return None if math.isinf(result) else int(result)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {shown(value)}.')
     if int in types and isinstance(value, (int, float)):
         return int(value)
     if isinstance(value, (str, int, float)):
         return str(value)
-    raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {_shown(value)}.')
+    raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {shown(value)}.')
 
 
 def _check_max_delete(value: Any) -> None:
     try:
         max_delete(value)
     except ValueError as error:
-        shown = _shown(value) if isinstance(value, str) else value
-        raise ConfigError(f'setting "maxDelete" {error}, not {shown}.') from None
+        raise ConfigError(f'setting "maxDelete" {error}, not {shown(value)}.') from None
 
 
 def _names(types: tuple[type, ...]) -> str:
     return " or ".join({str: "string", int: "number", float: "number", bool: "boolean"}[kind] for kind in types)
-
-
-def _shown(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else "a table or function"

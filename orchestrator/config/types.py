@@ -35,6 +35,17 @@ def fits(value: Any, types: tuple[type, ...]) -> bool:
     return isinstance(value, types)
 
 
+def shown(value: Any) -> str:
+    """A value that is not what it should be, in words."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return str(value)
+    return "a table" if isinstance(value, Config) else "a table or function"
+
+
 def nearest(key: str, known: Iterable[str]) -> str | None:
     """What may have been meant."""
     import difflib  # late: only a mistake needs it

@@ -127,11 +127,11 @@ class Queue:
         declined = [self._delays[seq] for seq in self._declined if self._is_waiting(seq)]
         return min([*declined, top] if top is not None else declined, key=_place, default=None)
 
-    def first_due(self, now: float, max_delays: int) -> Delay | None:
+    def first_due(self, now: float, max_delays: float) -> Delay | None:
         """The first delay that waits and was not declined, if it is due.
 
         One that is not due yet holds up all behind it. With `max_delays` delays or more in the
-        queue every delay is due.
+        queue every delay is due: with 0 or less always, as in lsyncd.
         """
         while self._parked and (self._parked[0][0] <= now or not self._is_parked(*self._parked[0])):
             parked = heappop(self._parked)
@@ -143,7 +143,7 @@ class Queue:
             return None
         return top
 
-    def next_alarm(self, max_delays: int) -> float | None:
+    def next_alarm(self, max_delays: float) -> float | None:
         """When `first_due` has something to give: a time, 0 for at once, None for not by itself."""
         top = self._top()
         alarm = None if top is None else 0.0 if len(self._delays) >= max_delays else top.alarm

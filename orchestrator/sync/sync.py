@@ -67,8 +67,8 @@ class Options:
     """
 
     delay: float = 0.0
-    max_delays: int = 1000
-    max_processes: int = 1
+    max_delays: float = 1000
+    max_processes: float = 1
     sets: bool = False
     on_move: bool = False
     own_die_codes: frozenset[int] = frozenset()

@@ -427,6 +427,19 @@ live(
     node("c"),
     logged("Finished", 1),
 )
+for limit, extra, before in (
+    ("zero", "maxDelays=0,", ""),
+    ("negative", "maxDelays=-3,", ""),
+    ("zero-in-settings", "", "settings{ maxDelays=0 }\n"),
+):
+    # every change is one too many: the delay never counts
+    live(
+        f"schedule-max-delays-{limit}",
+        before + spawns("60", extra=extra),
+        started(),
+        node("a"),
+        logged("Finished", 1),
+    )
 live(
     "schedule-delay-on-command-line",
     spawns("30"),

@@ -91,14 +91,14 @@ class ScanQueue:
     def first_waiting(self) -> Delay | None:
         return next(iter(self.waiting()), None)
 
-    def first_due(self, now: float, max_delays: int) -> Delay | None:
+    def first_due(self, now: float, max_delays: float) -> Delay | None:
         self.aside = [delay for delay in self.aside if delay.status != WAIT or delay.alarm > now]
         for delay in self.waiting():
             if delay not in self.declined:
                 return delay if delay.alarm <= now or len(self.delays) >= max_delays else None
         return None
 
-    def next_alarm(self, max_delays: int) -> float | None:
+    def next_alarm(self, max_delays: float) -> float | None:
         alarms = [delay.alarm for delay in self.aside if delay.status == WAIT]
         for delay in self.waiting():
             if delay not in self.declined:

@@ -16,7 +16,8 @@ from orchestrator import LSYNCD_VERSION
 from orchestrator.config.lua.popen import Popens
 from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
 from orchestrator.config.lua.table import to_lua
-from orchestrator.config.settings import SETTINGS
+from orchestrator.config.numbers import number
+from orchestrator.config.settings import SETTINGS, checked_setting
 from orchestrator.config.types import nearest
 from orchestrator.errors import ConfigError, Terminated
 from orchestrator.logic.event import INIT, MOVE
@@ -92,6 +93,23 @@ class Core:
 
     def is_setting(self, key: Any) -> bool:
         return isinstance(key, bytes) and to_text(key) in SETTINGS
+
+    def setting_problem(self, key: bytes, value: Any) -> bytes | None:
+        """Why a setting cannot have this value; None: it can."""
+        try:
+            checked_setting(to_text(key), to_text(value) if isinstance(value, bytes) else value)
+        except ConfigError as error:
+            return to_bytes(str(error))
+        return None
+
+    def number(self, key: bytes, value: Any) -> tuple[Any, ...]:
+        """The number, or nil and what is wrong with it. One of Lua's whole numbers stays one."""
+        name = to_text(key)
+        try:
+            result = number(name, to_text(value) if isinstance(value, bytes) else value)
+        except ValueError as error:
+            return None, to_bytes(f"{name} {error}")
+        return (value,) if isinstance(value, int) else (result,)
 
     def command_line(self, key: bytes) -> Any:
         return to_lua(self._lua, self._config.command_line.get(to_text(key)))

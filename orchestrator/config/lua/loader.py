@@ -176,8 +176,8 @@ class LuaConfig:
         self._names.add(name)
         options = Options(
             delay=float(config.get("delay", 0)),
-            max_delays=int(config.get("maxDelays", 1000)),
-            max_processes=int(config.get("maxProcesses", 1)),
+            max_delays=float(config.get("maxDelays", 1000)),
+            max_processes=float(config.get("maxProcesses", 1)),
             sets=action is not None and action.sets,
             on_move=bool(config.get("onMove")),
             own_die_codes=own_die_codes,

@@ -15,6 +15,8 @@ end
 
 local function set(key, value, level)
     if not core.is_setting(key) then error('setting "' .. tostring(key) .. '" unknown.', level + 1) end
+    local problem = core.setting_problem(key, value)
+    if problem then error(problem, level + 1) end
     values[key] = value
 end
 
@@ -65,6 +67,8 @@ function shared.adopt_settings()
     for key, value in pairs(global) do
         if type(key) == 'number' then key, value = value, true end
         if core.is_setting(key) then
+            local problem = core.setting_problem(key, value)
+            if problem then core.fail(problem) end
             values[key] = value
         elseif not shared.unknown_told then
             shared.unknown_told = true

@@ -104,10 +104,6 @@ local function add(opts)
         core.fail(where .. ': event monitor "' .. tostring(monitor) .. '" unknown.')
     end
 
-    if type(config.delay) == 'string' and tonumber(config.delay) then config.delay = tonumber(config.delay) end
-    if config.delay ~= nil and (type(config.delay) ~= 'number' or config.delay < 0) then
-        error('delay must be a number and >= 0', 3)
-    end
     for _, key in ipairs{'filter', 'exclude'} do
         local kind = type(config[key])
         if kind ~= 'nil' and kind ~= 'string' and kind ~= 'table' then
@@ -120,12 +116,12 @@ local function add(opts)
             error(key .. ' must be a function or a string, a command, not a ' .. kind, 3)
         end
     end
-    for _, key in ipairs{'maxDelays', 'maxProcesses'} do
-        local value = tonumber(config[key])
-        if config[key] ~= nil and (not value or value < 1) then
-            error(key .. ' must be a number and >= 1', 3)
+    for _, key in ipairs{'delay', 'maxDelays', 'maxProcesses'} do
+        if config[key] ~= nil then
+            local value, problem = core.number(key, config[key])
+            if problem then error(problem, 3) end
+            config[key] = value
         end
-        config[key] = value
     end
     local tunnel, problem = shared.tunnel_of(config)
     if problem then error(problem, 3) end

@@ -103,6 +103,23 @@ def test_settings_override_the_syncs_delay_and_the_command_line_both(world: Worl
     assert world.load(text, {"delay": 2}).syncs[0].options.delay == 2
 
 
+@pytest.mark.parametrize("limit", ["0", "-7", '"0"', "0.5", "math.huge"])
+def test_any_number_of_delays_will_do(world: World, limit: str) -> None:
+    in_sync = world.load(f"sync{{default.rsync, source = 'SRC', target = 'TRG', maxDelays = {limit}}}")
+    in_settings = world.load(f"settings{{maxDelays = {limit}}} sync{{default.rsync, source = 'SRC', target = 'TRG'}}")
+    wanted = float(limit.strip('"').replace("math.huge", "inf"))
+    assert [config.syncs[0].options.max_delays for config in (in_sync, in_settings)] == [wanted, wanted]
+    assert in_settings.finish().max_delays == wanted
+
+
+def test_no_limit_of_processes_is_none(world: World) -> None:
+    loaded = world.load(
+        "settings{maxProcesses = math.huge} sync{default.rsync, source = 'SRC', target = 'TRG', maxProcesses = 1}"
+    )
+    assert loaded.finish().max_processes is None
+    assert not loaded.syncs[0].is_at_limit()
+
+
 def test_a_total_of_processes_does_not_refuse_rsyncssh(world: World) -> None:
     loaded = world.load(
         """settings{maxProcesses = 4}
@@ -144,6 +161,27 @@ ERRORS = {
     "negative delay": (
         "RSYNC{delay = -1}",
         "delay must be a number and >= 0",
+    ),
+    "endless delay": ("\nRSYNC{delay = 1/0}", ":2: delay must be a number and >= 0, not inf"),
+    "no number of delays": ("\nRSYNC{maxDelays = 0/0}", ":2: maxDelays must be a number, not nan"),
+    "no process": ("RSYNC{maxProcesses = 0}", "maxProcesses must be a number and >= 1, not 0"),
+    "delays in settings": (
+        "\nsettings{maxDelays = 'x'}\n\nRSYNC{}",
+        ':2: setting "maxDelays" must be a number, not "x".',
+    ),
+    "processes in settings": (
+        "\nsettings{maxProcesses = 0}\nRSYNC{}",
+        ':2: setting "maxProcesses" must be a number and >= 1',
+    ),
+    "delay in settings": (
+        "\nsettings{delay = 0/0}\nRSYNC{}",
+        ':2: setting "delay" must be a number and >= 0, not nan.',
+    ),
+    "old settings": ("\nsettings.delay = {}", ':2: setting "delay" must be a number and >= 0, not a table'),
+    "old settings table": ("settings = {delay = -1}\nRSYNC{}", 'setting "delay" must be a number and >= 0, not -1.'),
+    "choice in settings": (
+        '\nsettings{watchLimit = "x"}',
+        ':2: setting "watchLimit" must be "terminate" or "degrade", not "x".',
     ),
     "filter": (
         "RSYNC{filter = 3}",

@@ -58,6 +58,15 @@ def test_alarms_do_not_count_in_a_full_queue() -> None:
     assert queue.first_due(0.0, 3) is None
 
 
+@pytest.mark.parametrize("max_delays", [0, -1, 0.5])
+def test_with_no_room_for_a_delay_each_is_due_at_once(max_delays: float) -> None:
+    queue = Queue(sets=False, on_move=False)
+    assert queue.next_alarm(max_delays) is None
+    queue.add("Create", 60.0, b"/a")
+    assert queue.next_alarm(max_delays) == 0.0
+    assert queue.first_due(0.0, max_delays) is not None
+
+
 def test_a_declined_delay_is_offered_again_after_a_change_that_is_absorbed() -> None:
     queue = Queue(sets=False, on_move=False)
     queue.add("Create", 0.0, b"/f")
