@@ -397,6 +397,54 @@ live(
     logged("wrote"),
 )
 live(
+    "event-write-known-fields",
+    layer1(
+        """
+local e = inlet.getEvent()
+e.config, e.inlet, e.etype, e.status, e.isdir, e.isList, e.target = 1, 2, "Mine", "mine", 3, 4, "/elsewhere/"
+e.path, e[1] = "p", "one"
+print(e == inlet.getEvent(), inlet.getEvent().config, e.inlet, e.etype, e.status, e.isdir, e.isList, e.path, e[1], e.sourcePath)
+spawn(e, "@BIN@/tool", e.path, e.target)""",
+        """collect=function(agent, code)
+ print("collected", agent.config, agent.inlet, agent.etype, agent.status, agent.isList, agent.target, agent[1], agent.pathname)
+end,""",
+    ),
+    started(),
+    node("f"),
+    logged("collected"),
+)
+live(
+    "list-write-field",
+    layer1(
+        """
+local l = inlet.getEvents()
+l.mine, l.config, l.size, l[1] = "marked", "c", function() return 99 end, "one"
+print(l.mine, l.config, l.size(), l[1], l.isList)
+spawn(l, "@BIN@/tool", l.mine)""",
+        """collect=function(agent, code)
+ print("collected", agent.mine, agent.config, agent.size(), agent[1], agent.isList, agent.getPaths()[1])
+end,""",
+    ),
+    started(),
+    node("f"),
+    logged("collected"),
+)
+live(
+    "inlet-write-field",
+    """local inlet
+inlet = sync{ source="@SRC@", target="@TRG@", delay=0, init=false, action=function(i)
+ i.runs = i.runs + 1
+ local b = i.ask()
+ b.pathname, b.mine = "x", "marked"
+ print(i == inlet, i.runs, b.pathname, b.mine, b.etype)
+ spawn(b, "@BIN@/tool", b.pathname) i.discardEvent(i.getEvent()) end,
+ collect=function(b) print("collected", b.mine, b.pathname, b.inlet.runs) end }
+inlet.runs = 0 inlet.ask = inlet.createBlanketEvent""",
+    started(),
+    node("f"),
+    logged("collected"),
+)
+live(
     "discard-active",
     layer1("local e = inlet.getEvent() spawn(e, '/bin/true') inlet.discardEvent(e)"),
     started(),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.config.lua.core import key_of
 from orchestrator.config.lua.runtime import to_bytes, to_text
 from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
-from orchestrator.sync.event import Agent, Event, EventList
 
 if TYPE_CHECKING:
     from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.sync.event import Agent, Event
 
 
 class SyncCalls:
@@ -34,8 +34,7 @@ class SyncCalls:
         self._config.call("action", self._number)
 
     def collect(self, agent: Agent, exit_code: int) -> str | None:
-        key = None if isinstance(agent, EventList) else key_of(agent)
-        verdict = self._config.call("collect", self._number, agent, key, exit_code)
+        verdict = self._config.call("collect", self._number, agent, key_of(agent), exit_code)
         self._config.done_with(len(agent.delays))
         if verdict is None or isinstance(verdict, bytes):
             return None if verdict is None else to_text(verdict)
@@ -51,8 +50,7 @@ class SyncCalls:
         if not self._config.lua.is_function(handler):
             return handler if isinstance(handler, bytes) else None
         paths = self._config.lua.table(batch_paths(agent))
-        key = None if isinstance(agent, EventList) else key_of(agent)
-        return False if self._config.call("batch_start", self._number, paths, agent, key) is False else None
+        return False if self._config.call("batch_start", self._number, paths, agent, key_of(agent)) is False else None
 
     def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
         handler = self._table[to_bytes(BATCH_END)]

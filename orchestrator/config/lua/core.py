@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import LSYNCD_VERSION
@@ -25,6 +26,7 @@ from orchestrator.logic.layer3 import VARIABLES, Template, translate
 from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
 from orchestrator.sync.batch import batch_template
 from orchestrator.sync.event import EventList
+from orchestrator.sync.transfer import nothing
 from orchestrator.sync.variables import VALUES, variable_value
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
 FIELDS_BY_NAME = {to_bytes(name): read for name, read in EVENT_FIELDS.items()}
 
 
-def key_of(event: Event) -> bytes:
-    """The same for two requests for the same delay."""
-    return b"%d:%d:%b" % (event.inlet.number, event.delay.seq, to_bytes(event.half or ""))
+def key_of(agent: Agent) -> bytes:
+    """The same for two requests for the same delay; of a list, which lives as long as anything is kept under it."""
+    if isinstance(agent, EventList):
+        return b"list:%d" % id(agent)
+    return b"%d:%d:%b" % (agent.inlet.number, agent.delay.seq, to_bytes(agent.half or ""))
 
 
 def with_key(event: Event | None) -> tuple[Any, ...]:
@@ -197,8 +201,11 @@ class Core:
         read = FIELDS_BY_NAME.get(field)
         return (False, None) if read is None else (True, read(event))
 
-    def key_of(self, event: Event) -> bytes:
-        return key_of(event)
+    def key_of(self, agent: Agent) -> bytes:
+        return key_of(agent)
+
+    def is_list(self, agent: Agent) -> bool:
+        return isinstance(agent, EventList)
 
     def keys_of(self, agent: Agent) -> Any:
         """The keys of an agent's events, both ends of a Move included."""
@@ -289,9 +296,11 @@ class Core:
         return self._started(event, template.argv(value), None)
 
     def _started(self, agent: Agent, argv: list[bytes], stdin: bytes | None) -> bytes | None:
+        over = partial(self._config.call, "over", key_of(agent)) if isinstance(agent, EventList) else nothing
         try:
-            agent.inlet.spawn(agent, argv, stdin)
+            agent.inlet.spawn(agent, argv, stdin, over)
         except ValueError as error:
+            over()
             return to_bytes(str(error))
         return None
 

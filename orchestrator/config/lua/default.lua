@@ -49,21 +49,30 @@ function default.prepare(config, level)
     local _ = nil -- not a tail call: error levels count this frame
 end
 
+-- A field of an event as the engine has it. A table of the user's own may stand for an event, or an inlet.
+local function read(event, field)
+    if shared.engine_of[event] then return shared.read(event, field) end
+    return event[field]
+end
+
+local function functions_of(inlet) return shared.functions_of[inlet] or inlet end
+
 function default.action(inlet)
-    local event, event2 = inlet.getEvent()
+    local functions = functions_of(inlet)
+    local event, event2 = functions.getEvent()
     if event == nil then return end
-    local config = inlet.getConfig()
-    local handler = config['on' .. event.etype]
+    local config, etype = functions.getConfig(), read(event, 'etype')
+    local handler = config['on' .. etype]
     -- events were lost, and there is no handler for that: the startup finds what they would have told
-    if event.etype == 'Full' and not handler then handler = config.onStartup end
+    if etype == 'Full' and not handler then handler = config.onStartup end
     if type(handler) == 'function' then handler(event, event2) end
-    if event.status == 'wait' then inlet.discardEvent(event) end
+    if read(event, 'status') == 'wait' then functions.discardEvent(event) end
 end
 
 function default.init(event)
-    local handler = event.config.onStartup
+    local handler = read(event, 'config').onStartup
     if type(handler) == 'function' then handler(event) end
-    if event.status == 'wait' then event.inlet.discardEvent(event) end
+    if read(event, 'status') == 'wait' then functions_of(read(event, 'inlet')).discardEvent(event) end
 end
 
 function default.collect(agent, exitcode)
@@ -144,6 +153,11 @@ end
 
 local calls = {}
 shared.calls = calls
+
+-- All that a spawn on a list brings with it is over.
+function calls.over(key)
+    shared.unpin_list(key)
+end
 
 -- Init goes to config.init. Left waiting with a Blanket event of its own running, it was a config of
 -- lsyncd 2.0; the engine sorts that out (spec 2.6).

@@ -7,10 +7,14 @@ local engine_of = setmetatable({}, {__mode = 'k'})     -- event or list → the 
 local event_by_key = setmetatable({}, {__mode = 'v'})  -- two requests for a delay give the same event
 local inlet_of, config_of = {}, {}                     -- by number of the sync
 local number_of = {}                                   -- inlet → number
+local functions_of = {}                                -- inlet → its functions as we made them
 shared.engine_of, shared.inlet_of, shared.config_of = engine_of, inlet_of, config_of
-shared.number_of = number_of
+shared.number_of, shared.functions_of = number_of, functions_of
 
 local event_meta, list_meta, inlet_meta = {}, {}, {}
+
+-- What users assign to an event, a list or an inlet is theirs: they find it there again as long as it lives, also under
+-- a name that has a meaning. Our own code never asks the object, but `shared.read` and `shared.functions_of`.
 
 -- ---- events -----------------------------------------------------------------------------------
 
@@ -26,7 +30,8 @@ local function event_for(engine_event, key)
 end
 shared.event_for = event_for
 
-function event_meta.__index(event, field)
+-- A field as the engine has it, whatever the user has made of it.
+local function read(event, field)
     local engine_event = engine_of[event]
     if field == 'config' then return config_of[core.sync_of(engine_event)] end
     local inlet = inlet_of[core.sync_of(engine_event)]
@@ -35,16 +40,19 @@ function event_meta.__index(event, field)
     if known then return value end
     -- lsyncd 2.0 called init with the inlet: the Init event answers for it
     if core.is_init(engine_event) and rawget(inlet, field) then return rawget(inlet, field) end
-    error('event does not have field "' .. tostring(field) .. '"', 2)
+    error('event does not have field "' .. tostring(field) .. '"', 3)
+end
+shared.read = read
+
+function event_meta.__index(event, field)
+    local value = read(event, field)
+    return value
 end
 
 -- Users mark events of their own (`event.isPostcmd = true`): such an event lives as long as its delay.
 local pinned = {}
 
 function event_meta.__newindex(event, field, value)
-    if field == 'config' or field == 'inlet' or core.event_field(engine_of[event], field) then
-        error('the field "' .. tostring(field) .. '" of an event cannot be changed', 2)
-    end
     pinned[core.key_of(engine_of[event])] = event
     rawset(event, field, value)
 end
@@ -66,7 +74,8 @@ local function mutated(result, value, position)
     result[#result + 1] = value
 end
 
-local list_functions = {
+local list_functions
+list_functions = {
     getPaths = function(list)
         return function(mutator)
             local etypes, paths, paths2 = core.list_paths(engine_of[list])
@@ -87,8 +96,8 @@ local list_functions = {
     end,
     getSourcePaths = function(list)
         return function(delimiter)
-            local source = list.config.source
-            local paths = list.getPaths()
+            local source = config_of[core.sync_of(engine_of[list])].source
+            local paths = list_functions.getPaths(list)()
             for i, path in ipairs(paths) do paths[i] = source .. path:sub(2) end
             return delimiter and table.concat(paths, delimiter) or paths
         end
@@ -114,8 +123,10 @@ function list_meta.__index(list, name)
     return maker(list)
 end
 
-function list_meta.__newindex() error('an event list cannot be changed', 2) end
 list_meta.__metatable = false
+
+-- Lists that have been spawned on, by their keys: until all that comes of it is over, the user's list stays the same one.
+local spawned = {}
 
 local function list_for(engine_list)
     local list = setmetatable({}, list_meta)
@@ -123,10 +134,18 @@ local function list_for(engine_list)
     return list
 end
 
+function shared.pin_list(list, engine_list)
+    if core.is_list(engine_list) then spawned[core.key_of(engine_list)] = list end
+end
+
+function shared.unpin_list(key)
+    spawned[key] = nil
+end
+
 -- What collect is called with.
 function shared.agent_for(engine_agent, key)
-    if key then return event_for(engine_agent, key) end
-    return list_for(engine_agent)
+    if core.is_list(engine_agent) then return spawned[key] or list_for(engine_agent) end
+    return event_for(engine_agent, key)
 end
 
 -- ---- inlets -----------------------------------------------------------------------------------
@@ -189,11 +208,13 @@ function shared.make_inlet(number, config)
         return data
     end
     number_of[inlet] = number
+    local functions = {}
+    for name, func in pairs(inlet) do functions[name] = func end
+    functions_of[inlet] = functions
     return setmetatable(inlet, inlet_meta)
 end
 
 function inlet_meta.__index(_, name)
     error('inlet does not have function "' .. tostring(name) .. '"', 2)
 end
-function inlet_meta.__newindex() error('an inlet cannot be changed', 2) end
 inlet_meta.__metatable = false

@@ -57,6 +57,7 @@ local function start(name, agent, binary, ...)
     end
     local args = {}
     for i = first, n do append(args, given[i], name) end
+    shared.pin_list(agent, engine_agent)
     local problem = core.spawn(engine_agent, binary, stdin, args)
     if problem then error(problem, 4) end
 end
