@@ -133,6 +133,38 @@ bad(
     cut=[(r"\n\tno (file|field).*", ""), (r"^\tno (file|field).*\n?", "")],
 )
 
+# ---- what stands in a table without a name, functions that are none (2.3)
+for name, config, message in (
+    ("list-action-in-quotes", "sync{ 'default.rsync', @@ }", 'Parameter "1" unknown. .*without quotes.*'),
+    ("list-word", "sync{ default.rsync, 'word', @@ }", 'Parameter "1" unknown. .*NAME.*'),
+    ("list-flags-of-rsync", "sync{ default.rsync, @@, rsync={ '-ltus' } }", 'Parameter "rsync.1" unknown. .*_extra.*'),
+    (
+        "list-flags-of-ssh",
+        "sync{ default.rsyncssh, @@, host='h', targetdir='x', ssh={ '-p 2' } }",
+        'Parameter "ssh.1".*',
+    ),
+):
+    bad(
+        name,
+        config.replace("@@", "source='@SRC@', target='@TRG@'").replace("target='@TRG@', host", "host"),
+        why="ours says how it is meant",
+        ours={"err": re.compile(r"Error: error preparing @/config\.lua: @/config\.lua:1: " + message + "\n")},
+    )
+for name, keys, message in (
+    ("init-in-quotes", "init='x'", "init must be a function or false, not "),
+    ("collect-true", "collect=true", "collect must be a function or false, not true"),
+):
+    bad(
+        name,
+        f"sync{{ default.rsync, source='@SRC@', target='@TRG@', {keys} }}",
+        why="the original says so after its startup, with a backtrace into itself",
+        ours={
+            "err": re.compile(rf"Error: error preparing @/config\.lua: @/config\.lua:1: {message}.*\n"),
+            "out": "",
+            "calls": "",
+        },
+    )
+
 # ---- settings (2.2)
 bad(
     "settings-number",

@@ -248,7 +248,7 @@ sync{ a, source = '@SRC@', exitcodes = { [9] = 'die' }, %s }"""
     + STOP,
 )
 load("inherit-numbers", SHOW + "sync{ 'word', 3, { 'deep' }, source = '@SRC@', %s }" % SEEN + STOP)
-load("inherit-false", SHOW + "sync{ { init = true, action = 'x' }, source = '@SRC@', init = false, %s }" % SEEN + STOP)
+load("inherit-false", SHOW + "sync{ { init = true, x = 'x' }, source = '@SRC@', init = false, %s }" % SEEN + STOP)
 load(
     "inherit-default-rsync",
     SHOW + "sync{ default.rsync, source = '@SRC@', target = '@TRG@', rsync = { archive = true }, %s }" % SEEN + STOP,

@@ -26,15 +26,23 @@ default = {
 default.rsyncExitCodes._verbatim = true
 default.sshExitCodes._verbatim = true
 
+-- How what stands in a table without a name, at a place where that means nothing, is meant to be written.
+local function advice(value, gauge, prefix)
+    if type(value) ~= 'string' then return 'Nothing may stand here without a name, but tables to inherit from.' end
+    if gauge._extra then return prefix:sub(1, -2) .. ' = { _extra = { "' .. value .. '" } } is the way to hand it over.' end
+    local name = value:match('^default%.([%w_]+)$') or value
+    if rawget(default, name) ~= nil then return 'Write default.' .. name .. ', without quotes.' end
+    return '"' .. value .. '" has no name: write NAME = "' .. value .. '".'
+end
+
 local function check(config, gauge, prefix, level)
     for key, value in pairs(config) do
         local name = prefix .. tostring(key)
         local known = gauge[key]
-        if not known then
-            -- number keys are list parts or exit codes, not parameters
-            if type(key) ~= 'number' then
-                error('Parameter "' .. name .. '" unknown. ( if this is not a typo add it to checkgauge )', level)
-            end
+        if not known and type(key) == 'number' then
+            error('Parameter "' .. name .. '" unknown. ' .. advice(value, gauge, prefix), level)
+        elseif not known then
+            error('Parameter "' .. name .. '" unknown. ( if this is not a typo add it to checkgauge )', level)
         elseif type(known) == 'table' then
             if type(value) ~= 'table' then error('Parameter "' .. name .. '" must be a table.', level) end
             check(value, known, name .. '.', level + 1)
@@ -45,6 +53,9 @@ end
 function default.prepare(config, level)
     local gauge = config.checkgauge
     if not gauge then return end
+    if type(gauge) ~= 'table' then
+        error('checkgauge must be a table, or false for no check, not a ' .. type(gauge), level or 4)
+    end
     check(config, gauge, '', (level or 4) + 1)
     local _ = nil -- not a tail call: error levels count this frame
 end

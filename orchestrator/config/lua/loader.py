@@ -32,6 +32,7 @@ FILES = (
     "event.lua",
     "functions.lua",
     "tunnel.lua",
+    "types.lua",
     "sync.lua",
     "default.lua",
 )

@@ -45,9 +45,24 @@ local from_default = {
     maxDelays = true, maxProcesses = true, prepare = true,
 }
 
+-- The first value of a key, in the order of inheritance, that says more than yes or no: `init = true` turns on again
+-- what an inherited `init = false` has turned off.
+local function first_but_boolean(from, key)
+    if from[key] ~= nil and type(from[key]) ~= 'boolean' then return from[key] end
+    for number = 1, table.maxn(from) do
+        local parent = from[number]
+        local limit = type(parent) == 'table' and parent._merge
+        if type(parent) == 'table' and (type(limit) ~= 'table' or limit[key]) then
+            local value = first_but_boolean(parent, key)
+            if value ~= nil then return value end
+        end
+    end
+end
+
 local function make_config(opts)
     local config = {}
     inherit(config, opts)
+    if config.init == true then config.init = first_but_boolean(opts, 'init') end
     local inherited = {_merge = from_default}
     for key in pairs(from_default) do inherited[key] = default[key] end
     inherit(config, inherited)
@@ -85,7 +100,9 @@ local function add(opts)
     local missed = shared.missed
     shared.missed = nil
     if missed and not shared.can_act(config) then core.fail(where .. ': ' .. core.no_action(missed)) end
-    if type(config.prepare) == 'function' then
+    local problem = shared.problem_with(config, 'prepare', {'function', 'false'})
+    if problem then error(problem, 3) end
+    if config.prepare then
         config.prepare(config, 4)
     end
 
@@ -95,7 +112,10 @@ local function add(opts)
     config._source = source
     config.source = core.real_source(source)
 
-    local acts = config.action ~= nil
+    problem = shared.problem_in(config)
+    if problem then error(problem, 3) end
+
+    local acts = config.action
     for _, name in ipairs(has_handler) do acts = acts or config[name] ~= nil end
     if not acts then core.fail(where .. ': no actions specified.') end
 
@@ -104,26 +124,14 @@ local function add(opts)
         core.fail(where .. ': event monitor "' .. tostring(monitor) .. '" unknown.')
     end
 
-    for _, key in ipairs{'filter', 'exclude'} do
-        local kind = type(config[key])
-        if kind ~= 'nil' and kind ~= 'string' and kind ~= 'table' then
-            error('type for ' .. key .. ' must be table or string', 3)
-        end
-    end
-    for _, key in ipairs{'onBatchStart', 'onBatchEnd'} do
-        local kind = type(config[key])
-        if config[key] and kind ~= 'function' and kind ~= 'string' then
-            error(key .. ' must be a function or a string, a command, not a ' .. kind, 3)
-        end
-    end
     for _, key in ipairs{'delay', 'maxDelays', 'maxProcesses'} do
         if config[key] ~= nil then
-            local value, problem = core.number(key, config[key])
+            config[key], problem = core.number(key, config[key])
             if problem then error(problem, 3) end
-            config[key] = value
         end
     end
-    local tunnel, problem = shared.tunnel_of(config)
+    local tunnel
+    tunnel, problem = shared.tunnel_of(config)
     if problem then error(problem, 3) end
     core.add_sync(number, config, shared.name_of_action[config.action] or false, own_die_codes(opts, {}), tunnel)
     return inlet

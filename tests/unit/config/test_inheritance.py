@@ -103,6 +103,19 @@ def test_settings_override_the_syncs_delay_and_the_command_line_both(world: Worl
     assert world.load(text, {"delay": 2}).syncs[0].options.delay == 2
 
 
+@pytest.mark.parametrize("parent", ["{default.rsync}", "{default.rsync, init = true}", "{default.rsync, init = false}"])
+def test_init_true_is_the_startup_of_the_action(world: World, parent: str) -> None:
+    text = f"""local inlet = sync{{{parent}, source = "SRC", target = "TRG", init = true}}
+    assert(inlet.getConfig().init == default.rsync.init, "another init")"""
+    assert world.load(text).syncs[0].calls.has_init()
+
+
+def test_init_true_is_the_common_startup_without_an_action(world: World) -> None:
+    text = f"""local inlet = sync{{source = "SRC", init = true, {KEEP}}}
+    assert(inlet.getConfig().init == default.init, "another init")"""
+    assert world.load(text).syncs[0].calls.has_init()
+
+
 @pytest.mark.parametrize("limit", ["0", "-7", '"0"', "0.5", "math.huge"])
 def test_any_number_of_delays_will_do(world: World, limit: str) -> None:
     in_sync = world.load(f"sync{{default.rsync, source = 'SRC', target = 'TRG', maxDelays = {limit}}}")
@@ -188,6 +201,36 @@ ERRORS = {
         "type for filter must be table or string",
     ),
     "exclude": ("RSYNC{exclude = 3}", "type for exclude must be table"),
+    "action in quotes": (
+        '\nsync{"default.rsync", source = "SRC", target = "TRG"}',
+        ':2: Parameter "1" unknown. Write default.rsync, without quotes.',
+    ),
+    "name of an action": ('sync{"direct", source = "SRC"}', "Write default.direct, without quotes."),
+    "word beside an action": ('RSYNC{"x"}', ':1: Parameter "1" unknown. "x" has no name: write NAME = "x".'),
+    "number beside an action": ("RSYNC{3}", 'Parameter "1" unknown. Nothing may stand here without a name'),
+    "word of a parent": (
+        'p = {default.rsync, "x"}\nsync{p, source = "SRC", target = "TRG"}',
+        ':2: Parameter "1" unknown.',
+    ),
+    "flags of rsync": (
+        '\nRSYNC{rsync = {"-ltus"}}',
+        ':2: Parameter "rsync.1" unknown. rsync = { _extra = { "-ltus" } } is the way to hand it over.',
+    ),
+    "flags of ssh": (
+        'sync{default.rsyncssh, source = "SRC", host = "h", targetdir = "TRG", ssh = {"-p 2222"}}',
+        'Parameter "ssh.1" unknown. ssh = { _extra = { "-p 2222" } } is',
+    ),
+    "init in quotes": ('\nRSYNC{init = "x"}', ':2: init must be a function or false, not "x"'),
+    "collect is true": ("\nRSYNC{collect = true}", ":2: collect must be a function or false, not true"),
+    "action is a number": ("\nRSYNC{action = 3}", ":2: action must be a function or false, not 3"),
+    "full is a table": ("\nRSYNC{full = {}}", ":2: full must be a function or false, not a table"),
+    "prepare in quotes": ('\nRSYNC{prepare = "x"}', ':2: prepare must be a function or false, not "x"'),
+    "gauge in quotes": ('\nRSYNC{checkgauge = "x"}', ":2: checkgauge must be a table, or false for no check"),
+    "name is a table": ("\nRSYNC{name = {}}", ":2: name must be a string or a number, not a table"),
+    "exit codes in quotes": ('\nRSYNC{exitcodes = "x"}', ':2: exitcodes must be a table or false, not "x"'),
+    "file of excludes": ("\nRSYNC{excludeFrom = {}}", ":2: excludeFrom must be a string, not a table"),
+    "exclude list": ("\nRSYNC{exclude = {'a', true}}", ":2: exclude[2] must be a string, not true"),
+    "no action at all": ("\nRSYNC{action = false}", ":2: no actions specified."),
     "filter rule": ('RSYNC{filter = "x"}', 'Unknown filter rule: "x"'),
     "filter file": (
         'RSYNC{filterFrom = "/no"}',
