@@ -17,6 +17,7 @@ import pluggy
 from orchestrator.config.model import Config, Option, Options
 from orchestrator.errors import ConfigError, MonitorError
 from orchestrator.logic import event as etypes
+from orchestrator.logic import patterns
 from orchestrator.logic.backoff import next_pause
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.endpoint import endpoint_of
@@ -109,6 +110,7 @@ __all__ = [
     "is_there",
     "max_delete_of",
     "next_pause",
+    "patterns",
     "remove_list",
     "translate",
     "translate_words",

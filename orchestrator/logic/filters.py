@@ -1,108 +1,111 @@
 """Which paths a sync leaves out: `filter` rules and `exclude` patterns (spec 3.2).
 
-Patterns are rsync's, simplified. `?` is one character but `/`, `*` any run without `/`, `**` (or
-more) any run; all else is literal. A pattern with a slash in front starts at the source, any other
-at any segment of the path. A match ends at a `/` or at the end of the path, so what is below an
-excluded directory is excluded too.
+Both mean what they mean to rsync, which gets the same lines at the startup. The first rule that matches decides, the
+`filter` rules before the excludes. An entry of an exclude list is read as a line of rsync's `--exclude-from`: it is a
+pattern to exclude, but `+ PATTERN` includes, `- PATTERN` is a pattern that may begin with anything, `!` drops all
+rules before it, and a line that is empty or begins with `#` or `;` says nothing.
 
-A slash at the end of a pattern asks for a directory. What excludes, excludes all below it, just as
-rsync does not descend into it. What includes (`+ */`), includes that directory alone: what is
-in it has to pass the other rules by itself. (lsyncd 2.2.3 matches the directory alone in both
-cases and relies on its not being watched. That leaks as soon as another sync of the same source
-watches it.)
-
-All patterns of one kind that stand in a row become one regular expression, a tree in which
-patterns share their common beginnings: 500 patterns cost little more than one. It is made when
-first needed. Nothing of a path is ever taken for a pattern.
+What a pattern means, and how many are matched at once, stands in patterns.py. Nothing of a path is ever taken for a
+pattern.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import groupby
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.logic.patterns import Automaton, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-_RULE: Final = re.compile(rb"\s*([+-])\s*(\S.*)", re.DOTALL)
-_TOKEN: Final = re.compile(rb"\*\*+|.", re.DOTALL)
+_RULE: Final = re.compile(rb"\s*([+-])\s*(\S[^\r\n]*)")
 _LINE_ENDS: Final = re.compile(rb"[\r\n]+")
-
-_ANYTHING: Final = b".*"
-_END: Final = rb"\Z"
-_SLASH_OR_END: Final = rb"(?:/|\Z)"
-
-_MAX_NESTING: Final = 20
-"""Beginnings are shared so many branchings deep: the regex compiler is recursive."""
-
-Rule: TypeAlias = "tuple[bool, bytes]"
-"""(whether it includes, pattern)"""
+_PREFIXES: Final = (b"+ ", b"- ")
+_COMMENTS: Final = (b"#", b";")
+_CLEAR: Final = b"!"
 
 
 class Filters:
-    """The rules of one sync, in order. First `filter` rules, of which the first that matches
-    decides; where none does, any matching `exclude` excludes. The source root is never left out.
-    """
+    """The rules of one sync, in order: the `filter` rules, then the excludes. The source root is never left out."""
 
     def __init__(self) -> None:
-        self._rules: list[Rule] = []
+        self._filters: list[bytes] = []  # `+ PATTERN`, `- PATTERN`
         self._excludes: dict[bytes, None] = {}  # a set that keeps its order
-        self._tests: list[tuple[bool, re.Pattern[bytes]]] | None = None
+        self._automaton: Automaton | None = None
 
     def __bool__(self) -> bool:
         """Whether there is any rule at all."""
-        return bool(self._rules or self._excludes)
+        return bool(self._filters or self._excludes)
 
     def copy(self) -> Filters:
         """The same rules, apart: what is added later to one is not to the other."""
         copy = Filters()
-        copy._rules = self._rules.copy()
+        copy._filters = self._filters.copy()
         copy._excludes = self._excludes.copy()
-        copy._tests = self._tests
+        copy._automaton = self._automaton
         return copy
 
     def add_exclude(self, pattern: bytes) -> None:
-        """Exclude what matches. Twice the same counts once; an empty pattern is none."""
-        if pattern:
-            self._excludes[pattern] = None
-            self._tests = None
+        """Exclude what matches; twice the same counts once. An entry of an exclude list may be other lines, too."""
+        self._excludes[pattern] = None
+        self._automaton = None
 
     def rm_exclude(self, pattern: bytes) -> bool:
         """Drop an exclude pattern. False: there is no such pattern."""
         if pattern not in self._excludes:
             return False
         del self._excludes[pattern]
-        self._tests = None
+        self._automaton = None
         return True
 
     def append_filter(self, line: bytes) -> None:
-        """Add a rule `+ PATTERN` or `- PATTERN` behind those there are. ValueError(line): it is neither."""
+        """Add a rule `+ PATTERN` or `- PATTERN` behind those there are. ValueError(line): it is neither, or more than
+        one line."""
         rule = _RULE.fullmatch(line)
         if rule is None:
             raise ValueError(line)
-        self._rules.append((rule[1] == b"+", rule[2]))
-        self._tests = None
+        self._filters.append(rule[1] + b" " + rule[2])
+        self._automaton = None
 
     def excludes(self) -> list[bytes]:
-        """The exclude patterns."""
+        """The exclude patterns, as they were given."""
         return list(self._excludes)
 
     def filter_lines(self) -> list[bytes]:
         """The filter rules, as `+ PATTERN` and `- PATTERN`."""
-        return [(b"+ " if includes else b"- ") + pattern for includes, pattern in self._rules]
+        return self._filters.copy()
+
+    def rules(self) -> list[bytes]:
+        """All rules that hold, in order, as `+ PATTERN` and `- PATTERN`: the filters, then what the excludes say."""
+        return rules_of(self._filters, self._excludes)
 
     def excludes_path(self, path: bytes) -> bool:
         """Whether a path is left out. It starts with a slash; a directory's ends with one."""
-        tests = self._tests
-        if tests is None:
-            tests = self._tests = _compile(self._rules, self._excludes)
-        if path == b"/":
-            return False
-        for includes, regex in tests:
-            if regex.search(path):
-                return not includes
-        return False
+        automaton = self._automaton
+        if automaton is None:
+            automaton = self._automaton = _automaton_of(self.rules())
+        return automaton.excludes(path)
+
+
+def rules_of(filters: Iterable[bytes], excludes: Iterable[bytes]) -> list[bytes]:
+    """Filter rules, then the entries of an exclude list, all as the `+ PATTERN` and `- PATTERN` that they stand for."""
+    rules = list(filters)
+    for entry in excludes:
+        for line in _LINE_ENDS.split(entry):
+            if line == _CLEAR:
+                rules.clear()
+            elif line.startswith(_PREFIXES):
+                if len(line) > len(_PREFIXES[0]):
+                    rules.append(line)
+            elif line and not line.startswith(_COMMENTS):
+                rules.append(b"- " + line)
+    return rules
+
+
+def _automaton_of(rules: Iterable[bytes]) -> Automaton:
+    parsed = [(rule.startswith(b"+"), parse(rule[2:])) for rule in rules]
+    return Automaton([(includes, pattern) for includes, pattern in parsed if pattern is not None])
 
 
 def read_exclude_lines(text: bytes) -> list[bytes]:
@@ -111,7 +114,10 @@ def read_exclude_lines(text: bytes) -> list[bytes]:
     for line in _read_lines(text):
         if line.startswith(b"+"):
             continue
-        patterns.append(line[1:].lstrip() if line[:1] == b"-" and line[1:2].isspace() else line)
+        bare = line[1:].lstrip() if line[:1] == b"-" and line[1:2].isspace() else line
+        if bare != line and (bare == _CLEAR or bare.startswith((*_PREFIXES, *_COMMENTS))):
+            bare = b"- " + bare  # else it would be taken for another kind of line
+        patterns.append(bare)
     return [pattern for pattern in patterns if pattern]
 
 
@@ -124,79 +130,3 @@ def _read_lines(text: bytes) -> list[bytes]:
     """Lines without leading blanks, empty lines and comments. Blanks at the end may belong to a name."""
     lines = (line.lstrip() for line in _LINE_ENDS.split(text))
     return [line for line in lines if line and not line.startswith(b"#")]
-
-
-# -- patterns to regular expressions
-
-
-def _compile(rules: Sequence[Rule], excludes: Iterable[bytes]) -> list[tuple[bool, re.Pattern[bytes]]]:
-    """One regular expression for each run of like rules; the excludes, being last, join the last run."""
-    tests = []
-    for includes, run in groupby([*rules, *((False, pattern) for pattern in excludes)], key=lambda rule: rule[0]):
-        regex = _regex_of([pattern for _, pattern in run], includes)
-        if regex is not None:
-            tests.append((includes, re.compile(regex, re.DOTALL)))
-    return tests
-
-
-def _regex_of(patterns: Iterable[bytes], includes: bool) -> bytes | None:
-    anchored: list[list[bytes]] = []
-    floating: list[list[bytes]] = []
-    for pattern in patterns:
-        bare = pattern.removeprefix(b"/")
-        if bare:  # `/` names the root, which is never left out
-            (anchored if len(bare) < len(pattern) else floating).append(_tokens(bare, includes))
-    parts = []
-    if floating:
-        parts.append(b"/" + _alternatives(floating))
-    if anchored:
-        parts.append(rb"\A/" + _alternatives(anchored))
-    return b"|".join(parts) or None
-
-
-def _tokens(pattern: bytes, includes: bool) -> list[bytes]:
-    """The pattern, without a slash in front, as pieces of a regular expression."""
-    tokens = [_translate(token) for token in _TOKEN.findall(pattern)]
-    if not pattern.endswith(b"/"):
-        tokens.append(_SLASH_OR_END)
-    elif includes:
-        tokens.append(_END)
-    return tokens
-
-
-def _translate(token: bytes) -> bytes:
-    if token.startswith(b"**"):
-        return _ANYTHING
-    return {b"*": b"[^/]*", b"?": b"[^/]"}.get(token) or re.escape(token)
-
-
-def _alternatives(patterns: list[list[bytes]], nesting: int = 0) -> bytes:
-    """A regular expression for any of the token lists, with what they begin with in common told once."""
-    if nesting == _MAX_NESTING:
-        return b"(?:" + b"|".join(b"".join(tokens) for tokens in patterns) + b")"
-    branches = []
-    for group in _by_first(patterns):
-        length = _common_length(group)
-        common = b"".join(group[0][:length])
-        rest = [tokens[length:] for tokens in group]
-        if not all(rest):  # one of them ends here, so the others add nothing
-            branches.append(common)
-        else:
-            branches.append(common + _alternatives(rest, nesting + 1))
-    return branches[0] if len(branches) == 1 else b"(?:" + b"|".join(branches) + b")"
-
-
-def _by_first(patterns: list[list[bytes]]) -> Iterable[list[list[bytes]]]:
-    groups: dict[bytes, list[list[bytes]]] = {}
-    for tokens in patterns:
-        groups.setdefault(tokens[0], []).append(tokens)
-    return groups.values()
-
-
-def _common_length(patterns: list[list[bytes]]) -> int:
-    length = 0
-    for tokens in zip(*patterns, strict=False):
-        if any(token != tokens[0] for token in tokens):
-            break
-        length += 1
-    return length

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE
+from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, FULL, MODIFY, MOVE
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
@@ -110,29 +110,10 @@ class Inlet:
         The target has what the source has by now, under the origin's name as well: renaming that
         would put a newer file into the place of the one that was moved.
         """
-        self._split([delay for delay in self._sync.queue if delay.etype == MOVE and delay.status != ACTIVE])
-
-    def split(self, event: Event) -> None:
-        """Make a Delete and a Create of a Move: one that waits, or one that is collected and was not done.
-
-        So of all Moves that wait for it: what they would find at their origins may be what it should have replaced.
-        For actions with `sets` only: to others a Delete of what is there anew would be one.
-        """
         queue = self._sync.queue
-        move = event.delay
-        behind = queue.moves_behind(move)
-        if move.status == ACTIVE:
-            self._sync.add(DELETE, move.path)
-            if move.path2 is not None:
-                self._sync.add(CREATE, move.path2)
-        else:
-            behind.insert(0, move)
-        self._split(behind)
-
-    def _split(self, moves: list[Delay]) -> None:
-        for move in moves:
-            path2 = move.path2
-            self._sync.queue.turn(move)
+        for delay in [delay for delay in queue if delay.etype == MOVE and delay.status != ACTIVE]:
+            path2 = delay.path2
+            queue.turn(delay)
             if path2 is not None:
                 self._sync.add(CREATE, path2)
 
@@ -268,6 +249,10 @@ class Inlet:
         """The filter rules, `+ PATTERN` and `- PATTERN`, without the excludes."""
         return self._sync.filters.filter_lines()
 
+    def rule_lines(self) -> list[bytes]:
+        """All rules in order, `+ PATTERN` and `- PATTERN`: the filter rules, then what the excludes stand for."""
+        return self._sync.filters.rules()
+
     def matcher(self) -> Callable[[bytes], bool] | None:
         """Whether a path is left out (leading slash; a directory's ends with one): the rules as they are now,
         safe to ask from a job's thread. None: there are no rules."""
@@ -275,7 +260,7 @@ class Inlet:
         return rules.copy().excludes_path if rules else None
 
     def add_exclude(self, pattern: bytes) -> None:
-        """Raises nothing: any pattern is one. Takes effect at once; directories are unwatched later."""
+        """Raises nothing: anything is an entry. Takes effect at once; directories are unwatched later."""
         self._sync.filters.add_exclude(pattern)
         self._sync.filters_changed()
 

@@ -188,9 +188,9 @@ def _forecast(trees: Trees, stop: threading.Event) -> Forecast:
 
 def _rules(inlet: Inlet) -> bytes:
     """What is left out, for the log line of a full run, as the rsync action says it."""
-    excludes, filters = inlet.excludes(), inlet.filter_lines()
-    if filters:
-        return b" filtering\n" + b"\n".join([*filters, *(b"- " + pattern for pattern in excludes)])
+    excludes = inlet.excludes()
+    if inlet.filter_lines():
+        return b" filtering\n" + b"\n".join(inlet.rule_lines())
     return b" excluding\n" + b"\n".join(excludes) if excludes else b""
 
 

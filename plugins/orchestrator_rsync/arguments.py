@@ -59,13 +59,13 @@ def computed(rsync: Config | None) -> list[str]:
 
 
 def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[bytes], filters: Sequence[bytes]) -> Run:
-    """Everything, recursively. `filters` are the `+ p` / `- p` lines; excludes follow them as `- p`."""
+    """Everything, recursively. `filters`, if any, are all rules as `+ p` / `- p` lines; else `excludes` is the list."""
     lead: list[Argument] = []
     stdin: bytes | None = None
     told = b""
     if filters:
         lead = ["--filter=. -"]
-        stdin = b"\n".join([*filters, *(b"- " + pattern for pattern in excludes)])
+        stdin = b"\n".join(filters)
         told = b" filtering\n" + stdin
     elif excludes:
         lead = ["--exclude-from=-"]

@@ -35,7 +35,8 @@ def spawn_full(event: Event, lane: Lane) -> None:
     """A run over everything, for an Init, a Full or a Blanket event. `lane`: the sync's."""
     inlet = event.inlet
     kind = "startup" if event.etype == etypes.INIT else "full"
-    run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), inlet.filter_lines())
+    filters = inlet.rule_lines() if inlet.filter_lines() else []
+    run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
     announce = f"recursive {kind} rsync: ".encode() + run.message
     check = None
     if inlet.max_delete is not None:
@@ -107,10 +108,10 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     changes = changes_of(events)
     if lane.paths:
         changes = [lane.widened(change) for change in changes]
-    excludes, filters = inlet.excludes(), inlet.filter_lines()
+    rules = inlet.rule_lines()
     leftovers = temporaries(change.path for change in changes if change.path in lane.broken) if lane.broken else []
-    if (excludes or filters) and (leftovers or any(change.whole for change in changes)):
-        entries = guarded(changes, excludes, filters)
+    if rules and (leftovers or any(change.whole for change in changes)):
+        entries = guarded(changes, rules)
     else:
         entries = filterlist(changes)
     entries += leftovers

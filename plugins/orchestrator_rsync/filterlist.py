@@ -69,15 +69,15 @@ def temporaries(paths: Iterable[bytes]) -> list[bytes]:
     return list(found)
 
 
-def guarded(changes: Iterable[Change], excludes: Iterable[bytes], filters: Iterable[bytes]) -> list[bytes]:
+def guarded(changes: Iterable[Change], rules: Iterable[bytes]) -> list[bytes]:
     """The list where a directory went and something is excluded: excluded files on the target stay.
 
-    The exclude rules come first, as at startup. An include rule (`+ PATTERN`) would reach all over the tree, so
-    it is cut down to what it says of the deleted directories; as it then no longer shields what
-    changed from the excludes behind it, the changed paths themselves come before the rules.
+    `rules` (`+ PATTERN`, `- PATTERN`) come first, as at startup. An include rule would reach all over the tree,
+    so it is cut down to what it says of the deleted directories; as it then no longer shields what changed from the
+    excludes behind it, the changed paths themselves come before the rules.
     """
     changes = list(changes)
-    rules = [*filters, *(b"- " + pattern for pattern in excludes)]
+    rules = list(rules)
     entries = filterlist(changes)
     if not any(rule.startswith(b"+") for rule in rules):
         return [*rules, *entries]

@@ -271,6 +271,34 @@ NAMES = (
 )
 BELOW = ("x/y/", "keep/")
 WATCHES = {"/x/*": 2, "x/**": 2, "?": 2, "x*": 2}
+
+
+def filtered_here(*paths: str) -> dict[str, Callable[[str], str]]:
+    """Where rsync leaves these out, lsyncd, while running, does not: it is the one that matches or that looks there."""
+
+    def ours(text: str) -> str:
+        lines = set(text.splitlines()) - {f"Normal: Create {path[1:]}" for path in paths}
+        return "".join(f"{line}\n" for line in sorted({*lines, *(f'Filter: filtered Create on "{p}"' for p in paths)}))
+
+    return {"out": ours}
+
+
+def a_class(text: str) -> str:
+    """`[a]` is `a` to rsync."""
+    swapped = {"/[a]": "/a", "Create a": "Create [a]"}
+    lines = {re.sub(r'(?<=on ")/\[a\]|Create a$', lambda match: swapped[match[0]], line) for line in text.splitlines()}
+    lines -= {"Normal: Create x/a", "Normal: Create x/y/a"}
+    lines |= {'Filter: filtered Create on "/x/a"', 'Filter: filtered Create on "/x/y/a"'}
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+BELOW_X = filtered_here("/x/a", "/x/ab", "/x/b.txt", "/x/c.tmp", "/x/dir/")
+AS_RSYNC: dict[str, dict[str, Callable[[str], str]]] = {
+    "/x/*": BELOW_X,
+    "x/**": BELOW_X,
+    "**/a": filtered_here("/a"),
+    "[a]": {"out": a_class},
+}
 for number, pattern in enumerate(
     (
         "a",
@@ -295,7 +323,8 @@ for number, pattern in enumerate(
         "x/*/a",
     )
 ):
-    filtered(f"exclude-{number}", f"exclude='{pattern}'", NAMES, WATCHES.get(pattern), tree=BELOW)
+    differs = {"why": "page 6 row 27", "ours": AS_RSYNC[pattern]} if pattern in AS_RSYNC else {}
+    filtered(f"exclude-{number}", f"exclude='{pattern}'", NAMES, WATCHES.get(pattern), tree=BELOW, **differs)
 filtered("exclude-list", "exclude={ '*.txt', '/x/c.tmp', 'ab' }", NAMES, tree=BELOW)
 filtered("rules", "filter={ '+ /x/a', '- a', '- *.tmp' }", NAMES, tree=BELOW)
 filtered("rules-string", "filter='- a'", NAMES, tree=BELOW)

@@ -56,6 +56,22 @@ def wait_equal(box: Path, daemon: Daemon) -> None:
     wait_until(is_equal, f"equal trees; it said:\n{daemon.said()}")
 
 
+@pytest.mark.row(28)
+def test_no_name_and_no_pattern_keeps_other_syncs_waiting(box: Path) -> None:
+    """Fifty such names cost a backtracking matcher minutes; the deadline of a wait is seconds."""
+    others = f"""sync{{default.rsync, source = "{box}/src2", target = "{box}/trg2", delay = 0}}"""
+    (box / "src2").mkdir()
+    (box / "trg2").mkdir()
+    rules = "exclude = {'*-*-*-*-*.log', '**/-**-**/-**.o'}"
+    with Daemon(box, lua=f"{rsync(box, rules)}\n{others}") as daemon:
+        daemon.wait_for("Startup of", times=2)
+        for number in range(50):
+            (box / f"src/{'-' * (200 + number)}").touch()
+        (box / "src2/f").write_text("x")
+        wait_until((box / "trg2/f").exists, "the other sync's file")
+        wait_equal(box, daemon)
+
+
 @pytest.mark.row(1)
 def test_a_file_written_a_thousand_times_travels_once(box: Path) -> None:
     with Daemon(box, lua=rsync(box, delay=1)) as daemon:

@@ -42,6 +42,8 @@ TOLD = {
     "23": "pid file",
     "24": "`default.direct`",
     "25": "`maxProcesses` in `settings`",
+    "27": "patterns like",
+    "28": "an exclude with several stars",
     "26": "two daemons, or two syncs, that mirror each other",
 }
 """Row of the table → how its line in README.md begins."""

@@ -262,8 +262,7 @@ class Core:
         return self._lua.table(self._inlet(number).excludes())
 
     def filters(self, number: int) -> Any:
-        inlet = self._inlet(number)
-        return self._lua.table([*inlet.filter_lines(), *(b"- " + pattern for pattern in inlet.excludes())])
+        return self._lua.table(self._inlet(number).rule_lines())
 
     def has_filters(self, number: int) -> bool:
         inlet = self._inlet(number)

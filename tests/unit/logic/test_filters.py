@@ -1,10 +1,13 @@
-"""Patterns, one by one (spec 3.2). What the tables say was tried with lsyncd 2.2.3, but where noted."""
+"""Patterns, one by one (spec 3.2): they mean what they mean to rsync, which the property test asks."""
 
 from __future__ import annotations
+
+import random
 
 import pytest
 
 from orchestrator.logic.filters import Filters, read_exclude_lines, read_filter_lines
+from orchestrator.logic.patterns import Automaton, parse
 
 PATHS = [
     b"/a", b"/b", b"/a.tmp", b"/a.tmpx", b"/d/", b"/d/a", b"/d/b", b"/d/x.c", b"/e/", b"/e/d/", b"/e/d/a", b"/e/d/zz",
@@ -35,35 +38,48 @@ def excluded(rules: Filters) -> list[bytes]:
         (b"d/a", [b"/d/a", b"/e/d/a"]),
         (b"/e/d/a", [b"/e/d/a"]),
         (b"*.tmp", [b"/a.tmp"]),
-        (b"/d/*", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
-        (b"d/*", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c", b"/e/d/", b"/e/d/a", b"/e/d/zz"]),
-        (b"/d/**", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"/d/*", [b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"d/*", [b"/d/a", b"/d/b", b"/d/x.c", b"/e/d/a", b"/e/d/zz"]),
+        (b"/d/**", [b"/d/a", b"/d/b", b"/d/x.c"]),
+        (b"/d/***", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
         (b"/d**", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c", b"/dd"]),
         (b"/a?b", [b"/axb", b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
         (b"/a**b", [b"/ab", b"/axb", b"/a-b-b", b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
         (b"d?a", []),
         (b"e**a", [b"/e/d/a", b"/e/aa"]),
         (b"e/*/a", [b"/e/d/a"]),
-        (b"**/a", [b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
+        (b"**/a", [b"/a", b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
         (b"/**/a", [b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
         (b"***", PATHS),
         (b"*", PATHS),
-        (b"[x]", [b"/[x]"]),
+        (b"[x]", [b"/x"]),
+        (b"\\[x]", [b"/[x]"]),
+        (b"[[]x]", [b"/[x]"]),
+        (b"a[!a-z]b", [b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
+        (b"[[:digit:]a", []),
+        (b"?[[:punct:]]b", [b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
         (b"a.b", [b"/a.b"]),
         (b"a%b", [b"/a%b"]),
-        (b"a\\*b", [b"/a\\b"]),
+        (b"a\\*b", [b"/a*b"]),
+        (b"a\\b", [b"/a\\b"]),
         (b"^a", [b"/^a"]),
         (b"$", [b"/$"]),
         (b" a", [b"/ a"]),
         (b"a ", [b"/a "]),
-        (b"\xff\n", [b"/\xff\n"]),
+        (b"\xff?", [b"/\xff\n"]),
+        (b"x\ny\r\ndd", [b"/x", b"/dd"]),
+        # what rsync reads of such a line
+        (b"- x", [b"/x"]),
+        (b"+ x", []),
+        (b"#x", []),
+        (b";x", []),
+        (b"- - x", []),
         (b"/", []),
         (b"a//", []),
-        # a slash at the end: lsyncd names the directory alone, and does not watch it
         (b"a/", [b"/q/a/", b"/q/a/b"]),
         (b"/d/", [b"/d/", b"/d/a", b"/d/b", b"/d/x.c"]),
         (b"/*/", [path for path in PATHS if path.startswith((b"/d/", b"/e/", b"/q/"))]),
-        # lsyncd excludes every directory; rsync ignores an empty line
+        # lsyncd excludes every directory while running; rsync ignores an empty line
         (b"", []),
     ],
 )
@@ -75,11 +91,13 @@ def test_an_exclude_pattern(pattern: bytes, expected: list[bytes]) -> None:
     ("lines", "expected"),
     [
         ([b"- a"], [b"/a", b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
-        ([b"+ /d/a", b"- /d/*"], [b"/d/", b"/d/b", b"/d/x.c"]),
-        ([b"+ *.c", b"- *"], [path for path in PATHS if path != b"/d/x.c"]),
+        ([b"+ /d/a", b"- /d/*"], [b"/d/b", b"/d/x.c"]),
+        # rsync does not look into what it leaves out
+        ([b"+ *.c", b"- *"], PATHS),
         ([b"+ */", b"+ *.c", b"- *"], [p for p in PATHS if not p.endswith(b"/") and p != b"/d/x.c"]),
         ([b"+ a"], []),
-        ([b"- /d/a", b"+ /d/**", b"- *"], [path for path in PATHS if not path.startswith(b"/d/") or path == b"/d/a"]),
+        ([b"- /d/a", b"+ /d/***", b"- *"], [path for path in PATHS if not path.startswith(b"/d/") or path == b"/d/a"]),
+        ([b"- /d/a", b"+ /d/**", b"- *"], PATHS),
     ],
 )
 def test_the_first_filter_rule_that_matches_decides(lines: list[bytes], expected: list[bytes]) -> None:
@@ -101,7 +119,7 @@ def test_rules_are_told_as_they_were_given() -> None:
     assert rules.excludes() == [b"b", b"a"]
 
 
-@pytest.mark.parametrize("line", [b"", b"a", b"* a", b"; a", b"+", b"- ", b"include a"])
+@pytest.mark.parametrize("line", [b"", b"a", b"* a", b"; a", b"+", b"- ", b"include a", b"- a\nb"])
 def test_a_bad_filter_rule_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011
         Filters().append_filter(line)
@@ -132,7 +150,7 @@ def test_a_copy_goes_its_own_way() -> None:
 
 def test_an_exclude_file() -> None:
     text = b"# note\n\n- foo\n+ bar\n  lead\ntrail  \n-name\r\n- #7\n   \n; semi\n- \nlast"
-    assert read_exclude_lines(text) == [b"foo", b"lead", b"trail  ", b"-name", b"#7", b"; semi", b"last"]
+    assert read_exclude_lines(text) == [b"foo", b"lead", b"trail  ", b"-name", b"- #7", b"; semi", b"last"]
 
 
 def test_a_filter_file() -> None:
@@ -144,3 +162,55 @@ def test_many_patterns_with_long_common_beginnings() -> None:
     rules = of(filters=[b"- /" + b"a" * length + b"b" for length in range(1, 600)])
     assert rules.excludes_path(b"/" + b"a" * 599 + b"b")
     assert not rules.excludes_path(b"/" + b"a" * 600 + b"b")
+
+
+def test_rules_say_what_an_exclude_list_means() -> None:
+    rules = of(filters=[b"+ /keep", b"- /k*"], excludes=[b"a", b"- + b", b"+ c", b"#d", b"", b"- "])
+    assert rules.rules() == [b"+ /keep", b"- /k*", b"- a", b"- + b", b"+ c"]
+    rules.add_exclude(b"!")
+    rules.add_exclude(b"e")
+    assert rules.rules() == [b"- e"]
+    assert rules.excludes_path(b"/e")
+    assert not rules.excludes_path(b"/a")
+
+
+def test_what_is_below_an_excluded_directory_is_excluded_whatever_the_rules_say_of_it() -> None:
+    rules = of(filters=[b"+ /a/b/***", b"- *"])
+    assert rules.excludes_path(b"/a/")
+    assert rules.excludes_path(b"/a/b/")
+    assert rules.excludes_path(b"/a/b/c")
+
+
+HOSTILE = [
+    (b"*-*-*-*-*.log", b"/" + b"-" * 4000),
+    (b"*.*.*.*.*.gz", b"/" + b"." * 4000),
+    (b"**/cache/**/tmp/**/*.o", b"/cache/tmp" * 400 + b"/x"),
+    (b"**/**/**/**/*a*b*c", b"/ab" * 1300),
+    (b"a/**/a/**/a/**/b", b"/a" * 2000),
+    (b"*[a-z]*[a-z]*[a-z]*0", b"/" + b"a" * 4000),
+]
+
+
+@pytest.mark.parametrize(("pattern", "path"), HOSTILE)
+def test_a_path_is_read_once_whatever_the_pattern(pattern: bytes, path: bytes) -> None:
+    """Cost in steps, each of which touches every place in every pattern once: linear in pattern and path."""
+    automaton = Automaton([(False, parsed)]) if (parsed := parse(pattern)) else pytest.fail("no pattern")
+    automaton.steps = 0
+    assert not automaton.excludes(path)
+    assert automaton.steps <= 2 * len(path)
+    automaton.steps = 0
+    assert not automaton.excludes(path[:-1] + b"y")
+    assert automaton.steps < 10  # what resembles earlier paths costs hardly any
+
+
+def test_what_is_kept_of_paths_has_a_bound() -> None:
+    rules = of(excludes=[b"*%d*[%d]*" % (number, number % 10) for number in range(50)])
+    rng = random.Random(1)
+    for _ in range(300):
+        directory = b"/" + b"%d" % rng.getrandbits(256)
+        rules.excludes_path(directory + b"/x" * 2000)
+    automaton = rules._automaton
+    assert automaton is not None
+    states, remembered = automaton.kept()
+    assert states <= 1000
+    assert remembered <= 1 << 20
