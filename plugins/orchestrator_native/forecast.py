@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native.report import Stopped
 from orchestrator_native.temps import is_in_use, is_leftover
-from orchestrator_native.trees import Tree, join
+from orchestrator_native.trees import Tree, join, split
 
 if TYPE_CHECKING:
     import threading
@@ -42,6 +42,7 @@ class _Count:
         self.deleted = 0
         self.there = 0
         self.pending: list[tuple[str, bool]] = [("", False)]
+        self.going: set[str] = set()  # directories that are counted as deleted
 
     def all(self) -> Deletions:
         while self.pending:
@@ -60,13 +61,25 @@ class _Count:
             return  # what cannot be read is not deleted
         for name, is_dir in found.items():
             inner = join(path, name)
-            if is_in_use(name) or (not is_dir and is_leftover(name)) or self._is_excluded(inner, is_dir):
+            if not is_dir and is_leftover(name):
+                continue
+            if is_in_use(name) or self._is_excluded(inner, is_dir):
+                self._stays(path)
                 continue
             self.there += 1
             makes_way = name not in wanted or (is_dir and not wanted[name])
             self.deleted += makes_way
             if is_dir:
                 self.pending.append((inner, makes_way))
+                if makes_way:
+                    self.going.add(inner)
+
+    def _stays(self, path: str) -> None:
+        """Something in this directory is not removed: neither are it and those above it."""
+        while path in self.going:
+            self.going.remove(path)
+            self.deleted -= 1
+            path = split(path)[0]
 
     def _is_excluded(self, path: str, is_dir: bool) -> bool:
         return self.excluded is not None and self.excluded(b"/" + os.fsencode(path) + (b"/" if is_dir else b""))
