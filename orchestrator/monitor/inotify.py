@@ -249,7 +249,7 @@ class InotifyMonitor:
     def _decode(self, piece: bytes) -> None:
         """Turns raw events into changes. The cost of a burst is the cost of this loop."""
         unpack, kinds, paths, path_of = HEADER.unpack_from, self._kinds, self._watches.paths, self._watches.path_of
-        make, append, retell = tuple.__new__, self._account.changes.append, self._events.retell
+        make, append, deleted = tuple.__new__, self._account.changes.append, self._events.deleted
         position, end = 0, len(piece)
         while position < end:
             wd, mask, cookie, size = unpack(piece, position)
@@ -262,7 +262,7 @@ class InotifyMonitor:
                     name = piece[start : piece.index(0, start)]
                     append(make(Change, (kind, above + name, None)))
                     if mask == DELETE:
-                        retell(wd, name)
+                        deleted(wd, name)
                 continue
             name = piece[start:position].rstrip(b"\0")
             if mask & MOVED_FROM:
@@ -296,15 +296,20 @@ class InotifyMonitor:
     def _tell(self, node: Node, mask: int, name: bytes) -> None:
         changes, events = self._account.changes, self._events
         path = (self._watches.path_of(node.wd) or b"") + name
+        if not mask & ATTRIB:
+            events.happened(node, name)
         if not mask & ISDIR:
             if mask & MOVED_FROM:
-                changes.append(Change("Delete", path))
-                events.retell(node.wd, name)
-            elif mask & MOVED_TO or not self._kernel.is_unfinished(path):
+                events.file_left(node, name, path)
+            elif mask & MOVED_TO:
+                events.file_arrived(node, name, path)
+            elif not self._kernel.is_unfinished(path):
                 changes.append(Change("Create", path))
             return
         path += b"/"
-        if mask & (CREATE | MOVED_TO):
+        if mask & MOVED_TO:
+            events.arrived(node, name, path)
+        elif mask & CREATE:
             events.appeared(node, name, path)
         elif mask & (DELETE | MOVED_FROM):
             events.vanished(node, name, path)
@@ -318,7 +323,9 @@ class InotifyMonitor:
         origin = self._watches.nodes.get(wd)
         if origin is None:
             return piece, position
-        piece, position, partner = self._partner(cookie, piece, position)
+        piece, position, partner = self._ahead(
+            piece, position, lambda at, event, other: bool(event & MOVED_TO) and other == cookie
+        )
         destination = None if partner is None else self._watches.nodes.get(partner[0])
         if partner is None or destination is None:
             self._tell(origin, mask, name)
@@ -327,19 +334,33 @@ class InotifyMonitor:
         name2 = partner[1]
         path = self._watches.path(origin) + name
         path2 = self._watches.path(destination) + name2
-        if mask & ISDIR:
-            self._events.renamed((origin, name, path + b"/"), (destination, name2, path2 + b"/"))
-        else:
-            self._account.changes.append(Change("Move", path, path2))
-            self._events.retell(wd, name)
-            self._events.retell(partner[0], name2)
+        if not mask & ISDIR:
+            self._events.file_renamed((origin, name, path), (destination, name2, path2))
+            return piece, position
+        ends = (origin, name, path + b"/"), (destination, name2, path2 + b"/")
+        suspects = self._events.suspects(*ends)
+        is_exchange = False
+        if suspects:
+            again = (wd, name), (partner[0], name2)
+
+            def tells_who(at: tuple[int, bytes], event: int, _: int) -> bool:
+                if event & MOVED_FROM:
+                    return at in again  # renamed once more: too late
+                return bool(event & MOVE_SELF) and at[0] in suspects
+
+            piece, position, moved = self._ahead(piece, position, tells_who)
+            is_exchange = moved != (suspects[0], b"")
+        self._events.renamed(*ends, is_exchange=is_exchange)
         return piece, position
 
-    def _partner(self, cookie: int, piece: bytes, position: int) -> tuple[bytes, int, tuple[int, bytes] | None]:
-        """The moved-to with a cookie: its watch and name; before it, the same place to go on reading as was given.
+    def _ahead(
+        self, piece: bytes, position: int, is_it: Callable[[tuple[int, bytes], int, int], bool]
+    ) -> tuple[bytes, int, tuple[int, bytes] | None]:
+        """Looks for an event that belongs to the one just read, by `is_it((watch, name), mask, cookie)`.
 
-        Nothing else about the two names can come in between: the kernel holds both directories locked until it has
-        told both halves. Where the piece ends too early, the next one is put behind what is left of it.
+        Gives its watch and name; before them, the same place to go on reading as was given. Nothing else about the
+        names of a rename can come in between: the kernel holds both directories locked until it has told all of it.
+        Where the piece ends too early, the next one is put behind what is left of it.
         """
         patience = _PATIENCE
         at = position
@@ -354,9 +375,10 @@ class InotifyMonitor:
                     self._kernel.give_way()
                 else:
                     return piece, position, None
-            wd, mask, other, size = HEADER.unpack_from(piece, at)
+            wd, mask, cookie, size = HEADER.unpack_from(piece, at)
             start = at + _HEADER_SIZE
             at = start + size
-            if other == cookie and mask & MOVED_TO:
-                return piece, position, (wd, piece[start:at].rstrip(b"\0"))
+            found = wd, piece[start:at].rstrip(b"\0")
+            if is_it(found, mask, cookie):
+                return piece, position, found
         return piece, position, None

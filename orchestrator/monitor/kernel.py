@@ -213,6 +213,14 @@ class Kernel:
             return None
         return found.st_dev if stat.S_ISDIR(found.st_mode) else None
 
+    def is_file(self, path: bytes) -> bool:
+        """Whether there is something at `path` that is no directory."""
+        try:
+            found = reach(os.lstat, path)
+        except OSError:
+            return False
+        return not stat.S_ISDIR(found.st_mode)
+
     def is_unfinished(self, path: bytes) -> bool:
         """Whether a close-write is to be expected for the file just created at `path`.
 

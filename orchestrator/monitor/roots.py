@@ -181,7 +181,9 @@ class Roots:
             return  # within another source, which goes on
         for other in self._roots.values():
             inner = other.node
-            if inner is not None and inner is not node and self._watches.is_below(inner, node):
+            if inner is None or inner is node or not self._is_known(inner):  # dropped already: something else is there
+                continue
+            if self._watches.is_below(inner, node):
                 self._watches.move(inner, None, other.path[:-1])
         self._survey.leave(node)
 

@@ -42,3 +42,11 @@ class Whereabouts:
         if path is None:
             path = self._watches.path(node)
         return self.leads_to(path if node.parent is None else path[:-1], node.wd)
+
+    def is_file(self, path: bytes) -> bool:
+        """Whether there is something at `path` that is no directory."""
+        return self._kernel.is_file(path)
+
+    def is_directory(self, path: bytes) -> bool:
+        """Whether there is a directory at `path`, whichever."""
+        return self._kernel.device(path) is not None

@@ -146,6 +146,20 @@ class World:
             self._end(replaced)
         self._say(inode, MOVE_SELF, b"")
 
+    def exchange(self, one: bytes, other: bytes) -> None:
+        """As renameat2(2) with RENAME_EXCHANGE: two names change places in one step, told as two renames."""
+        ends = [self._parent(one), self._parent(other)]
+        inodes = [self.find(one), self.find(other)]
+        for (parent, name), inode in zip(ends, reversed(inodes), strict=True):
+            self._entries(parent)[name] = inode
+        for inode, (parent, name), (parent2, name2) in zip(inodes, ends, reversed(ends), strict=True):
+            bits = 0 if inode.entries is None else ISDIR
+            cookie = self._next_cookie
+            self._next_cookie += 1
+            self._say(parent, MOVED_FROM | bits, name, cookie)
+            self._say(parent2, MOVED_TO | bits, name2, cookie)
+            self._say(inode, MOVE_SELF, b"")
+
     def mount(self, path: bytes, device: int) -> None:
         """Puts an empty file system over a directory."""
         parent, name = self._parent(path)
@@ -281,6 +295,13 @@ class World:
         except OSError:
             return None
         return None if inode.entries is None else inode.device
+
+    def is_file(self, path: bytes) -> bool:
+        self._call("is_file")
+        try:
+            return self.find(path).entries is None
+        except OSError:
+            return False
 
     def is_unfinished(self, path: bytes) -> bool:
         self._call("is_unfinished")

@@ -39,6 +39,13 @@ class MountedWorld(World):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         super().rename(old, new)
 
+    def exchange(self, one: bytes, other: bytes) -> None:
+        if self.is_busy(one) or self.is_busy(other):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        if self.find(one).device != self.find(other).device:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        super().exchange(one, other)
+
 
 class MountVandal(Vandal):
     """Mounts and unmounts, too, below /src."""

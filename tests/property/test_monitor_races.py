@@ -25,6 +25,8 @@ NAMES = [b"a", b"b", b"c\xff\n"]
 class Vandal:
     """Does random things to /src, and moves things between it and /out."""
 
+    exchanges = True
+
     def __init__(self, world: World, dice: random.Random) -> None:
         self.world = world
         self.dice = dice
@@ -49,7 +51,7 @@ class Vandal:
     def _act(self) -> None:
         world, dice = self.world, self.dice
         path = self._path()
-        match dice.randrange(9):
+        match dice.randrange(10 if self.exchanges else 9):
             case 0 | 1:
                 world.mkdir(path)
             case 2:
@@ -65,6 +67,8 @@ class Vandal:
                 world.write(path)
             case 5:
                 world.remove(path)
+            case 9:
+                self._exchange(path, self._path())
             case _:
                 self._rename(path, self._path())
 
@@ -77,6 +81,10 @@ class Vandal:
             if there.entries or (there.entries is None) != (moved.entries is None):
                 return
         self.world.rename(old, new)
+
+    def _exchange(self, one: bytes, other: bytes) -> None:
+        if not _touch(one, other):
+            self.world.exchange(one, other)
 
     def _path(self) -> bytes:
         path = b"/out" if self.dice.random() < 0.15 else b"/src"

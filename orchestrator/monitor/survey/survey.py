@@ -15,6 +15,7 @@ Who does what, each using those below it only:
 
     survey       when to look at what: sources, what has to be tried again, what is checked when all is quiet (here)
     events       what the events say of directories
+    exchanges    two names that changed places in one step
     walk         reads directories, one after the other
     visitor      watches a directory found at a place, and decides what it is
     fallback     what there is no watch for
@@ -158,6 +159,7 @@ class Survey:
 
         Gives whether there was anything to put right; then more events may have come meanwhile.
         """
+        self.events.settle()
         suspects = self._unsettled.take()
         if suspects is None:
             return False
@@ -171,7 +173,15 @@ class Survey:
                 self._branches.distrust(node)
         self._walk.run()
         self.retry_missing()
+        self._give_up_absent()
         return bool(entered or wrong or self._unsettled.bound)
+
+    def _give_up_absent(self) -> None:
+        """What is still not there is nowhere."""
+        absent, self._unsettled.absent = self._unsettled.absent, []
+        for node in absent:
+            if node.wd == MISSING and node in self._watches.idle:
+                self._branches.drop(node)
 
     def _is_elsewhere(self, node: Node) -> bool:
         return self._watches.is_watched(node) and not self._whereabouts.is_at(node)

@@ -21,6 +21,8 @@ class Unsettled:
         """Directories that were watched, or put elsewhere, while events were waiting, perhaps."""
         self.entered: list[Node] = []
         """Sources whose whole trees were, likewise."""
+        self.absent: list[Node] = []
+        """What was exchanged for something outside, and was not there when we came: away with a directory above it?"""
         self.ended: set[bytes] = set()
         """Directories that were told to be deleted when their watches ended: their parents' events come behind."""
         self.is_shuffled = False
@@ -30,6 +32,7 @@ class Unsettled:
         """Everything is where we found it: no events were waiting."""
         self.bound.clear()
         self.entered.clear()
+        self.absent.clear()
         self.is_shuffled = False
 
     def take(self) -> tuple[list[Node], list[Node]] | None:
