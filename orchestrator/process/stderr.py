@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from orchestrator.logic.secrets import mask_output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.masterloop import LoopLike
 
 TAIL = 2048
@@ -17,11 +19,12 @@ TAIL = 2048
 class Stderr:
     """The reading end of a child's stderr and where it goes on to. May outlive the child (a master of ssh keeps it)."""
 
-    __slots__ = ("fd", "on", "tail")
+    __slots__ = ("fd", "feed", "on", "tail")
 
-    def __init__(self, fd: int, on: int) -> None:
+    def __init__(self, fd: int, on: int, feed: Callable[[bytes], object] | None) -> None:
         self.fd = fd
         self.on = on
+        self.feed = feed
         self.tail = b""
 
 
@@ -32,9 +35,12 @@ class Stderrs:
         self._loop = loop
         self._open: dict[Stderr, None] = {}
 
-    def add(self, fd: int, on: int) -> Stderr:
-        """Pass on what comes out of `fd` from now on. Both descriptors are closed when nothing more can come."""
-        stderr = Stderr(fd, on)
+    def add(self, fd: int, on: int, feed: Callable[[bytes], object] | None = None) -> Stderr:
+        """Pass on what comes out of `fd` from now on. Both descriptors are closed when nothing more can come.
+
+        `feed` is given all of it as well, as it is.
+        """
+        stderr = Stderr(fd, on, feed)
         self._open[stderr] = None
         self._loop.add_reader(fd, lambda: self._read(stderr))
         return stderr
@@ -58,6 +64,8 @@ class Stderrs:
             if not data:
                 self._close(stderr)
                 return
+            if stderr.feed is not None:
+                stderr.feed(data)
             data = mask_output(data)
             stderr.tail = (stderr.tail + data)[-TAIL:]
             try:

@@ -149,17 +149,19 @@ class Inlet:
         stdin: bytes | None = None,
         when_over: Callable[[], object] = nothing,
         check: Check | None = None,
+        on_stderr: Callable[[bytes], object] | None = None,
     ) -> None:
         """Start a program for these changes; they are active until it ends.
 
         `argv[0]` is looked up in PATH; no shell. `check` decides before whether it may be. `when_over` is called
         once, after `collect`, or when it turns out that nothing will be started after all (a hook forbids it, the
-        user's onBatchStart fails): for putting away what the program needed. Raises ValueError for changes that
+        user's onBatchStart fails): for putting away what the program needed. `on_stderr` is given what the program
+        writes to stderr as it comes, all of it before `collect`; it must not raise. Raises ValueError for changes that
         do not wait.
         """
         if not isinstance(stdin, (bytes, type(None))):
             raise TypeError(f"stdin is bytes, not {stdin!r}")
-        problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over, check)
+        problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over, check, on_stderr)
         if problem:
             raise ValueError(problem)
 

@@ -22,8 +22,15 @@ def nothing() -> None:
 class Spawn:
     """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
 
-    def __init__(self, argv: list[bytes], stdin: bytes | None = None, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        argv: list[bytes],
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
+        on_stderr: Callable[[bytes], object] | None = None,
+    ) -> None:
         self.argv = argv
+        self.on_stderr = on_stderr
         self.stdin = stdin
         self.env = env
 
@@ -89,6 +96,11 @@ class Transfer:
         work = self.work
         if isinstance(work, Spawn):
             return processes.spawn(
-                work.argv, stdin=work.stdin, on_exit=on_exit, env=work.env, stderr_tail=self.keeps_stderr
+                work.argv,
+                stdin=work.stdin,
+                on_exit=on_exit,
+                env=work.env,
+                stderr_tail=self.keeps_stderr or work.on_stderr is not None,
+                on_stderr=work.on_stderr,
             )
         return processes.run_job(work, on_exit)

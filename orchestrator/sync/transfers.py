@@ -80,12 +80,13 @@ class Transfers:
         stdin: bytes | None = None,
         when_over: Callable[[], object] = nothing,
         check: Check | None = None,
+        on_stderr: Callable[[bytes], object] | None = None,
     ) -> str | None:
         """Start a program for the agent; its delays become active. Returns what is wrong, or None.
 
         With a tunnel that is not up nothing is started: the delays go on waiting.
         """
-        spawn = Spawn(list(argv), stdin)
+        spawn = Spawn(list(argv), stdin, on_stderr=on_stderr)
         transfer = Transfer(agent, spawn, when_over, check, self._keeps_stderr or check is not None)
         if self.tunnel is not None:
             filled = self.tunnel.through(argv, EventList(self._inlet, agent.delays).paths())

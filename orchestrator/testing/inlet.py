@@ -46,6 +46,7 @@ class Spawn:
     job: Callable[[threading.Event], int] | None = None
     when_over: Callable[[], object] = lambda: None
     check: Check | None = None
+    on_stderr: Callable[[bytes], object] = lambda data: None
 
     @property
     def paths(self) -> list[bytes]:
@@ -120,6 +121,7 @@ class FakeInlet(Inlet):
         """The program ended: what the action makes of it, or the common rule of spec 3.7."""
         self.running.remove(spawn)
         self._world.stderr_tail = stderr
+        spawn.on_stderr(stderr)
         self._world.partial = None
         verdict = self.action.collect(spawn.agent, exit_code)
         if verdict is None:
@@ -288,8 +290,12 @@ class _World:
         stdin: bytes | None,
         when_over: Callable[[], object],
         check: Check | None,
+        on_stderr: Callable[[bytes], object] | None,
     ) -> str | None:
-        return self._begin(Spawn(agent, list(argv), stdin, when_over=when_over, check=check))
+        spawn = Spawn(agent, list(argv), stdin, when_over=when_over, check=check)
+        if on_stderr is not None:
+            spawn.on_stderr = on_stderr
+        return self._begin(spawn)
 
     def run(
         self,

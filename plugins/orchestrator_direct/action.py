@@ -47,7 +47,7 @@ class Direct(Action):
     wording: ClassVar[Wording] = SHORT
 
     def __init__(self) -> None:
-        self._lanes = Lanes()
+        self._lanes = Lanes(by_paths=False)
 
     def prepare(self, config: Config) -> None:
         target = config.get("target")

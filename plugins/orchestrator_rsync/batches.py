@@ -24,6 +24,9 @@ Test: TypeAlias = "Callable[[Event], Any]"
 LITTLE = 1 << 20
 """Bytes that rsync may read for nothing rather than be started once more."""
 
+TOLD_AGAIN = 10
+"""Lines of the list in the log where all of it has failed before."""
+
 NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
 
 
@@ -38,6 +41,8 @@ def spawn_full(event: Event, lane: Lane) -> None:
     filters = inlet.rule_lines() if inlet.filter_lines() else []
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
     announce = f"recursive {kind} rsync: ".encode() + run.message
+    if lane.full.max_size is not None:
+        run = run._replace(argv=[*run.argv[:-2], f"--max-size={lane.full.max_size}", *run.argv[-2:]])
     check = None
     if inlet.max_delete is not None:
         from orchestrator_rsync.deletions import capped, check_of  # late: few have a use for it
@@ -116,12 +121,26 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
         entries = filterlist(changes)
     entries += leftovers
     run = batch_run(inlet.config, inlet.source, inlet.target, entries, by_checksum=by_checksum)
-    inlet.log("Normal", run.message)
+    inlet.log("Normal", _shortened(run.message) if all(map(lane.holds, events)) else run.message)
     _spawn(inlet, events, run, lane)
 
 
 def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None) -> None:
-    inlet.spawn(agent, run.argv, run.stdin, lane.looks.begin(), check)
+    is_over = lane.looks.begin()
+    complaints = lane.begin(agent)
+
+    def end() -> None:
+        lane.forget(complaints)
+        is_over()
+
+    inlet.spawn(agent, run.argv, run.stdin, end, check, complaints.feed)
+
+
+def _shortened(message: bytes) -> bytes:
+    """What is tried again was told of before, and may be many times: the first ten lines, and how many more."""
+    lead, *lines = message.split(b"\n")
+    more = len(lines) - TOLD_AGAIN
+    return b"\n".join([lead, *lines[:TOLD_AGAIN], b"(and %d more)" % more]) if more > 0 else message
 
 
 def _of_one_kind(inlet: Inlet, events: EventList, looks: Looks) -> tuple[EventList, bool]:

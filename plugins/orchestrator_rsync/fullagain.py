@@ -1,7 +1,10 @@
 """A full run that could not transfer everything (exit code 23) is made again by itself (spec 6 row 16b).
 
-rsync does not say in a form to rely on which paths it was, so all is looked at again: after pauses that grow, and are
+Where it is unclear which paths those were, or they are many, all is looked at again: after pauses that grow, and are
 ten times as long as the run took at least. Some trees always have a file that can't be read, and they may be large.
+
+One file that does not fit on the target ends a full run before it comes to those behind it (exit code 11). The next
+one leaves out what is as large, so all else arrives; then it counts as one that could not transfer everything.
 """
 
 from __future__ import annotations
@@ -21,11 +24,15 @@ SHARE = 10.0
 
 @dataclass
 class FullAgain:
-    """One sync's. `pause` in seconds is the last one, `plan` what the next run was planned as; None: none is due."""
+    """One sync's. `pause` in seconds is the last one, `plan` what the next run was planned as; None: none is due.
+
+    `max_size`: bytes of the largest file of the next run; None: any.
+    """
 
     began: float = 0.0
     pause: float = 0.0
     plan: object | None = None
+    max_size: int | None = None
 
     def begin(self) -> None:
         """A full run is started."""

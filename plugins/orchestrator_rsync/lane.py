@@ -1,8 +1,12 @@
 """Paths that rsync could not transfer (exit code 23) are tried again by themselves (spec 6 row 16b).
 
 They wait outside the queue, longer each time, and come back in runs of their own, so they hold up
-nothing else. rsync does not say in a form to rely on which paths of a batch it was that failed, so
-all of the batch are tried again: those that were transferred cost a look.
+nothing else. Which they are rsync tells (complaints.py, failing.py); where it is unclear, all of the batch are
+tried again: those that were transferred cost a look. A directory of which nothing but the attributes could not be
+set has arrived: nothing else can be done about it, and there is one warning.
+
+A file that does not fit on the target (exit code 11) ends rsync before it comes to those behind it. It waits apart
+in the queue, with all that are as large; the rest goes on.
 """
 
 from __future__ import annotations
@@ -12,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from orchestrator.api import OK, EventList, next_pause
+from orchestrator.api import AGAIN, OK, EventList, next_pause
 from orchestrator_rsync.changes import changes_of
+from orchestrator_rsync.complaints import Complaints
+from orchestrator_rsync.failing import of_batch, of_full_run, room_below, roots_of, without_room
 from orchestrator_rsync.fullagain import FullAgain
 from orchestrator_rsync.looks import Looks
 
@@ -21,9 +27,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.api import Agent, Event, Inlet, Verdict
+    from orchestrator_rsync.failing import Failing
     from orchestrator_rsync.filterlist import Change
 
 PARTIAL = 23
+NO_ROOM = 11
+MOST_OF_A_FULL_RUN = 1000
+"""Paths that are tried again by themselves; where more failed, everything is."""
+
+MOST_WARNED = 1000
+"""Directories that there is a warning for."""
+
 _CUT_OFF = re.compile(rb"connection unexpectedly closed \((?!0 bytes)")
 """What rsync says whose other half is gone in the midst of it."""
 
@@ -36,7 +50,8 @@ class Lane:
     """One sync's failing paths, with whether all below them is meant.
 
     `pause` is the last one, in seconds; `is_waiting`: it is not over yet. `looks`: when the sync's runs were. `full`:
-    of runs over everything.
+    of runs over everything. `broken`: files that rsync was killed over. `warned`: directories whose attributes can't be
+    set. `complaints`: of runs under way, by the first change that each serves.
     """
 
     paths: dict[bytes, bool] = field(default_factory=dict)
@@ -44,7 +59,24 @@ class Lane:
     is_waiting: bool = False
     looks: Looks = field(default_factory=Looks)
     broken: set[bytes] = field(default_factory=set)
+    warned: set[bytes] = field(default_factory=set)
+    complaints: dict[int, Complaints] = field(default_factory=dict)
     full: FullAgain = field(default_factory=FullAgain)
+
+    def begin(self, agent: Agent) -> Complaints:
+        """A run begins; what it is to be told of rsync's stderr."""
+        complaints = self.complaints[agent.delays[0].seq] = Complaints()
+        return complaints
+
+    def forget(self, complaints: Complaints) -> None:
+        """The run is over, whoever was told of its end."""
+        self.complaints = {key: value for key, value in self.complaints.items() if value is not complaints}
+
+    def end_of(self, agent: Agent) -> Complaints:
+        """What rsync has complained of in the run that has just ended."""
+        complaints = self.complaints.pop(agent.delays[0].seq, None) or Complaints()
+        complaints.end()
+        return complaints
 
     def holds(self, event: Event) -> bool:
         return event.raw_path in self.paths
@@ -57,7 +89,9 @@ class Lane:
 class Lanes:
     """The lanes of all syncs of an action."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_paths: bool = True) -> None:
+        """`by_paths`: single paths can be tried again, by `spawn_changes`; else only all at once."""
+        self._by_paths = by_paths
         self._lanes: WeakKeyDictionary[Inlet, Lane] = WeakKeyDictionary()
 
     def of(self, inlet: Inlet) -> Lane:
@@ -70,28 +104,77 @@ class Lanes:
         """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
         inlet = agent.inlet
         lane = self.of(inlet)
-        if exit_codes is None or exit_codes.get(exit_code) != OK:
-            if isinstance(agent, EventList) and _CUT_OFF.search(inlet.stderr):
-                lane.broken.update(change.path for change in changes_of(agent) if change.path[-1:] != b"/")
+        complaints = lane.end_of(agent)
+        verdict = None if exit_codes is None else exit_codes.get(exit_code)
+        if verdict != OK:
+            if isinstance(agent, EventList):
+                changes = changes_of(agent)
+                if _CUT_OFF.search(inlet.stderr):
+                    lane.broken.update(change.path for change in changes if change.path[-1:] != b"/")
+                if exit_code == NO_ROOM and verdict == AGAIN:
+                    inlet.report_partial(without_room(complaints, changes, inlet.source, roots_of(inlet)))
+            elif exit_code == NO_ROOM and verdict == AGAIN:
+                lane.full.max_size = room_below(complaints, inlet.source, roots_of(inlet))
             return
-        if exit_code == PARTIAL:
+        if isinstance(agent, EventList):
+            self._collect_batch(inlet, lane, agent, complaints if exit_code == PARTIAL else None)
+        elif lane.full.max_size is not None:
+            lane.full.max_size = None
             inlet.report_partial()
-        if not isinstance(agent, EventList):
-            if exit_code == PARTIAL:
-                _make_again(inlet, lane)
-            else:
-                lane.full.succeeded()
+            _make_again(inlet, lane)
         elif exit_code == PARTIAL:
-            lane.broken.clear()
-            lane.paths.update((change.path, change.whole) for change in map(lane.widened, changes_of(agent)))
-            _wait(inlet, lane)
-        elif lane.paths or lane.broken:
-            lane.broken.clear()
-            for change in changes_of(agent):
-                lane.paths.pop(change.path, None)
-            if not lane.paths:
-                lane.pause = 0.0
+            _collect_full(inlet, lane, complaints, self._by_paths)
+        else:
+            lane.full.succeeded()
         inlet.report_retrying(len(lane.paths) + (lane.full.plan is not None))
+
+    def _collect_batch(self, inlet: Inlet, lane: Lane, events: EventList, complaints: Complaints | None) -> None:
+        if complaints is None and not (lane.paths or lane.broken):
+            return  # as nearly always
+        lane.broken.clear()
+        changes = [lane.widened(change) for change in changes_of(events)]
+        failing: list[Change] = []
+        if complaints is not None:
+            found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
+            failing = changes if found is None else found.changes
+            _warn_of_attributes(inlet, lane, found)
+        for change in changes:
+            lane.paths.pop(change.path, None)
+        lane.paths.update(failing)
+        if failing:
+            inlet.report_partial()
+            _wait(inlet, lane)
+        elif not lane.paths:
+            lane.pause = 0.0
+
+
+def _collect_full(inlet: Inlet, lane: Lane, complaints: Complaints, by_paths: bool) -> None:
+    found = None if complaints.is_unclear else of_full_run(complaints.named, inlet.source, roots_of(inlet))
+    if found is None or len(found.changes) > (MOST_OF_A_FULL_RUN if by_paths else 0):
+        inlet.report_partial()
+        _make_again(inlet, lane)
+        return
+    lane.full.succeeded()
+    _warn_of_attributes(inlet, lane, found)
+    if found.changes:
+        lane.paths.update(found.changes)
+        inlet.report_partial()
+        _wait(inlet, lane)
+
+
+def _warn_of_attributes(inlet: Inlet, lane: Lane, found: Failing | None) -> None:
+    """Once for each directory: rsync tries, and complains, with each run that touches it."""
+    directories = [] if found is None else [path for path in found.directories if path not in lane.warned]
+    if not directories or len(lane.warned) > MOST_WARNED:
+        return
+    lane.warned.update(directories)
+    more = f" (and of {len(directories) - 1} more)" if len(directories) > 1 else ""
+    inlet.log(
+        "Warn",
+        "rsync could not set all attributes of the directory ", directories[0],
+        f"{more} on the target; what is in it has been transferred, and nothing is tried again",
+        _told(inlet.stderr),
+    )  # fmt: skip
 
 
 def _make_again(inlet: Inlet, lane: Lane) -> None:

@@ -167,11 +167,12 @@ def test_what_the_real_rsync_could_not_transfer_arrives_when_nothing_is_in_its_w
     inlet.change("Create", b"/good")
     inlet.change("Create", b"/bad")
     inlet.settle()
-    assert inlet.retrying == 2
+    assert inlet.retrying == 1
     assert "could not transfer everything" in inlet.lines("Warn")[0]
     inlet.advance(1.1)
     inlet.settle()
-    assert inlet.retrying == 2
+    assert inlet.spawned[-1].paths == [b"/bad"]
+    assert inlet.retrying == 1
     shutil.rmtree(pair.target + b"bad")
     inlet.advance(2.1)
     inlet.settle()

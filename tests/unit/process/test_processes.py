@@ -17,7 +17,7 @@ from orchestrator.masterloop import Loop
 from orchestrator.process.processes import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from orchestrator.process.child import Child
@@ -35,8 +35,14 @@ class World:
     def on_exit(self, child: Child, code: int) -> None:
         self.ends.append((child, code))
 
-    def run(self, *argv: bytes, stdin: bytes | None = None, stderr_tail: bool = False) -> tuple[Child, int]:
-        self.processes.spawn(argv, stdin=stdin, on_exit=self.on_exit, stderr_tail=stderr_tail)
+    def run(
+        self,
+        *argv: bytes,
+        stdin: bytes | None = None,
+        stderr_tail: bool = False,
+        on_stderr: Callable[[bytes], object] | None = None,
+    ) -> tuple[Child, int]:
+        self.processes.spawn(argv, stdin=stdin, on_exit=self.on_exit, stderr_tail=stderr_tail, on_stderr=on_stderr)
         self.turn_until_all_ended()
         return self.ends[-1]
 
@@ -383,6 +389,14 @@ def test_only_the_end_is_kept(world: World, tmp_path: Path) -> None:
     assert len(child.stderr_tail) == 2048
     assert child.stderr_tail.endswith(b"\n99999\n100000\n")
     assert (tmp_path / "log").read_text() == "".join(f"{number}\n" for number in range(1, 100001))
+
+
+def test_all_of_stderr_is_given_to_who_asks_for_it(world: World) -> None:
+    said: list[bytes] = []
+    child, _ = world.run(*shell("seq 1 100000 >&2"), stderr_tail=True, on_stderr=said.append)
+    text = b"".join(said)
+    assert text.splitlines() == [b"%d" % number for number in range(1, 100001)]
+    assert text.endswith(child.stderr_tail)
 
 
 def test_stderr_held_by_a_grandchild_does_not_delay_the_end(world: World, tmp_path: Path) -> None:
