@@ -19,6 +19,7 @@ from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
+from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
 from orchestrator.sync.sync import ATTENTION
@@ -74,6 +75,7 @@ class Runner:
         self._status = (
             StatusFile(settings.status_file, settings.status_interval, host.log) if settings.status_file else None
         )
+        self._presence = _presence() if self._status else None
         self._states: dict[Sync, State] = {}
         self._next_progress = 0.0
         self._attend: Callable[[], None] = lambda: None
@@ -133,6 +135,8 @@ class Runner:
         for monitor, syncs in syncs_of.items():
             self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))
+        if self._presence:
+            self._loop.add_reader(self._presence.fileno(), self._look_after_status)
         self.host.processes.before_end = self._read_all
         self.host.busy = self._draining
         if self.settings.control_socket is not None:
@@ -150,6 +154,9 @@ class Runner:
         """Stop watching and serving. Transfers go on, tunnels are told to end."""
         if self._control is not None:
             self._control.close()
+        if self._presence:
+            self._loop.remove_reader(self._presence.fileno())
+            self._presence.close()
         self.host.fading = True
         for tunnel in self.host.tunnels:
             tunnel.close()
@@ -189,6 +196,8 @@ class Runner:
                 self.touch()
         self._first = (self._first + 1) % max(1, count)
         if self._status and self._status.write_if_due(now, self._report):
+            if self._presence:
+                self._presence.watch(self._status.path)
             self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
         self._tell_states()
 
@@ -201,6 +210,13 @@ class Runner:
             if self._states.get(sync) is not state:
                 self._states[sync] = state
                 self.host.hooks.tell("orchestrator_sync_state", inlet=sync.inlet, state=state.value)
+
+    def _look_after_status(self) -> bool:
+        """A status file that is rotated away, or deleted, is there again, though nothing has changed."""
+        has_gone = self._presence is not None and self._presence.has_gone()
+        if has_gone and self._status:
+            self._status.has_gone(self.host.clock.now())
+        return has_gone
 
     def touch(self) -> None:
         """Something may have changed that the status file tells."""
@@ -375,6 +391,13 @@ class Runner:
             watched=[directory for monitor in self._watched_by for directory in monitor.watched()],
             polled=self._polled(),
         )
+
+
+def _presence() -> Presence | None:
+    try:
+        return Presence()
+    except OSError:  # as many instances as the user may have: a status file that goes is written with the next change
+        return None
 
 
 class _Wanted:

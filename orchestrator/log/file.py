@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import LogfileError
 from orchestrator.logic.message import to_bytes
+from orchestrator.ownfiles import open_file
 
 if TYPE_CHECKING:
     from orchestrator.clock import Clock
+
+_PATIENCE = 100
+"""Milliseconds that the reader of a FIFO gets to make room, unless he had them for the message before."""
 
 
 class LogFile:
     """A sink. Follows logrotate: opened anew when the name means another file, or none.
 
     The descriptor is kept rather than taken for each message, so that there is something to write to
-    when descriptors have run out. A disk that is full must not end the daemon: the messages are
-    counted, and the number is the first thing written when there is room again.
+    when descriptors have run out. A disk that is full must not end the daemon, nor a FIFO that is full
+    stop it: the messages are counted, and the number is the first thing written when there is room again.
     """
 
     def __init__(self, path: bytes, clock: Clock) -> None:
@@ -61,10 +67,10 @@ class LogFile:
             self._fd = -1
 
     def _open(self) -> None:
-        # NONBLOCK: opening a FIFO that nobody reads would wait for ever. Writing to one may wait, as to a terminal.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-        fd = os.open(self.path, flags, 0o666)
-        os.set_blocking(fd, True)
+        # NONBLOCK: opening a FIFO that nobody reads would wait for ever, and so would writing to one
+        fd = open_file(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK)
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.set_blocking(fd, True)
         self.close()
         self._fd = fd
 
@@ -80,9 +86,19 @@ class LogFile:
     def _write(self, line: bytes) -> None:
         view = memoryview(line)
         while view:
-            written = os.write(self._fd, view)
+            try:
+                written = os.write(self._fd, view)
+            except BlockingIOError:  # a FIFO whose reader does not read: it gets a moment, once
+                if self._lost or not self._takes_more():
+                    raise
+                continue
             self._torn = written > 0 and view[written - 1] != 0x0A
             view = view[written:]
+
+    def _takes_more(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        return bool(poll.poll(_PATIENCE))
 
 
 # Of one second there are many messages.

@@ -11,8 +11,19 @@ import errno
 import fcntl
 import os
 import stat
+import struct
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.ownfiles import LastLink, located
+
+if TYPE_CHECKING:
+    from orchestrator.ownfiles import Place
+
+MODE = 0o644
+
+_FLOCK = "hhqqi0q"
+"""struct flock of fcntl(2): type, whence, start, length, pid."""
 
 _HELD = frozenset({errno.EAGAIN, errno.EACCES})
 
@@ -57,8 +68,9 @@ class PidFile:
         if self._fd < 0:
             return
         try:
-            if os.path.samestat(os.fstat(self._fd), os.lstat(self.path)):
-                os.unlink(self.path)
+            with located(self.path, LastLink.NEVER) as place:
+                if _is_at(self._fd, place):
+                    os.unlink(place.name, dir_fd=place.directory)
         except OSError:
             pass  # no right to the directory any more, or gone: there is nothing to be done about it
         os.close(self._fd)
@@ -72,28 +84,62 @@ def _number(text: bytes) -> int | None:
 
 def _lock(path: bytes) -> int:
     """A descriptor of the locked file. BlockingIOError: another process has it; OSError: anything else."""
-    while True:
-        # A link could make us write into any file of root's.
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY, 0o644)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
+    with located(path, LastLink.NEVER) as place:
+        while True:
+            fd, is_new = _open(place)
             try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno in _HELD:
-                    raise BlockingIOError(error.errno, error.strerror) from None
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise OSError(errno.EINVAL, "not a regular file")
+                if _is_locked(fd):
+                    if is_new:
+                        os.fchmod(fd, MODE & ~_umask())
+                    if _is_at(fd, place):
+                        return fd
+                elif _is_at(fd, place):
+                    os.unlink(place.name, dir_fd=place.directory)
+            except BaseException:
+                os.close(fd)
                 raise
-            if _is_at(fd, path):
-                return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)  # its owner removed it between our opening and locking it: take a new one
+            os.close(fd)  # its owner, or we, removed it after we had opened it: take a new one
 
 
-def _is_at(fd: int, path: bytes) -> bool:
+def _open(place: Place) -> tuple[int, bool]:
+    """The file, and whether it was made. A new one is for us alone until it is locked."""
+    while True:
+        try:
+            return place.open(os.O_RDWR | os.O_NONBLOCK), False
+        except FileNotFoundError:
+            pass
+        try:
+            return place.open(os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), True
+        except FileExistsError:
+            pass
+
+
+def _is_locked(fd: int) -> bool:
+    """Lock it. False: one who only reads has a lock on it, as anybody may; so it is no daemon's.
+
+    Raises BlockingIOError where a daemon has it.
+    """
     try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
-    except FileNotFoundError:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _HELD:
+            raise
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))[0]
+        if kind == fcntl.F_WRLCK:
+            raise BlockingIOError(error.errno, error.strerror) from None
         return False
+    return True
+
+
+def _umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def _is_at(fd: int, place: Place) -> bool:
+    there = place.stat()
+    return there is not None and os.path.samestat(os.fstat(fd), there)

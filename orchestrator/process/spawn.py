@@ -10,7 +10,10 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.ownfiles import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +72,7 @@ def start_program(
         if keeps_stderr:
             places[2], stderr = _pipe(theirs, kept, reads=False)
             os.set_blocking(stderr, False)
-            on = os.dup(2 if out is None else out)
+            on = os.dup(2) if out is None else _open_again(out)
             kept.append(on)
         _keep_descriptors()
         pid = os.posix_spawnp(
@@ -91,13 +94,20 @@ def start_program(
 
 
 def _open_output(path: bytes) -> int | None:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     try:
-        fd = os.open(path, flags | os.O_NONBLOCK, 0o666)  # a FIFO that nobody reads would be waited for
+        fd = open_file(path, flags | os.O_NONBLOCK)  # a FIFO that nobody reads would be waited for
     except OSError:
         return None  # the log itself tells when its file can't be written
     os.set_blocking(fd, True)
     return fd
+
+
+def _open_again(fd: int) -> int:
+    """For ourselves. Of a FIFO an open file of our own: the child may wait until it is emptied, we must not."""
+    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+        return os.dup(fd)
+    return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _program(argv: Sequence[bytes], env: Mapping[bytes, bytes] | Mapping[str, str] | None) -> bytes:

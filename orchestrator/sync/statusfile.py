@@ -12,6 +12,8 @@ import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.ownfiles import LastLink, Place, located
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 RETRY = 10.0
 """Seconds, at least, until a status file that could not be written is tried again."""
+
+GONE_PAUSE = 1.0
+"""Seconds until one that is gone is written again: who took it away may put one in its place, as logrotate does."""
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NO_RENAME = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV, errno.ENAMETOOLONG})
@@ -144,52 +149,35 @@ def write(path: bytes, data: bytes) -> None:
     """Put `data` at `path` so that no reader ever sees half of it. OSError where that can't be done at all.
 
     By a file in the same directory and rename. In place where `path` is a device or a pipe, and where
-    the directory is not ours to write. A link is followed, except to a file out of a directory where
-    everybody may put links, like /tmp: there it is replaced.
+    the directory is not ours to write. A link is followed, except somebody else's, and one out of a directory
+    where everybody may put links, like /tmp: those are replaced.
     """
-    old = _status(os.lstat, path)
-    if old is not None and stat.S_ISLNK(old.st_mode):
-        target = _status(os.stat, path)
-        if target is not None and _is_special(target):
-            old = target
-        elif not _everybody_writes(os.path.dirname(path)):
-            path, old = os.path.realpath(path), target
-    if old is not None and _is_special(old):
-        # O_NONBLOCK: a pipe that nobody reads must not hold up the loop.
-        _write_in_place(path, data, os.O_NONBLOCK)
-        return
-    try:
-        _write_and_rename(path, data, old)
-    except OSError as error:
-        if error.errno not in _NO_RENAME:
-            raise
-        _write_in_place(path, data, os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW)
-
-
-def _status(ask: Callable[[bytes], os.stat_result], path: bytes) -> os.stat_result | None:
-    try:
-        return ask(path)
-    except FileNotFoundError:
-        return None
+    with located(path, LastLink.NOT_FROM_SHARED) as place:
+        old = place.stat()
+        if old is not None and _is_special(old):
+            # O_NONBLOCK: a pipe that nobody reads must not hold up the loop.
+            _write_in_place(place, data, os.O_NONBLOCK)
+            return
+        try:
+            _write_and_rename(place, data, old)
+        except OSError as error:
+            if error.errno not in _NO_RENAME:
+                raise
+            _write_in_place(place, data, os.O_CREAT | os.O_TRUNC)
 
 
 def _is_special(status: os.stat_result) -> bool:
     return not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
-def _everybody_writes(directory: bytes) -> bool:
-    return bool(os.stat(directory).st_mode & stat.S_IWOTH)
-
-
-def _write_and_rename(path: bytes, data: bytes, old: os.stat_result | None) -> None:
-    directory, name = os.path.split(path)
-    beside = os.path.join(directory, b".%s.new" % name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+def _write_and_rename(place: Place, data: bytes, old: os.stat_result | None) -> None:
+    beside = place._replace(name=b".%s.new" % place.name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        fd = os.open(beside, flags, 0o666)
-    except FileExistsError:  # we were killed while writing it
-        os.unlink(beside)
-        fd = os.open(beside, flags, 0o666)
+        fd = beside.open(flags)
+    except FileExistsError:  # we were killed while writing it; or somebody has put there what cannot be removed
+        beside = _freed(beside)
+        fd = beside.open(flags)
     try:
         try:
             if old is not None and stat.S_ISREG(old.st_mode):
@@ -197,10 +185,19 @@ def _write_and_rename(path: bytes, data: bytes, old: os.stat_result | None) -> N
             _write_all(fd, data)
         finally:
             os.close(fd)
-        os.rename(beside, path)
+        os.rename(beside.name, place.name, src_dir_fd=beside.directory, dst_dir_fd=place.directory)
     except BaseException:
-        os.unlink(beside)
+        os.unlink(beside.name, dir_fd=beside.directory)
         raise
+
+
+def _freed(beside: Place) -> Place:
+    """A name that is free: this one without what is there, or one that nobody can foresee."""
+    try:
+        os.unlink(beside.name, dir_fd=beside.directory)
+    except OSError:
+        return beside._replace(name=b"%s.%s" % (beside.name, os.urandom(8).hex().encode()))
+    return beside
 
 
 def _keep_owner(fd: int, old: os.stat_result) -> None:
@@ -214,8 +211,8 @@ def _keep_owner(fd: int, old: os.stat_result) -> None:
         pass  # not ours to give away
 
 
-def _write_in_place(path: bytes, data: bytes, flags: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | flags, 0o666)
+def _write_in_place(place: Place, data: bytes, flags: int) -> None:
+    fd = place.open(os.O_WRONLY | flags)
     try:
         _write_all(fd, data)
     finally:
@@ -248,6 +245,11 @@ class StatusFile:
     def touch(self) -> None:
         """Something may have changed."""
         self._changed = True
+
+    def has_gone(self, now: float) -> None:
+        """It is not there any more: it is written again, though nothing has changed."""
+        self._changed = True
+        self._next = max(self._next, now + GONE_PAUSE)
 
     def alarm(self) -> float | None:
         """When to call `write_if_due`; None: there is nothing to write."""

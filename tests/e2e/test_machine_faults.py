@@ -331,6 +331,31 @@ def test_the_directory_of_the_status_file_goes_and_comes_back(box: Path) -> None
         assert daemon.said().count("Cannot open status file") == 1
 
 
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced", "deleted while it is read"])
+def test_a_status_file_that_goes_is_written_again(box: Path, how: str) -> None:
+    """As logrotate does to a `status.log`: without a change of the source there was none until the next one."""
+    status = box / "status.log"
+    settings = f'statusFile = "{status}", statusInterval = 0'
+    with Daemon(box, lua=mirror(box, settings=settings)) as daemon:
+        daemon.wait_for("finished.")
+        for _ in range(2):
+            wait_until(lambda: "There are 0 delays" in text_of(status), "the status file")
+            with status.open() as reader:
+                if how == "moved":
+                    status.rename(box / "status.log.1")
+                elif how == "replaced":
+                    (box / "empty").write_text("")
+                    (box / "empty").rename(status)
+                elif how == "deleted while it is read":
+                    status.unlink()
+                    wait_until(status.exists, "another one")
+                if how != "deleted while it is read":
+                    reader.close()
+            if how == "deleted":
+                status.unlink()
+        wait_until(lambda: "There are 0 delays" in text_of(status), "the status file")
+
+
 # ---- the clock
 
 CLOCK = """

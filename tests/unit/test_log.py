@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import subprocess
@@ -19,6 +20,7 @@ from orchestrator.log import Log
 from orchestrator.log.adoption import adopt_loguru
 from orchestrator.logic.message import escape
 from tests.kit.clock import FakeClock
+from tests.kit.need import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,6 +200,64 @@ def test_a_fifo_is_waited_for_neither_without_nor_with_a_reader(log: Log, tmp_pa
         assert os.read(reader, 1000) == b"Mon Aug  1 14:38:24 2016 Normal: one\n"
     finally:
         os.close(reader)
+
+
+def test_a_fifo_that_nobody_empties_stops_nobody(log: Log, tmp_path: Path) -> None:
+    """What could not be written is counted, and told when there is room again."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        log.configure(nodaemon=True, logfile=str(path))
+        log("Normal", "one")
+        size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+        os.write(fd, b"." * (size - 8192))
+        log("Normal", "torn ", "x" * 20_000)
+        begun = time.monotonic()
+        for _ in range(200):
+            log("Normal", "lost")
+        assert time.monotonic() - begun < 10  # 200 times a tenth of a second is more
+        said = os.read(fd, size)
+        log("Normal", "again")
+        said += os.read(fd, size)
+    finally:
+        os.close(fd)
+    stamp = b"Mon Aug  1 14:38:24 2016"
+    told = b"%s Warn: 201 messages could not be written to this file: Resource temporarily unavailable" % stamp
+    assert said.startswith(b"%s Normal: one\n" % stamp)
+    assert said.endswith(b"x\n%s\n%s Normal: again\n" % (told, stamp))
+
+
+def test_a_link_of_somebody_else_s_is_not_followed(log: Log, tmp_path: Path) -> None:
+    """Neither at the start nor when it takes the log file's place later."""
+    if os.geteuid() != 0:
+        missing("only root can make links of others")
+    (tmp_path / "precious").write_text("precious")
+    path = tmp_path / "log"
+
+    def plant() -> None:
+        path.symlink_to("precious")
+        os.lchown(path, 65534, 65534)
+
+    plant()
+    with pytest.raises(OrchestratorError, match="Cannot open logfile"):
+        log.configure(nodaemon=True, logfile=str(path))
+    path.unlink()
+    log.configure(nodaemon=True, logfile=str(path))
+    path.unlink()
+    plant()
+    log("Normal", "one")
+    path.unlink()
+    log("Normal", "two")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert "Warn: 1 messages could not be written to this file: " in path.read_text()
+
+
+def test_a_new_log_file_is_not_everybody_s_to_write(log: Log, tmp_path: Path) -> None:
+    umask = os.umask(0)
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    os.umask(umask)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o664
 
 
 def test_a_reset_that_fails_leaves_the_old_places(log: Log, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import ACTIVE, BLOCK
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport, render, write
+from tests.kit.need import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +141,13 @@ def test_a_new_file_is_as_any_program_s(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["status"]
 
 
+def test_a_new_file_is_not_everybody_s_to_write(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    write(os.fsencode(tmp_path / "status"), b"one\n")
+    os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "status").stat().st_mode) == 0o664
+
+
 def test_the_mode_that_it_was_given_stays(tmp_path: Path) -> None:
     path = tmp_path / "status"
     path.touch()
@@ -175,6 +183,32 @@ def test_what_a_killed_daemon_left_beside_it_does_no_harm(tmp_path: Path) -> Non
     (tmp_path / ".status.new").write_text("half")
     write(os.fsencode(tmp_path / "status"), b"one\n")
     assert {name: (tmp_path / name).read_text() for name in os.listdir(tmp_path)} == {"status": "one\n"}
+
+
+def test_a_directory_laid_beside_it_is_in_nobody_s_way(tmp_path: Path) -> None:
+    """Who may write the directory stopped the status file for good."""
+    (tmp_path / ".status.new/x").mkdir(parents=True)
+    for text in (b"one\n", b"two\n"):
+        write(os.fsencode(tmp_path / "status"), text)
+        assert (tmp_path / "status").read_bytes() == text
+    assert sorted(os.listdir(tmp_path)) == [".status.new", "status"]
+
+
+def test_a_link_of_somebody_else_s_is_replaced(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        missing("only root can make links of others")
+    (tmp_path / "precious").write_text("precious")
+    for name in ("status", "way"):
+        (tmp_path / name).symlink_to("precious" if name == "status" else ".")
+        os.lchown(tmp_path / name, 65534, 65534)
+    write(os.fsencode(tmp_path / "status"), b"one\n")
+    assert (tmp_path / "status").lstat().st_size == 4
+    with pytest.raises(OSError, match="a link of somebody else's is on the way"):
+        write(os.fsencode(tmp_path / "way/status"), b"two\n")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {
+        "precious": "precious",
+        "status": "one\n",
+    }
 
 
 def test_a_link_laid_beside_it_is_not_followed(tmp_path: Path) -> None:
@@ -340,3 +374,18 @@ def test_a_relative_path_is_of_the_directory_we_started_in(tmp_path: Path, monke
     file.touch()
     assert file.write_if_due(0.0, report)
     assert (tmp_path / "status").exists()
+
+
+def test_one_that_is_gone_is_written_again_after_a_moment(tmp_path: Path) -> None:
+    """Whoever took it away may be about to put another one there; and two daemons may have the same file."""
+    status = StatusFile(str(tmp_path / "status"), 0, lambda *parts: None)
+    status.touch()
+    report = Report(WALL, [])
+    assert status.write_if_due(100.0, lambda: report)
+    (tmp_path / "status").unlink()
+    status.has_gone(100.5)
+    assert status.alarm() == 101.5
+    assert not status.write_if_due(101.4, lambda: report)
+    assert status.write_if_due(101.5, lambda: report)
+    assert (tmp_path / "status").exists()
+    assert status.alarm() is None

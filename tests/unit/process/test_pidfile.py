@@ -75,6 +75,49 @@ input()
     holder.communicate("\n")
 
 
+LOCKS = {
+    # what somebody has locked, and whether it is a daemon's
+    "shared": ("rb", "fcntl.LOCK_SH", False),
+    "flock": ("rb", None, False),
+    "exclusive": ("r+b", "fcntl.LOCK_EX", True),
+}
+
+
+@pytest.mark.parametrize("how", LOCKS)
+def test_only_who_may_write_it_keeps_a_daemon_out(tmp_path: Path, how: str) -> None:
+    """It is there for all to read, so anybody can have a shared lock on it."""
+    mode, kind, is_daemon = LOCKS[how]
+    path = tmp_path / "pid"
+    path.write_text("4711\n")
+    lock = f"fcntl.lockf(file, {kind})" if kind else "fcntl.flock(file, fcntl.LOCK_EX)"
+    script = f"import fcntl, sys\nfile = open(sys.argv[1], {mode!r})\n{lock}\nprint(flush=True)\ninput()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "\n"
+    if is_daemon:
+        with pytest.raises(OrchestratorError, match=r"^Cannot lock pidfile"):
+            PidFile(str(path))
+        assert path.read_text() == "4711\n"
+    else:
+        file = PidFile(str(path))
+        assert other_says(path) == f"Cannot lock pidfile; '{path}'"
+        assert path.read_text() == f"{os.getpid()}\n"  # last: closing any descriptor of it gives up the lock
+        file.remove()
+        assert not path.exists()
+    holder.communicate("\n")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0, 0o644), (0o077, 0o600)])
+def test_it_is_for_others_to_read_if_the_umask_says_so(tmp_path: Path, umask: int, mode: int) -> None:
+    old = os.umask(umask)
+    file = PidFile(str(tmp_path / "pid"))
+    os.umask(old)
+    assert stat.S_IMODE((tmp_path / "pid").stat().st_mode) == mode
+    file.remove()
+
+
 def test_a_stale_one_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     path.write_text("123456789 and more\n")

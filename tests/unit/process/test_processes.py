@@ -321,6 +321,20 @@ def test_output_that_cannot_be_opened_stops_no_child(world: World, tmp_path: Pat
 
 
 @pytest.mark.timeout(20)
+@pytest.mark.timeout(20)
+def test_output_passed_on_into_a_fifo_that_nobody_empties_stops_nobody(world: World, tmp_path: Path) -> None:
+    """The child's own output may wait there; the loop, which passes on what it keeps the end of, does not."""
+    os.mkfifo(tmp_path / "log")
+    reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        world.processes.output = os.fsencode(tmp_path / "log")
+        child, code = world.run(*shell("head -c 300000 /dev/zero | tr '\\0' x >&2; exit 7"), stderr_tail=True)
+    finally:
+        os.close(reader)
+    assert code == 7
+    assert child.stderr_tail == b"x" * 2048
+
+
 def test_output_into_a_fifo_that_nobody_reads_is_not_waited_for(world: World, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     world.processes.output = os.fsencode(tmp_path / "log")
