@@ -15,6 +15,7 @@ from orchestrator import __version__
 from orchestrator.errors import OrchestratorError
 from orchestrator.logic.change import Found
 from orchestrator.logic.roots import RootIndex
+from orchestrator.logic.secrets import mask
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.inotify import InotifyMonitor
@@ -377,7 +378,7 @@ class Runner:
             wall=self.host.clock.wall(),
             syncs=[
                 SyncReport(
-                    name=sync.name,
+                    name=mask(sync.name),
                     source=sync.source,
                     delays=sync.queue,
                     filters=sync.filters.filter_lines(),

@@ -77,12 +77,14 @@ class DictConfig(Config):
 class Option(NamedTuple):
     """One config key of an action: what it may hold, what it is without being set, what it means.
 
-    `types` are Python types (bool, str, int, float, list, dict); no types: anything goes.
+    `types` are Python types (bool, str, int, float, list, dict); no types: anything goes. `secret`: a text that is set
+    here is shown as `***` wherever it turns up: in logs, in the status, by `orchestrator check`.
     """
 
     types: tuple[type, ...] = ()
     default: Any = None
     help: str = ""
+    secret: bool = False
 
 
 Options = Mapping[str, Union[Option, "Options"]]

@@ -11,11 +11,16 @@ _MASKED = 1 << 16
 """Characters of a message in which passwords are looked for."""
 
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A}) + b"\x7f"
+_TURNS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Characters that turn the direction of writing: `txt.exe` may be shown as `exe.txt`."""
+
 _FORGERY = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"  # moves a terminal's cursor, or ends a line for some reader
-    r"|\n(?=(?:\w{3} \w{3} [ \d]\d )?\d\d:\d\d:\d\d )"  # would start a line that looks like one of ours
+    # moves a terminal's cursor, as a character or (in the last range) as a byte that is no UTF-8; ends a line for some
+    f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_TURNS}\udc80-\udc9f]"
+    # would start a line that looks like one of ours: of the log file, the terminal, the syslog
+    r"|\n(?=(?:\w{3} \w{3} [ \d]\d )?\d\d:\d\d:\d\d |(?:Normal|Warn|Error)[:,] )"
 )
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSEEN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_TURNS}\ud800-\udfff]")
 _ESCAPES = {"\n": "\\n", "\r": "\\r"}
 
 
@@ -25,9 +30,10 @@ def escape(text: str) -> str:
     Newlines between the items of a list stay, so do tabs. Costs one pass over the bytes where there
     is nothing to do, which is nearly always, also for a list of 200,000 paths.
     """
-    data = to_bytes(text)
-    if len(data.translate(None, _CONTROLS)) == len(data) and not (b":" in data or b"\xc2" in data or b"\xe2" in data):
-        return text
+    if text.isascii():
+        data = text.encode()
+        if len(data.translate(None, _CONTROLS)) == len(data) and not (b":" in data or b", " in data):
+            return text
     return _FORGERY.sub(lambda match: _ESCAPES.get(match[0]) or _numbered(ord(match[0])), text)
 
 

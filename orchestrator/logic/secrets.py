@@ -5,7 +5,8 @@ are read by more people than the config. Where a rule can't tell where a passwor
 much rather than too little. Pure; nothing that is run or sent is ever changed.
 
 No rule may take more than linear time, whatever somebody names a file: nothing follows the `word` in a
-pattern, so that nothing is tried twice.
+pattern, so that nothing is tried twice; what has to be followed by something is short; and of a line only so many
+commands are looked into.
 """
 
 from __future__ import annotations
@@ -23,7 +24,17 @@ MASK: Final = "***"
 WORDS_AT_MOST: Final = 16
 """Of the arguments of a program so many are looked at."""
 
+COMMANDS_AT_MOST: Final = 16
+"""Of the programs in a line so many are looked at. More are no command that somebody wrote: the rest is masked."""
+
+SHORTEST: Final = 4
+"""Characters of a value that a config declares secret. A shorter one is part of many words, and is shown."""
+
 _NAMES: Final = r"password|passwd|passphrase|passcode|pwd|secret|token|api[_-]?key|access[_-]?key|sshpass"
+_READERS: Final = (
+    r"sudo|su|kinit|gpg2?|openssl|cryptsetup|chpasswd|passwd|smbclient|docker|podman|lftp|sshpass|restic|borg|rclone"
+    r"|ssh-add|rsync|7z[ar]?|zip|gocryptfs|encfs|mysql|psql|vault|mount[.\w]*"
+)
 _NAME_HINTS: Final = (b"pass", b"pwd", b"secret", b"token", b"key")
 
 
@@ -31,8 +42,8 @@ class Rule(NamedTuple):
     """One way in which passwords are written.
 
     `pattern` finds what stands before a secret (group 1) and the secret itself. In it `{begin}` is the beginning
-    of a word, `{gap}` what parts two words, `{word}` a word. `hints`: a text without any of these
-    (in small letters) holds no secret of the kind.
+    of a word, `{gap}` what parts two words, `{word}` a word, `{value}` what stands between two spaces or quotes.
+    `hints`: a text without any of these (in small letters) holds no secret of the kind.
     """
 
     what: str
@@ -41,13 +52,30 @@ class Rule(NamedTuple):
 
 
 RULES: Final = (
-    Rule("the password in a URL", (b"://",), r"(://[^\s/:@\"'\0]*:)[^\s/\"'\0]+(?=@)"),
+    # before a slash a number is a port: what follows is a path, which may have an @
+    Rule("the password in a URL", (b"://",), r"(://[^\s/:@\"'\0]*:)(?!\d{1,5}/)[^\s\"'\0]{1,256}(?=@)"),
+    Rule(
+        "the password before an rsync daemon", (b"::",), r"({begin}[\w.]+:)[^\s:/\"'\0]{1,256}(?=@[\w.:\[\]-]{1,256}::)"
+    ),
+    Rule(
+        "a header of HTTP",
+        (b"authorization", b"cookie", b"-key:", b"token:", b"secret:"),
+        r"({begin}(?:proxy-)?(?:authorization|cookie|(?:[a-z0-9]+-)*(?:key|token|secret)):[ \t]*"
+        r"(?:(?:bearer|basic|token|negotiate)[ \t]+)?){value}",
+    ),
     Rule(
         "an option with such a name",
         _NAME_HINTS,
         rf"({{begin}}--?(?:[a-z0-9]+-)*(?:pass|{_NAMES})(?:=|{{gap}}(?!-))){{word}}",
     ),
-    Rule("a variable or key with such a name", _NAME_HINTS, rf"({{begin}}[a-z0-9_.]*(?:{_NAMES})=){{word}}"),
+    Rule("a variable or key with such a name", _NAME_HINTS, rf"({{begin}}[a-z0-9_.]*(?:pass|{_NAMES})=){{word}}"),
+    # options of a file system or a backend: PLACE,key=VALUE,…
+    Rule("a key in a list", _NAME_HINTS, rf"((?<=[,:?&;])[a-z0-9_.]*(?:pass|key|{_NAMES})=){{word}}"),
+    Rule(
+        "what is given to a program's input",
+        (b"|",),
+        rf"({{begin}}(?:echo|printf)[ \t]+)[^|\n\0]{{1,256}}?(?=[ \t]*\|[ \t]*(?:[\w/]+/)?(?:{_READERS})(?![\w-]))",
+    ),
 )
 
 
@@ -73,6 +101,10 @@ PROGRAMS: Final = {
     "sshpass": Program(secret=("-p",), leads=True, valued=("-P", "-f", "-d")),
     **dict.fromkeys(("plink", "pscp", "psftp"), _SSH_OF_PUTTY),
     "curl": Program(user=("-u", "-U", "--user", "--proxy-user")),
+    "ncat": Program(user=("--proxy-auth",)),
+    "redis-cli": Program(secret=("-a",)),
+    "openssl": Program(secret=("-k", "-K", "-pass", "-passin", "-passout")),
+    **dict.fromkeys(("7z", "7za", "7zr"), Program(secret=("-p",), is_attached=True)),
     "lftp": Program(user=("-u", "--user")),
     "smbclient": Program(user=("-U", "--user")),
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump"), _MYSQL),
@@ -99,12 +131,12 @@ def _gap_and_word() -> re.Pattern[str]:
 
 @functools.cache
 def _in_text(rule: Rule) -> re.Pattern[str]:
-    return _compiled(rule, begin=r"(?<![\w./-])", gap=r"[ \t]+", word=_SHELL_WORD)
+    return _compiled(rule, begin=r"(?<![\w./-])", gap=r"[ \t]+", word=_SHELL_WORD, value=r"[^\s\"']+")
 
 
 @functools.cache
 def _in_words(rule: Rule) -> re.Pattern[str]:
-    return _compiled(rule, begin=r"(?<=\0)(?<!\0-c\0)", gap=r"\0", word=r"[^\0]+")
+    return _compiled(rule, begin=r"(?<=\0)(?<!\0-c\0)", gap=r"\0", word=r"[^\0]+", value=r"[^\0]+")
 
 
 def _compiled(rule: Rule, **parts: str) -> re.Pattern[str]:
@@ -114,8 +146,26 @@ def _compiled(rule: Rule, **parts: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
+_declared: Final[set[str]] = set()
+
+
+def declare(secret: str) -> None:
+    """A value that a config marks as secret (see config.model.Option) is masked from now on, wherever it shows up."""
+    if len(secret) >= SHORTEST:
+        # arguments and what programs write are looked through byte by byte
+        _declared.update((secret, secret.encode("utf-8", "surrogateescape").decode("latin-1")))
+
+
+def _without_declared(text: str) -> str:
+    for secret in sorted(_declared, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
 def mask(text: str) -> str:
     """The text with every password in it replaced by `***`; the very same text where there is none."""
+    if _declared:
+        text = _without_declared(text)
     data = text.encode("utf-8", "replace").lower()
     if not _may_hold_any(data):
         return text
@@ -125,7 +175,7 @@ def mask(text: str) -> str:
 def mask_words(words: Sequence[bytes]) -> list[bytes]:
     """The same for the arguments of a program, where a word may hold spaces; after `-c` it is a shell's script."""
     joined = b"".join(b"\0" + word for word in words)
-    if not _may_hold_any(joined.lower()):
+    if not _declared and not _may_hold_any(joined.lower()):
         return list(words)
     text = _by_rules(joined.decode("latin-1"), joined.lower(), _in_words)
     masked = text[1:].split("\0")
@@ -168,10 +218,18 @@ def _by_rules(text: str, data: bytes, pattern_of: Callable[[Rule], re.Pattern[st
 def _by_programs(text: str) -> str:
     """Each command of a text: up to the end of its line or the next such program, or so many words."""
     shown: list[str] = []
-    end = 0
+    end = line_end = seen = 0
     for named in _named().finditer(text):
         if named.start() < end:
             continue  # a part of a secret
+        if named.start() >= line_end:
+            line_end, seen = text.find("\n", named.start()), 0
+            line_end = len(text) if line_end < 0 else line_end
+        seen += 1
+        if seen > COMMANDS_AT_MOST:
+            shown += [text[end : named.end() + 1], MASK]
+            end = line_end
+            continue
         spans = _words_from(text, named.end())
         words = [text[start:stop] for start, stop in spans]
         for place, offset in _secrets(PROGRAMS[named[0]], words):

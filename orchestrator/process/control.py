@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from orchestrator.masterloop import LoopLike
 
+LONGEST = 107
+"""Bytes of a socket's path (unix(7))."""
+
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -36,19 +39,22 @@ class ControlSocket:
         self._path = os.path.abspath(os.fsencode(path))
         self._answer = answer
         self._sending: dict[int, tuple[socket.socket, memoryview]] = {}
-        _remove_stale(self._path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            _remove_stale(self._path)
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:  # for want of descriptors, for one
+            raise _cannot_create(path, error) from None
         # made with the right mode from the first moment on: nobody else can slip in
         mask = os.umask(0o177)
         try:
             self._socket.bind(self._path)
             self._socket.listen()
+            self._identity = os.lstat(self._path)
         except OSError as error:
             self._socket.close()
             raise _cannot_create(path, error) from None
         finally:
             os.umask(mask)
-        self._identity = os.lstat(self._path)
         self._listen()
 
     def close(self) -> None:
@@ -101,6 +107,8 @@ def check_place(path: str) -> None:
     """Raise OrchestratorError where it is plain that no control socket can be made. Nothing is touched."""
     place = os.path.abspath(os.fsencode(path))
     try:
+        if len(place) > LONGEST:
+            raise OSError(errno.ENAMETOOLONG, f"a socket's path has {LONGEST} bytes at most, this one {len(place)}")
         if not os.access(os.path.dirname(place), os.W_OK | os.X_OK):
             os.stat(os.path.dirname(place))
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
@@ -111,19 +119,21 @@ def check_place(path: str) -> None:
 
 
 def _cannot_create(path: str, error: OSError) -> OrchestratorError:
-    return OrchestratorError(f"Cannot create control socket '{path}': {error.strerror}")
+    return OrchestratorError(f"Cannot create control socket '{path}': {error.strerror or error}")
 
 
 def _remove_stale(path: bytes) -> None:
-    """Take away the socket of a daemon that is no more. Nothing else is ever removed."""
+    """Take away the socket of a daemon that is no more. Nothing else is ever removed. Raises OSError."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             return
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
     except FileNotFoundError:
         return
-    except ConnectionRefusedError:
-        os.unlink(path)
-    except OSError:
-        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            # one that listens and never accepts would let us wait for ever
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except OSError:
+            pass  # somebody has it, and keeps it: to bind says so

@@ -130,7 +130,7 @@ class Sync:
     def status(self) -> dict[str, object]:
         """How it is doing, for `orchestrator status`. Times in seconds since 1970."""
         return {
-            "name": self.name,
+            "name": mask(self.name),
             "state": self.state.value,
             "source": text_of(self.source),
             "target": mask(text_of(self.inlet.target)),

@@ -78,7 +78,7 @@ def test_the_socket_of_a_dead_daemon_is_replaced_and_nothing_else(box: Path) -> 
 
 
 def test_asking_nobody_is_one_line(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", str(box / "none")]) == 1
+    assert main(["status", str(box / "none")]) == 3
     (box / "file").write_text("")
-    assert main(["status", str(box / "file")]) == 1
+    assert main(["status", str(box / "file")]) == 2
     assert capsys.readouterr().err.count("Error: ") == 2

@@ -484,8 +484,8 @@ def test_newlines_are_written_as_they_are(log: Log, capfd: pytest.CaptureFixture
 
 
 def test_bytes_that_are_no_text_are_written_as_they_are(log: Log, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    log("Normal", b"/\xff\xfe\x80", "\udcff", "ä")
-    assert capfdbinary.readouterr().err == b"Normal: /\xff\xfe\x80\xff\xc3\xa4\n"
+    log("Normal", b"/\xff\xfe\xa0", "\udcff", "ä")
+    assert capfdbinary.readouterr().err == b"Normal: /\xff\xfe\xa0\xff\xc3\xa4\n"
 
 
 @pytest.mark.parametrize(
@@ -500,7 +500,13 @@ def test_bytes_that_are_no_text_are_written_as_they_are(log: Log, capfdbinary: p
         ("\x00\x07\x08\x0b\x0c\x7f", "\\x00\\x07\\x08\\x0b\\x0c\\x7f"),
         ("\x85\x9b31m", "\\x85\\x9b31m"),
         ("a\u202810:10:10 x", "a\\u202810:10:10 x"),
-        ("ä é – € 日本", "ä é – € 日本"),
+        # a byte alone that a terminal may take for the beginning of a sequence
+        ("\udc9b31m \udc80", "\\x9b31m \\x80"),
+        ("/exe.\u202etxt \u2066\u200e\u061c", "/exe.\\u202etxt \\u2066\\u200e\\u061c"),
+        ("a\nError: x", "a\\nError: x"),
+        ("a\nWarn, x\n/b", "a\\nWarn, x\n/b"),
+        ("a\nErrors, all of them\n/<3>", "a\nErrors, all of them\n/<3>"),
+        ("ä é – € 日本 Ж", "ä é – € 日本 Ж"),
     ],
 )
 def test_no_line_can_be_forged(text: str, escaped: str) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.lua.runtime import to_bytes
 from orchestrator.config.lua.table import TableConfig, to_lua
-from orchestrator.config.model import Option
+from orchestrator.config.model import Config, Option
 from orchestrator.config.types import problem_with
 from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.logic.event import WAIT
+from orchestrator.logic.secrets import declare
 from orchestrator.logic.verdict import AGAIN, DIE, OK
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class ActionCalls:
     def prepare(self, table: Any) -> bytes | None:
         try:
             config = TableConfig(self._config.lua, table)
+            _declare_secrets(config, self._action.options)
             problem = problem_with(config, self._action.options) if self._action.checks_types else None
             if problem is not None:
                 return to_bytes(problem)
@@ -118,6 +120,18 @@ class ActionCalls:
 
     def _sync_of(self, event: Event) -> Sync:
         return self._config.syncs_by_number[event.inlet.number]
+
+
+def _declare_secrets(config: Config, options: Mapping[str, Any]) -> None:
+    for key, option in options.items():
+        value = config.get(key)
+        if not isinstance(option, Option):
+            if isinstance(value, Config):
+                _declare_secrets(value, option)
+        elif option.secret:
+            for text in value.list() if isinstance(value, Config) else [value]:
+                if isinstance(text, str):
+                    declare(text)
 
 
 def _trouble(action: Action, method: str, error: BaseException) -> str:

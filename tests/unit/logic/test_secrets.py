@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.logic.secrets import is_secret_input, mask, mask_words
+from orchestrator.logic import secrets
+from orchestrator.logic.secrets import COMMANDS_AT_MOST, declare, is_secret_input, mask, mask_output, mask_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEXTS = [
     # URLs
@@ -34,6 +41,34 @@ TEXTS = [
     ("lftp -u me,pa55 host", "lftp -u me,*** host"),
     ("smbclient //h/s -U me%pa55", "smbclient //h/s -U me:***".replace(":", "%")),
     ("mysqldump -u root -ppa55 db", "mysqldump -u root -p*** db"),
+    # connection strings, lists of options
+    (
+        ":webdav,url=https://h/,vendor=other,user=me,pass=pa55:dir",
+        ":webdav,url=https://h/,vendor=other,user=me,pass=***",
+    ),
+    (":s3,access_key_id=me,secret_access_key=pa55:bucket", ":s3,access_key_id=me,secret_access_key=***"),
+    ("mount -o user=me,pass=pa55 x", "mount -o user=me,pass=*** x"),
+    (":b2,account=me,key=pa55:bucket", ":b2,account=me,key=***"),
+    ("https://h/put?key=pa55", "https://h/put?key=***"),
+    ("PASS=pa55 prog", "PASS=*** prog"),
+    # headers
+    ("curl -H 'Authorization: Bearer pa55' h", "curl -H 'Authorization: Bearer ***' h"),
+    ('curl -H "X-Api-Key: pa55" h', 'curl -H "X-Api-Key: ***" h'),
+    ("curl -H X-Auth-Token:pa55 h", "curl -H X-Auth-Token:*** h"),
+    ("Proxy-Authorization: Basic cGE1NQ==", "Proxy-Authorization: Basic ***"),
+    # a slash in a password, and a password where rsync takes none
+    ("rsync://u:p/a/55@h/m", "rsync://u:***@h/m"),
+    ("u:pa55@host::mod", "u:***@host::mod"),
+    # more programs
+    ("redis-cli -h h -a pa55 ping", "redis-cli -h h -a *** ping"),
+    ("7z a -ppa55 x.7z", "7z a -p*** x.7z"),
+    ("openssl enc -aes-256-cbc -k pa55 -in x", "openssl enc -aes-256-cbc -k *** -in x"),
+    ("openssl enc -pass pass:pa55", "openssl enc -pass ***"),
+    ("echo pa55 | sudo -S mount /x", "echo *** | sudo -S mount /x"),
+    ("echo -n 'pa 55'|/usr/bin/cryptsetup open x y", "echo ***|/usr/bin/cryptsetup open x y"),
+    ("printf '%s' pa55 | docker login --password-stdin", "printf *** | docker login --password-stdin"),
+    ("ssh -o ProxyCommand='sshpass -p pa55 ssh gate' h", "ssh -o ProxyCommand='sshpass -p *** ssh gate' h"),
+    ("ssh -o 'ProxyCommand ncat --proxy-auth me:pa55 p 80'", "ssh -o 'ProxyCommand ncat --proxy-auth me:*** p 80'"),
     ("rm x\nsshpass -p pa55 ssh h", "rm x\nsshpass -p *** ssh h"),
 ]
 
@@ -49,6 +84,13 @@ WITHOUT = [
     "see http://host:80 or write to me@host",
     "Calling rsync with filter-list of new/modified files/dirs\n/a pass\n/secret\n/",
     "--ask-password --other",
+    "echo one | tee two",
+    "echo ^path | xargs rm",
+    "rsync://host:873/mod/a@b",
+    "user@host::mod/a:b@c",
+    "monkey=3 /a,key",
+    "7z x a.7z",
+    "openssl version",
     "",
 ]
 
@@ -79,6 +121,15 @@ def test_what_holds_none_stays(text: str) -> None:
         (["x", "--password=pa 55", "y"], ["x", "--password=***", "y"]),
         (["curl", "-u", "me:pa 55", "y"], ["curl", "-u", "me:***", "y"]),
         (["rsync", "--rsh=sshpass -p pa55 ssh -p 2"], ["rsync", "--rsh=sshpass -p *** ssh -p 2"]),
+        (["curl", "-H", "Authorization: Bearer pa 55"], ["curl", "-H", "Authorization: Bearer ***"]),
+        (
+            ["rclone", "sync", "/s", ":webdav,user=me,pass=pa 55:d"],
+            ["rclone", "sync", "/s", ":webdav,user=me,pass=***"],
+        ),
+        (["ssh", "-o", "ProxyCommand=sshpass -p pa55 ssh g"], ["ssh", "-o", "ProxyCommand=sshpass -p *** ssh g"]),
+        (["ssh", "-oProxyCommand=ncat --proxy-auth u:pa55 p 1"], ["ssh", "-oProxyCommand=ncat --proxy-auth u:*** p 1"]),
+        (["redis-cli", "-a", "pa 55"], ["redis-cli", "-a", "***"]),
+        (["sh", "-c", "echo pa55 | sudo -S x"], ["sh", "-c", "echo *** | sudo -S x"]),
         (["rsync", "/s/", "rsync://u:pa55@h/m"], ["rsync", "/s/", "rsync://u:***@h/m"]),
     ],
 )
@@ -105,7 +156,8 @@ HARMLESS = st.text(alphabet=st.characters(blacklist_characters=":\0", blacklist_
 @given(HARMLESS)
 def test_a_text_without_the_words_that_tell_of_passwords_stays(text: str) -> None:
     small = text.lower()
-    if not any(word in small for word in ("pass", "pwd", "secret", "token", "key", "curl", "lftp", "smbclient")):
+    hints = ("pass", "pwd", "secret", "token", "key", "curl", "lftp", "smbclient", "7z", "openssl", "ncat", "redis-cli")
+    if not any(word in small for word in (*hints, "|")):
         assert mask(text) == text
 
 
@@ -124,3 +176,44 @@ def test_masking_twice_is_masking_once(pieces: list[str]) -> None:
 @given(st.lists(st.binary(max_size=8).filter(lambda word: b"\0" not in word), max_size=8))
 def test_there_are_as_many_arguments_as_before(words: list[bytes]) -> None:
     assert len(mask_words([*words, b"--password=x"])) == len(words) + 1
+
+
+LONG = 1 << 16
+"""As much of a message as is looked at."""
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("curl ", "|curl ", '"curl ', "curl \\", "sshpass '", ",://", "a://", "://a:", "--a", "x:y@h::"),
+        *("echo a|", "a_", ",key=", "token: ", "curl -u a:", "\"'", "7z -p", '\\"', ":a_"),
+    ],
+)
+def test_a_name_made_for_it_takes_no_time(unit: str) -> None:
+    text = "pass curl :// key= | ::" + unit * (LONG // len(unit))
+    started = time.process_time()
+    mask(text)
+    mask_words([text.encode()])
+    # some 0.1 s here; what is tried again from each place takes minutes
+    assert time.process_time() - started < 2
+
+
+def test_of_a_line_with_too_many_commands_the_rest_is_masked() -> None:
+    line = "curl -u a " * COMMANDS_AT_MOST
+    assert mask(line + "x") == line + "x"
+    assert mask(line + "curl -u me:pa55 x\nnext") == line + "curl ***\nnext"
+
+
+@pytest.fixture
+def declared() -> Iterator[None]:
+    yield
+    secrets._declared.clear()
+
+
+@pytest.mark.usefixtures("declared")
+def test_what_a_config_declares_secret_is_masked_wherever_it_is() -> None:
+    declare("pä55")
+    declare("no")
+    assert mask("x pä55/y no") == "x ***/y no"
+    assert mask_words([b"-x", "apä55b".encode()]) == [b"-x", b"a***b"]
+    assert mask_output("said pä55\n".encode()) == b"said ***\n"

@@ -1,0 +1,86 @@
+"""The control socket, and whoever was at its place before."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.masterloop import Loop
+from orchestrator.process.control import ControlSocket, check_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+def control(loop: Loop, path: Path) -> ControlSocket:
+    return ControlSocket(loop, str(path), lambda: b"{}", lambda callback: None)
+
+
+def test_one_that_listens_and_never_accepts_is_an_error_at_once(loop: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind(str(path))
+        squatter.listen(0)
+        clients = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ in range(2)]
+        for client in clients:
+            client.connect_ex(str(path))
+        assert clients[1].connect_ex(str(path)) != 0, "its queue is full"
+        with pytest.raises(OrchestratorError, match=r"Cannot create control socket .*in use"):
+            control(loop, path)
+        for client in clients:
+            client.close()
+    assert path.is_socket()
+
+
+def test_that_of_a_daemon_that_is_no_more_is_replaced(loop: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    served = control(loop, path)
+    assert path.is_socket()
+    served.close()
+    assert not path.exists()
+
+
+@contextmanager
+def descriptors_left(number: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_no_descriptors_left_is_one_line(loop: Loop, tmp_path: Path, is_there: bool) -> None:
+    path = tmp_path / "socket"
+    if is_there:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+    with descriptors_left(0), pytest.raises(OrchestratorError, match=r"Cannot create control socket .*Too many open"):
+        control(loop, path)
+
+
+def test_a_path_that_no_socket_can_have(loop: Loop, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 120)
+    with pytest.raises(OrchestratorError, match="Cannot create control socket"):
+        control(loop, path)
+    with pytest.raises(OrchestratorError, match="107 bytes at most"):
+        check_place(str(path))

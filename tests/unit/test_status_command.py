@@ -1,0 +1,164 @@
+"""`orchestrator status`: what it says, with which status, whoever answers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.control import client, main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SYNC: dict[str, Any] = {
+    "name": "Sync1", "state": "in sync", "source": "/s/", "target": "/t/", "delays": 0, "oldest_delay_age": None,
+    "retrying": 0, "held_by": None, "unreachable": None, "last_success": None, "last_error": None,
+}  # fmt: skip
+
+
+def report(**changed: Any) -> dict[str, Any]:
+    return {"pid": 7, "processes": 0, "watches": 1, "polled": 0, "syncs": [SYNC | changed]}
+
+
+@contextmanager
+def answering(path: Path, answer: bytes) -> Iterator[str]:
+    """Somebody at a socket who says that to the first who asks."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield str(path)
+        thread.join()
+
+
+def ask(tmp_path: Path, answer: Any, *options: str) -> int:
+    data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    with answering(tmp_path / "socket", data) as path:
+        return main(["status", *options, path])
+
+
+def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(tmp_path, report()) == 0
+    captured = capsys.readouterr()
+    assert "Sync1: in sync, /s/ -> /t/\n" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("state", ["retrying", "suspended", "stopped"])
+def test_a_sync_that_needs_attention(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, options: list[str]
+) -> None:
+    assert ask(tmp_path, report(state=state), *options) == 1
+    assert capsys.readouterr().err == f"Attention: Sync1 is {state}.\n"
+
+
+def test_one_and_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(tmp_path, report(delays=1, oldest_delay_age=3.2, retrying=1))
+    (tmp_path / "socket").unlink()
+    ask(tmp_path, report(delays=2, oldest_delay_age=3.2, retrying=2))
+    out = capsys.readouterr().out
+    assert "  1 change waits, the oldest for 3 s\n  1 path waits to be tried again\n" in out
+    assert "  2 changes wait, the oldest for 3 s\n  2 paths wait to be tried again\n" in out
+
+
+def test_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["status"])
+    assert ended.value.code == 2
+    (tmp_path / "file").write_text("")
+    assert main(["status", str(tmp_path / "file")]) == 2
+    assert "is no socket; name the file that the setting controlSocket names." in capsys.readouterr().err
+
+
+def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path / "none")]) == 3
+    assert main(["status", "nul\0"]) == 3
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead"))
+    assert main(["status", str(tmp_path / "dead")]) == 3
+    err = capsys.readouterr().err
+    assert err.count("Error: no daemon answers at ") == 3
+    assert len(err.splitlines()) == 3
+
+
+JUNK = {
+    "nothing": b"",
+    "no JSON": b"hello",
+    "no table": b"[1, 2]",
+    "no UTF-8": b"\xff",
+    "deep": b"[" * 100_000,
+    "large number": b"1" * 10_000,
+    "nothing in it": {},
+    "no syncs": {**report(), "syncs": 3},
+    "a text for a sync": {**report(), "syncs": ["x"]},
+    "no name": {**report(), "syncs": [{"state": "in sync"}]},
+    "a list for a state": report(state=["x"]),
+    "a text for a time": report(last_success="x"),
+    "no time": report(last_success=1e300),
+    "infinite": report(last_success=float("inf")),
+    "a text for an age": report(delays=1, oldest_delay_age="x"),
+    "no cause": report(last_error={"time": 1}),
+}
+
+
+@pytest.mark.parametrize("case", JUNK)
+def test_what_no_daemon_says_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    assert ask(tmp_path, JUNK[case]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"Error: what answers at {tmp_path}/socket is no daemon of this kind\n"
+
+
+def test_one_who_never_stops_is_not_listened_to_for_ever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LONGEST", 1 << 16)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        server.listen()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    while True:
+                        connection.sendall(b" " * 4096)
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert main(["status", str(tmp_path / "socket")]) == 3
+        thread.join()
+    assert "no daemon of this kind" in capsys.readouterr().err
+
+
+def test_names_steer_no_terminal_and_forge_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b[2J\u202e\x9b\nSync2: in sync"
+    error = {"time": 0, "cause": "no\nspace \x1b"}
+    assert ask(tmp_path, report(name=name, source=name, state="retrying", last_error=error)) == 1
+    captured = capsys.readouterr()
+    for text in captured:
+        assert not set(text) & set("\x1b\u202e\x9b")
+        assert "\nSync2" not in text
+    assert "a\\x1b[2J\\u202e\\x9b\\nSync2: in sync" in captured.out
+    assert len(captured.out.splitlines()) == 3
+
+
+def test_passwords_are_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(tmp_path, report(name="rsync://u:pa55@h/m", state="stopped"))
+    assert "pa55" not in "".join(capsys.readouterr())
