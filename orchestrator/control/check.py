@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import shlex
 import shutil
 from typing import TYPE_CHECKING
 
-from orchestrator.config.common import SYNC_KEYS
-from orchestrator.config.model import Option
-from orchestrator.config.settings import SETTINGS
+from orchestrator.config.hints import hint
 from orchestrator.control.directories import count_directories
 from orchestrator.control.dry import DryRun
 from orchestrator.control.places import problems_of_places, problems_of_settings, warnings_of_places
@@ -227,20 +223,6 @@ def _words(argv: Sequence[bytes]) -> str:
 
 
 def _like(message: str) -> str:
-    """For an unknown key of a Lua config: the one that may be meant."""
-    unknown = re.search(r'(?:Parameter|setting) "([^"]+)" unknown', message)
-    if unknown is None:
-        return ""
-    *_, last = unknown[1].split(".")
-    known = {*SYNC_KEYS, *SETTINGS, *_option_keys()} if "Parameter" in message else set(SETTINGS)
-    close = difflib.get_close_matches(last, sorted(known), n=1)
-    return f' Did you mean "{close[0]}"?' if close else ""
-
-
-def _option_keys() -> Iterable[str]:
-    pending = [action.options for action in make_manager().actions().values()]
-    while pending:
-        for key, option in pending.pop().items():
-            yield key
-            if not isinstance(option, Option):
-                pending.append(option)
+    """For an unknown key of a Lua config: what may be meant."""
+    words = hint(message, {name: action.options for name, action in make_manager().actions().items()})
+    return f" {words}" if words else ""

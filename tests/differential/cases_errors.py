@@ -24,6 +24,15 @@ def at(number: int) -> Callable[[str], str]:
     return change
 
 
+def placed(number: int) -> Callable[[str], str]:
+    """The original's last line, which has no place, with that of the sync."""
+
+    def change(text: str) -> str:
+        return re.sub(r"Error: (?=Cannot (access|open) )", f"Error: @/config.lua:{number}: ", text)
+
+    return change
+
+
 PLACE = "page 1.2: the message points into the user's file"
 HELP = re.compile(r"(Version: .*\n)?\nUSAGE:\n  runs a config file:\n[^$]*OPTIONS:\n(  -.*\n)+[^$]*")
 
@@ -243,8 +252,18 @@ bad(
 )
 bad("no-source", "\nsync{ default.rsync, target='@TRG@' }")
 bad("no-source-in-helper", "local function h(t)\n  return sync(t)\nend\nh{ default.rsync, target='@TRG@' }\n")
-bad("source-not-there", "\nsync{ default.rsync, source='@BOX@/nope', target='@TRG@' }")
-bad("source-is-file", "\nsync{ default.rsync, source='@BOX@/config.lua', target='@TRG@' }")
+bad(
+    "source-not-there",
+    "\nsync{ default.rsync, source='@BOX@/nope', target='@TRG@' }",
+    why=PLACE,
+    ours={"err": placed(2)},
+)
+bad(
+    "source-is-file",
+    "\nsync{ default.rsync, source='@BOX@/config.lua', target='@TRG@' }",
+    why=PLACE,
+    ours={"err": placed(2)},
+)
 bad(
     "source-number",
     "\nsync{ default.rsync, source=3, target='@TRG@' }",
@@ -309,8 +328,18 @@ bad(
     "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filterFrom='@BOX@/f' }",
     files={"f": "# c\n\n+ a\nzzz\n"},
 )
-bad("filterFrom-missing", "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filterFrom='@BOX@/nof' }")
-bad("excludeFrom-missing", "\nsync{ default.rsync, source='@SRC@', target='@TRG@', excludeFrom='@BOX@/nof' }")
+bad(
+    "filterFrom-missing",
+    "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filterFrom='@BOX@/nof' }",
+    why=PLACE,
+    ours={"err": placed(2)},
+)
+bad(
+    "excludeFrom-missing",
+    "\nsync{ default.rsync, source='@SRC@', target='@TRG@', excludeFrom='@BOX@/nof' }",
+    why=PLACE,
+    ours={"err": placed(2)},
+)
 bad(
     "crontab",
     "\nsync{ default.rsync, source='@SRC@', target='@TRG@', crontab={'bad'} }",

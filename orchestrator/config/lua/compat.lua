@@ -73,6 +73,20 @@ if bit32 == nil then
     package.loaded.bit32 = bit32
 end
 
+-- A file that cannot be opened is told with the place of the call; what is wrong within it has its own.
+local run_file, open_file = dofile, io.open
+function dofile(path)
+    if type(path) == 'string' then
+        local file, problem = open_file(path)
+        if not file then
+            if path:sub(1, 1) == '~' then problem = problem .. ' (~ stands for a home directory in a shell only)' end
+            error('cannot open ' .. problem, 2)
+        end
+        file:close()
+    end
+    return run_file(path)
+end
+
 -- The runtime in use gives the raw status of wait(2); Lua means the exit code, or the signal.
 local execute = os.execute
 if _VERSION ~= 'Lua 5.1' then

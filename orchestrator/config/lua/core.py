@@ -140,23 +140,30 @@ class Core:
     def next_sync(self) -> int:
         return self._config.next_number()
 
-    def real_source(self, path: bytes) -> bytes:
+    def real_source(self, path: bytes, place: bytes) -> bytes:
+        """The directory, all links resolved, with a slash at its end. `place`: FILE:LINE of the sync."""
+        refused = ConfigError(f"{_at(place)}Cannot access source directory: {to_text(path)}{_home_hint(path)}")
         try:
             real = os.path.realpath(path, strict=True)
         except OSError:
             self._host.log("Error", b"failure getting absolute path of [", path, b"]")
-            raise ConfigError(f"Cannot access source directory: {to_text(path)}") from None
+            raise refused from None
         if not os.path.isdir(real):
             self._host.log("Error", b"cannot get absolute path of dir '", path, b"': is not a directory")
-            raise ConfigError(f"Cannot access source directory: {to_text(path)}")
+            raise refused
         return real.rstrip(b"/") + b"/"
 
     def has_monitor(self, name: Any) -> bool:
         return name is None or (isinstance(name, bytes) and to_text(name) in self._config.monitors)
 
-    def add_sync(self, number: int, table: Any, action: Any, own_die_codes: Any, tunnel: int | None = None) -> None:
+    def add_sync(
+        self, place: bytes, number: int, table: Any, action: Any, own_die_codes: Any, tunnel: int | None = None
+    ) -> None:
         codes = frozenset(code for code in own_die_codes if isinstance(code, int))
-        self._config.add_sync(number, table, to_text(action) if action else None, codes, tunnel)
+        try:
+            self._config.add_sync(number, table, to_text(action) if action else None, codes, tunnel)
+        except ConfigError as error:
+            raise ConfigError(f"{_at(place)}{error}") from None
 
     def no_action(self, name: bytes) -> bytes:
         """Why there is no `default.NAME`."""
@@ -396,6 +403,15 @@ class Core:
         if sync is None:
             raise LuaUserError("the inlet cannot be used before its sync is made", 2)
         return sync.inlet
+
+
+def _at(place: bytes) -> str:
+    """`FILE:LINE: `; nothing for a sync of the command line, which is before the user's eyes."""
+    return "" if place.startswith(b"-") else f"{to_text(place)}: "
+
+
+def _home_hint(path: bytes) -> str:
+    return " (~ stands for a home directory in a shell only: write it out)" if path.startswith(b"~") else ""
 
 
 def _substitution(variable: str) -> Callable[[Event], bytes]:

@@ -41,6 +41,8 @@ local function check(config, gauge, prefix, level)
         local known = gauge[key]
         if not known and type(key) == 'number' then
             error('Parameter "' .. name .. '" unknown. ' .. advice(value, gauge, prefix), level)
+        elseif not known and prefix == '' and shared.gone[key] then
+            error('Parameter "' .. name .. '" unknown. ' .. shared.gone[key], level)
         elseif not known then
             error('Parameter "' .. name .. '" unknown. ( if this is not a typo add it to checkgauge )', level)
         elseif type(known) == 'table' then
@@ -104,12 +106,13 @@ function shared.add_action(name, values, gauge, functions)
         if gauge[handler] == nil then gauge[handler] = values[handler] ~= nil end
     end
     if gauge.target == nil then gauge.target = false end
+    if type(gauge.rsync) == 'table' then gauge.rsyncOps, gauge.rsyncOpts = true, true end
     action.checkgauge = gauge
 
     function action.prepare(config, level)
         level = level or 4
         default.prepare(config, level + 1)
-        local problem = functions.prepare(config)
+        local problem = values.rsync and shared.modernize(config, values.rsync) or functions.prepare(config)
         if problem then error(problem, level) end
     end
 

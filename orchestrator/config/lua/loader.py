@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FILES = (
     "compat.lua",
     "popen.lua",
+    "old.lua",
     "queue.lua",
     "timestamp.lua",
     "inherit.lua",

@@ -14,6 +14,7 @@ local function obsolete()
 end
 
 local function set(key, value, level)
+    key = shared.setting_name(key)
     if not core.is_setting(key) then error('setting "' .. tostring(key) .. '" unknown.', level + 1) end
     local problem = core.setting_problem(key, value)
     if problem then error(problem, level + 1) end
@@ -66,6 +67,7 @@ function shared.adopt_settings()
     obsolete()
     for key, value in pairs(global) do
         if type(key) == 'number' then key, value = value, true end
+        key = shared.setting_name(key)
         if core.is_setting(key) then
             local problem = core.setting_problem(key, value)
             if problem then core.fail(problem) end

@@ -22,6 +22,7 @@ function shared.own_config(number)
         action = action or shared.built_in[parent]
         return not shared.built_in[parent]
     end)
+    shared.modernize(own)
     return own, action or false
 end
 
@@ -110,7 +111,7 @@ local function add(opts)
     if source == nil then core.fail(where .. ': source missing from sync.') end
     if type(source) ~= 'string' then error('source must be a string, not a ' .. type(source), 3) end
     config._source = source
-    config.source = core.real_source(source)
+    config.source = core.real_source(source, where)
 
     problem = shared.problem_in(config)
     if problem then error(problem, 3) end
@@ -133,7 +134,7 @@ local function add(opts)
     local tunnel
     tunnel, problem = shared.tunnel_of(config)
     if problem then error(problem, 3) end
-    core.add_sync(number, config, shared.name_of_action[config.action] or false, own_die_codes(opts, {}), tunnel)
+    core.add_sync(where, number, config, shared.name_of_action[config.action] or false, own_die_codes(opts, {}), tunnel)
     return inlet
 end
 

@@ -169,7 +169,22 @@ ERRORS = {
     ),
     "no source": ('sync{default.rsync, target = "TRG"}', ":1: source missing from sync."),
     "no target": ('\n\nsync{default.rsync, source = "SRC"}', ':3: default.rsync needs "target" configured'),
-    "source is gone": ('sync{default.rsync, source = "SRC/no", target = "TRG"}', "Cannot access source directory: "),
+    "source is gone": (
+        'sync{default.rsync, source = "SRC/no", target = "TRG"}',
+        ":1: Cannot access source directory: ",
+    ),
+    "source is a file": (
+        '\nsync{default.rsync, source = "/etc/passwd", target = "TRG"}',
+        ":2: Cannot access source directory",
+    ),
+    "source at home": (
+        '\nsync{default.rsync, source = "~/no", target = "TRG"}',
+        ":2: Cannot access source directory: ~/no (~ stands for a home directory in a shell only: write it out)",
+    ),
+    "file that is run": ('\ndofile("/no/such")', ":2: cannot open /no/such: No such file or directory"),
+    "file at home": ('\ndofile("~/x")', ":2: cannot open ~/x: No such file or directory (~ stands"),
+    "names": ("RSYNC{name = 'x'}\nRSYNC{name = 'x'}", ':2: there are two syncs with the name "x"'),
+    "crontab": ("\nRSYNC{crontab = 'x'}", ":2: Sync: Sync1 - crontab rule 1 is not valid"),
     "delay": ('RSYNC{delay = "x"}', "delay must be a number and >= 0"),
     "negative delay": (
         "RSYNC{delay = -1}",
@@ -231,14 +246,14 @@ ERRORS = {
     "file of excludes": ("\nRSYNC{excludeFrom = {}}", ":2: excludeFrom must be a string, not a table"),
     "exclude list": ("\nRSYNC{exclude = {'a', true}}", ":2: exclude[2] must be a string, not true"),
     "no action at all": ("\nRSYNC{action = false}", ":2: no actions specified."),
-    "filter rule": ('RSYNC{filter = "x"}', 'Unknown filter rule: "x"'),
+    "filter rule": ('RSYNC{filter = "x"}', ':1: Unknown filter rule: "x"'),
     "filter file": (
-        'RSYNC{filterFrom = "/no"}',
-        'Cannot open filter file "/no": /no: No such file or directory',
+        '\nRSYNC{filterFrom = "/no"}',
+        ':2: Cannot open filter file "/no": /no: No such file or directory',
     ),
     "exclude file": (
-        'RSYNC{excludeFrom = "/no"}',
-        'Cannot open exclude file "/no": /no: No such file or directory',
+        '\nRSYNC{excludeFrom = "/no"}',
+        ':2: Cannot open exclude file "/no": /no: No such file or directory',
     ),
     "monitor": ('RSYNC{monitor = "x"}', ':1: event monitor "x" unknown.'),
     "setting": ("settings{bogus = 1}", ':1: setting "bogus" unknown.'),
