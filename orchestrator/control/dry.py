@@ -91,9 +91,14 @@ class DryProcesses:
         self.noted.append(Noted(child, stdin))
         return child
 
-    def run_job(self, job: Callable[[threading.Event], int], on_exit: Callable[[Child, int], None]) -> Child:
-        child = Child([], self.clock.now(), on_exit)
-        self.noted.append(Noted(child, job=getattr(job, "__doc__", None) or type(job).__name__))
+    def run_job(
+        self,
+        job: Callable[[threading.Event], int],
+        on_exit: Callable[[Child, int], None],
+        argv: Sequence[bytes] | None = None,
+    ) -> Child:
+        child = Child(list(argv or ()), self.clock.now(), on_exit)
+        self.noted.append(Noted(child, job=None if argv else getattr(job, "__doc__", None) or type(job).__name__))
         return child
 
     def take(self) -> list[Noted]:

@@ -129,12 +129,14 @@ class Processes:
             self._not_started(child, error)
         return child
 
-    def run_job(self, job: Job, on_exit: Callable[[Child, int], None]) -> Child:
-        """Run `job(stop)` in a thread of its own; its result is the exit code.
+    def run_job(self, job: Job, on_exit: Callable[[Child, int], None], argv: Sequence[bytes] | None = None) -> Child:
+        """Run `job(stop)` in a thread of its own; its result is the exit code. `argv`: of a program whose work it does.
 
         A job that raises, or returns anything but an int, is logged and ends with 255.
         """
-        child = Child((os.fsencode(name_of(job)),), self._clock.now(), on_exit)
+        if argv is not None and self._log.shows("Exec"):
+            self._log("Exec", exec_line(argv, None))
+        child = Child((os.fsencode(name_of(job)),) if argv is None else argv, self._clock.now(), on_exit)
         child.stop = threading.Event()
         self._pending[child] = None
 

@@ -171,12 +171,16 @@ class Inlet:
         job: Job,
         when_over: Callable[[], object] = nothing,
         check: Check | None = None,
+        argv: Sequence[str | bytes] | None = None,
     ) -> None:
         """As spawn, with a function in a worker thread; what it returns is the exit code.
 
-        It is given an Event that is set when it should come to an end.
+        It is given an Event that is set when it should come to an end. `argv`: of a program whose work it does, better
+        than that would. Log, hooks and `orchestrator check` show that program; if a hook makes another of it, that is
+        started instead.
         """
-        problem = self._sync.transfers.run(agent, job, when_over, check)
+        program = None if argv is None else [encode(argument) for argument in argv]
+        problem = self._sync.transfers.run(agent, job, when_over, check, program)
         if problem:
             raise ValueError(problem)
 

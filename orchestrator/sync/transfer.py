@@ -33,6 +33,11 @@ class Spawn:
         self.on_stderr = on_stderr
         self.stdin = stdin
         self.env = env
+        self._as_made = (tuple(argv), stdin, env)
+
+    def is_changed(self) -> bool:
+        """Whether a hook has made something else of it."""
+        return (tuple(self.argv), self.stdin, self.env) != self._as_made
 
     def problem(self) -> str | None:
         """What keeps it from being started, after hooks have had their way with it."""
@@ -71,20 +76,23 @@ class Check:
 class Transfer:
     """`work` serves `agent`: a program, or a job of a worker thread, which gives its exit code.
 
+    `stands_for`: the program whose work a job does; what a hook makes another program of is run as that.
     `check` decides whether it may begin; `when_over` is told when nothing of it is left to come. `keeps_stderr`:
     the end of what the program says is wanted.
     """
 
-    __slots__ = ("agent", "check", "keeps_stderr", "when_over", "work")
+    __slots__ = ("agent", "check", "keeps_stderr", "stands_for", "when_over", "work")
 
     def __init__(
-        self, agent: Agent, work: Spawn | Job, when_over: Callable[[], object], check: Check | None, keeps_stderr: bool
-    ) -> None:
+        self, agent: Agent, work: Spawn | Job, when_over: Callable[[], object], check: Check | None, keeps_stderr: bool,
+        stands_for: Spawn | None = None,
+    ) -> None:  # fmt: skip
         self.agent = agent
         self.work = work
         self.when_over = when_over
         self.check = check
         self.keeps_stderr = keeps_stderr
+        self.stands_for = stands_for
 
     @property
     def spawn(self) -> Spawn | None:
@@ -103,4 +111,4 @@ class Transfer:
                 stderr_tail=self.keeps_stderr or work.on_stderr is not None,
                 on_stderr=work.on_stderr,
             )
-        return processes.run_job(work, on_exit)
+        return processes.run_job(work, on_exit, None if self.stands_for is None else self.stands_for.argv)

@@ -97,10 +97,16 @@ class Transfers:
         return self._begin(transfer)
 
     def run(
-        self, agent: Agent, job: Job, when_over: Callable[[], object] = nothing, check: Check | None = None
+        self,
+        agent: Agent,
+        job: Job,
+        when_over: Callable[[], object] = nothing,
+        check: Check | None = None,
+        argv: Sequence[bytes] | None = None,
     ) -> str | None:
-        """As spawn, with a function in a worker thread."""
-        return self._begin(Transfer(agent, job, when_over, check, keeps_stderr=False))
+        """As spawn, with a function in a worker thread. `argv`: of the program whose work it does."""
+        program = None if argv is None else Spawn(list(argv))
+        return self._begin(Transfer(agent, job, when_over, check, keeps_stderr=False, stands_for=program))
 
     # ---- whether it may begin -----------------------------------------------------------------
 
@@ -136,9 +142,9 @@ class Transfers:
 
     def _asked(self, transfer: Transfer, held_by: str = "") -> tuple[str | None, bytes | None]:
         """Who holds it, and what onBatchStart wants to be run before it. `held_by`: who did so when last asked."""
-        agent, spawn, given = transfer.agent, transfer.spawn, None
+        agent, spawn, given = transfer.agent, transfer.spawn or transfer.stands_for, None
         if spawn is not None and self._host.hooks.has("orchestrator_before_spawn"):
-            given = Spawn(list(spawn.argv), spawn.stdin, spawn.env)  # each time anew
+            given = Spawn(list(spawn.argv), spawn.stdin, spawn.env, spawn.on_stderr)  # each time anew
             by = self._vetoed(agent, given, held_by)
             if by is not None:
                 return by, None
@@ -146,7 +152,7 @@ class Transfers:
         answer = self._calls.batch_start(agent) if agent.delays else None
         if answer is False:
             return BATCH_START, None
-        if given is not None:
+        if given is not None and (transfer.stands_for is None or given.is_changed()):
             transfer.work = given
         return None, answer if isinstance(answer, bytes) else None
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Spawn:
-    """What an action started: a program, or a job for a worker thread (then `argv` is empty)."""
+    """What an action started: a program, or a job for a worker thread (then `argv` is that of the program whose work
+    it does, if of any)."""
 
     agent: Agent
     argv: list[bytes]
@@ -303,8 +304,9 @@ class _World:
         job: Callable[[threading.Event], int],
         when_over: Callable[[], object],
         check: Check | None,
+        argv: Sequence[bytes] | None,
     ) -> str | None:
-        return self._begin(Spawn(agent, [], job=job, when_over=when_over, check=check))
+        return self._begin(Spawn(agent, list(argv or ()), job=job, when_over=when_over, check=check))
 
     def filters_changed(self) -> None:
         """Nothing is watched here."""

@@ -23,8 +23,9 @@ from orchestrator.api import (
 )
 from orchestrator_direct.commands import command, file_kind
 from orchestrator_direct.options import OPTIONS
+from orchestrator_direct.steps import LINK, NO_ROOM, Step
 from orchestrator_rsync.action import prepare_rsync
-from orchestrator_rsync.arguments import deletes_running, with_slash
+from orchestrator_rsync.arguments import deletes_running, is_on, rsync_table, with_slash
 from orchestrator_rsync.batches import spawn_full
 from orchestrator_rsync.lane import Lanes
 
@@ -72,7 +73,7 @@ class Direct(Action):
             return
         argv = command(event, deletes_running(inlet.config))
         if argv is not None:
-            inlet.spawn(event, argv)
+            inlet.run(event, _step(event), argv=argv)
             return
         if event.etype == etypes.ATTRIB:
             inlet.log("Warn", f'ignored an event of type "{event.etype}"')
@@ -87,12 +88,33 @@ class Direct(Action):
             return None
         if exit_code in _NEVER_RAN or (exit_code > SIGNALLED and exit_code != 255):
             return AGAIN
+        if exit_code == NO_ROOM:
+            return None
         if exit_code != 0:
-            _put_right(agent)
+            _put_right(agent, was_refused=exit_code == LINK)
         return OK
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
+        """rsync's codes are the config's; of single steps one is common trouble, and told of as such."""
+        if isinstance(agent, Event) and agent.etype not in etypes.SPECIAL:
+            return {NO_ROOM: AGAIN}
         return exit_codes_of(agent.config, "rsyncExitCodes")
+
+
+def _step(event: Event) -> Step:
+    inlet, table = event.inlet, rsync_table(event.config)
+    is_move = event.etype == etypes.MOVE
+    return Step(
+        etype=event.etype,
+        is_dir=event.is_dir,
+        source=event.source,
+        target=event.target,
+        path=event.pathname,
+        path2=event.destination.pathname if is_move else None,
+        removes=deletes_running(event.config),
+        follows=table is not None and is_on(table.get("keep_dirlinks")),
+        log=inlet.log,
+    )
 
 
 def _has_more(event: Event) -> bool:
@@ -105,17 +127,24 @@ def _has_more(event: Event) -> bool:
         return False  # gone meanwhile, and its event tells
 
 
-def _put_right(event: Event) -> None:
+def _put_right(event: Event, *, was_refused: bool) -> None:
     """A step failed. Mostly the file has gone meanwhile, and its own event tells; else the source decides."""
     inlet = event.inlet
     if event.etype == etypes.MOVE:
         inlet.create(event.destination.raw_path)
+    if not was_refused and not _is_wrong(event):
         return
-    wanted = file_kind(event.source_pathname)
-    if event.etype == etypes.DELETE or wanted is None:
-        return
-    there = file_kind(event.target_pathname)
-    if there is not None and stat.S_ISDIR(wanted) and stat.S_ISDIR(there) and not _has_more(event):
-        return  # a directory that was there already; what is in it has events of its own
     if not len(inlet.get_events(lambda waiting: waiting.etype == etypes.FULL)):
         inlet.full_event()
+
+
+def _is_wrong(event: Event) -> bool:
+    """Whether nothing but a full run puts it right."""
+    if event.etype in (etypes.MOVE, etypes.DELETE):
+        return False
+    wanted, there = file_kind(event.source_pathname), file_kind(event.target_pathname)
+    if wanted is None:
+        return False
+    if there is not None and stat.S_ISDIR(wanted) and stat.S_ISDIR(there):
+        return _has_more(event)  # it was there already; what is in it has events of its own
+    return True

@@ -634,6 +634,7 @@ direct(
     why="page 6 row 24",
     ours={
         "calls": re.compile("(rsync .*\n)+"),
+        "err": "",  # what cp said there
         "out": re.compile(
             r"[^$]*(Exec: cp \[-p\] \[--\] \[@/src//d/f\] \[@/trg//d/\]\n)+[^$]*Exec: mkdir \[--\] \[@/trg//g/\]\n[^$]*"
         ),

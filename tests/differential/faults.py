@@ -445,6 +445,43 @@ def direct(world: World) -> str:
     return "the target equals the source" if not wrong else "the trees differ for ever"
 
 
+def direct_of_one_file(world: World) -> Path:
+    (world.see("src") / "d").mkdir()
+    (world.see("src") / "d/f").write_text("old")
+    world.configure('sync{ default.direct, source = "@/src", target = "@/trg", delay = 1 }')
+    world.start()
+    world.started()
+    return world.see("src") / "d/f"
+
+
+@scenario(
+    "`default.direct`: somebody puts a symlink in the place of a directory on the target; a file in it is written"
+)
+def led_astray(world: World) -> str:
+    file = direct_of_one_file(world)
+    others = world.box / "others"
+    others.mkdir()
+    (others / "f").write_text("not yours")
+    shutil.rmtree(world.see("trg") / "d")
+    (world.see("trg") / "d").symlink_to(others)
+    file.write_text("new")
+    world.happens(lambda: not world.lost() or (others / "f").read_text() == "new")
+    if (others / "f").read_text() != "not yours":
+        return "the file that it leads to is overwritten"
+    return "nothing is written through it; " + world.outcome()
+
+
+@scenario("`default.direct`: a file is written, and is a FIFO before it is copied; another file is written")
+def fifo(world: World) -> str:
+    file = direct_of_one_file(world)
+    file.write_text("new")
+    file.unlink()
+    os.mkfifo(file)
+    world.write("other")
+    world.happens(lambda: text_of(world.see("trg") / "other") != "")
+    return "the other arrives" if text_of(world.see("trg") / "other") else "nothing more is transferred"
+
+
 # ---- the daemon
 
 

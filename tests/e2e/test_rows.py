@@ -326,3 +326,24 @@ def test_directories_moved_onto_one_another_and_swapped(box: Path) -> None:
         (box / "src/t").rename(box / "src/c")
         wait_equal(box, daemon)
         assert trees(box)[1] == {b"empty": None, b"empty/a": b"a", b"b": None, b"b/c": b"c", b"c": None, b"c/b": b"b"}
+
+
+@pytest.mark.row(32)
+def test_direct_follows_no_link_and_waits_for_no_fifo(box: Path) -> None:
+    for name in ("d", "e"):
+        (box / f"src/{name}").mkdir()
+        (box / f"src/{name}/f").write_text("old")
+    (box / "others").mkdir()
+    (box / "others/f").write_text("not yours")
+    direct = f'sync{{default.direct, source = "{box}/src", target = "{box}/trg", delay = 0.5}}'
+    with Daemon(box, lua=direct) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "trg/d").rename(box / "was d")
+        (box / "trg/d").symlink_to(box / "others")
+        (box / "src/d/f").write_text("new")
+        (box / "src/e/f").unlink()
+        os.mkfifo(box / "src/e/f")
+        (box / "src/g").write_text("after it")
+        daemon.wait_for("is a symlink, and a directory in the source: it is not followed")
+        wait_equal(box, daemon)
+        assert (box / "others/f").read_text() == "not yours"

@@ -45,6 +45,7 @@ TOLD = {
     "27": "patterns like",
     "28": "an exclude with several stars",
     "26": "two daemons, or two syncs, that mirror each other",
+    "32": "`default.direct`: somebody puts a symlink",
 }
 """Row of the table → how its line in README.md begins."""
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import socket
 import stat
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.api import ConfigError
 from orchestrator_direct.action import Direct
-from tests.kit.inlet import FakeInlet
+from orchestrator_direct.removal import Removal
+from tests.kit.inlet import FakeInlet, Spawn
 from tests.kit.trees import HOSTILE, Pair, snapshot, write
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ def commands(etype: str, *paths: bytes, **config: Any) -> list[list[bytes]]:
     return [spawn.argv for spawn in inlet.spawned]
 
 
+NOBODY = 65534
 S, T = b"/src//", b"/no such target//"
 
 
@@ -272,3 +278,257 @@ def test_what_it_has_too_much_stays_where_nothing_is_deleted(pair: Pair) -> None
     inlet.settle()
     assert b"d/stale" in snapshot(pair.target)
     assert len(inlet.spawned) == 1
+
+
+# ---- what users of either tree do to a daemon of root's ---------------------------------------------
+
+
+def started(inlet: FakeInlet) -> Spawn:
+    """What is due has been started, and nothing of it done yet: attackers are as fast as that."""
+    inlet.turn()
+    return inlet.running[0]
+
+
+@pytest.fixture
+def secret(pair: Pair) -> bytes:
+    """A directory of somebody else's, outside of both trees."""
+    write(pair.root + b"/secret/f", b"root's")
+    write(pair.root + b"/secret/d/g", b"root's")
+    return pair.root + b"/secret"
+
+
+def exchange(path: bytes, link_to: bytes) -> None:
+    os.rename(path, path + b".was")
+    os.symlink(link_to, path)
+
+
+@pytest.mark.parametrize("etype", ["Create", "Modify"])
+def test_no_link_in_the_place_of_a_file_has_anothers_copied(pair: Pair, secret: bytes, etype: str) -> None:
+    write(pair.source + b"f", b"mine")
+    inlet = inlet_of(pair)
+    inlet.change(etype, b"/f")
+    spawn = started(inlet)
+    assert spawn.argv[:2] == [b"cp", b"-p"]
+    exchange(pair.source + b"f", secret + b"/f")
+    inlet.execute(spawn)
+    assert snapshot(pair.target) == {b"f": b"-> " + secret + b"/f"}
+
+
+def test_no_link_in_the_place_of_a_directory_of_the_source_has_anothers_copied(pair: Pair, secret: bytes) -> None:
+    pair.both(b"d/f", b"mine")
+    inlet = inlet_of(pair)
+    inlet.change("Modify", b"/d/f")
+    spawn = started(inlet)
+    exchange(pair.source + b"d", secret)
+    inlet.execute(spawn)
+    assert snapshot(pair.target) == {b"d": None, b"d/f": b"mine"}
+
+
+CHANGES: list[tuple[str, bytes, bytes | None]] = [
+    ("Create", b"/d/new", None),
+    ("Create", b"/d/new/", None),
+    ("Modify", b"/d/f", None),
+    ("Modify", b"/d/d/g", None),
+    ("Delete", b"/d/f", None),
+    ("Delete", b"/d/d/", None),
+    ("Move", b"/d/f", b"/taken"),
+    ("Move", b"/d/d/", b"/taken/"),
+    ("Move", b"/mine", b"/d/f"),
+    ("Move", b"/mine", b"/d/new"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_link_on_the_target_leads_a_step_elsewhere(
+    pair: Pair, secret: bytes, change: tuple[str, bytes, bytes | None], when: str
+) -> None:
+    """Before it is looked at, or after, when what it will do is decided."""
+    for name in (b"d/f", b"d/d/g", b"mine"):
+        pair.both(name, b"mine")
+    before = snapshot(secret)
+    inlet = inlet_of(pair)
+    etype, path, path2 = change
+    if path.startswith(b"/d/new"):
+        (os.mkdir if path.endswith(b"/") else write)(pair.source + path.strip(b"/"))
+    elif etype == "Delete":
+        shutil.rmtree(pair.source + path[1:]) if path.endswith(b"/") else os.unlink(pair.source + path[1:])
+    elif path2 is not None:
+        os.rename(pair.source + path.strip(b"/"), pair.source + path2.strip(b"/"))
+    inlet.change(etype, path, path2)
+    if when == "before":
+        exchange(pair.target + b"d", secret)
+    spawn = started(inlet)
+    if when == "after":
+        exchange(pair.target + b"d", secret)
+    inlet.execute(spawn)
+    assert snapshot(secret) == before
+    assert inlet.lines("Warn") == [
+        f"{os.fsdecode(pair.target)}d is a symlink, and a directory in the source: it is not followed."
+    ]
+    inlet.settle()
+    assert snapshot(secret) == before
+    assert snapshot(pair.target) == snapshot(pair.source)
+
+
+def test_links_to_directories_are_followed_where_rsync_is_told_to(pair: Pair) -> None:
+    pair.both(b"d/f", b"old")
+    exchange(pair.target + b"d", pair.root + b"/elsewhere")
+    os.rename(pair.target + b"d.was", pair.root + b"/elsewhere")
+    write(pair.source + b"d/f", b"new")
+    inlet = inlet_of(pair, rsync={"keep_dirlinks": True})
+    inlet.change("Modify", b"/d/f")
+    inlet.settle()
+    assert snapshot(pair.root + b"/elsewhere") == {b"f": b"new"}
+    assert inlet.lines("Warn") == []
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "directory", "gone"])
+def test_what_becomes_something_else_before_it_is_copied_holds_nothing_up(pair: Pair, kind: str) -> None:
+    pair.both(b"f", b"mine")
+    inlet = inlet_of(pair)
+    inlet.change("Modify", b"/f")
+    spawn = started(inlet)
+    os.unlink(pair.source + b"f")
+    if kind == "fifo":
+        os.mkfifo(pair.source + b"f")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(pair.source + b"f")
+    elif kind == "directory":
+        os.mkdir(pair.source + b"f")
+    assert inlet.execute(spawn) == "ok"
+    there = os.lstat(pair.target + b"f").st_mode
+    wanted = {"fifo": stat.S_ISFIFO, "socket": stat.S_ISSOCK}.get(kind, stat.S_ISREG)
+    assert wanted(there)
+    assert inlet.lines("Normal") == []
+
+
+# ---- how a file is copied --------------------------------------------------------------------------
+
+
+def test_other_names_of_the_file_that_was_there_keep_what_they_had(pair: Pair) -> None:
+    pair.both(b"f", b"old")
+    os.link(pair.target + b"f", pair.root + b"/kept")
+    write(pair.source + b"f", b"new")
+    inlet = inlet_of(pair)
+    inlet.change("Modify", b"/f")
+    inlet.settle()
+    assert snapshot(pair.target) == {b"f": b"new"}
+    with open(pair.root + b"/kept", "rb") as file:
+        assert file.read() == b"old"
+
+
+def test_mode_owner_and_times_are_the_sources(pair: Pair) -> None:
+    write(pair.source + b"f", b"x")
+    if os.geteuid() == 0:
+        os.chown(pair.source + b"f", 1234, 5678)
+    os.chmod(pair.source + b"f", 0o4751)
+    os.utime(pair.source + b"f", ns=(1_000_000_007, 1_234_567_890_123_456_789))
+    inlet = inlet_of(pair)
+    inlet.change("Create", b"/f")
+    inlet.settle()
+    wanted, found = (os.lstat(root + b"f") for root in (pair.source, pair.target))
+    for field in ("st_mode", "st_uid", "st_gid", "st_mtime_ns"):
+        assert getattr(found, field) == getattr(wanted, field), field
+
+
+def test_a_target_without_room_keeps_what_it_had_and_gets_the_file_when_there_is_some(pair: Pair) -> None:
+    """The limit stands for a full file system: the kernel refuses to write in the midst of the file."""
+    pair.both(b"f", b"old")
+    write(pair.source + b"f", b"x" * 50_000)
+    write(pair.source + b"g", b"small")
+    inlet = inlet_of(pair)
+    inlet.change("Modify", b"/f")
+    inlet.change("Create", b"/g")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        assert inlet.execute(started(inlet)) == "again"
+        inlet.execute(started(inlet))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert snapshot(pair.target) == {b"f": b"old", b"g": b"small"}
+    assert inlet.lines("Normal")[-1] == "Retrying Modify /src//f: 11".replace("/src/", os.fsdecode(pair.source))
+    inlet.advance(1.0)
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source)
+
+
+def test_one_that_is_to_end_leaves_nothing_half_done(pair: Pair) -> None:
+    pair.both(b"f", b"old")
+    write(pair.source + b"f", b"x" * 5_000_000)
+    inlet = inlet_of(pair)
+    inlet.change("Modify", b"/f")
+    spawn = started(inlet)
+    assert spawn.job is not None
+    stop = threading.Event()
+    stop.set()
+    code = spawn.job(stop)
+    if code:  # a file system that clones files has no time to be stopped
+        assert inlet.end(spawn, code) == "again"
+        assert snapshot(pair.target) == {b"f": b"old"}
+    assert set(snapshot(pair.target)) == {b"f"}
+
+
+def test_two_names_of_one_file_are_one_after_a_move(pair: Pair) -> None:
+    """rename(2) of one onto the other does nothing, and says that all is well."""
+    for root in (pair.source, pair.target):
+        write(root + b"a")
+        os.link(root + b"a", root + b"b")
+    os.unlink(pair.source + b"a")
+    inlet = inlet_of(pair)
+    inlet.change("Move", b"/a", b"/b")
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source) == {b"b": b"data"}
+
+
+# ---- rm -rf -----------------------------------------------------------------------------------------
+
+
+def make_deep(root: bytes, levels: int) -> None:
+    """Directories in each other, with a file and a link in each."""
+    fd = os.open(root, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(b"d", dir_fd=fd)
+        inner = os.open(b"d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+        os.close(os.open(b"f", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+        os.symlink(b"/", b"link", dir_fd=fd)
+    os.close(fd)
+
+
+@pytest.mark.parametrize("levels", [1, 63, 64, 65, 66, 130, 5000])
+def test_a_tree_of_any_depth_is_removed(pair: Pair, levels: int) -> None:
+    os.mkdir(pair.target + b"top")
+    make_deep(pair.target + b"top", levels)
+    write(pair.target + b"keep")
+    inlet = inlet_of(pair)
+    inlet.change("Delete", b"/top/")
+    files = len(os.listdir("/proc/self/fd"))
+    inlet.settle()
+    assert os.listdir(pair.target) == [b"keep"]
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_what_cannot_be_removed_keeps_nothing_else_from_being(pair: Pair) -> None:
+    for name in (b"top/a/f", b"top/closed/f", b"top/z/f", b"top/deep/closed/f"):
+        write(pair.target + name)
+    for top, _, _ in os.walk(pair.target):
+        if os.geteuid() == 0:
+            os.chown(top, NOBODY, NOBODY)
+        if top.endswith(b"closed"):
+            os.chmod(top, 0o500)
+    parent = os.open(pair.target, os.O_RDONLY)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(NOBODY)
+        with pytest.raises(PermissionError):
+            Removal(threading.Event()).remove(b"top", parent)
+    finally:
+        os.seteuid(user)
+        os.close(parent)
+    left = {b"top", b"top/closed", b"top/closed/f", b"top/deep", b"top/deep/closed", b"top/deep/closed/f"}
+    assert set(snapshot(pair.target)) == left
