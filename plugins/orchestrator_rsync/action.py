@@ -16,10 +16,11 @@ from orchestrator.api import (
     endpoint_of,
     max_delete_of,
 )
-from orchestrator_rsync.arguments import computed, with_slash
+from orchestrator_rsync.arguments import computed, strings, with_slash
 from orchestrator_rsync.batches import spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsync.options import OPTIONS
+from orchestrator_rsync.refused import check_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,5 +70,13 @@ def prepare_rsync(config: Config) -> None:
         table = config.get("rsync")
     if table.get("_computed") is not None:
         raise ConfigError("please do not use the internal rsync._computed parameter")
-    table.set("_computed", computed(table))
+    words = computed(table)
+    extra, path = table.get("_extra"), table.get("rsync_path")
+    check_words(
+        words,
+        strings(extra) if isinstance(extra, Config) else [],
+        path if isinstance(path, str) else None,
+        deletes=config.get("delete") is not False,
+    )
+    table.set("_computed", words)
     max_delete_of(config)

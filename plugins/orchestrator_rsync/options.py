@@ -66,6 +66,37 @@ ARCHIVE: Final = ("links", "perms", "times", "group", "owner", "devices", "speci
 
 _ON_BY_DEFAULT: Final = frozenset({"links", "protect_args", "times"})
 
+_LISTS = "lsyncd tells rsync by lists on its standard input what to transfer"
+
+UNSAFE: Final[dict[str, str]] = {
+    "delete-excluded": "between full runs it deletes all on the target that has not just changed;"
+    " say rsync = { delete_excluded = true }, which is for full runs",
+    "relative": "it puts all below the source's own path on the target, where no change of later would reach it",
+    "files-from": f"{_LISTS}; say filter or exclude",
+    "from0": f"{_LISTS}, and it would take those of a full run for one long name",
+    "list-only": "nothing is transferred",
+    "read-batch": "what changed is not transferred",
+    "only-write-batch": "nothing reaches the target",
+    "daemon": "nothing is transferred",
+    "server": "nothing is transferred",
+    "help": "nothing is transferred",
+    "version": "nothing is transferred",
+    "": "all options behind it would be taken for names of files",
+}
+"""Words for rsync that lose or destroy something without rsync saying so, and why.
+
+All others are safe at the startup and while running: what they do to one file they do to it in both.
+"""
+
+UNSAFE_WITH_DELETIONS: Final[dict[str, str]] = {
+    "remove-source-files": "what is gone from the source is deleted on the target, too; say delete = false",
+    "delete-missing-args": "a source that is not mounted would delete the target; say delete = false",
+}
+"""Those that do so where `delete` is not false."""
+
+READS_STDIN: Final = frozenset({"exclude-from", "include-from", "filter", "password-file", "early-input"})
+"""Options whose value may be a file that is to be read; `-` would be the list that is meant for another option."""
+
 RSYNC_TABLE: Final[Options] = {
     "binary": Option((str,), "rsync", "the program, looked up in PATH"),
     "archive": Option((bool,), None, f"{', '.join(ARCHIVE)}, unless set one by one"),
