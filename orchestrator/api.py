@@ -43,6 +43,7 @@ from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.pathlist import remove_list, write_list
 from orchestrator.sync.scan import is_there
+from orchestrator.sync.target import Target
 from orchestrator.sync.transfer import Check, Spawn
 from orchestrator.sync.variables import variable_value
 
@@ -96,6 +97,7 @@ __all__ = [
     "Rounds",
     "SourceWatch",
     "Spawn",
+    "Target",
     "Template",
     "Tree",
     "Verdict",
@@ -159,6 +161,14 @@ class Action:
 
         While it cannot be reached (`again` after one of rsync's or ssh's exit codes for that), all syncs with
         the same endpoint wait together. Asked once, after `prepare`. See `endpoint_of`.
+        """
+        return None
+
+    def target(self, config: Config) -> Target | None:
+        """The place that the transfers of a sync write to; None: none that the core could look after.
+
+        Asked once, after `prepare`. Source and target must not lie within each other, and nothing is transferred to a
+        target that is gone, or another one than before (spec 6 rows 29, 30).
         """
         return None
 

@@ -31,6 +31,7 @@ METHODS: Final = {
     "action": ("inlet",),
     "collect": ("agent", "exit_code"),
     "exit_codes": ("agent",),
+    "target": ("config",),
 }
 """How an Action's methods are called."""
 

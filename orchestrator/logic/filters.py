@@ -51,6 +51,17 @@ class Filters:
         self._excludes[pattern] = None
         self._automaton = None
 
+    def exclude_first(self, pattern: bytes) -> None:
+        """Leave out what matches, whatever the rules say of it."""
+        entries = list(self._excludes)
+        clears = [place for place, entry in enumerate(entries) if _CLEAR in _LINE_ENDS.split(entry)]
+        if self._filters and not clears:
+            self._filters.insert(0, b"- " + pattern)
+        else:
+            entries.insert(clears[-1] + 1 if clears else 0, pattern)
+            self._excludes = dict.fromkeys(entries)
+        self._automaton = None
+
     def rm_exclude(self, pattern: bytes) -> bool:
         """Drop an exclude pattern. False: there is no such pattern."""
         if pattern not in self._excludes:

@@ -58,6 +58,27 @@ class Mounts:
         rest = path.rstrip(b"/")[len(seen.point.rstrip(b"/")) :]
         return Place(seen.device, (seen.root.rstrip(b"/") + rest) or b"/")
 
+    def paths_to(self, path: bytes) -> list[bytes]:
+        """Every path that leads to the directory at an absolute path without symlinks: that path itself comes first."""
+        place = self.place_of(path)
+        paths = [path]
+        if place is None:
+            return paths
+        for mount in self._all:
+            if mount.device == place.device and _is_at_or_below(place.path, mount.root):
+                rest = place.path[len(mount.root.rstrip(b"/")) :].strip(b"/")
+                found = mount.point.rstrip(b"/") + b"/" + rest if rest else mount.point
+                if found != path and self.place_of(found) == place:
+                    paths.append(found)
+        return paths
+
+    def inside(self, path: bytes, outer: bytes) -> bytes | None:
+        """Where in the directory `outer` another one lies, with a leading slash; None: nowhere, or it is the same."""
+        for found in self.paths_to(path):
+            if _is_at_or_below(found, outer) and not _is_at_or_below(outer, found):
+                return found[len(outer.rstrip(b"/")) :]
+        return None
+
     def within(self, directory: bytes) -> list[Mount]:
         """Those at or below a directory."""
         return [mount for mount in self._all if _is_at_or_below(mount.point, directory)]

@@ -16,6 +16,7 @@ from orchestrator.api import (
     ConfigError,
     Event,
     Inlet,
+    Target,
     Verdict,
     Wording,
     etypes,
@@ -25,7 +26,7 @@ from orchestrator_direct.commands import command, file_kind
 from orchestrator_direct.options import OPTIONS
 from orchestrator_direct.steps import LINK, NO_ROOM, Step
 from orchestrator_rsync.action import prepare_rsync
-from orchestrator_rsync.arguments import deletes_running, is_on, rsync_table, with_slash
+from orchestrator_rsync.arguments import deletes_running, is_on, rsync_table, target_of, with_slash
 from orchestrator_rsync.batches import spawn_full
 from orchestrator_rsync.lane import Lanes
 
@@ -60,6 +61,9 @@ class Direct(Action):
             raise ConfigError("default.direct: the target must not be the root directory")
         prepare_rsync(config)
         config.set("target", with_slash(target))
+
+    def target(self, config: Config) -> Target | None:
+        return target_of(config)
 
     def init(self, event: Event) -> None:
         spawn_full(event, self._lanes.of(event.inlet))

@@ -22,6 +22,7 @@ from orchestrator.api import (
     Forecast,
     Inlet,
     Spawn,
+    Target,
     Verdict,
     etypes,
     max_delete_of,
@@ -63,6 +64,10 @@ class Native(Action):
         checked_threads(config)
         max_delete_of(config)
         config.set("target", checked_target(config))
+
+    def target(self, config: Config) -> Target | None:
+        target = os.fsencode(str(config.get("target")))
+        return Target(target, target, config.get("delete") is not False)
 
     def init(self, event: Event) -> None:
         self._mirror(event)

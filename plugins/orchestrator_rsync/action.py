@@ -12,11 +12,12 @@ from orchestrator.api import (
     ConfigError,
     Event,
     Inlet,
+    Target,
     Verdict,
     endpoint_of,
     max_delete_of,
 )
-from orchestrator_rsync.arguments import computed, strings, with_slash
+from orchestrator_rsync.arguments import computed, strings, target_of, with_slash
 from orchestrator_rsync.batches import spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsync.options import OPTIONS
@@ -47,6 +48,9 @@ class Rsync(Action):
         table = config.get("rsync")
         rsh = table.get("rsh") if isinstance(table, Config) else None
         return endpoint_of(str(config.get("target")), rsh if isinstance(rsh, str) else "")
+
+    def target(self, config: Config) -> Target | None:
+        return target_of(config)
 
     def init(self, event: Event) -> None:
         spawn_full(event, self._lanes.of(event.inlet))

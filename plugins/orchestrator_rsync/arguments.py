@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.api import Config, ConfigError
+from orchestrator.api import Config, ConfigError, Target, endpoint_of
 from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
 from orchestrator_rsync.words import options_of
 
@@ -154,3 +154,17 @@ def strings(table: Config) -> list[str]:
 def is_on(value: Any) -> bool:
     """Lua's truth: all but nil and false (`bwlimit = 0` is a bandwidth limit of 0)."""
     return value is not None and value is not False
+
+
+def target_of(config: Config) -> Target:
+    """Where the transfers go (Action.target), once all is computed."""
+    target = str(config.get("target"))
+    shown = target.encode("utf-8", "surrogateescape")
+    deletes = deletes_at_startup(config) or deletes_running(config)
+    excluded = _deletes_excluded(rsync_table(config))
+    if endpoint_of(target) is None:
+        return Target(shown, shown, deletes, excluded)
+    host, _, path = target.rpartition("@")[2].partition(":")
+    if path.startswith(":") or "//" in target.partition(":")[2][:2]:
+        host = path = ""  # a module of a daemon: nobody here knows where that is
+    return Target(shown, None, deletes, excluded, host, path.encode("utf-8", "surrogateescape"))

@@ -13,6 +13,7 @@ from orchestrator.api import (
     ConfigError,
     Event,
     Inlet,
+    Target,
     Verdict,
     Wording,
     classify,
@@ -21,7 +22,7 @@ from orchestrator.api import (
     exit_codes_of,
 )
 from orchestrator_rsync.action import prepare_rsync
-from orchestrator_rsync.arguments import computed_of, deletes_running, with_slash
+from orchestrator_rsync.arguments import computed_of, deletes_running, target_of, with_slash
 from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh.options import OPTIONS
@@ -65,6 +66,9 @@ class RsyncSsh(Action):
 
     def endpoint(self, config: Config) -> str | None:
         return endpoint_of(str(config.get("target")), " ".join(command(config)))
+
+    def target(self, config: Config) -> Target | None:
+        return target_of(config)
 
     def init(self, event: Event) -> None:
         spawn_full(event, self._lanes.of(event.inlet))

@@ -347,3 +347,34 @@ def test_direct_follows_no_link_and_waits_for_no_fifo(box: Path) -> None:
         daemon.wait_for("is a symlink, and a directory in the source: it is not followed")
         wait_equal(box, daemon)
         assert (box / "others/f").read_text() == "not yours"
+
+
+@pytest.mark.row(30)
+@pytest.mark.parametrize("action", ["rsync", "direct", "native"])
+def test_a_source_inside_its_target_is_refused(box: Path, action: str) -> None:
+    source = box / "trg" / "src"
+    source.mkdir()
+    (source / "f").write_text("x")
+    (box / "link").symlink_to(box / "trg")
+    lua = f'sync{{default.{action}, source = "{source}", target = "{box}/link"}}'
+    with Daemon(box, lua=lua) as daemon:
+        assert daemon.wait() == 255
+    assert "lies inside the target" in daemon.said()
+    assert (source / "f").read_text() == "x"
+
+
+@pytest.mark.row(30)
+@pytest.mark.parametrize("action", ["rsync", "direct", "native"])
+def test_a_target_inside_its_source_is_left_out(box: Path, action: str) -> None:
+    source, target = box / "src", box / "src" / "bak"
+    (source / "old").write_text("x")
+    lua = f'sync{{default.{action}, source = "{source}", target = "{target}", delay = 0.1}}'
+    with Daemon(box, lua=lua) as daemon:
+        wait_until(lambda: (target / "old").exists(), "the startup")
+        (source / "new").write_text("x")
+        wait_until(lambda: (target / "new").exists(), "a change")
+        os.utime(source)
+        (source / "last").write_text("x")
+        wait_until(lambda: (target / "last").exists(), "one more change")
+    assert sorted(path.name for path in target.iterdir()) == ["last", "new", "old"]
+    assert daemon.said().count("it is left out") == 1

@@ -16,6 +16,7 @@ from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.logic.event import WAIT
 from orchestrator.logic.secrets import declare
 from orchestrator.logic.verdict import AGAIN, DIE, OK
+from orchestrator.sync.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +52,19 @@ def asked_endpoint(action: Action, config: TableConfig) -> str | None:
         raise
     except (Exception, SystemExit) as error:
         raise ConfigError(_trouble(action, "endpoint", error)) from error
+
+
+def asked_target(action: Action, config: TableConfig) -> Target | None:
+    """The place that a sync's transfers write to (see Action.target). Raises ConfigError that names the plugin."""
+    try:
+        target = action.target(config)
+        if target is not None and not isinstance(target, Target):
+            raise TypeError(f"it gave {target!r}, which is no orchestrator.api.Target")
+    except OrchestratorError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(_trouble(action, "target", error)) from error
+    return target
 
 
 class ActionCalls:

@@ -157,11 +157,13 @@ class Core:
         return name is None or (isinstance(name, bytes) and to_text(name) in self._config.monitors)
 
     def add_sync(
-        self, place: bytes, number: int, table: Any, action: Any, own_die_codes: Any, tunnel: int | None = None
-    ) -> None:
+        self, place: bytes, number: int, table: Any, action: Any, writer: Any, own_die_codes: Any,
+        tunnel: int | None = None,
+    ) -> None:  # fmt: skip
         codes = frozenset(code for code in own_die_codes if isinstance(code, int))
+        name, writer = (to_text(value) if value else None for value in (action, writer))
         try:
-            self._config.add_sync(number, table, to_text(action) if action else None, codes, tunnel)
+            self._config.add_sync(number, table, name, writer, codes, tunnel)
         except ConfigError as error:
             raise ConfigError(f"{_at(place)}{error}") from None
 

@@ -140,6 +140,7 @@ function shared.add_action(name, values, gauge, functions)
     end
     default[name] = action
     shared.name_of_action[action.action] = name
+    shared.name_of_init[action.init] = name
     shared.built_in[action] = name
     shared.fixed[action.prepare] = {maxProcesses = values.maxProcesses ~= nil}
 end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.config.lua.actions import add_action, asked_endpoint
+from orchestrator.config.lua.actions import add_action, asked_endpoint, asked_target
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.parts import crontab_of, filters_of, tunnel_options
@@ -13,6 +13,7 @@ from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailur
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError, Died
+from orchestrator.sync.nesting import nesting_of
 from orchestrator.sync.sync import Options, Sync
 
 if TYPE_CHECKING:
@@ -164,11 +165,13 @@ class LuaConfig:
         return self.host.add_tunnel(tunnel_options(TableConfig(self.lua, table)))
 
     def add_sync(
-        self, number: int, table: Any, action_name: str | None, own_die_codes: frozenset[int], tunnel: int | None = None
-    ) -> None:
+        self, number: int, table: Any, action_name: str | None, writer_name: str | None, own_die_codes: frozenset[int],
+        tunnel: int | None = None,
+    ) -> None:  # fmt: skip
         """Called by sync{…} when its config is complete.
 
-        `action_name`: of the plugin's action that acts for it. `tunnel`: the number of the one it names.
+        `action_name`: of the plugin's action that acts for it. `writer_name`: of the one that at least does its
+        startup, and so knows its target. `tunnel`: the number of the one it names.
         """
         config = TableConfig(self.lua, table)
         action = self.actions[action_name] if action_name is not None else None
@@ -187,9 +190,14 @@ class LuaConfig:
             obeys_max_delete=action is not None and "maxDelete" in action.options,
         )
         source = table[b"source"]
-        sync = Sync(
-            self.host, number, name, source, config, SyncCalls(self, table, number), filters_of(config), options
-        )
+        filters = filters_of(config)
+        target = asked_target(self.actions[writer_name], config) if writer_name is not None else None
+        nesting = nesting_of(source, target, filters) if target is not None else None
+        if nesting is not None:
+            self.host.log("Warn", f"{name}: {nesting.warning}")
+            if nesting.left_out is not None:
+                filters.exclude_first(nesting.left_out)
+        sync = Sync(self.host, number, name, source, config, SyncCalls(self, table, number), filters, options)
         if config.get("crontab") is not None:
             sync.crontab = crontab_of(name, config.get("crontab"))
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None

@@ -9,6 +9,8 @@ local inherit = shared.inherit
 shared.fixed = {}
 -- action function of a plugin → the action's name
 shared.name_of_action = {}
+-- likewise of its init function
+shared.name_of_init = {}
 -- action tables of plugins
 shared.built_in = {}
 
@@ -134,7 +136,9 @@ local function add(opts)
     local tunnel
     tunnel, problem = shared.tunnel_of(config)
     if problem then error(problem, 3) end
-    core.add_sync(where, number, config, shared.name_of_action[config.action] or false, own_die_codes(opts, {}), tunnel)
+    local action = shared.name_of_action[config.action] or false
+    local writer = action or shared.name_of_init[config.init] or false
+    core.add_sync(where, number, config, action, writer, own_die_codes(opts, {}), tunnel)
     return inlet
 end
 

@@ -98,3 +98,40 @@ def test_another_root_directory_makes_paths_mean_something_else() -> None:
 )
 def test_what_a_path_means(path: bytes, place: Place) -> None:
     assert Mounts(MACHINE).place_of(path) == place
+
+
+BINDS = b"""\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+25 22 8:2 / /home rw - ext4 /dev/sda2 rw
+26 22 8:2 /u/data /srv/data rw - ext4 /dev/sda2 rw
+27 22 8:1 /var/www /mnt/www rw - ext4 /dev/sda1 rw
+28 22 8:3 / /mnt/hidden rw - ext4 /dev/sda3 rw
+29 28 8:4 / /mnt/hidden/below rw - ext4 /dev/sda4 rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "outer", "place"),
+    [
+        (b"/a/b", b"/a", b"/b"),
+        (b"/a/b/c", b"/a/", b"/b/c"),
+        (b"/a", b"/a", None),
+        (b"/ab", b"/a", None),
+        (b"/a", b"/", b"/a"),
+        (b"/srv/data/x", b"/home", b"/u/data/x"),
+        (b"/srv/data", b"/home/u", b"/data"),
+        (b"/home/u/data/x", b"/srv", b"/data/x"),
+        (b"/home/u", b"/srv", None),
+        (b"/mnt/www/html", b"/var", b"/www/html"),
+        (b"/var/www", b"/mnt", b"/www"),
+        (b"/mnt/hidden/below", b"/mnt/hidden", b"/below"),
+        (b"/home/u/data", b"/srv/data", None),  # the same directory
+    ],
+)
+def test_where_a_directory_lies_within_another(path: bytes, outer: bytes, place: bytes | None) -> None:
+    assert Mounts(BINDS).inside(path, outer) == place
+
+
+def test_what_is_hidden_by_a_later_mount_is_no_way() -> None:
+    hidden = BINDS + b"30 22 8:5 / /srv rw - ext4 /dev/sda5 rw\n"
+    assert Mounts(hidden).inside(b"/home/u/data/x", b"/srv") is None
