@@ -273,6 +273,18 @@ class Queue:
             if self._declined:
                 self._changed(0)
 
+    def moves_behind(self, delay: Delay) -> list[Delay]:
+        """The Moves that wait for a delay, or for what waits for it, in the order of the queue."""
+        found: dict[int, Delay] = {}
+        pending = [delay]
+        while pending:
+            blocker = pending.pop()
+            for blocked in blocker.blocks or ():
+                if blocked.blocker is blocker and blocked.seq not in found:
+                    found[blocked.seq] = blocked
+                    pending.append(blocked)
+        return [found[seq] for seq in sorted(found) if found[seq].etype == MOVE]
+
     def hand_over(self, delay: Delay, heir: Delay) -> None:
         """What `delay` blocks is blocked by `heir` from now on. The heir itself must not be blocked.
 

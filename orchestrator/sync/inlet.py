@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, FULL, MODIFY, MOVE
+from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
@@ -110,10 +110,29 @@ class Inlet:
         The target has what the source has by now, under the origin's name as well: renaming that
         would put a newer file into the place of the one that was moved.
         """
+        self._split([delay for delay in self._sync.queue if delay.etype == MOVE and delay.status != ACTIVE])
+
+    def split(self, event: Event) -> None:
+        """Make a Delete and a Create of a Move: one that waits, or one that is collected and was not done.
+
+        So of all Moves that wait for it: what they would find at their origins may be what it should have replaced.
+        For actions with `sets` only: to others a Delete of what is there anew would be one.
+        """
         queue = self._sync.queue
-        for delay in [delay for delay in queue if delay.etype == MOVE and delay.status != ACTIVE]:
-            path2 = delay.path2
-            queue.turn(delay)
+        move = event.delay
+        behind = queue.moves_behind(move)
+        if move.status == ACTIVE:
+            self._sync.add(DELETE, move.path)
+            if move.path2 is not None:
+                self._sync.add(CREATE, move.path2)
+        else:
+            behind.insert(0, move)
+        self._split(behind)
+
+    def _split(self, moves: list[Delay]) -> None:
+        for move in moves:
+            path2 = move.path2
+            self._sync.queue.turn(move)
             if path2 is not None:
                 self._sync.add(CREATE, path2)
 

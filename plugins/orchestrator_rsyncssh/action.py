@@ -1,4 +1,7 @@
-"""The rsyncssh action: rsync for all but moves, which the target does by itself (spec 4.3)."""
+"""The rsyncssh action: rsync for all but moves, which the target does by itself (spec 4.3).
+
+A move that can't be done there goes by rsync, as a Delete and a Create: how it is done, moves.py; whether, hosts.py.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,19 @@ from orchestrator.api import (
     exit_codes_of,
 )
 from orchestrator_rsync.action import prepare_rsync
-from orchestrator_rsync.arguments import computed_of, deletes_running, target_of, with_slash
+from orchestrator_rsync.arguments import computed_of, rsync_table, target_of, with_slash
 from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
+from orchestrator_rsyncssh import times
+from orchestrator_rsyncssh.hosts import NO_CONNECTION, Host, Way
+from orchestrator_rsyncssh.moves import FAILED, LINK, PROBE, Move, remote, script, single, single_probe
 from orchestrator_rsyncssh.options import OPTIONS
-from orchestrator_rsyncssh.ssh import Move, command, extras, move_many, move_one, remote_shell, settings
+from orchestrator_rsyncssh.ssh import command, destination, extras, host_for_rsync, remote_shell, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+SIGNALLED = 128
 
 
 class RsyncSsh(Action):
@@ -42,6 +50,7 @@ class RsyncSsh(Action):
 
     def __init__(self) -> None:
         self._lanes = Lanes()
+        self._hosts: dict[tuple[str, ...], Host] = {}
 
     def prepare(self, config: Config) -> None:
         for key in ("host", "targetdir"):
@@ -54,15 +63,15 @@ class RsyncSsh(Action):
         if isinstance(ssh, Config) and ssh.get("_computed") is not None:
             raise ConfigError("please do not use the internal rsync._computed parameter")
         prepare_rsync(config)
-        own = ssh if isinstance(ssh, Config) else None
-        arguments = [*settings(own), *extras(own)]
         if isinstance(ssh, Config):
-            ssh.set("_computed", arguments)
-        if arguments:
+            ssh.set("_computed", [*settings(ssh), *extras(ssh)])
+        shell = remote_shell(config)
+        if shell is not None:
             table = config.get("rsync")
-            table.set("_computed", [*computed_of(table), "--rsh=" + remote_shell(arguments)])
+            table.set("_computed", [*computed_of(table), "--rsh=" + shell])
         config.set("targetdir", with_slash(config.get("targetdir")))
-        config.set("target", f"{config.get('host')}:{config.get('targetdir')}")
+        config.set("target", f"{host_for_rsync(config.get('host'))}:{config.get('targetdir')}")
+        self._hosts.pop(_login(config), None)  # with a config that is loaded anew it is found out about anew
 
     def endpoint(self, config: Config) -> str | None:
         return endpoint_of(str(config.get("target")), " ".join(command(config)))
@@ -80,63 +89,145 @@ class RsyncSsh(Action):
         event = inlet.get_event()
         if event is None:
             return
-        if event.etype == etypes.MOVE:
-            _move(inlet, event)
-        else:
-            spawn_changes(inlet, self._lanes.of(inlet), _up_to_the_next_move)
+        if event.etype == etypes.MOVE and self._move(inlet, event):
+            return
+        spawn_changes(inlet, self._lanes.of(inlet), _up_to_the_next_move)
 
     def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+        inlet = agent.inlet
+        if _is_probe(agent):
+            return self._probed(inlet, exit_code)
+        if _is_move(agent):
+            return self._moved(agent, exit_code)
         codes = self.exit_codes(agent)
-        if not _is_move(agent):
-            if isinstance(agent, Event):
-                agent.inlet.split_moves()
-            self._lanes.collect(agent, exit_code, codes)
+        if isinstance(agent, Event):
+            inlet.split_moves()
+        self._lanes.collect(agent, exit_code, codes)
+        self._tell(inlet, self._host(inlet).rsync_ended(exit_code != NO_CONNECTION))
+        return None
+
+    def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
+        key = "sshExitCodes" if _is_probe(agent) or _is_move(agent) else "rsyncExitCodes"
+        return exit_codes_of(agent.config, key)
+
+    # ---- moves --------------------------------------------------------------------------------
+
+    def _host(self, inlet: Inlet) -> Host:
+        return self._hosts.setdefault(_login(inlet.config), Host())
+
+    def _move(self, inlet: Inlet, first: Event) -> bool:
+        """Hand the Moves at the head of the queue over. False: there are none any more, rsync brings them over."""
+        host = self._host(inlet)
+        if host.way in (Way.UNKNOWN, Way.MAYBE_SINGLE):
+            _probe(inlet, host)
+        elif host.way is Way.SCRIPT:
+            _by_script(inlet, first, host)
+        elif host.way is Way.SINGLE:
+            return _by_itself(inlet, first)
+        else:
+            inlet.split_moves()
+            return False
+        return True
+
+    def _probed(self, inlet: Inlet, exit_code: int) -> Verdict | None:
+        inlet.wake()  # the Moves that waited for it
+        host = self._host(inlet)
+        if exit_code == NO_CONNECTION or exit_code > SIGNALLED:
+            event = inlet.get_event()
+            if host.is_in_vain() and event is not None and event.etype == etypes.MOVE:
+                inlet.split(event)
+            return None  # the common rule, which tries again
+        self._tell(inlet, host.probed(exit_code, inlet.stderr))
+        return OK
+
+    def _moved(self, agent: Agent, exit_code: int) -> Verdict | None:
+        inlet, host = agent.inlet, self._host(agent.inlet)
+        if exit_code > SIGNALLED or classify(exit_code, self.exit_codes(agent)) is not None:
             return None
-        if classify(exit_code, codes) is not None:
-            return None
+        if host.way is Way.SCRIPT and exit_code != FAILED:
+            host.forget()
+        if LINK in inlet.stderr:
+            inlet.log("Warn", "A symlink on the target is in the way of a move, and was not followed.")
         for event in _events(agent):
-            inlet = event.inlet
             inlet.log(
                 "Normal", "Could not move ", event.path, " on the target: ", exit_code,
                 ". Transferring ", event.destination.path,
             )  # fmt: skip
-            inlet.create(event.destination.raw_path)
+            inlet.split(event)
         return OK
 
-    def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
-        return exit_codes_of(agent.config, "sshExitCodes" if _is_move(agent) else "rsyncExitCodes")
+    def _tell(self, inlet: Inlet, news: str | None) -> None:
+        if news is not None:
+            inlet.log("Warn", str(inlet.config.get("host")), " ", news)
 
 
 def _up_to_the_next_move(event: Event) -> bool | str:
     return "break" if event.etype == etypes.MOVE else is_of_a_path(event)
 
 
-def _moves_in_a_row() -> Callable[[Event], bool | str]:
-    return lambda event: True if event.etype == etypes.MOVE else "break"
+def _moves_in_a_row(event: Event) -> bool | str:
+    """Those that wait for another are not done in one call with it: after an ssh that broke off in the midst of
+    them nobody could tell which were done, and to swap two files once more is to swap them back."""
+    return event.status == etypes.WAIT if event.etype == etypes.MOVE else "break"
 
 
-def _move(inlet: Inlet, first: Event) -> None:
-    """Hand all Moves at the head of the queue over; one alone looks as it does in lsyncd."""
-    config, host = inlet.config, str(inlet.config.get("host"))
-    removes = deletes_running(config)
-    events = inlet.get_events(_moves_in_a_row())
-    moves = [(event, Move(_remote(event), _remote(event.destination))) for event in events]
-    for event, _ in moves:
-        inlet.log("Normal", "Moving ", event.path, " -> ", event.destination.path)
-    if len(moves) == 1:
-        inlet.spawn(first, move_one(config, host, moves[0][1], removes))
+def _probe(inlet: Inlet, host: Host) -> None:
+    nothing = inlet.get_events(lambda event: "break")
+    if host.way is Way.UNKNOWN:
+        inlet.spawn(nothing, _remote(inlet, ["sh"]), PROBE)
     else:
-        argv, script = move_many(config, host, [move for _, move in moves], removes)
-        inlet.spawn(events, argv, script)
+        inlet.spawn(nothing, _remote(inlet, single_probe(_targetdir(inlet), host.name)))
 
 
-def _remote(event: Event) -> bytes:
-    directory: str = event.config.get("targetdir")
-    return directory.encode("utf-8", "surrogateescape") + event.pathname
+def _by_script(inlet: Inlet, first: Event, host: Host) -> None:
+    """All at the head of the queue in one ssh; one alone is an event of its own, as in lsyncd."""
+    events = inlet.get_events(_moves_in_a_row)
+    moves = [_move_of(event) for event in events]
+    kept = times.of_parents(inlet.source, moves) if times.are_kept(rsync_table(inlet.config)) else []
+    _announce(inlet, events)
+    agent = first if len(moves) == 1 else events
+    inlet.spawn(agent, _remote(inlet, ["sh"]), script(_targetdir(inlet), moves, host.mv, kept))
+
+
+def _by_itself(inlet: Inlet, first: Event) -> bool:
+    """The first one alone. False: it is none any more."""
+    argv = single(_targetdir(inlet), _move_of(first))
+    if argv is None:
+        inlet.split(first)
+        return False
+    _announce(inlet, [first])
+    inlet.spawn(first, _remote(inlet, argv))
+    return True
+
+
+def _announce(inlet: Inlet, events: Iterable[Event]) -> None:
+    for event in events:
+        inlet.log("Normal", "Moving ", event.path, " -> ", event.destination.path)
+
+
+def _move_of(event: Event) -> Move:
+    return Move(event.pathname, event.destination.pathname)
+
+
+def _remote(inlet: Inlet, argv: Sequence[str | bytes]) -> list[str | bytes]:
+    return remote(command(inlet.config), destination(str(inlet.config.get("host"))), argv)
+
+
+def _login(config: Config) -> tuple[str, ...]:
+    return (*command(config), destination(str(config.get("host"))))
+
+
+def _targetdir(inlet: Inlet) -> bytes:
+    return str(inlet.config.get("targetdir")).encode("utf-8", "surrogateescape")
 
 
 def _is_move(agent: Agent) -> bool:
     return bool(agent.delays) and agent.delays[0].etype == etypes.MOVE
+
+
+def _is_probe(agent: Agent) -> bool:
+    """What is found out of a host serves no change of its own."""
+    return not agent.delays
 
 
 def _events(agent: Agent) -> list[Event]:

@@ -8,11 +8,11 @@ from orchestrator.api import RSYNC_EXIT_CODES, SSH_EXIT_CODES, Option, Options
 from orchestrator_rsync.options import RSYNC_TABLE, SELECTION
 
 SSH_TABLE: Final[Options] = {
-    "binary": Option((str,), "ssh", "the program, looked up in PATH"),
+    "binary": Option((str,), "ssh", "the program for moves, looked up in PATH"),
     "identityFile": Option((str,), None, "private key (-i)"),
     "port": Option((int, str), None, "port (-p)"),
     "options": Option((dict,), None, "ssh_config settings, { Key = 'value' } (-o)"),
-    "_extra": Option((list,), None, "further arguments for the ssh that moves, handed over as they are"),
+    "_extra": Option((list,), None, "further arguments, handed over as they are (-sshopts)"),
 }
 
 OPTIONS: Final[Options] = {

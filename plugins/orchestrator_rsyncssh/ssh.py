@@ -1,26 +1,20 @@
-"""From a config to ssh's argument lists, and moves as the remote shell reads them (spec 4.3). Pure."""
+"""From a config to ssh's argument lists (spec 4.3): who logs in, how, and where. Pure."""
 
 from __future__ import annotations
 
+import os
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
 
 from orchestrator.api import Config
-from orchestrator_rsync.arguments import strings
+from orchestrator_rsync.arguments import computed, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-Argument = str | bytes
-
-REMOVE_AND_FAIL = "'rm -rf -- \"$1\"; exit 1'"
-
-
-class Move(NamedTuple):
-    """Origin and destination on the target, absolute or relative to the home directory there."""
-
-    origin: bytes
-    destination: bytes
+_TAKE_A_VALUE = frozenset("BTMf@")
+"""rsync's short options beside -e that have a value, which may follow in the same word (rsync(1))."""
 
 
 def settings(ssh: Config | None) -> list[str]:
@@ -47,53 +41,74 @@ def extras(ssh: Config | None) -> list[str]:
     return strings(extra) if isinstance(extra, Config) else []
 
 
-def remote_shell(arguments: Sequence[str]) -> str:
-    """What rsync's --rsh takes for `ssh` with these arguments: it splits at spaces outside quotes."""
-    return " ".join(["ssh", *map(_for_rsync, arguments)])
+def remote_shell(config: Config) -> str | None:
+    """What rsync's --rsh is to be beside what the user says there himself: the same, with the settings for ssh.
 
-
-def command(config: Config) -> list[str]:
-    """The ssh that moves. Without settings for it, the user's `rsync.rsh` knows key, port and user."""
-    ssh = config.get("ssh")
-    table = ssh if isinstance(ssh, Config) else None
-    binary = str(table.get("binary") or "ssh") if table is not None else "ssh"
+    None: there are no such settings. rsync splits it at spaces outside quotes.
+    """
+    table = _ssh_table(config)
     arguments = [*settings(table), *extras(table)]
-    rsync = config.get("rsync")
-    rsh = rsync.get("rsh") if isinstance(rsync, Config) else None
-    if isinstance(rsh, str) and rsh.strip() and not arguments and binary == "ssh":
-        return _split(rsh)
-    return [binary, *arguments]
+    if not arguments:
+        return None
+    return " ".join([_own_remote_shell(config) or "ssh", *map(_for_rsync, arguments)])
 
 
-def move_one(config: Config, host: str, move: Move, removes: bool) -> list[Argument]:
-    """One move as one command. `removes`: where it cannot be done, its origin goes.
-
-    The exit code tells whether it was done. `-T`: a directory replaces an empty one, never lands inside it.
-    """
-    origin = quoted(move.origin)
-    argv: list[Argument] = [*command(config), host, "mv", "-T", "--", origin, quoted(move.destination)]
-    if removes:
-        argv += ["||", "sh", "-c", REMOVE_AND_FAIL, "sh", origin]
-    return argv
-
-
-def move_many(config: Config, host: str, moves: Iterable[Move], removes: bool) -> tuple[list[Argument], bytes]:
-    """Many moves in one call: arguments, and the script that the shell there reads.
-
-    A script has no limit to its length. One move that fails does not keep the others from being tried.
-    """
-    lines = [b"failed=0"]
-    for move in moves:
-        origin = quoted(move.origin)
-        remove = b"rm -rf -- " + origin + b"; " if removes else b""
-        lines.append(b"mv -T -- " + origin + b" " + quoted(move.destination) + b" || { " + remove + b"failed=1; }")
-    lines.append(b"exit $failed\n")
-    return [*command(config), host, "sh"], b"\n".join(lines)
+def command(config: Config, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The ssh that moves: the one that rsync would take, so that both log in the same way."""
+    table = _ssh_table(config)
+    arguments = [*settings(table), *extras(table)]
+    binary = str(table.get("binary") or "ssh") if table is not None else "ssh"
+    words = _split(_own_remote_shell(config) or "")
+    if not words and not arguments:
+        words = _split(environment.get("RSYNC_RSH", ""))
+    if not words or (binary != "ssh" and os.path.basename(words[0]) != "ssh"):
+        return [binary, *arguments]
+    return [words[0] if binary == "ssh" else binary, *words[1:], *arguments]
 
 
-def quoted(path: bytes) -> bytes:
-    """The path as one word of the remote shell, whatever bytes it holds."""
-    return b"'" + path.replace(b"'", b"'\"'\"'") + b"'"
+def destination(host: str) -> str:
+    """The host as ssh takes it: of an IPv6 address, without the brackets that rsync needs."""
+    user, at, name = host.rpartition("@")
+    return user + at + (name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+
+
+def host_for_rsync(host: str) -> str:
+    """The host as it stands in rsync's target: an IPv6 address in brackets."""
+    user, at, name = host.rpartition("@")
+    try:
+        IPv6Address(name)
+    except ValueError:
+        return host
+    return f"{user}{at}[{name}]"
+
+
+def _ssh_table(config: Config) -> Config | None:
+    table = config.get("ssh")
+    return table if isinstance(table, Config) else None
+
+
+def _own_remote_shell(config: Config) -> str | None:
+    """What the user has rsync log in by: `rsync.rsh`, or an option in `rsync._extra`. The last one counts."""
+    table = config.get("rsync")
+    if not isinstance(table, Config):
+        return None
+    found = [value for value in _remote_shells(computed(table)) if value.strip()]
+    return found[-1] if found else None
+
+
+def _remote_shells(arguments: Sequence[str]) -> Iterator[str]:
+    """The values of -e and --rsh, in all their forms."""
+    words = iter(arguments)
+    for word in words:
+        if word.startswith("--rsh="):
+            yield word[len("--rsh=") :]
+        elif word == "--rsh":
+            yield next(words, "")
+        elif word.startswith("-") and not word.startswith("--"):
+            flags = word[1:]
+            end = next((at for at, flag in enumerate(flags) if flag == "e" or flag in _TAKE_A_VALUE), None)
+            if end is not None and flags[end] == "e":
+                yield flags[end + 1 :].removeprefix("=") or next(words, "")
 
 
 def _for_rsync(argument: str) -> str:

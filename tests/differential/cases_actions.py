@@ -381,7 +381,18 @@ def ssh(name: str, *steps: Callable[[Box], None], extra: str = "", **more: Any) 
 
 
 STOPPED = "page 6 row 17"
-MOVES = "4.3: mv's failure shows, a Create is queued for what was not there"
+MOVES = "4.3: what mv is like over there is found out once; a script on stdin, which no login shell misreads"
+SHELL = 'if grep -q help "$dir/calls/$n.stdin"; then exit 81; fi'
+"""What the other side's sh says of its mv."""
+
+
+def moves(*pairs: tuple[str, str], arguments: str = "") -> str:
+    """The calls of ssh, as a pattern: the first looks who is there, the other does these moves."""
+    login = rf"ssh {arguments}\[h\] \[sh\] < "
+    lines = "".join(rf"m {re.escape(one)} {re.escape(other)} \|\| f=1\n" for one, other in pairs)
+    return rf"{login}\[case [^\n]*\n\]\n{login}\[{{\n(?:(?!m ')[^\n]*\n)*{lines}(?:(?!m ')[^\n]*\n)*}} </dev/null\n\]\n"
+
+
 ssh("plain", node("f"), logged("Finished"))
 ssh(
     "options",
@@ -405,10 +416,12 @@ ssh(
     logged("Finished Move"),
     tree=("a",),
     extra=SSH_FULL,
+    plan={"ssh": SHELL},
     why=MOVES,
     ours={
         "calls": re.compile(
-            r"rsync .*\nssh \[-i\] \[/i\] \[-o\] \[A=b\] \[-p\] \[2222\] \[-q\] \[-v\] \[h\] .*'?@/trg/a'?.*'?@/trg/b'?.*\n"
+            r"rsync .*\n"
+            + moves(("'' 'a'", "'' 'b'"), arguments=r"\[-i\] \[/i\] \[-o\] \[A=b\] \[-p\] \[2222\] \[-q\] \[-v\] ")
         )
     },
 )
@@ -417,17 +430,19 @@ ssh(
     rename("it's", "b $c"),
     logged("Finished Move"),
     tree=("it's",),
+    plan={"ssh": SHELL},
     why=MOVES,
-    ours={"calls": re.compile(r"""rsync .*\nssh \[h\] .*'@/trg/it'"'"'s'.*'@/trg/b \$c'.*\n""")},
+    ours={"calls": re.compile(r"rsync .*\n" + moves(("""'' 'it'"'"'s'""", "'' 'b $c'")))},
 )
 ssh(
     "move-directory",
     rename("d", "e"),
     logged("Finished Move"),
     tree=("d/x",),
+    plan={"ssh": SHELL},
     why=MOVES,
     ours={
-        "calls": re.compile(r"""rsync .*\nssh \[h\] .*'@/trg/d/?'.*'@/trg/e/?'.*\n"""),
+        "calls": re.compile(r"rsync .*\n" + moves(("'' 'd'", "'' 'e'"))),
         "out": re.compile(r"[^$]*Normal: Moving d/ -> e/\nNormal: Finished Move @/src//d/: 0\n[^$]*"),
     },
 )
@@ -474,7 +489,7 @@ ssh(
     rename("a", "b"),
     logged("Finished"),
     tree=("a",),
-    plan={"ssh": "[ $n -gt 2 ] || exit 255"},
+    plan={"ssh": f'test -s "$dir/calls/$n.stdin"; case $n$? in 21|30) exit 255 ;; esac; {SHELL}'},
     ignore=["calls"],
 )
 ssh(
@@ -504,9 +519,13 @@ live(
     release(2),
     logged("Finished", 4),
     tree=("a",),
-    plan={"2": "hold"},
+    plan={"2": "hold", "ssh": SHELL},
     why=MOVES,
-    ours={"calls": re.compile(r"(rsync .*\n){2}rsync .*< \[/f<NUL>/\]\nssh .*\nrsync .*< \[/g<NUL>/\]\n")},
+    ours={
+        "calls": re.compile(
+            r"(rsync .*\n){2}rsync .*< \[/f<NUL>/\]\n" + moves(("'' 'a'", "'' 'b'")) + r"rsync .*< \[/g<NUL>/\]\n"
+        )
+    },
 )
 live(
     "ssh-move-during-startup",

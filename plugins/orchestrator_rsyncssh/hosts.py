@@ -1,0 +1,80 @@
+"""What is known of the hosts that moves go to: how a move can be done there, if it can.
+
+A host is found out about once, before the first move: with `sh` (moves.PROBE), else with one `mv` that can't be done.
+An ssh that does not get through (255) tells nothing of that; but where rsync gets through and ssh never does, it is
+ssh that is told the wrong things, and waiting for it would be in vain.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from orchestrator_rsyncssh.moves import Mv, ran_mv
+
+NO_CONNECTION: Final = 255
+IN_VAIN: Final = 3
+"""So often ssh fails in a row, until one move is given to rsync, to see whether that gets through."""
+
+
+class Way(Enum):
+    UNKNOWN = auto()
+    """`sh` is to be tried."""
+    MAYBE_SINGLE = auto()
+    """It knows no `sh`; one `mv` is to be tried."""
+    SCRIPT = auto()
+    SINGLE = auto()
+    NONE = auto()
+
+
+@dataclass
+class Host:
+    """`mv`: what it is like there, for scripts. `name`: of nothing that there is in any target directory."""
+
+    way: Way = Way.UNKNOWN
+    mv: Mv = Mv.NEITHER
+    name: bytes = field(default_factory=lambda: b".lsyncd-" + os.urandom(8).hex().encode())
+    failed: int = 0
+    is_doubted: bool = False
+
+    def probed(self, exit_code: int, stderr: bytes) -> str | None:
+        """A probe has ended, not with 255. Gives what is worth a log line."""
+        self.failed = 0
+        if self.way is Way.MAYBE_SINGLE:
+            if ran_mv(exit_code, stderr, self.name):
+                self.way = Way.SINGLE
+                return "runs no sh for us: renames are done by one mv each."
+            self.way = Way.NONE
+            return "lets us run neither sh nor mv: renames are transferred."
+        try:
+            self.mv = Mv(exit_code)
+        except ValueError:
+            self.way = Way.MAYBE_SINGLE
+        else:
+            self.way = Way.SCRIPT
+        return None
+
+    def is_in_vain(self) -> bool:
+        """ssh has failed once more. Whether to give a move to rsync now: what comes of that tells who is right."""
+        self.failed += 1
+        if self.failed < IN_VAIN:
+            return False
+        self.failed = 0
+        self.is_doubted = True
+        return True
+
+    def rsync_ended(self, got_through: bool) -> str | None:
+        """A run of rsync has ended. Gives what is worth a log line."""
+        if not self.is_doubted:
+            return None
+        self.is_doubted = False
+        if not got_through:
+            return None
+        self.way = Way.NONE
+        return "is reached by rsync, but not by the ssh that moves (see ssh and rsync.rsh): renames are transferred."
+
+    def forget(self) -> None:
+        """It is not as it was found to be."""
+        self.way = Way.UNKNOWN
