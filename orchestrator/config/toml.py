@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import tomli
 
 from orchestrator.config.common import SYNC_KEYS
 from orchestrator.config.model import Option, Options
 from orchestrator.config.settings import SETTINGS
+from orchestrator.config.tomlplaces import Path, Places
+from orchestrator.config.tomlplaces import shown as shown_path
 from orchestrator.config.types import KINDS, fits, kinds, nearest
 from orchestrator.errors import ConfigError
+from orchestrator.logic.verdict import AGAIN, DIE, OK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +28,7 @@ NOT_IN_TOML = frozenset({"checkgauge", "collect", "full", "prepare", "_source"})
 """Keys whose only sensible value is a function, or a table for one."""
 
 EXIT_CODES = frozenset({"exitcodes", "rsyncExitCodes", "sshExitCodes"})
-"""Tables whose keys are numbers, which TOML writes as strings."""
+"""Tables whose keys are numbers, which TOML writes as strings. One of another name is known by what it holds."""
 
 HANDLER = re.compile(r"on[A-Z]")
 BATCH_HANDLERS = frozenset({"onBatchStart", "onBatchEnd"})
@@ -69,32 +72,38 @@ def read(path: str, actions: Mapping[str, Options], problems: Mapping[str, str] 
 
 
 class _Checker:
+    """Paths of keys are as in `tomlplaces`."""
+
     def __init__(self, path: str, text: str, actions: Mapping[str, Options], problems: Mapping[str, str]) -> None:
         self._path = path
-        self._lines = text.split("\n")
+        self._places = Places(text)
         self._actions = actions
         self._problems = problems
 
     def check(self, document: Mapping[str, Any]) -> TomlConfig:
-        self._refuse_unknown(document, ("settings", "sync", "tunnel"), "", None, 0)
+        self._refuse_unknown(document, ("settings", "sync", "tunnel"), ())
         config = TomlConfig()
-        settings = self._table(document.get("settings", {}), "settings", 0)
-        self._refuse_unknown(settings, SETTINGS, "settings", "settings", 0)
+        settings = document.get("settings", {})
+        if not isinstance(settings, dict):
+            self._fail(("settings",), "must be written as [settings]")
+        self._refuse_unknown(settings, SETTINGS, ("settings",))
         config.settings = dict(settings)
-        config.settings_place = self._place("settings", 0, None)
+        config.settings_place = self._place(("settings",))
         for number, table in enumerate(self._tables(document, "tunnel")):
-            config.tunnels.append((dict(table), self._place("tunnel", number, None)))
+            config.tunnels.append((dict(table), self._place(("tunnel", number))))
         for number, table in enumerate(self._tables(document, "sync")):
-            config.syncs.append(self._sync(table, number))
+            config.syncs.append(self._sync(table, ("sync", number)))
         return config
 
-    def _sync(self, table: Mapping[str, Any], number: int) -> TomlSync:
+    def _sync(self, table: Mapping[str, Any], path: Path) -> TomlSync:
         action = table.get("action")
         options: Options = {}
         if action is not None:
-            if not isinstance(action, str) or action not in self._actions:
+            if not isinstance(action, str):
+                self._fail((*path, "action"), f"must be a string, the name of an action, not {_kind(action)}")
+            if action not in self._actions:
                 reason = f": {self._problems[action]}" if action in self._problems else _like(action, self._actions)
-                self._fail("sync", number, "action", f"unknown action {_shown(action)}{reason}")
+                self._fail((*path, "action"), f'there is no action "{action}"{reason}')
             options = self._actions[action]
         values = {key: value for key, value in table.items() if key != "action"}
         known = {key: option for key, option in SYNC_KEYS.items() if key not in NOT_IN_TOML | {"action"}} | dict(
@@ -102,66 +111,41 @@ class _Checker:
         )
         if action is not None:
             known = {key: option for key, option in known.items() if key in options or not _is_handler_of_events(key)}
-        self._check_values(values, known, "sync", number)
-        return TomlSync(action, _numbered(values), self._place("sync", number, None))
+        self._check_values(values, known, path)
+        return TomlSync(action, _numbered(values), self._place(path))
 
-    def _check_values(self, values: Mapping[str, Any], known: Options, table: str, number: int) -> None:
-        self._refuse_unknown(values, known, table, table, number)
+    def _check_values(self, values: Mapping[str, Any], known: Options, path: Path) -> None:
+        self._refuse_unknown(values, known, path)
         for key, value in values.items():
-            option = known[key]
+            option, place = known[key], (*path, key)
             if isinstance(option, Option):
                 if _is_handler(key) and not isinstance(value, (str, bool)):
-                    self._fail(table, number, key, f'key "{key}" must be a string, a command, not {_kind(value)}')
+                    self._fail(place, f"must be a string, a command, not {_kind(value)}")
                 if option.types and not fits(value, option.types):
-                    self._fail(table, number, key, f'key "{key}" must be {kinds(option.types)}, not {_kind(value)}')
+                    self._fail(place, f"must be {kinds(option.types)}, not {_kind(value)}")
             elif not isinstance(value, dict):
-                self._fail(table, number, key, f'key "{key}" must be a table, not {_kind(value)}')
+                self._fail(place, f"must be a table, not {_kind(value)}")
             else:
-                self._check_values(value, option, f"{table}.{key}", number)
+                self._check_values(value, option, place)
 
     def _tables(self, document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
         value = document.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self._fail(name, 0, None, f'"{name}" must be written as [[{name}]], once for each')
+            self._fail((name,), f"must be written as [[{name}]], once for each")
         return list(value)
 
-    def _table(self, value: Any, name: str, number: int) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            self._fail(name, number, None, f'"{name}" must be written as [{name}]')
-        return dict(value)
-
-    def _refuse_unknown(
-        self, values: Mapping[str, Any], known: Iterable[str], where: str, table: str | None, number: int
-    ) -> None:
+    def _refuse_unknown(self, values: Mapping[str, Any], known: Iterable[str], path: Path) -> None:
         for key in values:
             if key not in known:
-                inside = f" in [{where}]" if where else ""
-                self._fail(table or key, number, key, f'unknown key "{key}"{inside}{_like(key, known)}')
+                self._fail((*path, key), f"unknown key{_like(key, known)}")
 
-    def _fail(self, table: str, number: int, key: str | None, message: str) -> None:
-        raise ConfigError(f"{self._place(table, number, key)}: {message}")
+    def _fail(self, path: Path, message: str) -> NoReturn:
+        raise ConfigError(f"{self._place(path)}: {shown_path(path)}: {message}")
 
-    def _place(self, table: str, number: int, key: str | None) -> str:
-        """FILE:LINE of a key in the `number`-th table of a name; tomli itself does not tell."""
-        top = table.partition(".")[0]
-        seen, is_inside, found = -1, False, 0
-        for line, text in enumerate(self._lines, 1):
-            header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", text)
-            if header:
-                name = header[1].replace(" ", "").replace('"', "")
-                if name == top:
-                    seen += 1
-                    found = line if seen == number else found
-                is_inside = seen == number and (name == table or key is None)
-                if key is not None and seen == number and name == f"{table}.{key}":
-                    return f"{self._path}:{line}"
-            elif (
-                key is not None
-                and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[.=]", text)
-                and (is_inside or seen == -1)
-            ):
-                return f"{self._path}:{line}"
-        return f"{self._path}:{found or 1}"
+    def _place(self, path: Path) -> str:
+        """FILE:LINE; only the file where the line is not known for sure."""
+        line = self._places.line(path)
+        return self._path if line is None else f"{self._path}:{line}"
 
 
 def _kind(value: Any) -> str:
@@ -178,17 +162,22 @@ def _is_handler_of_events(key: str) -> bool:
 
 
 def _numbered(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Exit code tables with numbers for keys."""
-    return {
-        key: {int(code) if code.isdecimal() else code: verdict for code, verdict in value.items()}
-        if key in EXIT_CODES and isinstance(value, dict)
-        else value
-        for key, value in values.items()
-    }
+    """Exit code tables, whatever they are called and wherever they stand, with numbers for keys."""
+    result = dict(values)
+    pending = [result]
+    while pending:
+        table = pending.pop()
+        for key, value in table.items():
+            if isinstance(value, dict):
+                is_one = key in EXIT_CODES or (bool(value) and all(map(_is_exit_code, value.items())))
+                table[key] = {int(code) if is_one and code.isdecimal() else code: item for code, item in value.items()}
+                pending.append(table[key])
+    return result
 
 
-def _shown(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else _kind(value)
+def _is_exit_code(item: tuple[str, Any]) -> bool:
+    code, verdict = item
+    return code.isdecimal() and verdict in (OK, AGAIN, DIE)
 
 
 def _like(key: Any, known: Iterable[str]) -> str:

@@ -290,7 +290,8 @@ def test_a_config_that_needs_it_says_why_it_is_not_there(box: Path, case: str, l
         assert running.wait() == 255
     first, second = errors(running)
     assert told in first
-    place = f"{box}/config.toml:2: unknown action" if language == "toml" else "config.lua:3: there is no default.bad: "
+    toml, lua = f"{box}/config.toml:2: sync[1].action: there is no action", "config.lua:3: there is no default.bad: "
+    place = toml if language == "toml" else lua
     assert place in second
     assert told in second
 

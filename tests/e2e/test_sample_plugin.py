@@ -135,8 +135,12 @@ def test_it_is_used(python: Path, tmp_path: Path, server: Server, language: str)
     [
         ("lua", LUA.replace("{url}/", "/srv"), "config.lua:1: default.put needs"),
         ("lua", "\n" + LUA.replace("target", "targt"), 'config.lua:2: Parameter "targt" unknown'),
-        ("toml", TOML.replace("target", "targt"), ':5: unknown key "targt" in [sync]; did you mean "target"?'),
-        ("toml", TOML.replace('"put"', '"putt"'), 'config.toml:3: unknown action "putt"; did you mean "put"?'),
+        ("toml", TOML.replace("target", "targt"), ':5: sync[1].targt: unknown key; did you mean "target"?'),
+        (
+            "toml",
+            TOML.replace('"put"', '"putt"'),
+            'config.toml:3: sync[1].action: there is no action "putt"; did you mean "put"?',
+        ),
     ],
 )
 def test_its_keys_are_checked(python: Path, tmp_path: Path, language: str, text: str, told: str) -> None:

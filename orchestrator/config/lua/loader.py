@@ -104,11 +104,13 @@ class LuaConfig:
             table = to_lua(self.lua, sync.values)
             if sync.action is not None:
                 table[1] = globals_[b"default"][to_bytes(sync.action)]
-            name = sync.values.get("tunnel")
-            if name is not None:
-                if name not in tunnels:
-                    raise ConfigError(f'{sync.place}: there is no [[tunnel]] with the name "{name}"')
-                table[b"tunnel"] = tunnels[name]
+            tunnel = sync.values.get("tunnel")
+            if isinstance(tunnel, dict):  # one of its own
+                table[b"tunnel"] = self._call_user_function(globals_[b"tunnel"], tunnel, sync.place)
+            elif tunnel is not None:
+                if tunnel not in tunnels:
+                    raise ConfigError(f'{sync.place}: there is no [[tunnel]] with the name "{tunnel}"')
+                table[b"tunnel"] = tunnels[tunnel]
             self._call_user_function(globals_[b"sync"], table, sync.place)
 
     def _call_user_function(self, function: Any, values: Any, place: str) -> Any:
