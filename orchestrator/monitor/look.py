@@ -54,10 +54,14 @@ def _examine(path: bytes) -> Directory:
 
 
 def signature(there: os.stat_result, now: int) -> Signature:
-    """What tells a file from how it looked before; `now` in nanoseconds."""
+    """What tells a file from how it looked before; `now` in nanoseconds.
+
+    The ctime counts as content, though a change of attributes moves it, too: it may have been written in place and its
+    time put back, or be another file with the inode of a deleted one, and nothing else would tell.
+    """
     is_recent = abs(now - there.st_mtime_ns) < RECENT
-    content = hash((there.st_mtime_ns, there.st_size, there.st_ino, stat.S_IFMT(there.st_mode)))
-    attributes = hash((there.st_ctime_ns, there.st_mode, there.st_uid, there.st_gid))
+    content = hash((there.st_mtime_ns, there.st_ctime_ns, there.st_size, there.st_ino, stat.S_IFMT(there.st_mode)))
+    attributes = hash((there.st_mode, there.st_uid, there.st_gid))
     return _UNSURE if is_recent else content, attributes
 
 

@@ -9,13 +9,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import helper
 
 if TYPE_CHECKING:
     from orchestrator_native.rules import Rule
     from orchestrator_native.trees import Tree
+
+
+class Equal(NamedTuple):
+    """Two directories that plainly hold the same: their identities, and the names of their sub-directories."""
+
+    source: int
+    target: int
+    names: list[str]
 
 
 class Assistant:
@@ -35,8 +43,8 @@ class Assistant:
             bufsize=0,
         )
 
-    def ask(self, paths: list[str]) -> list[list[str] | None]:
-        """For each path the names of its sub-directories, None where one has to look oneself."""
+    def ask(self, paths: list[str]) -> list[Equal | None]:
+        """For each path what was found; None where one has to look oneself."""
         to, come = self._process.stdin, self._process.stdout
         if to is None or come is None:
             raise BrokenPipeError
@@ -45,7 +53,7 @@ class Assistant:
         answers = [] if message is None else message.split(b"\0")
         if len(answers) != len(paths):
             raise BrokenPipeError
-        return [_names(answer) for answer in answers]
+        return [_equal(answer) for answer in answers]
 
     def close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
@@ -54,10 +62,12 @@ class Assistant:
         self._process.wait()
 
 
-def _names(answer: bytes) -> list[str] | None:
+def _equal(answer: bytes) -> Equal | None:
     if not answer.startswith(b"="):
         return None
-    return os.fsdecode(answer[1:]).split("/") if len(answer) > 1 else []
+    identities, *names = os.fsdecode(answer[1:]).split("/")
+    source, target = identities.split(",")
+    return Equal(int(source), int(target), names)
 
 
 def processors() -> int:

@@ -1,6 +1,10 @@
 """The attributes of what is on the target already, made like the source's; how is in meta.py.
 
 What cannot be carried over is noted in the task's report.
+
+What gives rights to a file's data, the owner and group it belongs to, set-user and set-group bits, capabilities, root
+never gives to a file that lies there already: somebody may have put it there, equal in size and time or even in
+content, with a descriptor open to write to it afterwards. Such a file is copied anew.
 """
 
 from __future__ import annotations
@@ -8,11 +12,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from orchestrator_native import meta, xattrs
 from orchestrator_native.likeness import is_same_xattrs
-from orchestrator_native.rules import is_same_meta
+from orchestrator_native.rules import is_same_meta, is_same_owner
 
 if TYPE_CHECKING:
     from orchestrator_native.rules import Rule
@@ -34,17 +39,43 @@ def apply(
         task.report.note(limit)
 
 
-def fix(task: Task, spot: Spot, wanted: os.stat_result, have: os.stat_result) -> None:
+class Fixed(Enum):
+    NOTHING = auto()
+    """There was nothing to do."""
+    SET = auto()
+    REFUSED = auto()
+    """It would give rights to data that is not ours for sure; nothing was done."""
+
+
+def fix(task: Task, spot: Spot, wanted: os.stat_result, have: os.stat_result) -> Fixed:
     """Those of an entry that is the same but for them. Raises OSError, Vanished."""
     same_xattrs = is_same_xattrs(spot, task.rule)
     if same_xattrs and is_same_meta(wanted, have, task.rule):
-        return
+        return Fixed.NOTHING
     attributes = None if same_xattrs else xattrs.read_entry(spot.source, spot.name, task.rule)
     with meta.pinned(spot.name, spot.target) as handle:
         now = os.stat(handle)
         if stat.S_IFMT(now.st_mode) != stat.S_IFMT(wanted.st_mode):
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        if _gives_rights(handle, wanted, now, task.rule, attributes):
+            return Fixed.REFUSED
         apply(task, handle, wanted, now, attributes)
+    return Fixed.SET
+
+
+def _gives_rights(
+    handle: xattrs.Handle,
+    wanted: os.stat_result,
+    have: os.stat_result,
+    rule: Rule,
+    attributes: dict[str, bytes] | None,
+) -> bool:
+    if not rule.root or not stat.S_ISREG(wanted.st_mode):
+        return False
+    if not is_same_owner(wanted, have, rule) or wanted.st_mode & ~have.st_mode & (stat.S_ISUID | stat.S_ISGID):
+        return True
+    capabilities = (attributes or {}).get(xattrs.CAPABILITIES)
+    return capabilities is not None and xattrs.read(handle, rule).get(xattrs.CAPABILITIES) != capabilities
 
 
 def settle(task: Task, path: str, source: int, target: int, wanted: os.stat_result) -> None:

@@ -1,8 +1,8 @@
 """Changed paths, each brought up to date from the source as it is now.
 
 What happened to a path hardly matters, nor in what order: the source is looked at, and the target made the
-same. Only two things are taken from the kind of change: a write means that equal size and time prove
-nothing (rules.is_same_data), and a Move may be a rename on the target, too.
+same. Only two things are taken from the kind of change: unless it concerns attributes alone, equal size and time prove
+nothing (proofs.py), and a Move may be a rename on the target, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator_native.mirror import target_status
 from orchestrator_native.report import Stopped
+from orchestrator_native.rules import Trust, identity
+from orchestrator_native.temps import is_ours
 from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
 
 ATTRIBUTES = frozenset({"Attrib", "Modify"})
 """Of a directory: nothing about what lies in it."""
-
-WRITES = frozenset({"Modify", "Create"})
 
 
 class Change(NamedTuple):
@@ -49,6 +50,8 @@ def update(run: Run, changes: Iterable[Change]) -> None:
             batch.path(relative(change.path), change.etype)
         else:
             origin, destination = relative(change.path), relative(change.path2)
+            run.name_went(destination)
+            run.links.rename(origin, destination)
             batch.rename(origin, destination)
             batch.path(origin, "Delete")
             batch.path(destination, "Move")
@@ -60,46 +63,85 @@ class _Batch:
         self.task = run.task
         self.mirror: Mirror = run.mirror
         self.begun: set[str] = set()
+        self.named: set[str] = set()
+        """Directories that may be others by now; what is in them is looked through once all changes have been."""
+        self.renamed: set[str] = set()
+        """Files that were renamed on the target, and lay where nothing had happened to them."""
 
     def path(self, path: str, etype: str) -> None:
         """Make `path` on the target what it is in the source."""
         if not path:
             self._root(etype)
             return
+        is_write = etype == "Modify"
         parent, name = split(path)
-        if self._is_begun(parent):
+        if is_ours(name):
+            return
+        is_begun = self._is_begun(parent)
+        if is_begun and not is_write:
             return
         try:
             wanted = _status(self.mirror.source.open, parent, name)
         except OSError as error:
             self.task.report.trouble("read", path, error)
             return
-        self._old_names(path, wanted)
+        if wanted is None or (wanted.st_dev, wanted.st_ino) != self.run.links.key(path):
+            self.run.name_went(path)
         if wanted is None:
-            self._gone(path)
+            if not is_begun:
+                self._gone(path)
             return
         if self.task.is_excluded(path, is_dir=stat.S_ISDIR(wanted.st_mode)):
+            return
+        if is_write and wanted.st_nlink > 1 and self.task.rule.hard_links and not stat.S_ISDIR(wanted.st_mode):
+            # whatever becomes of this name, the others are to have what was written
+            self.run.later_link(path, wanted, trust=Trust.FINISHED, is_written=True)
+        if is_begun:
             return
         try:
             spot = self.mirror.spot(path)
         except OSError:
             self._ancestor(parent)
             return
-        have = _target_status(spot)
+        have = target_status(spot)
         if stat.S_ISDIR(wanted.st_mode):
             if have is None or not stat.S_ISDIR(have.st_mode):
                 self.begun.add(path)
             elif etype in ATTRIBUTES:
                 self.run.later_settle(path)
                 return
-        written = etype == "Modify" or (etype == "Create" and wanted.st_nlink == 1)
-        self.mirror.entries.bring(spot, wanted, have, written=written)
+            self.named.add(path)
+        trust = self._trust(spot, etype)
+        self.mirror.entries.bring(spot, wanted, have, trust, is_written=is_write)
         self.run.later_settle(parent)
+
+    def _trust(self, spot: Spot, etype: str) -> Trust:
+        """How far what lies on the target is trusted. Where it is in a directory that is not known to be the one of
+        before, not at all; and what is put there now does not belong to what was there before."""
+        if not self._are_pair(spot.source, spot.target):
+            self.task.part(spot.source, spot.target)
+            return Trust.NONE
+        is_same = etype == "Attrib" or (etype == "Move" and spot.path in self.renamed)
+        if is_same and not self._is_named(spot.path):
+            return Trust.QUICK
+        return Trust.FINISHED
+
+    def _are_pair(self, source: int, target: int) -> bool:
+        return self.task.proofs.is_pair(identity(os.fstat(source)), identity(os.fstat(target)))
+
+    def _is_named(self, path: str) -> bool:
+        """A directory above it may be another one by now."""
+        while self.named and path:
+            path = split(path)[0]
+            if path in self.named:
+                return True
+        return False
 
     def _root(self, etype: str) -> None:
         if etype in ATTRIBUTES:
             self.run.later_settle("")
         else:
+            self.named.add("")
             self.run.later_directory("", touched=True)
 
     def _is_begun(self, parent: str) -> bool:
@@ -112,27 +154,12 @@ class _Batch:
             parent = split(parent)[0]
         return False
 
-    def _old_names(self, path: str, wanted: os.stat_result | None) -> None:
-        """A name of a file with several has gone over to another file: what was written to the former under
-        this name has no other event."""
-        key = self.run.links.key(path)
-        if key is None or (wanted is not None and (wanted.st_dev, wanted.st_ino) == key):
-            return
-        self.run.links.discard(key, path)
-        for other in self.run.links.names(key):
-            try:
-                status = _status(self.mirror.source.open, *split(other))
-            except OSError:
-                continue
-            if status is not None and (status.st_dev, status.st_ino) == key:
-                self.run.later_link(other, status, written=True)
-                return
-
     def _gone(self, path: str) -> None:
         parent, name = split(path)
         self.run.later_settle(parent)
         have = self._target_status(parent, name) if self.task.deletes else None
         if have is not None:
+            self.named.add(path)
             self.mirror.remover.remove(path, have.st_mode)
             self.mirror.target.forget()
 
@@ -156,6 +183,9 @@ class _Batch:
     def rename(self, origin: str, destination: str) -> None:
         """Follow a Move by a rename on the target where that makes sense; what comes of it is compared
         with the source in any case. Where nothing may be deleted, the old name stays."""
+        self.renamed.discard(destination)
+        if is_ours(split(origin)[1]):
+            return  # what another mirror of ours has just finished, with all of it only now
         if not self.task.deletes:
             return
         try:
@@ -180,13 +210,19 @@ class _Batch:
         old = mirror.remover.tree.open(origin[0])
         new = mirror.target.open(destination[0])
         os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
+        if not is_dir:
+            mirror.task.proofs.spoil(have)
+            self._trust_renamed(origin, join(*destination), old)
 
-
-def _target_status(spot: Spot) -> os.stat_result | None:
-    try:
-        return os.stat(spot.name, dir_fd=spot.target, follow_symlinks=False)
-    except OSError:
-        return None
+    def _trust_renamed(self, origin: tuple[str, str], destination: str, old: int) -> None:
+        """Nothing of it need be read if it was right where it was: in a directory that is still the one of before,
+        and that no change before this one says otherwise of."""
+        try:
+            was_right = self._are_pair(self.mirror.source.open(origin[0]), old)
+        except OSError:
+            return
+        if was_right and not self._is_named(join(*origin)):
+            self.renamed.add(destination)
 
 
 def _status(opens: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:

@@ -48,7 +48,7 @@ class Copier:
         if stat.st_blocks * 512 >= size:
             self._segment(source, target, 0, size, pair)
             return
-        for start, end in _segments(source, size):
+        for start, end in segments(source, size):
             self._segment(source, target, start, end, pair)
         os.ftruncate(target, size)
 
@@ -81,7 +81,7 @@ class Copier:
             raise Stopped
 
 
-def _segments(fd: int, size: int) -> Iterator[tuple[int, int]]:
+def segments(fd: int, size: int) -> Iterator[tuple[int, int]]:
     """Where a file holds data (lseek(2), SEEK_DATA)."""
     at = 0
     while at < size:

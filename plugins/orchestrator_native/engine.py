@@ -14,8 +14,9 @@ from orchestrator_native import batch, meta
 from orchestrator_native.forecast import Deletions
 from orchestrator_native.forecast import forecast as look_ahead
 from orchestrator_native.links import Links
+from orchestrator_native.proofs import Proofs
 from orchestrator_native.report import CUT, FILE_IO, STOPPED, Report, Stopped, TooMuch
-from orchestrator_native.rules import my_rule
+from orchestrator_native.rules import Trust, my_rule
 from orchestrator_native.run import Run
 from orchestrator_native.task import Budget, Task
 from orchestrator_native.trees import Tree
@@ -32,9 +33,11 @@ class Memory:
     """What is worth knowing from one run to the next; a loss costs time, nothing else."""
 
     links: Links = field(default_factory=Links)
+    proofs: Proofs = field(default_factory=Proofs)
     granularity: int | None = None
     source: tuple[int, int] | None = None
     """Device and inode of the source's directory."""
+    target: tuple[int, int] | None = None
 
 
 class Trees(NamedTuple):
@@ -113,7 +116,9 @@ def _work_between(
     if ours[0] == ours[1]:
         return _failure("mirror a directory onto itself", OSError(errno.EINVAL, os.strerror(errno.EINVAL)))
     if changes is None:
-        memory.source = ours[0]
+        if not (_is_same_device(memory.source, ours[0]) and _is_same_device(memory.target, ours[1])):
+            memory.proofs.is_complete = False  # a file system that was mounted anew may have another number
+        memory.source, memory.target = ours
     elif memory.source not in (None, ours[0]):
         # Unmounted or replaced: what is not in there now has not been deleted. A full run is due once it is back.
         report = _failure("find the source of before in", OSError(errno.ESTALE, os.strerror(errno.ESTALE)))
@@ -122,13 +127,19 @@ def _work_between(
     if memory.granularity is None:
         memory.granularity = meta.granularity(target.root)
     task = Task(
-        rule=my_rule(granularity=memory.granularity, xattrs=trees.xattrs, hard_links=trees.hard_links),
+        rule=my_rule(
+            granularity=memory.granularity,
+            xattrs=trees.xattrs,
+            hard_links=trees.hard_links,
+            trust=Trust.QUICK if changes is None and not memory.proofs.is_complete else Trust.FINISHED,
+        ),
         stop=stop,
         deletes=deletes,
         makes_way=deletes or changes is not None,
         excluded=_without_target(trees),
         guarded=frozenset(ours),
         budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
+        proofs=memory.proofs,
     )
     run = Run(task, source, target, memory.links, threads=trees.threads, is_whole=changes is None)
     try:
@@ -138,11 +149,17 @@ def _work_between(
         else:
             batch.update(run, changes)
         run.drain()
+        if changes is None:
+            memory.proofs.is_complete = True
     except Stopped as stopped:
         task.report.end(CUT if isinstance(stopped, TooMuch) else STOPPED)
     finally:
         run.close()
     return task.report
+
+
+def _is_same_device(before: tuple[int, int] | None, now: tuple[int, int]) -> bool:
+    return before is not None and before[0] == now[0]
 
 
 def _without_target(trees: Trees) -> Excluded | None:

@@ -7,9 +7,12 @@ import stat
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator_native import meta
-from orchestrator_native.attributes import fix, is_closed, open_up
+from orchestrator_native.attributes import Fixed, fix, is_closed, open_up
+from orchestrator_native.content import is_same_content
 from orchestrator_native.likeness import is_same, is_same_attributes
+from orchestrator_native.maker import has_changed_since
 from orchestrator_native.report import Vanished
+from orchestrator_native.rules import Trust, is_finished
 
 if TYPE_CHECKING:
     from orchestrator_native.maker import Maker
@@ -28,8 +31,12 @@ class Crew(Protocol):
 
     def later_file(self, path: str) -> None: ...
 
-    def later_link(self, path: str, wanted: os.stat_result, *, written: bool) -> None:
-        """One of the names of a file that has several."""
+    def later_link(self, path: str, wanted: os.stat_result, *, trust: Trust, is_written: bool) -> None:
+        """One of the names of a file that has several. `trust`: of what lies there on the target, and, if it was
+        written to (`is_written`), under its other names as well."""
+
+    def name_went(self, path: str) -> None:
+        """No file that has several names has this one any more, if one had."""
 
     def later_settle(self, path: str) -> None:
         """A directory's own attributes, once nothing more changes in it."""
@@ -49,11 +56,12 @@ class Entries:
         spot: Spot,
         wanted: os.stat_result,
         have: os.stat_result | None,
+        trust: Trust,
         *,
-        written: bool = False,
+        is_written: bool = False,
         names: int = 0,
     ) -> bool:
-        """Make one entry like the source's; trouble is reported. `written`: see rules.is_same_data. `names`: so many
+        """Make one entry like the source's; trouble is reported. `is_written`: see Crew.later_link. `names`: so many
         hard links to it are known and cared for by the caller (0: it is left to the crew if it has several).
         True: left for later."""
         mode = wanted.st_mode
@@ -62,29 +70,76 @@ class Entries:
                 self._directory(spot, wanted, have)
                 return False
             if wanted.st_nlink > 1 and not names and self._rule.hard_links:
-                self._crew.later_link(spot.path, wanted, written=written)
+                self._crew.later_link(spot.path, wanted, trust=trust, is_written=is_written)
                 return True
-            if (
-                have is not None
-                and is_same(spot, wanted, have, self._rule, written=written)
-                # an inode that has more names than we know of is not changed
-                and (have.st_nlink <= max(names, 1) or is_same_attributes(spot, wanted, have, self._rule))
-            ):
-                fix(self._task, spot, wanted, have)
-            elif stat.S_ISREG(mode):
-                if wanted.st_size >= LARGE and not names:
-                    self._crew.later_file(spot.path)
-                    return True
-                self._maker.file(spot)
-            elif stat.S_ISLNK(mode):
-                self._maker.symlink(spot, wanted)
+            if have is not None and self._is_plainly_same(spot, wanted, have, trust):
+                self._keep(spot, wanted, have, names, is_sure=is_finished(wanted, have) and self._is_finish_time(have))
+            elif stat.S_ISREG(mode) and wanted.st_size >= LARGE and not names:
+                self._crew.later_file(spot.path)
+                return True
             else:
-                self._maker.special(spot, wanted)
+                self._compare_or_make(spot, wanted, have, names)
         except Vanished:
             pass
         except OSError as error:
-            self._task.report.trouble("mirror", spot.path, error)
+            self._failed(spot, error)
         return False
+
+    def file(self, spot: Spot, wanted: os.stat_result, have: os.stat_result | None) -> None:
+        """A large file that was left for later; trouble is reported."""
+        try:
+            self._compare_or_make(spot, wanted, have, 0)
+        except Vanished:
+            pass
+        except OSError as error:
+            self._failed(spot, error)
+
+    def is_same(self, spot: Spot, wanted: os.stat_result, have: os.stat_result, trust: Trust) -> bool:
+        """All but the attributes. Raises OSError, Vanished."""
+        return self._is_plainly_same(spot, wanted, have, trust) or self._is_same_content(spot, wanted, have)
+
+    def _is_plainly_same(self, spot: Spot, wanted: os.stat_result, have: os.stat_result, trust: Trust) -> bool:
+        if trust is Trust.FINISHED and not self._is_finish_time(have):
+            trust = Trust.NONE
+        return is_same(spot, wanted, have, self._rule, trust)
+
+    def _is_finish_time(self, have: os.stat_result) -> bool:
+        return self._task.proofs.is_finish_time(have)
+
+    def _is_same_content(self, spot: Spot, wanted: os.stat_result, have: os.stat_result) -> bool:
+        is_worth_it = stat.S_ISREG(wanted.st_mode) and stat.S_ISREG(have.st_mode) and wanted.st_size == have.st_size
+        return is_worth_it and is_same_content(spot, self._task.stop)
+
+    def _compare_or_make(self, spot: Spot, wanted: os.stat_result, have: os.stat_result | None, names: int) -> None:
+        if have is not None and self._is_same_content(spot, wanted, have):
+            self._task.proofs.compared(have)
+            self._keep(spot, wanted, have, names, is_sure=True)
+        else:
+            self._make(spot, wanted)
+
+    def _keep(self, spot: Spot, wanted: os.stat_result, have: os.stat_result, names: int, *, is_sure: bool) -> None:
+        """It is the same but for the attributes. `is_sure`: that is more than the quick check's word."""
+        # an inode that has more names than we know of is not changed
+        if have.st_nlink > max(names, 1) and not is_same_attributes(spot, wanted, have, self._rule):
+            self._make(spot, wanted)
+            return
+        fixed = fix(self._task, spot, wanted, have)
+        if fixed is Fixed.REFUSED:
+            self._make(spot, wanted)
+        elif fixed is Fixed.SET and stat.S_ISREG(wanted.st_mode) and (not is_sure or has_changed_since(spot, wanted)):
+            self._task.proofs.spoil(have)
+
+    def _make(self, spot: Spot, wanted: os.stat_result) -> None:
+        if stat.S_ISREG(wanted.st_mode):
+            self._maker.file(spot)
+        elif stat.S_ISLNK(wanted.st_mode):
+            self._maker.symlink(spot, wanted)
+        else:
+            self._maker.special(spot, wanted)
+
+    def _failed(self, spot: Spot, error: OSError) -> None:
+        self._task.report.trouble("mirror", spot.path, error)
+        self._task.part(spot.source, spot.target)
 
     def _directory(self, spot: Spot, wanted: os.stat_result, have: os.stat_result | None) -> None:
         """Itself; what lies in it is left to the crew."""

@@ -4,7 +4,8 @@ It only reads, and only knows how to say "plainly the same" or "look yourself"; 
 (killed, out of memory) costs nothing but time. It ends when its input does.
 
 A message is its length (4 bytes) and that many bytes. Question: paths, NUL between them. Answer: for each
-path, NUL between them, `-` or `=` and the names of the sub-directories, `/` between them.
+path, NUL between them, `-` or `=` and, `/` between them, the identities of both directories (a comma between them)
+and the names of the sub-directories.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if __name__ == "__main__":
     sys.modules["orchestrator_native"] = package
 
 from orchestrator_native.glance import glance
-from orchestrator_native.rules import Rule
+from orchestrator_native.rules import Rule, Trust, identity
 from orchestrator_native.trees import Tree
 
 LENGTH = struct.Struct("!I")
@@ -52,20 +53,24 @@ def _read(fd: int, count: int) -> bytes | None:
 
 
 def packed(rule: Rule) -> str:
-    return json.dumps([rule.root, sorted(rule.groups), rule.granularity, rule.xattrs, rule.hard_links])
+    return json.dumps([rule.root, sorted(rule.groups), rule.granularity, rule.xattrs, rule.hard_links, rule.trust])
 
 
 def unpacked(text: str) -> Rule:
-    root, groups, granularity, by_xattrs, hard_links = json.loads(text)
-    return Rule(root, frozenset(groups), granularity, by_xattrs, hard_links)
+    root, groups, granularity, by_xattrs, hard_links, trust = json.loads(text)
+    return Rule(root, frozenset(groups), granularity, by_xattrs, hard_links, Trust(trust))
 
 
 def answer(source: Tree, target: Tree, path: str, rule: Rule) -> bytes:
     try:
-        names = glance(source.open(path), target.open(path), rule, alone=True)
+        here, there = source.open(path), target.open(path)
+        names = glance(here, there, rule, alone=True)
+        mine, other = os.fstat(here), os.fstat(there)
     except OSError:
         return b"-"
-    return b"-" if names is None else b"=" + os.fsencode("/".join(names))
+    if names is None:
+        return b"-"
+    return b"=" + os.fsencode("/".join([f"{identity(mine)},{identity(other)}", *names]))
 
 
 def serve(source: Tree, target: Tree, rule: Rule) -> None:

@@ -1,4 +1,4 @@
-"""Are the two entries at a spot the same, where that takes reading them? What their states tell is in rules.py.
+"""Are the two entries at a spot the same, where that takes more than their states (rules.py)? Data: content.py.
 
 All raise Vanished where the source's entry is gone or has become something else, OSError where a side cannot be read.
 """
@@ -16,16 +16,16 @@ from orchestrator_native.rules import is_same_data, is_same_meta
 from orchestrator_native.trees import ELSEWHERE
 
 if TYPE_CHECKING:
-    from orchestrator_native.rules import Rule
+    from orchestrator_native.rules import Rule, Trust
     from orchestrator_native.spot import Spot
 
 
-def is_same(spot: Spot, wanted: os.stat_result, have: os.stat_result, rule: Rule, *, written: bool) -> bool:
-    """All but the attributes. `written`: see rules.is_same_data."""
+def is_same(spot: Spot, wanted: os.stat_result, have: os.stat_result, rule: Rule, trust: Trust) -> bool:
+    """Plainly the same but for the attributes. False of regular files: perhaps not, see rules.is_same_data."""
     if stat.S_IFMT(wanted.st_mode) != stat.S_IFMT(have.st_mode):
         return False
     if stat.S_ISREG(wanted.st_mode):
-        return is_same_data(wanted, have, rule, written=written)
+        return is_same_data(wanted, have, rule, trust)
     if stat.S_ISLNK(wanted.st_mode):
         return symlink_text(spot) == os.readlink(spot.name, dir_fd=spot.target)
     return wanted.st_rdev == have.st_rdev

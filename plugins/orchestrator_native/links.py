@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native.report import Stopped
 from orchestrator_native.trees import join, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from orchestrator_native.mirror import Mirror
+    from orchestrator_native.rules import Trust
     from orchestrator_native.task import Task
     from orchestrator_native.trees import Tree
 
@@ -55,9 +56,16 @@ class Links:
             names = self._names.get(key)
             if names is not None:
                 names.discard(path)
+                self._searched.pop(key, None)
                 if not names:
                     del self._names[key]
-                    self._searched.pop(key, None)
+
+    def rename(self, path: str, path2: str) -> None:
+        """The file that had the one name has the other now."""
+        key = self._keys.get(path)
+        if key is not None:
+            self.discard(key, path)
+            self.add(key, path2)
 
     def clear(self) -> None:
         """A walk of the whole tree begins: it finds all."""
@@ -102,29 +110,39 @@ def search(tree: Tree, keys: Iterable[Key], links: Links, task: Task) -> None:
             continue
 
 
-def bring_together(mirror: Mirror, key: Key, links: Links, *, written: bool) -> None:
-    """One file with several names: up to date under one of them, the others linked to that."""
-    names = _names_now(mirror, key, links)
-    leader = _leader(mirror, names, written=written)
+def bring_together(mirror: Mirror, key: Key, links: Links, named: Mapping[str, Trust], trust: Trust) -> None:
+    """One file with several names: up to date under one of them, the others linked to that. `named`: how far what
+    lies under a name on the target is trusted; `trust`: under all of them."""
+    names = [_Name(path, wanted, max(named.get(path, trust), trust)) for path, wanted in names_now(mirror, key, links)]
+    leader = _leader(mirror, names)
     if leader is None:
         return
     lead = _target_status(mirror, leader)
     if lead is None:
         return
-    for path, wanted in names:
+    for name in names:
+        path = name.path
         have = _target_status(mirror, path)
         if path == leader or (have is not None and (have.st_dev, have.st_ino) == (lead.st_dev, lead.st_ino)):
             continue
         parent = split(path)[0]
         try:
             mirror.maker.link(leader, path, mirror.target.open(parent))
+            mirror.task.proofs.spoil(lead)
         except OSError:
             # No links between these two, or too many: a copy is right but for the link.
-            _put(mirror, path, wanted, have, written=written, names=len(names))
+            _put(mirror, name, have, len(names))
         mirror.crew.later_settle(parent)
 
 
-def _names_now(mirror: Mirror, key: Key, links: Links) -> list[tuple[str, os.stat_result]]:
+class _Name(NamedTuple):
+    path: str
+    wanted: os.stat_result
+    trust: Trust
+
+
+def names_now(mirror: Mirror, key: Key, links: Links) -> list[tuple[str, os.stat_result]]:
+    """Those that are still right; what is not is forgotten."""
     found: list[tuple[str, os.stat_result]] = []
     for path in links.names(key):
         parent, name = split(path)
@@ -139,31 +157,30 @@ def _names_now(mirror: Mirror, key: Key, links: Links) -> list[tuple[str, os.sta
     return found
 
 
-def _leader(mirror: Mirror, names: list[tuple[str, os.stat_result]], *, written: bool) -> str | None:
-    """The first name whose target is right already, else the first that can be put there."""
-    here = [(path, wanted, _target_status(mirror, path)) for path, wanted in names]
-    for path, wanted, have in here:
-        if have is not None and mirror.is_same(path, wanted, have, written=written):
-            _put(mirror, path, wanted, have, written=written, names=len(names))
-            return path
-    for path, wanted, have in here:
-        _put(mirror, path, wanted, have, written=written, names=len(names))
-        now = _target_status(mirror, path)
+def _leader(mirror: Mirror, names: list[_Name]) -> str | None:
+    """The first name whose target is right already, else the first that can be put there. What has to be read to
+    tell comes last: one that is right is enough."""
+    here = [(name, _target_status(mirror, name.path)) for name in sorted(names, key=lambda name: name.trust)]
+    for name, have in here:
+        if have is not None and mirror.is_same(name.path, name.wanted, have, name.trust):
+            _put(mirror, name, have, len(names))
+            return name.path
+    for name, have in here:
+        _put(mirror, name, have, len(names))
+        now = _target_status(mirror, name.path)
         if now is not None and (have is None or now.st_ino != have.st_ino):
-            mirror.crew.later_settle(split(path)[0])
-            return path
+            mirror.crew.later_settle(split(name.path)[0])
+            return name.path
     return None
 
 
-def _put(
-    mirror: Mirror, path: str, wanted: os.stat_result, have: os.stat_result | None, *, written: bool, names: int
-) -> None:
+def _put(mirror: Mirror, name: _Name, have: os.stat_result | None, names: int) -> None:
     try:
-        spot = mirror.spot(path)
+        spot = mirror.spot(name.path)
     except OSError as error:
-        mirror.task.report.trouble("mirror", path, error)
+        mirror.task.report.trouble("mirror", name.path, error)
         return
-    mirror.entries.bring(spot, wanted, have, written=written, names=names)
+    mirror.entries.bring(spot, name.wanted, have, name.trust, names=names)
 
 
 def _target_status(mirror: Mirror, path: str) -> os.stat_result | None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator_native import meta, xattrs
 from orchestrator_native.attributes import apply
+from orchestrator_native.content import open_source
 from orchestrator_native.data import Copier
 from orchestrator_native.likeness import symlink_text
 from orchestrator_native.report import Vanished
 from orchestrator_native.temps import temp_name
-from orchestrator_native.trees import ELSEWHERE, split
+from orchestrator_native.trees import split
 
 if TYPE_CHECKING:
     from orchestrator_native.removal import Remover
@@ -40,7 +41,7 @@ class Maker:
     def file(self, spot: Spot) -> None:
         """Copy a regular file."""
         for left in reversed(range(TRIES)):
-            fd = _open_file(spot)
+            fd = open_source(spot)
             try:
                 if self._copy(spot, fd, is_last=not left):
                     return
@@ -96,6 +97,8 @@ class Maker:
                 os.close(copy)
             self._place(temp, spot.path, spot.name, spot.target)
             placed = True
+            if has_changed_since(spot, before):
+                self._task.proofs.spoil(new)
             return True
         finally:
             if not placed:
@@ -133,19 +136,17 @@ class Maker:
             os.rmdir(name, dir_fd=target)
 
 
-def _open_file(spot: Spot) -> int:
-    """O_NONBLOCK: a FIFO may have taken the file's place."""
+def has_changed_since(spot: Spot, before: os.stat_result) -> bool:
+    """The source's entry: in whatever way, so that what was made of it may not be all of it."""
     try:
-        return os.open(spot.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=spot.source)
-    except OSError as error:
-        if error.errno in ELSEWHERE:
-            raise Vanished from error
-        raise
+        return spot.source_status().st_ctime_ns != before.st_ctime_ns
+    except OSError:
+        return True
 
 
 def _has_changed(before: os.stat_result, spot: Spot) -> bool:
     try:
-        after = os.stat(spot.name, dir_fd=spot.source, follow_symlinks=False)
+        after = spot.source_status()
     except FileNotFoundError as error:
         raise Vanished from error
     return (before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns) != (

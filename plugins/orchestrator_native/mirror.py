@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from orchestrator_native.attributes import is_closed, open_up, settle
 from orchestrator_native.entries import Entries
 from orchestrator_native.glance import glance
-from orchestrator_native.likeness import is_same
 from orchestrator_native.maker import Maker
 from orchestrator_native.removal import Remover
 from orchestrator_native.report import Stopped, Vanished
+from orchestrator_native.rules import Trust, identity
 from orchestrator_native.spot import Spot
-from orchestrator_native.temps import is_in_use, is_leftover
+from orchestrator_native.temps import is_in_use, is_leftover, is_ours
 from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Mirror:
         self.source = source
         self.target = target
         self.crew = crew
-        self.remover = Remover(task, target.clone())
+        self.remover = Remover(task, target.clone(), crew.name_went)
         self.maker = Maker(task, self.remover)
         self.entries = Entries(task, self.maker, crew)
 
@@ -60,10 +60,7 @@ class Mirror:
             return
         try:
             target = self.target.open(path)
-            inner = None if touched else self._glance(source, target)
-            if inner is None:
-                self._directory(path, source, target)
-                return
+            inner = self._directory(path, source, target, touched=touched)
             for name in inner:
                 if not self.task.is_excluded(join(path, name), is_dir=True):
                     self.crew.later_directory(join(path, name), touched=False)
@@ -72,13 +69,30 @@ class Mirror:
             if touched:
                 self.settle(path)
 
+    def _directory(self, path: str, source: int, target: int, *, touched: bool) -> list[str]:
+        """The names of sub-directories that are still to be looked at."""
+        proofs = self.task.proofs
+        pair = identity(os.fstat(source)), identity(os.fstat(target))
+        trust = self.task.trust(*pair)
+        inner = None if touched or trust is Trust.NONE else self._glance(source, target)
+        # Before the work, as what fails in it, now or later, parts them again.
+        proofs.pair(*pair)
+        if inner is not None:
+            return inner
+        try:
+            self._entries(path, source, target, trust)
+        except BaseException:
+            proofs.part(*pair)
+            raise
+        return []
+
     def _glance(self, source: int, target: int) -> list[str] | None:
         try:
-            return glance(source, target, self.task.rule)
+            return glance(source, target, self.task.rule, is_finish_time=self.task.proofs.is_finish_time)
         except OSError:
             return None
 
-    def _directory(self, path: str, source: int, target: int) -> None:
+    def _entries(self, path: str, source: int, target: int, trust: Trust) -> None:
         status = os.fstat(source)
         with os.scandir(source) as listing:
             here = list(listing)
@@ -90,10 +104,14 @@ class Mirror:
         for name in there.keys() - {entry.name for entry in here}:
             self._extra(join(path, name), there[name])
         unsettled = False
+        # what was written to it may have been under a name that is gone; of another directory nothing was known
+        is_known = trust is Trust.FINISHED
         for entry in here:
             if self.task.stop.is_set():
                 raise Stopped
             name = entry.name
+            if is_ours(name):
+                continue
             inner = join(path, name)
             try:
                 wanted = entry.stat(follow_symlinks=False)
@@ -102,7 +120,8 @@ class Mirror:
             except FileNotFoundError:
                 continue
             have = _status(there.get(name))
-            unsettled = self.entries.bring(Spot(inner, name, source, target), wanted, have) or unsettled
+            spot = Spot(inner, name, source, target)
+            unsettled = self.entries.bring(spot, wanted, have, trust, is_written=is_known) or unsettled
         if unsettled:
             self.crew.later_settle(path)
         else:
@@ -131,18 +150,20 @@ class Mirror:
                 self.task.report.trouble("read", path, error)
             return
         try:
-            target = self.target.open(parent)
-            if stat.S_ISREG(wanted.st_mode):
-                self.maker.file(Spot(path, name, source, target))
-        except Vanished:
-            pass
+            spot = Spot(path, name, source, self.target.open(parent))
         except OSError as error:
             self.task.report.trouble("mirror", path, error)
+            return
+        if stat.S_ISREG(wanted.st_mode):
+            self.entries.file(spot, wanted, target_status(spot))
 
-    def is_same(self, path: str, wanted: os.stat_result, have: os.stat_result, *, written: bool) -> bool:
+    def is_same(self, path: str, wanted: os.stat_result, have: os.stat_result, trust: Trust) -> bool:
         """All but the attributes, of an entry that is nothing to work on now."""
         try:
-            return is_same(self.spot(path), wanted, have, self.task.rule, written=written)
+            spot = self.spot(path)
+            if self.task.trust(*_identities(spot)) is Trust.NONE:
+                trust = Trust.NONE
+            return self.entries.is_same(spot, wanted, have, trust)
         except (OSError, Vanished):
             return False
 
@@ -158,6 +179,17 @@ class Mirror:
                 self.task.report.trouble("set the attributes of", path, error)
             return
         settle(self.task, path, source, target, status)
+
+
+def target_status(spot: Spot) -> os.stat_result | None:
+    try:
+        return spot.target_status()
+    except OSError:
+        return None
+
+
+def _identities(spot: Spot) -> tuple[int, int]:
+    return identity(os.fstat(spot.source)), identity(os.fstat(spot.target))
 
 
 def _status(entry: os.DirEntry[str] | None) -> os.stat_result | None:

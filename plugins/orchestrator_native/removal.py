@@ -7,9 +7,12 @@ import stat
 from typing import TYPE_CHECKING
 
 from orchestrator_native.report import Stopped
+from orchestrator_native.rules import identity
 from orchestrator_native.trees import join, split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator_native.task import Task
     from orchestrator_native.trees import Tree
 
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
 class Remover:
     """Has a Tree of its own, so that it may go down anywhere while its owner works elsewhere."""
 
-    def __init__(self, task: Task, tree: Tree) -> None:
+    def __init__(self, task: Task, tree: Tree, name_went: Callable[[str], None]) -> None:
+        """`name_went` is called with each name that is removed of a file with several."""
         self.task = task
         self.tree = tree
+        self._name_went = name_went
         self._is_counted = False
 
     def remove(self, path: str, mode: int, *, is_counted: bool = False) -> bool:
@@ -40,13 +45,23 @@ class Remover:
         parent, name = split(path)
         self._take()
         try:
-            os.unlink(name, dir_fd=self.tree.open(parent))
+            self._unlink_name(path, name, self.tree.open(parent))
         except FileNotFoundError:
             pass
         except OSError as error:
             self.task.report.trouble("remove", path, error)
             return False
         return True
+
+    def _unlink_name(self, path: str, name: str, directory: int) -> None:
+        if not self.task.rule.hard_links:
+            os.unlink(name, dir_fd=directory)
+            return
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        os.unlink(name, dir_fd=directory)
+        if status.st_nlink > 1:
+            self.task.proofs.spoil(status)
+            self._name_went(path)
 
     def _remove_tree(self, path: str) -> bool:
         """Goes through the directories by a list of its own: a tree may be deeper than Python's stack."""
@@ -78,6 +93,7 @@ class Remover:
         status = os.fstat(fd)
         if (status.st_dev, status.st_ino) in self.task.guarded:
             raise PermissionError(1, "it is a sync's own source or target")
+        self.task.proofs.is_gone(identity(status))
         if not self.task.rule.root and status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
             os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
             self.tree.forget()
@@ -92,7 +108,7 @@ class Remover:
             elif not self.task.is_excluded(path, is_dir=False):
                 self._take()
                 try:
-                    os.unlink(name, dir_fd=fd)
+                    self._unlink_name(path, name, fd)
                 except FileNotFoundError:
                     pass
                 except OSError as error:

@@ -1,17 +1,28 @@
 """When are two entries the same? Every comparison of their states stands here; those that take
 reading the entries are in likeness.py.
 
-As rsync, size and time of change stand for a file's data. Because the kernel's time stamps come in ticks,
-a file changed twice within one tick looks unchanged; see `is_racy`.
+How far size and time of change stand for a file's data is a matter of `Trust`. Because the kernel's time stamps come
+in ticks, a file changed twice within one tick looks unchanged; see `is_racy`.
 """
 
 from __future__ import annotations
 
 import os
+from enum import IntEnum
 from typing import NamedTuple
 
 TICK = 20_000_000
 """Nanoseconds. Time stamps of files are as coarse as the kernel's tick: 10 ms with CONFIG_HZ=100."""
+
+
+class Trust(IntEnum):
+    """What has to be equal for the data of two files to count as equal without being read. The greater, the less."""
+
+    QUICK = 0
+    """Size and time: rsync's quick check. What the first full run finds; what only had its attributes changed."""
+    FINISHED = 1
+    """As well, the target was finished after the source's inode last changed (proofs.py)."""
+    NONE = 2
 
 
 class Rule(NamedTuple):
@@ -24,10 +35,18 @@ class Rule(NamedTuple):
     """Nanoseconds: times of the target's file system are multiples of it."""
     xattrs: bool
     hard_links: bool
+    trust: Trust = Trust.QUICK
+    """Of what is not named by a change, in directories that are known to belong together."""
 
 
-def my_rule(*, granularity: int = 1, xattrs: bool = True, hard_links: bool = True) -> Rule:
-    return Rule(os.geteuid() == 0, frozenset([os.getegid(), *os.getgroups()]), granularity, xattrs, hard_links)
+def my_rule(*, granularity: int = 1, xattrs: bool = True, hard_links: bool = True, trust: Trust = Trust.QUICK) -> Rule:
+    groups = frozenset([os.getegid(), *os.getgroups()])
+    return Rule(os.geteuid() == 0, groups, granularity, xattrs, hard_links, trust)
+
+
+def identity(status: os.stat_result) -> int:
+    """Device and inode."""
+    return status.st_dev << 64 | status.st_ino
 
 
 def is_same_time(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:
@@ -41,12 +60,16 @@ def is_racy(source: os.stat_result, target: os.stat_result) -> bool:
     return 0 <= target.st_ctime_ns - source.st_mtime_ns < TICK
 
 
-def is_same_data(source: os.stat_result, target: os.stat_result, rule: Rule, *, written: bool) -> bool:
-    """Regular files hold the same. `written`: the kernel told of a write, so equal size and time do
-    not count unless the target was finished after the source's inode last changed."""
+def is_finished(source: os.stat_result, target: os.stat_result) -> bool:
+    """The target's inode last changed after the source's did."""
+    return source.st_ctime_ns + TICK < target.st_ctime_ns
+
+
+def is_same_data(source: os.stat_result, target: os.stat_result, rule: Rule, trust: Trust) -> bool:
+    """Regular files plainly hold the same. False: there is no telling without reading them."""
     if source.st_size != target.st_size or not is_same_time(source, target, rule) or is_racy(source, target):
         return False
-    return not written or source.st_ctime_ns + TICK < target.st_ctime_ns
+    return trust is Trust.QUICK or (trust is Trust.FINISHED and is_finished(source, target))
 
 
 def is_same_owner(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:

@@ -11,18 +11,19 @@ kernel without Python's lock, side by side.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator_native.assistant import Assistant, processors
-from orchestrator_native.links import Key, Links, bring_together, search
+from orchestrator_native.assistant import Assistant, Equal, processors
+from orchestrator_native.links import Key, Links, bring_together, names_now, search
 from orchestrator_native.mirror import Mirror
 from orchestrator_native.report import Stopped
-from orchestrator_native.trees import join
+from orchestrator_native.rules import Trust
+from orchestrator_native.trees import join, split
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from orchestrator_native.task import Task
@@ -61,8 +62,10 @@ class Run:
         self._plain: dict[str, None] = {}
         self._running: dict[str, bool | None] = {}
         self._files: dict[str, None] = {}
-        self._linked: dict[Key, bool] = {}
+        self._linked: dict[Key, Trust] = {}
+        self._names: dict[str, Trust] = {}
         self._counts: dict[Key, int] = {}
+        self._left: set[Key] = set()
         self._unsettled: set[str] = set()
         self._workers: list[threading.Thread] = []
         self._is_open = False
@@ -103,12 +106,20 @@ class Run:
                 self._hire()
                 self._changed.notify()
 
-    def later_link(self, path: str, wanted: os.stat_result, *, written: bool) -> None:
+    def later_link(self, path: str, wanted: os.stat_result, *, trust: Trust, is_written: bool) -> None:
         key = (wanted.st_dev, wanted.st_ino)
         self.links.add(key, path)
         with self._changed:
-            self._linked[key] = self._linked.get(key, False) or written
+            self._linked[key] = max(self._linked.get(key, Trust.QUICK), trust if is_written else Trust.QUICK)
+            self._names[path] = max(self._names.get(path, Trust.QUICK), trust)
             self._counts[key] = wanted.st_nlink
+
+    def name_went(self, path: str) -> None:
+        key = self.links.key(path)
+        if key is not None:
+            self.links.discard(key, path)
+            with self._changed:
+                self._left.add(key)
 
     def later_settle(self, path: str) -> None:
         with self._changed:
@@ -136,14 +147,30 @@ class Run:
         self.mirror.close()
 
     def _bring_links_together(self) -> None:
+        for key in self._left:
+            self._compare_others(key)
         self._search_links()
-        for key, written in self._linked.items():
+        for key, trust in self._linked.items():
             if self.task.stop.is_set():
                 raise Stopped
-            bring_together(self.mirror, key, self.links, written=written)
+            bring_together(self.mirror, key, self.links, self._names, trust)
+
+    def _compare_others(self, key: Key) -> None:
+        """A name of a file has gone: what was written to it under that name has no other event."""
+        for path in self.links.names(key):
+            parent, name = split(path)
+            try:
+                status = os.stat(name, dir_fd=self.mirror.source.open(parent), follow_symlinks=False)
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) == key:
+                self.later_link(path, status, trust=Trust.NONE, is_written=True)
+                return
 
     def _search_links(self) -> None:
         """Look for names not known yet of files known to have so many."""
+        for key in self._counts:
+            names_now(self.mirror, key, self.links)
         missing = {key: count for key, count in self._counts.items() if self.links.missing(key, count)}
         if missing and not self.is_whole:
             search(self.mirror.source, missing, self.links, self.task)
@@ -209,20 +236,28 @@ class Run:
 
     def _take_answers(self, paths: list[str], assistant: Assistant) -> None:
         """What the helper does not find equal, be it that it has failed, is left to a walker."""
-        answers: list[list[str] | None] = [None] * len(paths)
+        answers: list[Equal | None] = [None] * len(paths)
         try:
-            answers = assistant.ask(paths)
+            answers = [self._accepted(answer) for answer in assistant.ask(paths)]
         finally:
-            inner = [join(path, name) for path, names in zip(paths, answers, strict=True) for name in names or ()]
+            inner = [
+                join(path, name) for path, equal in zip(paths, answers, strict=True) if equal for name in equal.names
+            ]
             inner = [path for path in inner if not self.task.is_excluded(path, is_dir=True)]
             with self._changed:
                 self._asked -= len(paths)
-                for path, names in zip(paths, answers, strict=True):
+                for path, equal in zip(paths, answers, strict=True):
                     again = self._running.pop(path)
-                    if names is None or again is not None:
-                        self._queue(path, touched=names is None or bool(again))
+                    if equal is None or again is not None:
+                        self._queue(path, touched=equal is None or bool(again))
                 self._plain.update(dict.fromkeys(inner))
                 self._changed.notify_all()
+
+    def _accepted(self, equal: Equal | None) -> Equal | None:
+        if equal is None or self.task.trust(equal.source, equal.target) is Trust.NONE:
+            return None
+        self.task.proofs.pair(equal.source, equal.target)
+        return equal
 
     def _is_over(self) -> bool:
         """Nothing is left, or all is lost. Asked with the lock held."""

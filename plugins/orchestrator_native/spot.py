@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 
@@ -17,3 +18,11 @@ class Spot:
     """The last part of the path."""
     source: int
     target: int
+
+    def source_status(self) -> os.stat_result:
+        """Raises OSError."""
+        return os.stat(self.name, dir_fd=self.source, follow_symlinks=False)
+
+    def target_status(self) -> os.stat_result:
+        """Raises OSError."""
+        return os.stat(self.name, dir_fd=self.target, follow_symlinks=False)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator_native.proofs import Proofs
 from orchestrator_native.report import Report, TooMuch
+from orchestrator_native.rules import Trust, identity
 
 if TYPE_CHECKING:
     from orchestrator_native.rules import Rule
@@ -45,9 +47,19 @@ class Task:
     """(device, inode) of directories that are never removed: the sync's own source and target."""
     budget: Budget | None = None
     """What may be deleted of what the source has not; None: anything."""
+    proofs: Proofs = field(default_factory=Proofs)
     report: Report = field(default_factory=Report)
 
     def is_excluded(self, path: str, *, is_dir: bool) -> bool:
         if self.excluded is None:
             return False
         return self.excluded(b"/" + os.fsencode(path) + (b"/" if is_dir else b""))
+
+    def trust(self, source: int, target: int) -> Trust:
+        """Of what no change names, in two directories (identities)."""
+        is_known = self.rule.trust is Trust.QUICK or self.proofs.is_pair(source, target)
+        return self.rule.trust if is_known else Trust.NONE
+
+    def part(self, source: int, target: int) -> None:
+        """What lies in two directories (descriptors) is not alike, or not for sure."""
+        self.proofs.part(identity(os.fstat(source)), identity(os.fstat(target)))

@@ -23,6 +23,11 @@ def temp_name(name: str) -> str:
     return f".{short}.lsyncd-{TOKEN}{next(_numbers) & 0xFFFFFF:06x}"
 
 
+def is_ours(name: str) -> bool:
+    """A temporary name, be it of this process or another: never to be mirrored on. The source may be a target too."""
+    return _OURS.fullmatch(name) is not None
+
+
 def is_leftover(name: str) -> bool:
     """A temporary name that another, now dead, process of ours gave."""
     match = _OURS.fullmatch(name)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Handle = int | str
 
+CAPABILITIES = "security.capability"
+"""capabilities(7): what a program may do that its user may not."""
+
 UNSUPPORTED = frozenset({errno.ENOTSUP, errno.ENOSYS})
 GONE = errno.ENODATA
 

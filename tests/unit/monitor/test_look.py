@@ -63,7 +63,7 @@ def test_what_is_told(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "n/m").mkdir(parents=True)
     write(tmp_path / "n/m/o", "")
     assert sorted(tree.changes()) == [
-        "Attrib d/e/", "Attrib d/g", "Create n/", "Create n/m/", "Create n/m/o", "Modify f"
+        "Attrib d/e/", "Create n/", "Create n/m/", "Create n/m/o", "Modify d/g", "Modify f"
     ]  # fmt: skip
     assert tree.changes() == []
 
@@ -79,6 +79,15 @@ def test_a_file_replaced_by_one_that_looks_the_same(tree: Tree, tmp_path: Path) 
     write(tmp_path / "new", "f")
     (tmp_path / "new").rename(tmp_path / "f")
     assert tree.changes() == ["Modify f"]
+
+
+def test_a_file_written_in_place_whose_time_was_put_back(tree: Tree, tmp_path: Path) -> None:
+    """Nothing but its ctime tells, and that is the same for a change of attributes."""
+    write(tmp_path / "f", "g")
+    assert tree.changes() == ["Modify f"]
+    write(tmp_path / "d/g", "d/h")
+    (tmp_path / "d/g").chmod(0o600)
+    assert tree.changes() == ["Modify d/g"]
 
 
 def test_a_file_changed_just_now_is_told_once_more(tree: Tree, tmp_path: Path) -> None:

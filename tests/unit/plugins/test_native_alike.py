@@ -1,0 +1,212 @@
+"""Files of one size and one time: native is never taken in."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator_native.batch import Change
+from orchestrator_native.engine import Memory, Trees, mirror, update
+from orchestrator_native.rules import TICK
+from tests.kit.alike import WHEN, AlikeTree, exchange
+from tests.kit.mirrors import IS_ROOT, differences
+from tests.kit.trees import Pair, snapshot, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def is_skipped(path: bytes) -> bool:
+    return path.startswith(b"/skip/")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_histories(tmp_path: Path, seed: int) -> None:
+    base = os.fsencode(tmp_path)
+    tree, target = AlikeTree(base + b"/source", base + b"/outside", seed), base + b"/target"
+    tree.grow(tree.root)
+    chance = random.Random(seed)
+    trees, memory, stop = Trees(tree.root, target, excluded=is_skipped), Memory(), threading.Event()
+    mirror(trees, memory, stop, deletes=True)
+    for step in range(25):
+        tree.change(chance.randrange(1, 7))
+        changes = tree.take_changes()
+        if chance.random() < 0.1:
+            report = mirror(trees, memory, stop, deletes=True)
+        else:
+            report = update(trees, [Change(*change) for change in changes], memory, stop, deletes=True)
+        assert report.lines() == []
+        there = {path: data for path, data in snapshot(tree.root).items() if not path.startswith(b"skip")}
+        assert snapshot(target) == there, (step, changes)
+
+
+class Deploy(Pair):
+    """A pair in step, its files of one size and one time."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path)
+        self.memory = Memory()
+        self.stop = threading.Event()
+
+    def put(self, side: bytes, path: bytes, data: bytes) -> None:
+        write(side + path, data)
+        os.utime(side + path, ns=(WHEN, WHEN))
+
+    def startup(self) -> None:
+        assert mirror(Trees(self.source, self.target), self.memory, self.stop, deletes=True).lines() == []
+
+    def batch(self, *changes: tuple[str, bytes] | tuple[str, bytes, bytes]) -> None:
+        trees = Trees(self.source, self.target)
+        told = [Change(*change) for change in changes]
+        assert update(trees, told, self.memory, self.stop, deletes=True).lines() == []
+
+    def inode(self, path: bytes) -> int:
+        return os.stat(self.target + path).st_ino
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Deploy:
+    return Deploy(tmp_path)
+
+
+def test_a_new_release_takes_the_place_of_the_old_one(deploy: Deploy) -> None:
+    deploy.put(deploy.source, b"app/f", b"old")
+    deploy.put(deploy.source, b"app.new/f", b"new")
+    deploy.startup()
+    os.rename(deploy.source + b"app", deploy.source + b"app.old")
+    os.rename(deploy.source + b"app.new", deploy.source + b"app")
+    deploy.batch(("Move", b"/app/", b"/app.old/"), ("Move", b"/app.new/", b"/app/"))
+    assert snapshot(deploy.target) == {b"app": None, b"app/f": b"new", b"app.old": None, b"app.old/f": b"old"}
+
+
+def test_a_full_run_that_comes_between_is_not_taken_in_either(deploy: Deploy) -> None:
+    deploy.put(deploy.source, b"a/f", b"one")
+    deploy.put(deploy.source, b"b/f", b"two")
+    deploy.startup()
+    exchange(deploy.source + b"a", deploy.source + b"b")
+    deploy.startup()
+    assert snapshot(deploy.target) == snapshot(deploy.source)
+
+
+def test_a_link_put_over_a_file_leaves_the_good_copy_alone(deploy: Deploy) -> None:
+    for good, over in ((b"a", b"b"), (b"z", b"y")):
+        deploy.put(deploy.source, good, b"good")
+        deploy.put(deploy.source, over, b"over")
+    deploy.startup()
+    inodes = deploy.inode(b"a"), deploy.inode(b"z")
+    for good, over in ((b"a", b"b"), (b"z", b"y")):
+        os.unlink(deploy.source + over)
+        os.link(deploy.source + good, deploy.source + over)
+    deploy.batch(("Create", b"/b"), ("Create", b"/y"))
+    assert set(snapshot(deploy.target).values()) == {b"good"}
+    assert (deploy.inode(b"b"), deploy.inode(b"y")) == inodes
+
+
+def test_an_equal_file_is_never_written(deploy: Deploy) -> None:
+    """As it comes back from a mirror of ours that mirrors to here in turn."""
+    data = {b"small": b"data", b"large": os.urandom(3 << 20), b"sub/f": b"data"}
+    for path in data:
+        deploy.put(deploy.source, path, data[path])
+    deploy.startup()
+    inodes = [deploy.inode(path) for path in data]
+    for path in data:
+        # another inode with the same content, by now of another time
+        write(deploy.source + b"tmp", data[path])
+        os.utime(deploy.source + b"tmp", ns=(WHEN, WHEN + 10**9))
+        os.rename(deploy.source + b"tmp", deploy.source + path)
+    deploy.batch(("Create", b"/small"), ("Create", b"/large"), ("Create", b"/sub/"))
+    assert [deploy.inode(path) for path in data] == inodes
+    assert os.stat(deploy.target + b"large").st_mtime_ns == WHEN + 10**9
+    assert differences(deploy.source, deploy.target) == []
+
+
+def test_files_with_holes_are_compared(deploy: Deploy) -> None:
+    for path in (b"f", b"g"):
+        with open(deploy.source + path, "wb") as file:
+            file.truncate(200 << 20)
+        os.utime(deploy.source + path, ns=(WHEN, WHEN))
+    deploy.startup()
+    inode = deploy.inode(b"f")
+    for path, data in ((b"f", b""), (b"g", b"here")):
+        with open(deploy.source + path, "r+b") as file:
+            file.seek(100 << 20)
+            file.write(data)
+        os.utime(deploy.source + path, ns=(WHEN, WHEN))
+    deploy.batch(("Modify", b"/f"), ("Modify", b"/g"))
+    assert deploy.inode(b"f") == inode
+    with open(deploy.target + b"g", "rb") as file:
+        file.seek(100 << 20)
+        assert file.read(4) == b"here"
+
+
+def test_what_was_renamed_or_had_its_mode_changed_is_not_read(deploy: Deploy) -> None:
+    """Nothing but the name or the mode is new: that of a large file costs nothing. What somebody else did to the
+    target meanwhile, with time and size put back, is found when there is a reason to look."""
+    for path in (b"moved", b"tree/deep/f", b"mode"):
+        deploy.put(deploy.source, path, b"data")
+    while time.time_ns() < os.stat(deploy.source + b"mode").st_ctime_ns + 2 * TICK:
+        time.sleep(TICK / 1e9)  # what is finished within a tick of its last change is not trusted
+    deploy.startup()
+    for path in (b"moved", b"tree/deep/f", b"mode"):
+        deploy.put(deploy.target, path, b"else")
+    os.rename(deploy.source + b"moved", deploy.source + b"here")
+    os.rename(deploy.source + b"tree", deploy.source + b"wood")
+    os.chmod(deploy.source + b"mode", 0o600)
+    deploy.batch(("Move", b"/moved", b"/here"), ("Move", b"/tree/", b"/wood/"), ("Attrib", b"/mode"))
+    assert set(snapshot(deploy.target).values()) == {None, b"else"}
+    deploy.put(deploy.source, b"here", b"data")
+    deploy.put(deploy.source, b"mode", b"data")
+    deploy.batch(("Modify", b"/here"), ("Modify", b"/mode"))
+    assert snapshot(deploy.target)[b"here"] == snapshot(deploy.target)[b"mode"] == b"data"
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="gives files to others")
+@pytest.mark.parametrize("right", ["owner", "group", "set-user bit", "capability"])
+def test_rights_are_only_given_to_data_of_our_own(deploy: Deploy, right: str) -> None:
+    """On the target a user has put a file of equal size and time in the place of a program, and has it open."""
+    program, planted = deploy.source + b"d/program", deploy.target + b"d/program"
+    deploy.put(deploy.source, b"d/program", b"good")
+    os.chown(program, 1001, 1001)
+    os.chmod(program, 0o755)
+    deploy.startup()
+    os.unlink(planted)
+    deploy.put(deploy.target, b"d/program", b"good")
+    if right == "owner":
+        os.chown(planted, 1002, 1001)
+    elif right == "group":
+        os.chown(planted, 1001, 1002)
+    else:
+        os.chown(planted, 1001, 1001)
+    os.chmod(planted, 0o755)
+    if right == "capability":
+        os.setxattr(program, "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+    elif right == "set-user bit":
+        os.chmod(program, 0o4755)
+    os.utime(program, ns=(WHEN, WHEN))
+    os.utime(planted, ns=(WHEN, WHEN))
+    with open(planted, "r+b") as held:
+        os.rename(deploy.source + b"d", deploy.source + b"e")
+        deploy.batch(("Move", b"/d/", b"/e/"))
+        held.write(b"evil")
+    assert differences(deploy.source, deploy.target) == []
+    assert snapshot(deploy.target)[b"e/program"] == b"good"
+
+
+def test_what_another_mirror_is_just_writing_is_not_mirrored_on(deploy: Deploy) -> None:
+    """The source is the target of another sync: a large file is half there, under its temporary name."""
+    half = b".f.lsyncd-00112233445566ff"
+    deploy.put(deploy.source, b"f", b"old")
+    deploy.put(deploy.source, half, b"ha")
+    deploy.put(deploy.source, b"d/" + half, b"ha")
+    deploy.startup()
+    deploy.batch(("Create", b"/" + half), ("Create", b"/d/"))
+    assert snapshot(deploy.target) == {b"d": None, b"f": b"old"}
+    deploy.put(deploy.source, half, b"half")
+    os.rename(deploy.source + half, deploy.source + b"f")
+    deploy.batch(("Move", b"/" + half, b"/f"))
+    assert snapshot(deploy.target)[b"f"] == b"half"
