@@ -12,6 +12,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native.mirror import target_status
+from orchestrator_native.proofs import ANY_CHANGE
 from orchestrator_native.report import Stopped
 from orchestrator_native.rules import Trust, identity
 from orchestrator_native.temps import is_ours
@@ -211,18 +212,19 @@ class _Batch:
         new = mirror.target.open(destination[0])
         os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
         if not is_dir:
-            mirror.task.proofs.spoil(have)
-            self._trust_renamed(origin, join(*destination), old)
+            was_right = self._was_right(origin, old)
+            mirror.task.proofs.spoil(have, wanted.st_ctime_ns if was_right else ANY_CHANGE)
+            if was_right:
+                self.renamed.add(join(*destination))
 
-    def _trust_renamed(self, origin: tuple[str, str], destination: str, old: int) -> None:
-        """Nothing of it need be read if it was right where it was: in a directory that is still the one of before,
+    def _was_right(self, origin: tuple[str, str], old: int) -> bool:
+        """Nothing of a file need be read if it was right where it was: in a directory that is still the one of before,
         and that no change before this one says otherwise of."""
         try:
-            was_right = self._are_pair(self.mirror.source.open(origin[0]), old)
+            is_pair = self._are_pair(self.mirror.source.open(origin[0]), old)
         except OSError:
-            return
-        if was_right and not self._is_named(join(*origin)):
-            self.renamed.add(destination)
+            return False
+        return is_pair and not self._is_named(join(*origin))
 
 
 def _status(opens: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:

@@ -131,7 +131,7 @@ def _work_between(
             granularity=memory.granularity,
             xattrs=trees.xattrs,
             hard_links=trees.hard_links,
-            trust=Trust.QUICK if changes is None and not memory.proofs.is_complete else Trust.FINISHED,
+            trust=Trust.QUICK if changes is None and not memory.proofs.is_complete else Trust.UNCHANGED,
         ),
         stop=stop,
         deletes=deletes,

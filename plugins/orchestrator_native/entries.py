@@ -12,7 +12,7 @@ from orchestrator_native.content import is_same_content
 from orchestrator_native.likeness import is_same, is_same_attributes
 from orchestrator_native.maker import has_changed_since
 from orchestrator_native.report import Vanished
-from orchestrator_native.rules import Trust, is_finished
+from orchestrator_native.rules import Trust
 
 if TYPE_CHECKING:
     from orchestrator_native.maker import Maker
@@ -73,7 +73,8 @@ class Entries:
                 self._crew.later_link(spot.path, wanted, trust=trust, is_written=is_written)
                 return True
             if have is not None and self._is_plainly_same(spot, wanted, have, trust):
-                self._keep(spot, wanted, have, names, is_sure=is_finished(wanted, have) and self._is_finish_time(have))
+                is_sure = self._task.proofs.holds(wanted, have, Trust.FINISHED)
+                self._keep(spot, wanted, have, names, is_sure=is_sure)
             elif stat.S_ISREG(mode) and wanted.st_size >= LARGE and not names:
                 self._crew.later_file(spot.path)
                 return True
@@ -99,12 +100,9 @@ class Entries:
         return self._is_plainly_same(spot, wanted, have, trust) or self._is_same_content(spot, wanted, have)
 
     def _is_plainly_same(self, spot: Spot, wanted: os.stat_result, have: os.stat_result, trust: Trust) -> bool:
-        if trust is Trust.FINISHED and not self._is_finish_time(have):
-            trust = Trust.NONE
-        return is_same(spot, wanted, have, self._rule, trust)
-
-    def _is_finish_time(self, have: os.stat_result) -> bool:
-        return self._task.proofs.is_finish_time(have)
+        if not is_same(spot, wanted, have, self._rule):
+            return False
+        return not stat.S_ISREG(wanted.st_mode) or self._task.proofs.holds(wanted, have, trust)
 
     def _is_same_content(self, spot: Spot, wanted: os.stat_result, have: os.stat_result) -> bool:
         is_worth_it = stat.S_ISREG(wanted.st_mode) and stat.S_ISREG(have.st_mode) and wanted.st_size == have.st_size
@@ -127,7 +125,7 @@ class Entries:
         if fixed is Fixed.REFUSED:
             self._make(spot, wanted)
         elif fixed is Fixed.SET and stat.S_ISREG(wanted.st_mode) and (not is_sure or has_changed_since(spot, wanted)):
-            self._task.proofs.spoil(have)
+            self._task.proofs.spoil(have, wanted.st_ctime_ns)
 
     def _make(self, spot: Spot, wanted: os.stat_result) -> None:
         if stat.S_ISREG(wanted.st_mode):

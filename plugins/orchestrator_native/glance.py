@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from orchestrator_native import xattrs
-from orchestrator_native.rules import TICK, Trust
+from orchestrator_native.rules import TICK, Trust, is_finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +29,12 @@ def glance(
     rule: Rule,
     *,
     alone: bool = False,
-    is_finish_time: Callable[[os.stat_result], bool] | None = None,
+    holds: Callable[[os.stat_result, os.stat_result, Trust], bool] | None = None,
 ) -> list[str] | None:
     """The names of the sub-directories if the entries of both are the same, else None.
 
     `source`, `target`: descriptors. Contents of sub-directories are not looked at. `alone`: the process does
-    nothing else, so its working directory may be changed. `is_finish_time`: see proofs.py; all are if there is none.
+    nothing else, so its working directory may be changed. `holds`: of Proofs, where they can be asked.
     """
     quick = rule.trust is Trust.QUICK
     with os.scandir(target) as entries:
@@ -65,10 +65,7 @@ def glance(
             if kind == IFREG:
                 if wanted.st_size != have.st_size or 0 <= have.st_ctime_ns - time < TICK:
                     return None
-                if not quick and (
-                    wanted.st_ctime_ns + TICK >= have.st_ctime_ns
-                    or (is_finish_time is not None and not is_finish_time(have))
-                ):
+                if not (quick or (holds(wanted, have, rule.trust) if holds else is_finished(wanted, have))):
                     return None
             elif kind == IFDIR:
                 directories.append(name)

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from orchestrator_native import xattrs
 from orchestrator_native.report import Vanished
-from orchestrator_native.rules import is_same_data, is_same_meta
+from orchestrator_native.rules import is_same_meta, passes_quick_check
 from orchestrator_native.trees import ELSEWHERE
 
 if TYPE_CHECKING:
-    from orchestrator_native.rules import Rule, Trust
+    from orchestrator_native.rules import Rule
     from orchestrator_native.spot import Spot
 
 
-def is_same(spot: Spot, wanted: os.stat_result, have: os.stat_result, rule: Rule, trust: Trust) -> bool:
-    """Plainly the same but for the attributes. False of regular files: perhaps not, see rules.is_same_data."""
+def is_same(spot: Spot, wanted: os.stat_result, have: os.stat_result, rule: Rule) -> bool:
+    """The same but for the attributes. Regular files: by the quick check."""
     if stat.S_IFMT(wanted.st_mode) != stat.S_IFMT(have.st_mode):
         return False
     if stat.S_ISREG(wanted.st_mode):
-        return is_same_data(wanted, have, rule, trust)
+        return passes_quick_check(wanted, have, rule)
     if stat.S_ISLNK(wanted.st_mode):
         return symlink_text(spot) == os.readlink(spot.name, dir_fd=spot.target)
     return wanted.st_rdev == have.st_rdev

@@ -117,18 +117,18 @@ def bring_together(mirror: Mirror, key: Key, links: Links, named: Mapping[str, T
     leader = _leader(mirror, names)
     if leader is None:
         return
-    lead = _target_status(mirror, leader)
+    lead = _target_status(mirror, leader.path)
     if lead is None:
         return
     for name in names:
         path = name.path
         have = _target_status(mirror, path)
-        if path == leader or (have is not None and (have.st_dev, have.st_ino) == (lead.st_dev, lead.st_ino)):
+        if name is leader or (have is not None and (have.st_dev, have.st_ino) == (lead.st_dev, lead.st_ino)):
             continue
         parent = split(path)[0]
         try:
-            mirror.maker.link(leader, path, mirror.target.open(parent))
-            mirror.task.proofs.spoil(lead)
+            mirror.maker.link(leader.path, path, mirror.target.open(parent))
+            mirror.task.proofs.spoil(lead, leader.wanted.st_ctime_ns)
         except OSError:
             # No links between these two, or too many: a copy is right but for the link.
             _put(mirror, name, have, len(names))
@@ -157,20 +157,20 @@ def names_now(mirror: Mirror, key: Key, links: Links) -> list[tuple[str, os.stat
     return found
 
 
-def _leader(mirror: Mirror, names: list[_Name]) -> str | None:
+def _leader(mirror: Mirror, names: list[_Name]) -> _Name | None:
     """The first name whose target is right already, else the first that can be put there. What has to be read to
     tell comes last: one that is right is enough."""
     here = [(name, _target_status(mirror, name.path)) for name in sorted(names, key=lambda name: name.trust)]
     for name, have in here:
         if have is not None and mirror.is_same(name.path, name.wanted, have, name.trust):
             _put(mirror, name, have, len(names))
-            return name.path
+            return name
     for name, have in here:
         _put(mirror, name, have, len(names))
         now = _target_status(mirror, name.path)
         if now is not None and (have is None or now.st_ino != have.st_ino):
             mirror.crew.later_settle(split(name.path)[0])
-            return name.path
+            return name
     return None
 
 

@@ -14,6 +14,7 @@ from orchestrator_native.attributes import apply
 from orchestrator_native.content import open_source
 from orchestrator_native.data import Copier
 from orchestrator_native.likeness import symlink_text
+from orchestrator_native.proofs import ANY_CHANGE
 from orchestrator_native.report import Vanished
 from orchestrator_native.temps import temp_name
 from orchestrator_native.trees import split
@@ -98,7 +99,7 @@ class Maker:
             self._place(temp, spot.path, spot.name, spot.target)
             placed = True
             if has_changed_since(spot, before):
-                self._task.proofs.spoil(new)
+                self._task.proofs.spoil(new, ANY_CHANGE)
             return True
         finally:
             if not placed:

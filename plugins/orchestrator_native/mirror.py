@@ -88,7 +88,7 @@ class Mirror:
 
     def _glance(self, source: int, target: int) -> list[str] | None:
         try:
-            return glance(source, target, self.task.rule, is_finish_time=self.task.proofs.is_finish_time)
+            return glance(source, target, self.task.rule, holds=self.task.proofs.holds)
         except OSError:
             return None
 
@@ -105,7 +105,7 @@ class Mirror:
             self._extra(join(path, name), there[name])
         unsettled = False
         # what was written to it may have been under a name that is gone; of another directory nothing was known
-        is_known = trust is Trust.FINISHED
+        is_known = trust is Trust.UNCHANGED
         for entry in here:
             if self.task.stop.is_set():
                 raise Stopped

@@ -15,16 +15,17 @@ A loss of all this costs time (contents are compared), nothing else.
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
-from orchestrator_native.rules import TICK, identity
+from orchestrator_native.rules import Trust, identity, is_finished
 
 if TYPE_CHECKING:
     import os
 
-MOST_UNFINISHED = 20_000
-"""So many files are remembered one by one whose ctime is no finish time (some 100 bytes each)."""
+MOST_SPOILT = 50_000
+"""So many files are remembered one by one whose ctime is no finish time (some 200 bytes each)."""
+
+ANY_CHANGE = -1
 
 
 class Proofs:
@@ -36,8 +37,7 @@ class Proofs:
         self._lock = threading.Lock()
         self._targets: dict[int, int] = {}
         self._sources: dict[int, int] = {}
-        self._unfinished: set[int] = set()
-        self._since = 0
+        self._spoilt: dict[int, int] = {}
 
     def is_pair(self, source: int, target: int) -> bool:
         """Identities of directories: what is in the one was made like what is in the other, but for changes that are
@@ -73,19 +73,27 @@ class Proofs:
         if old_source is not None:
             del self._targets[old_source]
 
-    def spoil(self, target: os.stat_result) -> None:
-        """The ctime that this file has by now says nothing of its data."""
+    def spoil(self, target: os.stat_result, ctime: int) -> None:
+        """The ctime that this file has by now says nothing of its data. `ctime` of the source's inode, in nanoseconds,
+        as of which it is right but for what has an event of its own; ANY_CHANGE where there is none."""
         with self._lock:
-            if len(self._unfinished) >= MOST_UNFINISHED:
-                self._unfinished.clear()
-                self._since = time.time_ns() + TICK
-            self._unfinished.add(identity(target))
+            if len(self._spoilt) >= MOST_SPOILT:
+                # Nothing is trusted any more before it has been looked through again.
+                self._spoilt.clear()
+                self._targets.clear()
+                self._sources.clear()
+            self._spoilt[identity(target)] = ctime
 
-    def is_finish_time(self, target: os.stat_result) -> bool:
-        """The file's ctime is when its data was finished."""
-        return target.st_ctime_ns > self._since and identity(target) not in self._unfinished
+    def holds(self, source: os.stat_result, target: os.stat_result, trust: Trust) -> bool:
+        """Regular files that pass the quick check hold the same, as far as that is trusted."""
+        if trust is Trust.QUICK:
+            return True
+        ctime = self._spoilt.get(identity(target))
+        if ctime is None:
+            return trust is not Trust.NONE and is_finished(source, target)
+        return trust is Trust.UNCHANGED and source.st_ctime_ns == ctime
 
     def compared(self, target: os.stat_result) -> None:
         """The file's data is that of the source by now, and its ctime lies before now."""
         with self._lock:
-            self._unfinished.discard(identity(target))
+            self._spoilt.pop(identity(target), None)

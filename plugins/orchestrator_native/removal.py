@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from orchestrator_native.proofs import ANY_CHANGE
 from orchestrator_native.report import Stopped
 from orchestrator_native.rules import identity
 from orchestrator_native.trees import join, split
@@ -60,7 +61,7 @@ class Remover:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         os.unlink(name, dir_fd=directory)
         if status.st_nlink > 1:
-            self.task.proofs.spoil(status)
+            self.task.proofs.spoil(status, ANY_CHANGE)
             self._name_went(path)
 
     def _remove_tree(self, path: str) -> bool:

@@ -20,9 +20,12 @@ class Trust(IntEnum):
 
     QUICK = 0
     """Size and time: rsync's quick check. What the first full run finds; what only had its attributes changed."""
-    FINISHED = 1
-    """As well, the target was finished after the source's inode last changed (proofs.py)."""
-    NONE = 2
+    UNCHANGED = 1
+    """As well, the source's inode has not changed since the target was finished, or last had to do with us; what has
+    been written since has an event of its own."""
+    FINISHED = 2
+    """As well, the source's inode has not changed since the target was finished (proofs.py)."""
+    NONE = 3
 
 
 class Rule(NamedTuple):
@@ -65,11 +68,9 @@ def is_finished(source: os.stat_result, target: os.stat_result) -> bool:
     return source.st_ctime_ns + TICK < target.st_ctime_ns
 
 
-def is_same_data(source: os.stat_result, target: os.stat_result, rule: Rule, trust: Trust) -> bool:
-    """Regular files plainly hold the same. False: there is no telling without reading them."""
-    if source.st_size != target.st_size or not is_same_time(source, target, rule) or is_racy(source, target):
-        return False
-    return trust is Trust.QUICK or (trust is Trust.FINISHED and is_finished(source, target))
+def passes_quick_check(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:
+    """Regular files are equal in size and time, and not racy."""
+    return source.st_size == target.st_size and is_same_time(source, target, rule) and not is_racy(source, target)
 
 
 def is_same_owner(source: os.stat_result, target: os.stat_result, rule: Rule) -> bool:
