@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator import LSYNCD_VERSION
 from orchestrator.commandline import USAGE, parse
 from orchestrator.errors import EXIT_FAILURE, UsageError
+from orchestrator.init import become_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
+    become_second()
     # nothing of what is loaded now is garbage; the daemon lets Python look for some when it lives
     gc.disable()
     # imported late: `-version` and a mistake are answered at once

@@ -21,7 +21,6 @@ from orchestrator.process.feed import Feed
 from orchestrator.process.jobs import Job, name_of, start_job
 from orchestrator.process.spawn import start_program
 from orchestrator.process.stderr import Stderrs
-from orchestrator.process.strangers import Strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +64,6 @@ class Processes:
         self._pending: dict[Child, None] = {}
         self._ended: deque[tuple[Child, int]] = deque()
         self._stderrs = Stderrs(loop)
-        self._strangers = Strangers()
         loop.on_signal(signal.SIGCHLD, self._reap)
 
     def __len__(self) -> int:
@@ -201,8 +199,6 @@ class Processes:
                     continue
                 code = os.waitstatus_to_exitcode(status)
             self._program_ended(child, code if code >= 0 else 128 - code)
-        if os.getpid() == 1:
-            self._strangers.bury(self._running, self._clock.now())
         self._deliver()
 
     def _program_ended(self, child: Child, code: int) -> None:

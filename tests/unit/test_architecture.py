@@ -31,7 +31,9 @@ MAY_IMPORT = {
     "runner": {"sync", "monitor", "process", "logic", "errors"},
     "daemon": {"runner", "config", "plugins", "monitor", "process", "sync", "masterloop", "log", "clock", "errors"},
     "commandline": {"errors"},
-    "cli": {"daemon", "commandline", "errors"},
+    "init": set(),
+    "cli": {"daemon", "commandline", "errors", "init"},
+    "start": {"cli", "control"},
 }
 """Room → rooms that it may import at run time (imports for type checking alone do not count)."""
 

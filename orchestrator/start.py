@@ -1,0 +1,26 @@
+"""Where the commands `lsyncd` and `orchestrator` begin: before all else is loaded, Ctrl-C ends them as any program.
+
+Python would raise KeyboardInterrupt in the midst of an import, and show where.
+"""
+
+from __future__ import annotations
+
+# the module `signal` itself loads others; this one is built in
+import _signal  # type: ignore[import-not-found]
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+
+def lsyncd() -> int:
+    """The command `lsyncd`. Returns the exit status."""
+    from orchestrator.cli import main
+
+    return main()
+
+
+def orchestrator() -> int:
+    """The command `orchestrator`. Returns the exit status."""
+    from orchestrator.control import main
+
+    return main()
