@@ -16,6 +16,7 @@ import pluggy
 
 from orchestrator.config.model import Config, Option, Options
 from orchestrator.errors import ConfigError, MonitorError
+from orchestrator.lifeline import ends_with_daemon
 from orchestrator.logic import event as etypes
 from orchestrator.logic import patterns
 from orchestrator.logic.backoff import next_pause
@@ -106,6 +107,7 @@ __all__ = [
     "argument_size",
     "classify",
     "endpoint_of",
+    "ends_with_daemon",
     "etypes",
     "exit_codes_of",
     "hookimpl",

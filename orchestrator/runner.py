@@ -197,8 +197,9 @@ class Runner:
                 self.touch()
         self._first = (self._first + 1) % max(1, count)
         if self._status and self._status.write_if_due(now, self._report):
-            if self._presence:
-                self._presence.watch(self._status.path)
+            written = self._status.written
+            if self._presence and written and not self._presence.watch(self._status.path, written):
+                self._status.has_gone(now)
             self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
         self._tell_states()
 

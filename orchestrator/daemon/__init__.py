@@ -25,6 +25,7 @@ from orchestrator.errors import (
     OrchestratorError,
     Terminated,
 )
+from orchestrator.lifeline import close_lifeline, open_lifeline
 from orchestrator.log import Log
 from orchestrator.log.adoption import adopt_loguru
 from orchestrator.masterloop import Loop
@@ -130,6 +131,7 @@ class Daemon:
         else:
             detach(lambda: self._open_pidfile(loaded.settings))
             self._log.detach()
+        open_lifeline()
         return self._live(loaded)
 
     def _make_host(self) -> Host:
@@ -240,6 +242,7 @@ class Daemon:
         if self._pidfile is not None:
             self._pidfile.remove()
         self._processes.close()
+        close_lifeline()
         self._log.close()
         self._loop.close()
 

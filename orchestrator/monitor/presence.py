@@ -17,39 +17,41 @@ class Presence:
         self._inotify = INotify(nonblocking=True)
         self._wd = -1
         self._path = b""
-        self._identity: tuple[int, int] | None = None
+        self._file: os.stat_result | None = None
 
     def fileno(self) -> int:
         """To be waited for: when it can be read, `has_gone` is to be asked."""
         fd: int = self._inotify.fileno()
         return fd
 
-    def watch(self, path: bytes) -> None:
-        """Look after the file that is there now, in the place of the one before. Without a watch nothing is told."""
+    def watch(self, path: bytes, file: os.stat_result) -> bool:
+        """Look after `file`, which was put at `path`, in the place of the one before. False: nothing is there by now.
+
+        Where there are no more watches, nothing is told.
+        """
         try:
             self._inotify.rm_watch(self._wd)
         except OSError:
             pass  # it went with its file
         self._path = path
-        self._identity = _identity(path)
+        self._file = file
         try:
             self._wd = self._inotify.add_watch(path, _GONE)
-        except OSError:
+        except OSError as error:
             self._wd = -1
+            return not isinstance(error, FileNotFoundError)
         self._inotify.read(timeout=0)  # what we did ourselves, putting it there
+        return os.path.exists(path)
 
     def has_gone(self) -> bool:
         """Whether another file, or none, has its name."""
         self._inotify.read(timeout=0)
-        return self._identity is not None and _identity(self._path) != self._identity
+        if self._file is None:
+            return False
+        try:
+            return not os.path.samestat(os.stat(self._path), self._file)
+        except OSError:
+            return True
 
     def close(self) -> None:
         self._inotify.close()
-
-
-def _identity(path: bytes) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

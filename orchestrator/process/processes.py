@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.clock import Clock, MonotonicClock
+from orchestrator.lifeline import begins, ended
 from orchestrator.logic.execline import exec_line
 from orchestrator.process.child import EXIT_NOT_EXECUTED, Child
 from orchestrator.process.feed import Feed
@@ -117,6 +118,7 @@ class Processes:
             )
             child.pid = started.pid
             self._running[child.pid] = child
+            begins(child.pid)
             if stdin is not None:
                 child.feed = Feed(self._loop, self._log, started.feed, stdin)
                 child.feed.go_on()
@@ -138,15 +140,15 @@ class Processes:
         child.stop = threading.Event()
         self._pending[child] = None
 
-        def ended(code: int, trouble: str | None) -> None:
+        def job_ended(code: int, trouble: str | None) -> None:
             self._job_ended(child, code, trouble)
 
         try:
-            child.thread = start_job(job, child.stop, self._loop, ended)
+            child.thread = start_job(job, child.stop, self._loop, job_ended)
         except RuntimeError as error:  # no more threads to be had
             child.is_for_want = True
             trouble = str(error)
-            self._loop.soon(lambda: ended(EXIT_NOT_EXECUTED, trouble))
+            self._loop.soon(lambda: job_ended(EXIT_NOT_EXECUTED, trouble))
         return child
 
     def kill(self, child: Child, signum: int = signal.SIGTERM) -> None:
@@ -164,11 +166,11 @@ class Processes:
                 child.stop.set()
 
     def abandon(self) -> None:
-        """Let go of the transfers that still run: they go on, nobody hears of their end."""
+        """Let go of the transfers that still run: nobody hears of their end any more."""
         self._pending = dict.fromkeys(self.helpers())
 
     def close(self) -> None:
-        """Close what is open towards children. They go on; nobody hears of their end."""
+        """Close what is open towards children. Nobody hears of their end any more."""
         for child in self._running.values():
             if child.feed is not None:
                 child.feed.stop()
@@ -203,6 +205,7 @@ class Processes:
 
     def _program_ended(self, child: Child, code: int) -> None:
         del self._running[child.pid]
+        ended(child.pid)
         if child.feed is not None:
             child.feed.child_ended()
         if child.stderr is not None:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from orchestrator.lifeline import ends_with_daemon
 from orchestrator.process.stderr import TAIL
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def read_program(
             list(argv), stdin=given, stdout=subprocess.PIPE, stderr=errors, env=env, bufsize=0
         ) as process:
             assert process.stdout is not None
-            _read(process, process.stdout.fileno(), stop, feed)
+            with ends_with_daemon(process.pid):
+                _read(process, process.stdout.fileno(), stop, feed)
+                process.wait()
         code = process.returncode
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - TAIL))
         return code if code >= 0 else 128 - code, errors.read()

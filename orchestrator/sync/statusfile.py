@@ -145,8 +145,10 @@ def _plain(path: bytes) -> bytes:
     return _CONTROL.sub(lambda match: b"\\x%02x" % match[0][0], path)
 
 
-def write(path: bytes, data: bytes) -> None:
+def write(path: bytes, data: bytes) -> os.stat_result:
     """Put `data` at `path` so that no reader ever sees half of it. OSError where that can't be done at all.
+
+    Returns what the file is that holds it.
 
     By a file in the same directory and rename. In place where `path` is a device or a pipe, and where
     the directory is not ours to write. A link is followed, except somebody else's, and one out of a directory
@@ -156,21 +158,20 @@ def write(path: bytes, data: bytes) -> None:
         old = place.stat()
         if old is not None and _is_special(old):
             # O_NONBLOCK: a pipe that nobody reads must not hold up the loop.
-            _write_in_place(place, data, os.O_NONBLOCK)
-            return
+            return _write_in_place(place, data, os.O_NONBLOCK)
         try:
-            _write_and_rename(place, data, old)
+            return _write_and_rename(place, data, old)
         except OSError as error:
             if error.errno not in _NO_RENAME:
                 raise
-            _write_in_place(place, data, os.O_CREAT | os.O_TRUNC)
+            return _write_in_place(place, data, os.O_CREAT | os.O_TRUNC)
 
 
 def _is_special(status: os.stat_result) -> bool:
     return not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
-def _write_and_rename(place: Place, data: bytes, old: os.stat_result | None) -> None:
+def _write_and_rename(place: Place, data: bytes, old: os.stat_result | None) -> os.stat_result:
     beside = place._replace(name=b".%s.new" % place.name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
@@ -183,12 +184,14 @@ def _write_and_rename(place: Place, data: bytes, old: os.stat_result | None) -> 
             if old is not None and stat.S_ISREG(old.st_mode):
                 _keep_owner(fd, old)
             _write_all(fd, data)
+            written = os.fstat(fd)
         finally:
             os.close(fd)
         os.rename(beside.name, place.name, src_dir_fd=beside.directory, dst_dir_fd=place.directory)
     except BaseException:
         os.unlink(beside.name, dir_fd=beside.directory)
         raise
+    return written
 
 
 def _freed(beside: Place) -> Place:
@@ -211,10 +214,11 @@ def _keep_owner(fd: int, old: os.stat_result) -> None:
         pass  # not ours to give away
 
 
-def _write_in_place(place: Place, data: bytes, flags: int) -> None:
+def _write_in_place(place: Place, data: bytes, flags: int) -> os.stat_result:
     fd = place.open(os.O_WRONLY | flags)
     try:
         _write_all(fd, data)
+        return os.fstat(fd)
     finally:
         os.close(fd)
 
@@ -230,7 +234,7 @@ class StatusFile:
 
     What falls inside the interval is written when it ends; nothing changed, nothing to wake up for.
     Times are of the monotonic clock. Trouble is logged once, and again when it is another, or comes
-    back after it was gone; the daemon goes on.
+    back after it was gone; the daemon goes on. `written`: the file, as it was last written.
     """
 
     def __init__(self, path: str | bytes, interval: float, log: Callable[..., None]) -> None:
@@ -241,6 +245,7 @@ class StatusFile:
         self._changed = False
         self._next = float("-inf")
         self._trouble: str | None = None
+        self.written: os.stat_result | None = None
 
     def touch(self) -> None:
         """Something may have changed."""
@@ -262,7 +267,7 @@ class StatusFile:
         self._changed = False
         self._next = now + self._interval
         try:
-            write(self.path, render(make_report()))
+            self.written = write(self.path, render(make_report()))
         except OSError as error:
             # Tried again even if nothing more happens: its directory may come back.
             self._changed = True

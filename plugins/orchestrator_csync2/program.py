@@ -8,6 +8,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from orchestrator.api import ends_with_daemon
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
@@ -60,7 +62,7 @@ class Program:
         except OSError as error:
             self._log("Error", "Failed executing [ ", command[0], " ]!", f" ({error.strerror})")
             return NOT_EXECUTED
-        with process:
+        with process, ends_with_daemon(process.pid):
             try:
                 self._read(process, read)
                 code = self._wait(process)

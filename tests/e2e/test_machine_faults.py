@@ -17,6 +17,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, confined, wait_until
 from tests.kit.need import program
+from tests.kit.processes import descendants, has_ended
 from tests.kit.trees import snapshot, text_of
 
 
@@ -51,6 +52,10 @@ def script(box: Path, name: str, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+def children_of(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 # ---- killed
@@ -105,8 +110,25 @@ def test_killed_at_any_moment_and_started_again(box: Path, action: str) -> None:
     assert [path.name for path in (box / "run").iterdir()] == ["status"]
 
 
+def test_transfers_end_with_a_killed_daemon(box: Path) -> None:
+    """Else they race those of the next one, which may be the original in its place."""
+    slow = script(box, "slow", f'touch {box}/begun; rsync --bwlimit=40 "$@"; touch {box}/ended')
+    for name in ("f", "g"):
+        (box / f"src/{name}").write_bytes(b"x" * 90_000)
+    lua = mirror(box, more=f'rsync = {{binary = "{slow}"}}')
+    with Daemon(box, lua=lua) as daemon:
+        wait_until(lambda: list((box / "trg").glob(".?.*")), "the transfer")
+        running = descendants(daemon.process.pid)
+        assert len(running) >= 5, "the script, three rsyncs, and what ends them"
+        os.kill(daemon.process.pid, signal.SIGKILL)
+        daemon.wait()
+        wait_until(lambda: all(map(has_ended, running)), "the end of all of them")
+    assert not (box / "ended").exists()
+    assert list((box / "trg").glob(".?.*")) == [], "rsync has cleaned up"
+
+
 def test_what_a_killed_daemon_left_running_puts_nothing_old_in_its_place(box: Path) -> None:
-    """The daemon alone is killed. Its rsync has an old file still to bring when the next one has done its startup."""
+    """The daemon is killed, with what would end its transfers. Its rsync still has an old file to bring then."""
     slow = script(
         box,
         "slow",
@@ -119,6 +141,9 @@ def test_what_a_killed_daemon_left_running_puts_nothing_old_in_its_place(box: Pa
         (box / "ended").unlink()
         (box / "src/f").write_bytes(b"old" * 30_000)
         wait_until(lambda: list((box / "trg").glob(".f.*")), "the transfer")
+        for pid in children_of(killed.process.pid):
+            if b"what-ends-with" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
         os.kill(killed.process.pid, signal.SIGKILL)
         killed.wait()
         (box / "fast").touch()
@@ -225,10 +250,6 @@ class First(Daemon):
     def first(self) -> int:
         """Its number as we see it."""
         return children_of(self.process.pid)[0]
-
-
-def children_of(pid: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def test_the_first_process_of_a_container_buries_what_it_inherits(box: Path) -> None:

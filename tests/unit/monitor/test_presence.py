@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def watch(presence: Presence, box: Path) -> None:
+    presence.watch(os.fsencode(box / "file"), (box / "file").stat())
+
+
 @pytest.fixture
 def presence(tmp_path: Path) -> Iterator[Presence]:
     (tmp_path / "file").write_text("one")
     presence = Presence()
-    presence.watch(os.fsencode(tmp_path / "file"))
+    watch(presence, tmp_path)
     yield presence
     presence.close()
 
@@ -56,15 +60,23 @@ def test_a_file_that_goes_wakes(presence: Presence, tmp_path: Path, how: str, is
 def test_what_we_put_in_its_place_wakes_nobody(presence: Presence, tmp_path: Path) -> None:
     for _ in range(3):
         replace(tmp_path / "file")
-        presence.watch(os.fsencode(tmp_path / "file"))
+        watch(presence, tmp_path)
         assert not wakes(presence)
         assert not presence.has_gone()
     (tmp_path / "file").chmod(0o600)
     assert not presence.has_gone()
 
 
-def test_what_was_never_there_has_not_gone(tmp_path: Path) -> None:
+def test_what_went_before_it_was_watched(presence: Presence, tmp_path: Path) -> None:
+    file = (tmp_path / "file").stat()
+    replace(tmp_path / "file")
+    assert presence.watch(os.fsencode(tmp_path / "file"), file)
+    assert presence.has_gone()
+    (tmp_path / "file").unlink()
+    assert not presence.watch(os.fsencode(tmp_path / "file"), file)
+
+
+def test_nothing_to_look_after() -> None:
     presence = Presence()
-    presence.watch(os.fsencode(tmp_path / "none"))
     assert not presence.has_gone()
     presence.close()
