@@ -143,6 +143,11 @@ class Action:
     """True: a spawn brings paths up to date, whatever happened to them, so changes of one path
     combine by the whole matrix of spec 3.4. False: each kind of change is handed over."""
 
+    chains_moves: ClassVar[bool] = False
+    """True: Moves are done as renames on the target, each in its turn, so one that meets another, or the directory
+    that it goes into being made, waits and stays a Move. One that fails is brought over otherwise (`Inlet.split`,
+    `Inlet.split_behind`). False: a Move that meets anything becomes a Delete and a Create, as in lsyncd."""
+
     options: ClassVar[Options] = {}
     """Config keys beside those every sync has, with defaults; unknown keys are refused."""
 

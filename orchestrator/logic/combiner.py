@@ -16,6 +16,9 @@ Two rules are above the tables. Init and Blanket concern everything, so all that
 for them. What is active is being transferred right now: nothing is absorbed into it, replaced in
 it or turned, or a change made during its own transfer would be lost.
 
+A Move that meets anything is split, as lsyncd does. An action may say that it chains Moves: then one waits for what it
+meets and stays a Move where its origin will have on the target what it had in the source (`may_follow`).
+
 lsyncd compares whole paths only, so it lets `mkdir a` run beside the `rm` of a file `a` that was
 there before, and the `rm` of a file `d` beside a `cp` into the directory `d` that took its place.
 Here such paths touch each other: a file and a directory of one name, and a file whose path is
@@ -30,7 +33,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from orchestrator.logic.event import ACTIVE, ATTRIB, BARRIERS, CREATE, DELETE, FULL, MODIFY
-from orchestrator.logic.paths import touches
+from orchestrator.logic.paths import key_of, touches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,6 +116,23 @@ def combine(etype: str, path: bytes, path2: bytes | None, old: Delay, sets: bool
             return DIRECTORIES.get((old_etype, etype), BLOCKED)
         return (WHOLE_MATRIX if sets else AS_RELEASED).get((old_etype, etype), BESIDE)
     return BLOCKED if touches(path, old.path) else None
+
+
+LONGEST_CHAIN: Final = 16
+"""Of so many changes of one place a Move may be the next that waits for the others; a storm of renames is none to
+be repeated one by one."""
+
+
+def may_follow(end: bytes, old: Delay) -> bool:
+    """Whether a Move that is done after `old`, which touches one of its ends, is still right as a Move.
+
+    After other Moves: all is where it was in the source, if they are done in turn. After the directory that it goes
+    into was made, or got other attributes. Not after anything that has to do with contents: what was written is
+    looked for under the old name, and would be forgotten.
+    """
+    if old.path2 is not None:
+        return True
+    return old.etype in (CREATE, ATTRIB) and old.path.endswith(b"/") and key_of(end).startswith(old.path)
 
 
 def describe(verdict: str | None, etype: str, path: bytes, path2: bytes | None, old: Delay | None) -> str:

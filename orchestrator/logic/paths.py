@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from orchestrator.logic.delay import Delay
 
@@ -39,11 +39,11 @@ class Node:
     """A place with delays below it, or with several of its own.
 
     `here`: delays of this very place, oldest first. `below`: delays below it, oldest first, among
-    them some that are gone already; `live` counts those that are not. Every node's parent is there
-    as long as the node is.
+    them some that are gone already; `live` counts those that are not, `moves` the Moves among those.
+    Every node's parent is there as long as the node is.
     """
 
-    __slots__ = ("below", "here", "key", "live", "parent")
+    __slots__ = ("below", "here", "key", "live", "moves", "parent")
 
     def __init__(self, key: bytes, parent: Node | None) -> None:
         self.key = key
@@ -51,6 +51,7 @@ class Node:
         self.here: list[Delay] = []
         self.below: list[Delay] = []
         self.live = 0
+        self.moves = 0
 
 
 class PathIndex:
@@ -99,8 +100,31 @@ class PathIndex:
             node = node.parent
         return here, newest
 
+    def at_and_above(self, path: bytes) -> Iterator[Sequence[Delay]]:
+        """The delays at `path`, then those at each directory that it is in, where there are any."""
+        places = self._places
+        key = path[:-1] if path.endswith(b"/") else path
+        while True:
+            place = places.get(key)
+            if isinstance(place, Node):
+                yield place.here
+                key_above = None if place.parent is None else place.parent.key
+            else:
+                if place is not None:
+                    yield (place,)
+                key_above = key[: key.rfind(b"/")] if key else None
+            if key_above is None:
+                return
+            key = key_above
+
+    def has_only_moves_below(self, path: bytes) -> bool:
+        """Whether all delays below `path` are Moves, or there are none."""
+        place = self._places.get(key_of(path))
+        return not isinstance(place, Node) or place.live == place.moves
+
     def enter(self, delay: Delay, path: bytes) -> None:
         """Add a delay, newer than all that are there."""
+        is_move = delay.path2 is not None
         places = self._places
         key = path[:-1] if path.endswith(b"/") else path
         place = places.get(key)
@@ -118,10 +142,12 @@ class PathIndex:
         while node is not None:
             node.below.append(delay)
             node.live += 1
+            node.moves += is_move
             node = node.parent
 
     def leave(self, delay: Delay, path: bytes) -> None:
         """Take a delay away from one of the paths that it entered at."""
+        is_move = delay.path2 is not None
         places = self._places
         key = path[:-1] if path.endswith(b"/") else path
         place = places[key]
@@ -136,11 +162,23 @@ class PathIndex:
             node = self._directory_of(key)
         while node is not None:
             node.live -= 1
+            node.moves -= is_move
             if not node.live:
                 node.below.clear()
                 self._shrink(node)
             elif len(node.below) > 2 * node.live + SLACK:
                 node.below = [old for old in node.below if self._is_below(old, node)]
+            node = node.parent
+
+    def turns(self, move: Delay) -> None:
+        """A Move becomes a change of its origin alone."""
+        if move.path2 is None:
+            return
+        self.leave(move, move.path2)
+        place = self._places[key_of(move.path)]
+        node = place.parent if isinstance(place, Node) else self._directory_of(key_of(move.path))
+        while node is not None:
+            node.moves -= 1
             node = node.parent
 
     def __len__(self) -> int:

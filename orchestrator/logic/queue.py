@@ -17,7 +17,18 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Final
 
-from orchestrator.logic.combiner import ABSORB, BESIDE, BLOCKED, REPLACE, SPLIT, TURN, combine, describe
+from orchestrator.logic.combiner import (
+    ABSORB,
+    BESIDE,
+    BLOCKED,
+    LONGEST_CHAIN,
+    REPLACE,
+    SPLIT,
+    TURN,
+    combine,
+    describe,
+    may_follow,
+)
 from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, FULL, MOVE, WAIT
 from orchestrator.logic.paths import PathIndex
@@ -35,13 +46,23 @@ class Queue:
 
     `sets`: the sync's action brings sets of paths up to date, so changes of one file combine by
     the whole matrix of spec 3.4, else as lsyncd 2.2.3 does. `on_move`: the action takes Moves;
-    otherwise each is split into Delete and Create from the start. `report` is told one line for
+    otherwise each is split into Delete and Create from the start. `chains_moves`: it does them in turn, so one may wait
+    for another instead of being split, see combiner.may_follow. `report` is told one line for
     `-log Delay` about each change that is added; with None no line is ever made.
     """
 
-    def __init__(self, *, sets: bool, on_move: bool, report: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sets: bool,
+        on_move: bool,
+        chains_moves: bool = False,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         self._sets = sets
         self._on_move = on_move
+        self._chains_moves = chains_moves
+        self._also: dict[int, Delay] = {}  # what a Move waits for when its blocker is gone: something at its other end
         self._report = report
         self._delays: dict[int, Delay] = {}  # in the order of the queue
         self._index = PathIndex(self._delays)
@@ -180,6 +201,7 @@ class Queue:
         waiting.reverse()
         freed: list[int] = []
         selected: list[Delay] = []
+        chosen: set[int] = set()  # the same by place, where somebody asks
         last: int | None = None
         apart: bool | None = None if self._apart else False
         while waiting or freed:
@@ -204,9 +226,11 @@ class Queue:
             elif self._apart and (delay.seq in self._apart) != apart:
                 continue
             selected.append(delay)
+            if self._also:
+                chosen.add(delay.seq)
             if delay.blocks:
                 for blocked in delay.blocks:
-                    if blocked.blocker is delay:
+                    if blocked.blocker is delay and self._waits_for_none_but(chosen, blocked):
                         heappush(freed, blocked.seq)
         return selected
 
@@ -218,6 +242,7 @@ class Queue:
         for delay in delays:
             delay.status = ACTIVE
             delay.blocker = None
+            self._also.pop(delay.seq, None)
             if self._aside:
                 self._aside.discard(delay.seq)
         for delay in delays:
@@ -261,13 +286,18 @@ class Queue:
         for blocked in blocks or ():
             if blocked.blocker is delay:
                 blocked.blocker = None
-                self._wait(blocked)
+                also = self._also.pop(blocked.seq, None)
+                if also is not None and also in self:
+                    self._block(blocked, also)
+                else:
+                    self._wait(blocked)
+        self._also.pop(delay.seq, None)
         self._changed(1 if delay.status == WAIT else 0)
 
     def turn(self, move: Delay) -> None:
         """A Move that is not active becomes the Delete of its origin, at its place. What it blocks stays blocked."""
         if move.path2 is not None:
-            self._index.leave(move, move.path2)
+            self._index.turns(move)
             move.etype = DELETE
             move.path2 = None
             if self._declined:
@@ -340,11 +370,17 @@ class Queue:
     def _add_move(self, alarm: float, path: bytes, path2: bytes) -> bool:
         """Combine a Move. True: it was split."""
         if self._on_move:
-            met = self._newest_touching(path, path2)
+            at_origin, at_destination = self._newest_touching(path), self._newest_touching(path2)
+            met = max((delay for delay in (at_origin, at_destination) if delay is not None), key=_place, default=None)
             verdict = combine(MOVE, path, path2, met, self._sets) if met is not None else None
+            if verdict == SPLIT and self._chains_moves and self._may_wait(path) and self._may_wait(path2):
+                verdict = BLOCKED
             self._tell(verdict, MOVE, path, path2, met)
             if verdict != SPLIT:
-                self._enter(self._append(MOVE, alarm, path, path2, met))
+                move = self._append(MOVE, alarm, path, path2, met)
+                self._enter(move)
+                if at_origin is not None and at_destination is not None and at_origin is not at_destination:
+                    self._also[move.seq] = min(at_origin, at_destination, key=_place)
                 return False
         elif self._report is not None:
             self._report("splitting Move into Delete & Create")
@@ -352,13 +388,25 @@ class Queue:
         self._add_one(CREATE, alarm, path2)
         return True
 
-    def _newest_touching(self, path: bytes, path2: bytes) -> Delay | None:
-        """The newest delay that has to do with either end of a Move."""
-        here, around = self._index.around(path)
-        here2, around2 = self._index.around(path2)
-        found = [*here[-1:], *here2[-1:], *self._barriers[-1:]]
-        found += [delay for delay in (around, around2) if delay is not None]
+    def _newest_touching(self, end: bytes) -> Delay | None:
+        """The newest delay that has to do with one end of a Move."""
+        here, around = self._index.around(end)
+        found = [*here[-1:], *self._barriers[-1:]]
+        if around is not None:
+            found.append(around)
         return max(found, key=_place, default=None)
+
+    def _may_wait(self, end: bytes) -> bool:
+        """Whether a Move with this end is still right when all that touches it there is done."""
+        return self._index.has_only_moves_below(end) and all(
+            len(here) <= LONGEST_CHAIN and all(may_follow(end, old) for old in here)
+            for here in self._index.at_and_above(end)
+        )
+
+    def _waits_for_none_but(self, chosen: set[int], blocked: Delay) -> bool:
+        """Whether what a Move waits for at its other end, if anything, is among what was chosen (by place)."""
+        also = self._also.get(blocked.seq)
+        return also is None or also not in self or also.seq in chosen
 
     def _append(self, etype: str, alarm: float, path: bytes, path2: bytes | None, blocker: Delay | None) -> Delay:
         self._last += 1

@@ -129,6 +129,10 @@ class Inlet:
             behind.insert(0, move)
         self._split(behind)
 
+    def split_behind(self, event: Event) -> None:
+        """The same of those alone that wait for a Move, which is collected, was not done, and is made up for."""
+        self._split(self._sync.queue.moves_behind(event.delay))
+
     def _split(self, moves: list[Delay]) -> None:
         for move in moves:
             path2 = move.path2

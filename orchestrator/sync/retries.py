@@ -203,9 +203,13 @@ class Retries:
         return self._member if failure.exit_code in UNREACHABLE else None
 
     def forget(self, path: bytes) -> None:
-        """A path is gone, with all below it. What failed there can only fail again, and would block its deletion."""
+        """A path is gone, with all below it. What failed there can only fail again, and would block its deletion.
+
+        But for a Move: what it is to bring to its destination is not gone.
+        """
         for delay in list(self._alone) if self._alone else ():
-            if delay.path.startswith(path) and delay.status == WAIT and (path.endswith(b"/") or delay.path == path):
+            is_gone = delay.path == path or (path.endswith(b"/") and delay.path.startswith(path))
+            if is_gone and delay.path2 is None and delay.status == WAIT:
                 del self._alone[delay]
                 self._due_first.pop(delay, None)
                 self._queue.remove(delay)
@@ -218,6 +222,8 @@ class Retries:
 
 def _is_deleted_later(delay: Delay) -> bool:
     """Whether its path, or a directory above it, goes in what waits for it: trying again would be in vain."""
+    if delay.path2 is not None:
+        return False
     waiting = list(delay.blocks or ())
     while waiting:
         newer = waiting.pop()

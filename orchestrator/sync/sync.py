@@ -62,7 +62,7 @@ ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.STOPPED})
 class Options:
     """What the core itself reads of a sync's config (spec 2.3).
 
-    `sets`, `on_move`: see Queue. `own_die_codes`: exit codes that the user's own table, not a
+    `sets`, `on_move`, `chains_moves`: see Queue. `own_die_codes`: exit codes that the user's own table, not a
     built-in one, maps to die: they end the daemon (spec 6 row 17).
     """
 
@@ -71,6 +71,7 @@ class Options:
     max_processes: float = 1
     sets: bool = False
     on_move: bool = False
+    chains_moves: bool = False
     own_die_codes: frozenset[int] = frozenset()
     monitor: str | None = None
     obeys_max_delete: bool = False
@@ -92,7 +93,7 @@ class Sync:
         self.filters = filters
         self.options = options
         report = (lambda line: host.log("Delay", line)) if host.log.shows("Delay") else None
-        self.queue = Queue(sets=options.sets, on_move=options.on_move, report=report)
+        self.queue = Queue(sets=options.sets, on_move=options.on_move, chains_moves=options.chains_moves, report=report)
         self.inlet = Inlet(self)
         self.life = Life(host, name)
         self.history = History(host.clock)
@@ -320,7 +321,8 @@ class Sync:
                 if self.transfers.is_put_off:
                     return  # not left by choice: it is offered again when the pause is over
                 self.queue.decline(delay)
-                self._unanswered.left(delay)
+                if not self.is_at_limit():  # else it waits for what was started in its place
+                    self._unanswered.left(delay)
             else:
                 self._unanswered.taken()
 

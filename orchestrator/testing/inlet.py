@@ -256,7 +256,8 @@ class _World:
         return self
 
     def make_queue(self) -> None:
-        self.queue = Queue(sets=self.inlet.action.sets, on_move=bool(self.config.get("onMove")))
+        action, on_move = self.inlet.action, bool(self.config.get("onMove"))
+        self.queue = Queue(sets=action.sets, on_move=on_move, chains_moves=action.chains_moves)
 
     def is_at_limit(self) -> bool:
         return len(self.inlet.running) >= int(self.config.get("maxProcesses", 1))

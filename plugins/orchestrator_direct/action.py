@@ -43,6 +43,7 @@ _NEVER_RAN = frozenset({126, 127})
 class Direct(Action):
     name = "direct"
     sets = False
+    chains_moves = True
     options = OPTIONS
     checks_types = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 1, "maxProcesses": 1, "onMove": True}
@@ -136,6 +137,7 @@ def _put_right(event: Event, *, was_refused: bool) -> None:
     inlet = event.inlet
     if event.etype == etypes.MOVE:
         inlet.create(event.destination.raw_path)
+        inlet.split_behind(event)
     if not was_refused and not _is_wrong(event):
         return
     if not len(inlet.get_events(lambda waiting: waiting.etype == etypes.FULL)):

@@ -43,6 +43,7 @@ SIGNALLED = 128
 class RsyncSsh(Action):
     name = "rsyncssh"
     sets = True
+    chains_moves = True
     options = OPTIONS
     checks_types = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 15, "maxProcesses": 1, "onMove": True}

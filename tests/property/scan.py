@@ -6,11 +6,24 @@ rules for one pair (`combine`) are common to both.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.combiner import ABSORB, BESIDE, REPLACE, SPLIT, TURN, combine, describe
+from orchestrator.logic.combiner import (
+    ABSORB,
+    BESIDE,
+    BLOCKED,
+    LONGEST_CHAIN,
+    REPLACE,
+    SPLIT,
+    TURN,
+    combine,
+    describe,
+    may_follow,
+)
 from orchestrator.logic.delay import Delay
-from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, MOVE, WAIT
+from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, FULL, MOVE, WAIT
+from orchestrator.logic.paths import key_of, touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,9 +34,11 @@ if TYPE_CHECKING:
 class ScanQueue:
     """Queue's methods, each in the most obvious way."""
 
-    def __init__(self, *, sets: bool, on_move: bool) -> None:
+    def __init__(self, *, sets: bool, on_move: bool, chains_moves: bool = False) -> None:
         self.sets = sets
         self.on_move = on_move
+        self.chains_moves = chains_moves
+        self.also: dict[int, Delay] = {}  # by the number of the Move that waits for it, too
         self.delays: list[Delay] = []
         self.declined: list[Delay] = []
         self.aside: list[Delay] = []
@@ -36,6 +51,9 @@ class ScanQueue:
         if etype == MOVE and not self.on_move:
             self.lines.append("splitting Move into Delete & Create")
             return self._split(alarm, path, path2)
+        if etype == MOVE and self.chains_moves:
+            assert path2 is not None
+            return self._add_move(alarm, path, path2)
         replaced: Delay | None = None
         for old in reversed(self.delays):
             verdict = combine(etype, path, path2, old, self.sets)
@@ -115,7 +133,9 @@ class ScanQueue:
     def select(self, test: Test | None) -> list[Delay]:
         selected: list[Delay] = []
         for delay in self.delays:
-            if delay in self.waiting() or (delay.status == BLOCK and delay.blocker in selected):
+            also = self.also.get(delay.seq)
+            is_free = delay.blocker in selected and (also in selected or also not in self.delays)
+            if delay in self.waiting() or (delay.status == BLOCK and is_free):
                 verdict = test(delay) if test else True
                 if verdict == "break":
                     break
@@ -127,6 +147,7 @@ class ScanQueue:
         self.declined = []
         for delay in delays:
             delay.status, delay.blocker = ACTIVE, None
+            self.also.pop(delay.seq, None)
             self.aside = [other for other in self.aside if other is not delay]
 
     def retry(self, delay: Delay, alarm: float, *, is_apart: bool = False) -> None:
@@ -145,7 +166,37 @@ class ScanQueue:
         self.aside = [other for other in self.aside if other is not delay]
         for other in self.delays:
             if other.blocker is delay:
-                other.status, other.blocker = WAIT, None
+                also = self.also.pop(other.seq, None)
+                other.blocker = also if also in self.delays else None
+                other.status = WAIT if other.blocker is None else BLOCK
+
+    def _add_move(self, alarm: float, path: bytes, path2: bytes) -> bool:
+        """A Move waits for the newest at either of its ends, or is split for one of all that are there."""
+        ends = (path, path2)
+        newest = [next((old for old in reversed(self.delays) if _is_at(end, old)), None) for end in ends]
+        met = max((old for old in newest if old is not None), key=self.delays.index, default=None)
+        verdict = None if met is None else combine(MOVE, path, path2, met, self.sets)
+        if verdict == SPLIT and all(self._may_wait(end) for end in ends):
+            verdict = BLOCKED
+        self.lines.append(describe(verdict, MOVE, path, path2, met))
+        if verdict == SPLIT:
+            return self._split(alarm, path, path2)
+        move = self._put(len(self.delays), MOVE, alarm, path, path2, met)
+        if newest[0] is not None and newest[1] is not None and newest[0] is not newest[1]:
+            self.also[move.seq] = min((old for old in newest if old is not None), key=self.delays.index)
+        return False
+
+    def _may_wait(self, end: bytes) -> bool:
+        counts: Counter[bytes] = Counter()
+        for old in self.delays:
+            if old.etype in BARRIERS or old.etype == FULL or not _is_at(end, old):
+                continue
+            if not may_follow(end, old):
+                return False
+            for place in (old.path, old.path2):
+                if place is not None and (key_of(end) + b"/").startswith(key_of(place) + b"/"):
+                    counts[key_of(place)] += 1
+        return all(count <= LONGEST_CHAIN for count in counts.values())
 
     def _split(self, alarm: float, path: bytes, path2: bytes | None) -> bool:
         assert path2 is not None
@@ -163,6 +214,12 @@ class ScanQueue:
             delay.status, delay.blocker = BLOCK, blocker
         self.delays.insert(place, delay)
         return delay
+
+
+def _is_at(end: bytes, old: Delay) -> bool:
+    if old.etype in BARRIERS:
+        return True
+    return old.etype != FULL and any(touches(end, place) for place in (old.path, old.path2) if place is not None)
 
 
 def picture(delays: Sequence[Delay]) -> list[tuple[str, str, float, bytes, bytes | None, int | None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -42,11 +44,11 @@ PICK = st.integers(0, 1_000)
 class QueueMachine(RuleBasedStateMachine):
     """Does everything twice, and looks at both after each step."""
 
-    @initialize(sets=st.booleans(), on_move=st.booleans())
-    def start(self, sets: bool, on_move: bool) -> None:
+    @initialize(sets=st.booleans(), on_move=st.sampled_from([False, True, True]), chains_moves=st.booleans())
+    def start(self, sets: bool, on_move: bool, chains_moves: bool) -> None:
         self.lines: list[str] = []
-        self.queue = Queue(sets=sets, on_move=on_move, report=self.lines.append)
-        self.scan = ScanQueue(sets=sets, on_move=on_move)
+        self.queue = Queue(sets=sets, on_move=on_move, chains_moves=chains_moves, report=self.lines.append)
+        self.scan = ScanQueue(sets=sets, on_move=on_move, chains_moves=chains_moves)
 
     def place_of(self, pick: int, *statuses: str) -> int | None:
         """The place of some delay of these statuses, if there is one."""
@@ -66,6 +68,12 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(alarm=ALARMS, path=PATHS, path2=PATHS)
     def move(self, alarm: float, path: bytes, path2: bytes) -> None:
         assert self.queue.add(MOVE, alarm, path, path2) == self.scan.add(MOVE, alarm, path, path2)
+
+    @rule(alarm=ALARMS, names=st.lists(NAMES, min_size=2, max_size=25), directory=st.sampled_from([b"/a", b"/b/a"]))
+    def moves_in_turn(self, alarm: float, names: list[bytes], directory: bytes) -> None:
+        """What waits for one another, and more of it than may."""
+        for name, name2 in itertools.pairwise(names):
+            self.move(alarm, directory + b"/" + name, directory + b"/" + name2)
 
     @rule(etype=KINDS, alarm=ALARMS, number=st.integers(0, 3))
     def move_and_more(self, etype: str, alarm: float, number: int) -> None:

@@ -4,9 +4,11 @@ A source tree changes at random; its changes go through the queue, some late; tr
 the other, some fail and are tried again. The transfers are models of what real actions do:
 
 * sets: like rsync with a list of paths. What a path is in the source, it becomes in the target; Moves,
-  where the sync takes them, are done by renaming (rsyncssh).
+  where the sync takes them, are done by renaming (rsyncssh), several at once where none waits for another.
   Both do a full run now and then, after which waiting Moves are none any more.
 * handlers: like default.direct. Each kind of change is one command: mkdir, cp, rm, mv, chmod.
+
+A Move that cannot be done becomes a Delete and a Create, with those that wait for it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.logic.event import ACTIVE, ATTRIB, CREATE, DELETE, FULL, MODIFY, MOVE
+from orchestrator.logic.event import ACTIVE, ATTRIB, CREATE, DELETE, FULL, MODIFY, MOVE, WAIT
 from orchestrator.logic.queue import Queue
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class World:
     sets: bool
     on_move: bool
     tells_creates: bool
+    chains_moves: bool = False
     source: Tree = field(default_factory=Tree)
     target: Tree = field(default_factory=Tree)
     late: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
@@ -78,7 +81,7 @@ class World:
     number: int = 0
 
     def __post_init__(self) -> None:
-        self.queue = Queue(sets=self.sets, on_move=self.on_move)
+        self.queue = Queue(sets=self.sets, on_move=self.on_move, chains_moves=self.chains_moves)
 
     # -- the source changes
 
@@ -173,8 +176,12 @@ class World:
         first = self.queue.first_due(NOW, 1000)
         if first is None:
             return False
-        if not self.sets or first.etype in (MOVE, FULL):
+        if not self.sets or first.etype == FULL:
             self.running = [first]
+        elif first.etype == MOVE:
+            self.running = self.queue.select(
+                lambda delay: delay.status == WAIT if delay.etype == MOVE else "break",
+            )
         else:
             self.running = self.queue.select(
                 lambda delay: "break" if delay.etype == MOVE else delay.etype != FULL,
@@ -186,13 +193,15 @@ class World:
     def finish(self, fails: bool) -> None:
         """The transfer ends; one that fails has done nothing, or all but its last part."""
         running, self.running = self.running, []
-        for delay in running[:-1] if fails else running:
-            self.transfer(delay)
+        undone = [delay for delay in (running[:-1] if fails else running) if not self.transfer(delay)]
         # The loop reads events before it collects children. Otherwise a file that was renamed and
         # made anew during its own transfer is taken for the old one when the Move arrives.
         self.deliver()
         if any(delay.etype == FULL for delay in running):
             self.split_moves()
+        if not fails:
+            for delay in undone:
+                self.make_up_for(delay)
         for delay in running:
             if fails:
                 self.queue.retry(delay, NOW)
@@ -205,32 +214,63 @@ class World:
 
     def split_moves(self) -> None:
         """As Inlet.split_moves."""
-        for delay in [delay for delay in self.queue if delay.etype == MOVE and delay.status != ACTIVE]:
+        self.split([delay for delay in self.queue if delay.etype == MOVE and delay.status != ACTIVE])
+
+    def make_up_for(self, move: Delay) -> None:
+        """As Inlet.split, or what direct does, of a Move that could not be done."""
+        assert move.path2 is not None
+        behind = self.queue.moves_behind(move)
+        if self.sets:
+            self.queue.add(DELETE, 0.0, move.path)
+        self.create(move.path2)
+        self.split(behind)
+
+    def split(self, moves: list[Delay]) -> None:
+        for delay in moves:
             path2 = delay.path2
             self.queue.turn(delay)
-            if path2 is not None and (self.sets or self.is_there(path2)):
-                self.queue.add(CREATE, 0.0, path2)
-                for below in self.source.below(path2[:-1]) if path2.endswith(b"/") else []:
-                    self.queue.add(CREATE, 0.0, self.name(below))
+            if path2 is not None:
+                self.create(path2)
+
+    def create(self, path: bytes) -> None:
+        """As Inlet.create."""
+        if self.sets or self.is_there(path):
+            if self.sets and path.endswith(b"/"):
+                self.queue.add(DELETE, 0.0, path)
+            self.queue.add(CREATE, 0.0, path)
+            for below in self.source.below(path[:-1]) if path.endswith(b"/") else []:
+                self.queue.add(CREATE, 0.0, self.name(below))
 
     def is_there(self, path: bytes) -> bool:
         entry = self.source.get(path.removesuffix(b"/"))
         return entry is not None and entry.is_dir == path.endswith(b"/")
 
-    def transfer(self, delay: Delay) -> None:
+    def transfer(self, delay: Delay) -> bool:
+        """False: it was a Move that could not be done."""
         source = self.source if self.seen is None else self.seen
         if delay.etype == FULL:
             self.target = Tree(source)
-            return
+            return True
         path = delay.path.removesuffix(b"/")
         if delay.path2 is not None:
-            path2 = delay.path2.removesuffix(b"/")
-            if path in self.target and self.target.is_dir(self.target.parent(path2)):
-                self.target.move(path, path2)
-        elif self.sets:
+            return self.rename_on_target(path, delay.path2.removesuffix(b"/"))
+        if self.sets:
             self.bring_up_to_date(source, path, delay.path.endswith(b"/") and delay.etype == DELETE)
         else:
             self.run_command(source, delay.etype, path, delay.path.endswith(b"/"))
+        return True
+
+    def rename_on_target(self, path: bytes, path2: bytes) -> bool:
+        """mv -T; direct removes what it could not move."""
+        target = self.target
+        is_right = path in target and target.is_dir(target.parent(path2)) and not (path2 + b"/").startswith(path + b"/")
+        if is_right and path2 in target:
+            is_right = target.is_dir(path) == target.is_dir(path2) and not target.below(path2)
+        if is_right:
+            target.move(path, path2)
+        elif not self.sets:
+            target.remove(path)
+        return is_right
 
     def bring_up_to_date(self, source: Tree, path: bytes, is_whole: bool) -> None:
         """rsync: the path, the directories that it is in and, of a deleted directory, all that is below."""
@@ -282,12 +322,12 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("sets", [True, False])
-@pytest.mark.parametrize("on_move", [True, False])
+@pytest.mark.parametrize(("on_move", "chains_moves"), [(True, True), (True, False), (False, False)])
 @given(tells_creates=st.booleans(), steps=STEPS)
 def test_what_is_given_out_makes_the_target_equal(
-    sets: bool, on_move: bool, tells_creates: bool, steps: list[tuple[object, ...]]
+    sets: bool, on_move: bool, chains_moves: bool, tells_creates: bool, steps: list[tuple[object, ...]]
 ) -> None:
-    world = World(sets, on_move, tells_creates)
+    world = World(sets, on_move, tells_creates, chains_moves)
     for method, *arguments in steps:
         getattr(world, str(method))(*arguments)
     world.deliver()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.logic.event import CREATE, DELETE, MODIFY
+from orchestrator.logic.event import CREATE, DELETE, MODIFY, MOVE
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
 from orchestrator.monitor.inotify import InotifyMonitor
@@ -106,6 +106,17 @@ def test_deleting_a_directory_with_much_pending_below_costs_once() -> None:
         for number in range(count):
             queue.add(CREATE, 0.0, b"/d/f%d" % number)
         return steps(lambda: queue.add(DELETE, 0.0, b"/d/"))
+
+    assert cost(SIZES[1]) <= cost(SIZES[0]) + 50
+
+
+@pytest.mark.parametrize("below", [b"/d/f%d", b"/%d"])
+def test_a_move_costs_the_same_however_many_others_it_meets(below: bytes) -> None:
+    def cost(count: int) -> int:
+        queue = Queue(sets=True, on_move=True, chains_moves=True)
+        for number in range(count):
+            queue.add(MOVE, 0.0, b"/from%d" % number, below % number)
+        return steps(lambda: queue.add(MOVE, 0.0, b"/d/", b"/e/") and None)
 
     assert cost(SIZES[1]) <= cost(SIZES[0]) + 50
 

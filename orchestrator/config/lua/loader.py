@@ -187,6 +187,7 @@ class LuaConfig:
             max_processes=float(config.get("maxProcesses", 1)),
             sets=action is not None and action.sets,
             on_move=bool(config.get("onMove")),
+            chains_moves=action is not None and action.chains_moves,
             own_die_codes=own_die_codes,
             monitor=config.get("monitor"),
             obeys_max_delete=action is not None and "maxDelete" in action.options,

@@ -263,3 +263,92 @@ def test_names_that_are_not_text_are_told_without_loss() -> None:
     queue = Queue(sets=True, on_move=True, report=lines.append)
     queue.add("Create", 0.0, b"/\xff\n")
     assert lines[0].encode("utf-8", "surrogateescape") == b"New Create: /\xff\n"
+
+
+# ---- where Moves are chained
+
+CHAINS = [
+    # what waits; the Move; what becomes of it: True where it stays one, and what it waits for
+    (["Create /d/"], "Move /a -> /d/a", "Create /d/"),
+    (["Create /d/", "Create /d/e/"], "Move /a/ -> /d/e/a/", "Create /d/e/"),
+    (["Attrib /d/"], "Move /d/a -> /b", "Attrib /d/"),
+    (["Move /a -> /b"], "Move /b -> /c", "Move /a -> /b"),
+    (["Move /a -> /t"], "Move /b -> /a", "Move /a -> /t"),
+    (["Move /a -> /t", "Move /b -> /a"], "Move /t -> /b", "Move /b -> /a"),
+    (["Create /n/", "Move /big -> /n/big"], "Move /n/ -> /m/", None),  # the target has no /n/ to be renamed
+    (["Move /big -> /n/big"], "Move /n/ -> /m/", "Move /big -> /n/big"),
+    (["Move /n/ -> /m/"], "Move /m/big -> /big", "Move /n/ -> /m/"),
+    (["Move /n/big -> /big"], "Move /n/ -> /m/", "Move /n/big -> /big"),
+    (["Modify /a"], "Move /a -> /b", None),
+    (["Create /a"], "Move /a -> /b", None),
+    (["Attrib /a"], "Move /a -> /b", None),
+    (["Modify /d/f"], "Move /d/ -> /e/", None),
+    (["Attrib /d/"], "Move /d/ -> /e/", None),
+    (["Delete /b"], "Move /a -> /b", None),
+    (["Modify /b"], "Move /a -> /b", None),
+    (["Delete /d/"], "Move /a -> /d/a", None),
+    (["Modify /a", "Create /d/"], "Move /a -> /d/a", None),
+    (["Create /d/", "Modify /a"], "Move /a -> /d/a", None),
+    (["Create /d"], "Move /a -> /d/a", None),
+    (["Move /d/a -> /x", "Create /x"], "Move /d/ -> /e/", None),  # the first has become the Delete of /d/a
+    (["Move /d/a/b -> /x", "Move /y -> /d/a/c"], "Move /d/ -> /e/", "Move /y -> /d/a/c"),
+]
+
+
+@pytest.mark.parametrize(("waiting", "move", "behind"), CHAINS, ids=str)
+@pytest.mark.parametrize("sets", [True, False], ids=["sets", "handlers"])
+def test_a_move_waits_where_it_can_and_is_split_where_it_must(
+    waiting: list[str], move: str, behind: str | None, sets: bool
+) -> None:
+    queue = Queue(sets=sets, on_move=True, chains_moves=True)
+    for change in waiting:
+        etype, path, path2 = parts(change)
+        queue.add(etype, 0.0, path, path2)
+    etype, path, path2 = parts(move)
+    assert queue.add(etype, 0.0, path, path2) == (behind is None)
+    assert (f"block {move}" in show(queue)) == (behind is not None)
+    if behind is not None:
+        blocker = list(queue)[-1].blocker
+        assert blocker is not None
+        assert show(queue)[[delay.seq for delay in queue].index(blocker.seq)].endswith(behind)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_that_meets_something_at_either_end_waits_for_both(first: int) -> None:
+    queue = Queue(sets=False, on_move=True, chains_moves=True)
+    queue.add("Move", 0.0, b"/x", b"/a")
+    queue.add("Create", 0.0, b"/d/")
+    queue.add("Move", 0.0, b"/a", b"/d/a")
+    running = queue.select(lambda delay: delay.status == "wait")
+    queue.activate(running)
+    queue.remove(running[first])
+    assert show(queue)[-1] == "block Move /a -> /d/a"
+    queue.remove(running[1 - first])
+    assert show(queue) == ["wait Move /a -> /d/a"]
+
+
+def test_it_is_not_taken_with_one_of_them_alone() -> None:
+    queue = Queue(sets=True, on_move=True, chains_moves=True)
+    queue.add("Create", 0.0, b"/d/")
+    queue.add("Move", 0.0, b"/x", b"/a")
+    queue.add("Move", 0.0, b"/a", b"/d/a")
+    assert [delay.path for delay in queue.select(lambda delay: delay.etype == "Move")] == [b"/x"]
+    assert len(queue.select(None)) == 3
+
+
+def test_moves_to_and_fro_do_not_fill_the_queue() -> None:
+    queue = Queue(sets=False, on_move=True, chains_moves=True)
+    for _ in range(1000):
+        queue.add("Move", 0.0, b"/a", b"/b")
+        queue.add("Move", 0.0, b"/b", b"/a")
+    assert len(queue) < 40
+
+
+def test_those_that_wait_for_a_move_are_known() -> None:
+    queue = Queue(sets=False, on_move=True, chains_moves=True)
+    queue.add("Move", 0.0, b"/a/", b"/b/")
+    queue.add("Attrib", 0.0, b"/b/")
+    queue.add("Move", 0.0, b"/b/x", b"/c")
+    queue.add("Move", 0.0, b"/y", b"/z")
+    first = next(iter(queue))
+    assert [delay.path for delay in queue.moves_behind(first)] == [b"/b/x"]

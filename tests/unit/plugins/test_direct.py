@@ -532,3 +532,38 @@ def test_what_cannot_be_removed_keeps_nothing_else_from_being(pair: Pair) -> Non
         os.close(parent)
     left = {b"top", b"top/closed", b"top/closed/f", b"top/deep", b"top/deep/closed", b"top/deep/closed/f"}
     assert set(snapshot(pair.target)) == left
+
+
+# ---- renames that wait for something else
+
+
+def rename(inlet: FakeInlet, pair: Pair, old: bytes, new: bytes) -> None:
+    os.rename(pair.source + old, pair.source + new)
+    slash = b"/" if os.path.isdir(pair.source + new) else b""
+    inlet.change("Move", b"/" + old + slash, b"/" + new + slash)
+
+
+def test_renames_stay_renames_whatever_they_wait_for(pair: Pair) -> None:
+    for name in (b"big", b"a", b"b", b"tree/f"):
+        pair.both(name, name)
+    inodes = {name: os.stat(pair.target + name).st_ino for name in (b"big", b"a", b"b", b"tree/f")}
+    inlet = inlet_of(pair)
+    os.mkdir(pair.source + b"archive")
+    inlet.change("Create", b"/archive/")
+    for old, new in ((b"big", b"archive/big"), (b"a", b"t"), (b"b", b"a"), (b"t", b"b"), (b"tree", b"archive/tree")):
+        rename(inlet, pair, old, new)
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source)
+    names = {b"big": b"archive/big", b"a": b"b", b"b": b"a", b"tree/f": b"archive/tree/f"}
+    assert {old: os.stat(pair.target + new).st_ino for old, new in names.items()} == inodes
+    assert {spawn.argv[0] for spawn in inlet.spawned} == {b"mkdir", b"sh"}
+
+
+def test_one_that_fails_takes_those_with_it_that_wait_for_it(pair: Pair) -> None:
+    pair.both(b"b", b"old")
+    write(pair.source + b"a", b"new")
+    inlet = inlet_of(pair)
+    for old, new in ((b"a", b"b"), (b"b", b"c"), (b"c", b"d")):
+        rename(inlet, pair, old, new)
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source) == {b"d": b"new"}

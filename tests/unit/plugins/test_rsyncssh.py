@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -613,3 +614,61 @@ def test_a_target_directory_may_be_called_anything_and_be_reached_by_links(tmp_p
         argv = script(name.encode(), [Move(b"f", b"g")], Mv.NO_TARGET_DIRECTORY)
         assert subprocess.run(["sh"], input=argv, cwd=box, check=False).returncode == 0
         assert (box / name / "g").exists()
+
+
+# ---- renames that wait for something else
+
+
+def inode(root: bytes, name: bytes) -> int:
+    return os.stat(root + name).st_ino
+
+
+def test_a_rename_into_a_new_directory_stays_one(remote: Remote) -> None:
+    remote.pair.both(b"big")
+    remote.pair.both(b"tree/f")
+    before = [inode(remote.pair.target, name) for name in (b"big", b"tree")]
+    for name in (b"archive", b"archive/2024"):
+        os.mkdir(remote.pair.source + name)
+        remote.inlet.change("Create", b"/" + name + b"/")
+    remote.rename(b"big", b"archive/2024/big")
+    remote.rename(b"tree", b"archive/tree")
+    assert remote.is_equal()
+    assert [inode(remote.pair.target, name) for name in (b"archive/2024/big", b"archive/tree")] == before
+    assert remote.inlet.lines("Normal")[-1].startswith("Finished")
+
+
+def test_renames_that_wait_for_one_another_stay_renames_and_have_an_ssh_each(remote: Remote) -> None:
+    """After an ssh that broke off in the midst of all, to do them once more would be to swap them back."""
+    for name in (b"a", b"b", b"log", b"log.1", b"n/big"):
+        remote.pair.both(name, name)
+    inodes = {name: inode(remote.pair.target, name) for name in (b"a", b"b", b"log", b"log.1", b"n/big")}
+    steps = [(b"a", b"t"), (b"b", b"a"), (b"t", b"b"), (b"log.1", b"log.2"), (b"log", b"log.1"), (b"n", b"m")]
+    for old, new in [*steps, (b"m", b"o"), (b"o/big", b"big")]:
+        remote.rename(old, new)
+    assert remote.is_equal()
+    names = {b"a": b"b", b"b": b"a", b"log": b"log.1", b"log.1": b"log.2", b"n/big": b"big"}
+    assert {old: inode(remote.pair.target, new) for old, new in names.items()} == inodes
+    assert remote.by_rsync() == 0
+    for spawn in remote.inlet.spawned:
+        ends = [{delay.path, delay.path2} for delay in spawn.agent.delays]
+        assert not any(one & other for one, other in itertools.combinations(ends, 2))
+
+
+def test_one_that_fails_takes_those_with_it_that_wait_for_it(remote: Remote) -> None:
+    """Without what it should have put there, the next would move what lay there before."""
+    remote.pair.both(b"b", b"old")
+    write(remote.pair.source + b"a", b"new")
+    for old, new in ((b"a", b"b"), (b"b", b"c"), (b"c", b"d")):
+        remote.rename(old, new)
+    assert remote.is_equal()
+    assert snapshot(remote.pair.target) == {b"d": b"new"}
+
+
+def test_what_was_written_before_its_rename_is_transferred(remote: Remote) -> None:
+    remote.pair.both(b"a", b"old")
+    os.mkdir(remote.pair.source + b"d")
+    write(remote.pair.source + b"a", b"longer")
+    remote.inlet.change("Modify", b"/a")
+    remote.inlet.change("Create", b"/d/")
+    remote.rename(b"a", b"d/a")
+    assert remote.is_equal()

@@ -52,14 +52,14 @@ class Failing:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, options: Options | None = None) -> None:
         self.clock = FakeClock()
         self.loop = Loop()
         self.log = Log(self.clock)
         self.processes = Processes(self.loop, self.log, self.clock)
         self.calls = Failing()
         host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
-        self.sync = Sync(host, 1, "s", b"/src/", DictConfig({}), self.calls, Filters(), Options())
+        self.sync = Sync(host, 1, "s", b"/src/", DictConfig({}), self.calls, Filters(), options or Options())
         self.calls.sync = self.sync
 
     def change(self, etype: str, path: bytes) -> None:
@@ -97,6 +97,22 @@ def test_what_goes_while_it_fails_is_not_tried_again(world: World, deleted: byte
     world.change("Delete", deleted)
     world.end()
     assert world.queued() == [("Delete", deleted)]
+
+
+@pytest.mark.parametrize("comes", ["while it runs", "after"])
+def test_a_rename_that_fails_is_tried_again_whatever_becomes_of_its_old_name(comes: str) -> None:
+    """What it is to bring to its new name is not gone with a later file of the old one."""
+    world = World(Options(on_move=True))
+    world.sync.change("Move", world.clock.now(), b"/src/a", b"/src/b")
+    world.begin()
+    if comes == "after":
+        world.end()
+    world.change("Delete", b"/a")
+    world.end()
+    assert world.queued() == [("Move", b"/a"), ("Delete", b"/a")]
+    world.processes.close()
+    world.log.close()
+    world.loop.close()
 
 
 def test_also_behind_something_else_that_waits_for_it(world: World) -> None:

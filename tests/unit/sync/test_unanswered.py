@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.sync.event import EventList
 from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Event
+    from orchestrator.sync.event import Agent, Event
 
 
 class Leaving(Calls):
@@ -87,3 +88,29 @@ def test_so_is_a_change(world: World) -> None:
         assert len(world.sync.queue) == 0
     assert [line.partition(" waiting")[0] for line in world.said] == ["Warn: s: action left Create /f"]
     assert world.host.alarms.next() is None, "nothing is left to ask for"
+
+
+def test_what_waits_for_something_that_was_started_in_its_place_is_nothing_to_warn_of() -> None:
+    class Preparing(Leaving):
+        """Starts something that serves no change first, and asks to be offered the change when that has ended."""
+
+        def action(self) -> None:
+            self.ask()
+            if not self.takes:
+                self.sync.inlet.spawn(EventList(self.sync.inlet, []), ["true"])
+            elif (event := self.sync.inlet.get_event()) is not None:
+                self.sync.inlet.discard(event)
+
+        def collect(self, agent: Agent, exit_code: int) -> str | None:
+            self.takes = True
+            self.sync.inlet.wake()
+            return "ok"
+
+    calls = Preparing()
+    world = SyncWorld(calls)
+    world.change(b"/f", etype="Create")
+    world.run(0.5)
+    assert len(calls.asked) == 2
+    assert len(world.sync.queue) == 0
+    assert world.said == []
+    world.close()
