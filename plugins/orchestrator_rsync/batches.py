@@ -127,13 +127,13 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
 
 def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None) -> None:
     is_over = lane.looks.begin()
-    complaints = lane.begin(agent)
+    begun = lane.begin(agent)
 
     def end() -> None:
-        lane.forget(complaints)
+        lane.forget(begun)
         is_over()
 
-    inlet.spawn(agent, run.argv, run.stdin, end, check, complaints.feed)
+    inlet.spawn(agent, run.argv, run.stdin, end, check, begun.complaints.feed)
 
 
 def _shortened(message: bytes) -> bytes:

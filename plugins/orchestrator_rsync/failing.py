@@ -35,14 +35,18 @@ class Failing(NamedTuple):
 
 def roots_of(inlet: Inlet) -> list[bytes]:
     """Where source and target lie as rsync calls them; of a target on another host as far as its name says."""
-    target = inlet.target
-    lead, colon, there = target.partition(b":")
-    if not colon or b"/" in lead:
-        there = os.path.abspath(target)
+    there = local_target(inlet) or inlet.target.partition(b":")[2]
     roots = [inlet.source.rstrip(b"/")]
     if there.startswith(b"/"):
         roots.append(os.path.normpath(there).rstrip(b"/"))
     return [root for root in roots if root]
+
+
+def local_target(inlet: Inlet) -> bytes | None:
+    """The target, absolute, where it is of this machine (rsync(1): a colon before any slash ends a host's name)."""
+    target = inlet.target
+    lead, colon, _ = target.partition(b":")
+    return os.path.abspath(target) if target and (not colon or b"/" in lead) else None
 
 
 def of_batch(complaints: Sequence[Complaint], changes: Sequence[Change], roots: Sequence[bytes]) -> Failing | None:

@@ -60,13 +60,18 @@ def temporaries(paths: Iterable[bytes]) -> list[bytes]:
     found: dict[bytes, None] = {}
     for path in paths:
         place = path.rfind(b"/") + 1
-        whole = path[place:].removeprefix(b".")
-        name = whole[:_TEMPORARY_NAME]
-        if len(whole) > len(name) and whole[len(name)] & 0x80:
-            name = name.rstrip(_HIGH)  # rsync leaves no half of a character
-        if name:
-            found[escape_always(path[:place] + b"." + name) + b"." + b"[a-zA-Z0-9]" * 6] = None
+        if lead := temporary_lead(path[place:]):
+            found[escape_always(path[:place] + lead) + b"[a-zA-Z0-9]" * 6] = None
     return list(found)
+
+
+def temporary_lead(name: bytes) -> bytes:
+    """How the name of rsync's temporary file for this one begins, all but the six letters; empty: it has none."""
+    whole = name.removeprefix(b".")
+    kept = whole[:_TEMPORARY_NAME]
+    if len(whole) > len(kept) and whole[len(kept)] & 0x80:
+        kept = kept.rstrip(_HIGH)  # rsync leaves no half of a character
+    return b"." + kept + b"." if kept else b""
 
 
 def guarded(changes: Iterable[Change], rules: Iterable[bytes]) -> list[bytes]:

@@ -12,6 +12,7 @@ in the queue, with all that are as large; the rest goes on.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -19,8 +20,9 @@ from weakref import WeakKeyDictionary
 from orchestrator.api import AGAIN, OK, EventList, next_pause
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.complaints import Complaints
-from orchestrator_rsync.failing import of_batch, of_full_run, room_below, roots_of, without_room
+from orchestrator_rsync.failing import local_target, of_batch, of_full_run, room_below, roots_of, without_room
 from orchestrator_rsync.fullagain import FullAgain
+from orchestrator_rsync.leftovers import remove_leftovers
 from orchestrator_rsync.looks import Looks
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 PARTIAL = 23
 NO_ROOM = 11
+SIGNALLED = 128
 MOST_OF_A_FULL_RUN = 1000
 """Paths that are tried again by themselves; where more failed, everything is."""
 
@@ -46,12 +49,20 @@ TOLD = 500
 
 
 @dataclass
+class Run:
+    """One run of rsync. `began`: in seconds since 1970."""
+
+    complaints: Complaints = field(default_factory=Complaints)
+    began: float = field(default_factory=time.time)
+
+
+@dataclass
 class Lane:
     """One sync's failing paths, with whether all below them is meant.
 
     `pause` is the last one, in seconds; `is_waiting`: it is not over yet. `looks`: when the sync's runs were. `full`:
     of runs over everything. `broken`: files that rsync was killed over. `warned`: directories whose attributes can't be
-    set. `complaints`: of runs under way, by the first change that each serves.
+    set. `runs`: those under way, by the first change that each serves.
     """
 
     paths: dict[bytes, bool] = field(default_factory=dict)
@@ -60,23 +71,23 @@ class Lane:
     looks: Looks = field(default_factory=Looks)
     broken: set[bytes] = field(default_factory=set)
     warned: set[bytes] = field(default_factory=set)
-    complaints: dict[int, Complaints] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
     full: FullAgain = field(default_factory=FullAgain)
 
-    def begin(self, agent: Agent) -> Complaints:
-        """A run begins; what it is to be told of rsync's stderr."""
-        complaints = self.complaints[agent.delays[0].seq] = Complaints()
-        return complaints
+    def begin(self, agent: Agent) -> Run:
+        """A run begins: what rsync says is to be told to its `complaints`."""
+        run = self.runs[agent.delays[0].seq] = Run()
+        return run
 
-    def forget(self, complaints: Complaints) -> None:
+    def forget(self, run: Run) -> None:
         """The run is over, whoever was told of its end."""
-        self.complaints = {key: value for key, value in self.complaints.items() if value is not complaints}
+        self.runs = {key: value for key, value in self.runs.items() if value is not run}
 
-    def end_of(self, agent: Agent) -> Complaints:
-        """What rsync has complained of in the run that has just ended."""
-        complaints = self.complaints.pop(agent.delays[0].seq, None) or Complaints()
-        complaints.end()
-        return complaints
+    def end_of(self, agent: Agent) -> Run:
+        """The run that has just ended."""
+        run = self.runs.pop(agent.delays[0].seq, None) or Run()
+        run.complaints.end()
+        return run
 
     def holds(self, event: Event) -> bool:
         return event.raw_path in self.paths
@@ -104,13 +115,14 @@ class Lanes:
         """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
         inlet = agent.inlet
         lane = self.of(inlet)
-        complaints = lane.end_of(agent)
+        run = lane.end_of(agent)
+        complaints = run.complaints
         verdict = None if exit_codes is None else exit_codes.get(exit_code)
         if verdict != OK:
             if isinstance(agent, EventList):
                 changes = changes_of(agent)
-                if _CUT_OFF.search(inlet.stderr):
-                    lane.broken.update(change.path for change in changes if change.path[-1:] != b"/")
+                if exit_code > SIGNALLED or _CUT_OFF.search(inlet.stderr):
+                    _clean_up(inlet, lane, changes, run.began)
                 if exit_code == NO_ROOM and verdict == AGAIN:
                     inlet.report_partial(without_room(complaints, changes, inlet.source, roots_of(inlet)))
             elif exit_code == NO_ROOM and verdict == AGAIN:
@@ -131,8 +143,8 @@ class Lanes:
     def _collect_batch(self, inlet: Inlet, lane: Lane, events: EventList, complaints: Complaints | None) -> None:
         if complaints is None and not (lane.paths or lane.broken):
             return  # as nearly always
-        lane.broken.clear()
         changes = [lane.widened(change) for change in changes_of(events)]
+        lane.broken.difference_update(change.path for change in changes)
         failing: list[Change] = []
         if complaints is not None:
             found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
@@ -146,6 +158,17 @@ class Lanes:
             _wait(inlet, lane)
         elif not lane.paths:
             lane.pause = 0.0
+
+
+def _clean_up(inlet: Inlet, lane: Lane, changes: list[Change], began: float) -> None:
+    """rsync was killed, or its other half, and may have left half a file. On another host the next run removes it, if
+    it may delete anything."""
+    files = [change.path for change in changes if change.path[-1:] != b"/"]
+    target = local_target(inlet)
+    if target is None:
+        lane.broken.update(files)
+    else:
+        remove_leftovers(target, inlet.source, files, began)
 
 
 def _collect_full(inlet: Inlet, lane: Lane, complaints: Complaints, by_paths: bool) -> None:
