@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.errors import OrchestratorError
-from orchestrator.logic.change import Found
+from orchestrator.logic.change import Change, Found
+from orchestrator.logic.event import DELETE
 from orchestrator.logic.roots import RootIndex
 from orchestrator.logic.secrets import mask
 from orchestrator.monitor.drainer import Drainer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
-    from orchestrator.logic.change import Change
+    from orchestrator.log import Log
     from orchestrator.masterloop import LoopLike
     from orchestrator.monitor.base import Monitor, MonitorKind
     from orchestrator.process.control import ControlSocket
@@ -49,6 +50,12 @@ NOT_WHAT_THE_MACHINE_HAS = (
     ": something was mounted over it that only this process sees (as ProtectKernelModules=, PrivateTmp= and"
     " the like in a service's unit do): what is missing here is deleted on the target. Take that out, or exclude it."
 )
+
+LONGEST_PATH = 4095
+"""Bytes. A longer path is none to the kernel (PATH_MAX), nor to the programs that transfer."""
+
+NAME_MAX = 255
+"""Bytes of one name."""
 
 HEAVY = 4096
 """Changes whose handling may take long enough for the kernel's queue to overflow."""
@@ -81,7 +88,9 @@ class Runner:
         self._next_progress = 0.0
         self._attend: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
-        self._monitors = Monitors(monitors, settings.inotify_mode, _Wanted(self._roots), host.log)
+        self._too_deep = _TooDeep(host.log)
+        self._wanted = _Wanted(self._roots, self._too_deep)
+        self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
         self._watched_by: dict[Monitor, RootIndex[Sync]] = {}  # and for which syncs
 
     def _monitor_name(self, sync: Sync) -> str:
@@ -96,7 +105,7 @@ class Runner:
                 self.host.log("Warn", source, unheard)
 
     def _warn_of_private_mounts(self) -> None:
-        mounts, wanted = PrivateMounts(), _Wanted(self._roots)
+        mounts, wanted = PrivateMounts(), self._wanted
         for source in dict.fromkeys(sync.source for sync in self.syncs):
             for place in mounts.within(source):
                 if place.rstrip(b"/") + b"/" == source or wanted(place.rstrip(b"/") + b"/"):
@@ -287,6 +296,8 @@ class Runner:
         now, of, tells = self.host.clock.now(), syncs.of, self.host.log.shows("Delay")
         for change in changes:
             etype, path, path2 = change
+            if len(path) > LONGEST_PATH or (path2 is not None and len(path2) > LONGEST_PATH):
+                etype, path, path2 = self._too_deep.what_is_left_of(change)
             if tells and isinstance(change, Found):
                 self._tell_found(path, syncs)
             for sync in of(path):
@@ -402,19 +413,49 @@ def _presence() -> Presence | None:
         return None
 
 
+class _TooDeep:
+    """What whoever may write in a source can nest without end: nothing of it is kept, and that is said once."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._has_warned = False
+
+    def what_is_left_of(self, change: Change) -> Change:
+        """Of a change with a path that is too long: the half of a Move that is not, or one that concerns nobody."""
+        etype, path, path2 = change
+        self.warn(max(path, path2 or b"", key=len))
+        if path2 is not None and len(path) <= LONGEST_PATH:
+            return Change(DELETE, path)
+        if path2 is not None and len(path2) <= LONGEST_PATH:
+            return Change(etype, b"", path2)  # as from outside of every source
+        return Change(etype, b"")
+
+    def warn(self, path: bytes) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            reason = f" … has a path of {len(path)} bytes, and {LONGEST_PATH} is the most that programs take:"
+            self._log("Warn", path[:100], reason, " changes below such directories are not seen.")
+
+
 class _Wanted:
     """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
 
-    def __init__(self, roots: RootIndex[Sync]) -> None:
+    def __init__(self, roots: RootIndex[Sync], too_deep: _TooDeep) -> None:
         self._roots = roots
+        self._too_deep = too_deep
 
     def __call__(self, directory: bytes) -> bool:
+        if len(directory) > LONGEST_PATH:
+            self._too_deep.warn(directory)
+            return False
         return any(
             not sync.filters.excludes_path(directory[len(sync.source) - 1 :]) for sync in self._roots.of(directory)
         )
 
     def all_in(self, directory: bytes) -> bool:
-        """Whether all directories below this one are wanted, since some sync excludes nothing."""
+        """Whether all directories in this one are wanted, since some sync excludes nothing."""
+        if len(directory) + NAME_MAX + 1 > LONGEST_PATH:
+            return False
         return any(not sync.filters for sync in self._roots.search(directory))
 
 

@@ -20,6 +20,7 @@ class RootIndex(Generic[Owner]):
         self._owners: dict[bytes, list[Owner]] = {}
         for root, owner in roots:
             self._owners.setdefault(root, []).append(owner)
+        self._longest = max(map(len, self._owners), default=0)
         self._cache: dict[bytes, list[Owner]] = {}
 
     def of(self, path: bytes) -> list[Owner]:
@@ -36,7 +37,7 @@ class RootIndex(Generic[Owner]):
         """As `of` for a directory (with a slash at the end) that nobody will ask about again: not remembered."""
         found: list[Owner] = []
         end = 0
-        while end := directory.find(b"/", end) + 1:
+        while end := directory.find(b"/", end, self._longest) + 1:
             found += self._owners.get(directory[:end], ())
         return found
 

@@ -136,12 +136,5 @@ class Directories:
         )
 
     def _is_wanted(self, path: bytes) -> bool:
-        """Whether a directory is within a source, and neither it nor one above it is unwanted."""
-        return any(path.startswith(root) and self._is_way_wanted(path, len(root)) for root in self._roots)
-
-    def _is_way_wanted(self, path: bytes, cut: int) -> bool:
-        while cut:
-            if not self._wants(path[:cut]):
-                return False
-            cut = path.find(b"/", cut) + 1
-        return True
+        """Whether a directory is within a source, and wanted: none is below one that is not."""
+        return path.startswith(self._roots) and self._wants(path)

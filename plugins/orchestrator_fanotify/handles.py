@@ -85,18 +85,23 @@ def _leads_to(path: bytes, directory: int) -> bool:
 
 def _path_of(directory: int) -> bytes:
     """A path longer than the kernel gives is put together from that of a directory above and the names below it."""
+    below: list[bytes] = []
+    here = os.dup(directory)
     try:
-        return os.readlink(b"/proc/self/fd/%d" % directory)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-    above = os.open(b"..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        inode = os.fstat(directory).st_ino
-        with os.scandir(above) as entries:
-            name = next((os.fsencode(entry.name) for entry in entries if entry.inode() == inode), None)
-        if name is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return b"%s/%s" % (_path_of(above).rstrip(b"/"), name)
+        while True:
+            try:
+                return b"/".join([os.readlink(b"/proc/self/fd/%d" % here).rstrip(b"/"), *reversed(below)])
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+            above = os.open(b"..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+            inode = os.fstat(here).st_ino
+            os.close(here)
+            here = above
+            with os.scandir(above) as entries:
+                name = next((os.fsencode(entry.name) for entry in entries if entry.inode() == inode), None)
+            if name is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            below.append(name)
     finally:
-        os.close(above)
+        os.close(here)

@@ -9,6 +9,8 @@ import contextlib
 import os
 import re
 import shutil
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +18,12 @@ import pytest
 from tests.kit.churn import picture, told
 from tests.kit.churned import MIRRORS, Mirror
 from tests.kit.daemon import Daemon, wait_until
+from tests.kit.fanotify import needs_fanotify
 from tests.kit.trees import CANARY, DECOYS, EVERY_NAME, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 DEADLINE = 120.0
 
@@ -174,3 +176,57 @@ def test_names_are_nothing_but_names(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert not {"x", "canary-out"} & set(os.listdir(tmp_path))
         check_log(logfile.read_bytes())
         check_log((tmp_path / "console").read_bytes())
+
+
+def nest(top: int, name: bytes, depth: int) -> None:
+    """Directories within each other, made step by step: their path may be longer than the kernel takes."""
+    here = os.dup(top)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open(b"last", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+
+
+SEES = """action = function( inlet )
+    local list = inlet.getEvents( )
+    for _, path in ipairs( list.getPaths( ) ) do
+        if string.ends( path, "/last" ) then log( "Normal", "the deepest file" ) end
+        if path == "/after" then log( "Normal", "the file after it" ) end
+    end
+    spawn( list, "true" )
+end"""
+
+
+@pytest.mark.parametrize("monitor", ["inotify", "fanotify"])
+@pytest.mark.parametrize(("name", "depth"), [(b"d", 1100), (b"n" * 250, 400)], ids=["deep", "long"])
+def test_directories_nested_without_end(tmp_path: Path, monitor: str, name: bytes, depth: int) -> None:
+    """Made in a tenth of a second by anybody who may write in the source. Nothing is transferred: programs take their
+    time over such paths."""
+    if monitor == "fanotify":
+        needs_fanotify()
+    (tmp_path / "src").mkdir()
+    top = os.open(tmp_path / "src", os.O_RDONLY | os.O_DIRECTORY)
+    settings = f'settings{{statusFile = "{tmp_path}/status", statusInterval = 1}}'
+    sync = f'sync{{source = "{tmp_path}/src", delay = 0, monitor = "{monitor}", {SEES}}}'
+    is_too_long = len(name) * depth > 4096
+    try:
+        with Daemon(tmp_path, lua=f"{settings}\n{sync}") as daemon:
+            daemon.wait_for("--- Startup ---")
+            nest(top, name, depth)
+            (tmp_path / "src/after").touch()
+            daemon.wait_for("the file after it")
+            daemon.wait_for("changes below such directories are not seen" if is_too_long else "the deepest file")
+            assert daemon.said().count("are not seen") == is_too_long
+            # 800 MB, and 80 to 160 MB of log and status, when each directory kept its path
+            assert (tmp_path / "status").stat().st_size < 4_000_000
+            status = (Path("/proc") / str(daemon.process.pid) / "status").read_text()
+            peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+            assert peak is not None
+            assert int(peak[1]) < 100_000
+    finally:
+        os.close(top)
+        # deeper than Python's own removal of what a test leaves behind can go
+        subprocess.run(["rm", "-rf", tmp_path / "src"], check=True)

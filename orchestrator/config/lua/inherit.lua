@@ -2,6 +2,24 @@
 
 local _, shared = ...
 
+local DEEPEST = 100
+
+-- Whether tables lie in a table more than DEEPEST levels deep, as they do in one that holds itself.
+function shared.is_too_deep(top)
+    local level = { [top] = true }
+    for _ = 0, DEEPEST do
+        local below = {}
+        for outer in pairs(level) do
+            for key, value in pairs(outer) do
+                if type(value) == 'table' and key ~= 'tunnel' then below[value] = true end
+            end
+        end
+        if next(below) == nil then return false end
+        level = below
+    end
+    return true
+end
+
 -- Copy `from` into `to` where `to` has nothing yet.
 -- verbatim: number keys are keys (exit codes), not parents. take: asked of each parent, whether it is to be followed.
 local function inherit(to, from, verbatim, take)

@@ -93,6 +93,9 @@ local has_handler = {'onAttrib', 'onCreate', 'onDelete', 'onFull', 'onModify', '
 local function add(opts)
     local where, whole_place = place(3)
     if type(opts) ~= 'table' then error('sync{...} takes a table, not a ' .. type(opts), 3) end
+    if shared.is_too_deep(opts) then
+        error('tables are nested more than 100 levels deep here, or a table holds itself.', 3)
+    end
     if shared.locked then error('Sync can only be created during initialization.', 3) end
     shared.adopt_settings()
     local number = core.next_sync()

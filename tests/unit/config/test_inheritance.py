@@ -142,6 +142,37 @@ def test_a_total_of_processes_does_not_refuse_rsyncssh(world: World) -> None:
     assert [sync.options.max_processes for sync in loaded.syncs] == [1, 4]
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "local t = {} for i = 1, 100000 do t = {t} end",
+        "local t = {} for i = 1, 100000 do t = {a = t} end",
+        "local t = {} t[1], t[2] = t, t",
+        "local t = {} t.a = t",
+    ],
+)
+@pytest.mark.parametrize("key", ["t", "x = t", "exclude = t", "rsync = {_extra = t}", "exitcodes = t"])
+def test_tables_nested_without_end_are_an_error(world: World, table: str, key: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        world.load(f'{table}\nsync{{default.rsync, source = "SRC", target = "TRG", {key}}}')
+    assert str(error.value).endswith(
+        "lsyncd.conf.lua:2: tables are nested more than 100 levels deep here, or a table holds itself."
+    )
+
+
+NESTED = {
+    "lists": "exclude = " + "[" * 100_000 + "]" * 100_000,
+    "tables": "exitcodes = " + "{a=" * 100_000 + "1" + "}" * 100_000,
+    "keys": f"exitcodes.{'.'.join('a' * 100_000)} = 1",
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_toml_nested_without_end_is_an_error(world: World, kind: str) -> None:
+    with pytest.raises(ConfigError, match="error loading"):
+        world.load_toml(f'[[sync]]\naction = "rsync"\nsource = "SRC"\ntarget = "TRG"\n{NESTED[kind]}\n')
+
+
 def test_syncs_are_numbered_or_named(world: World) -> None:
     loaded = world.load(
         """sync{default.rsync, source = "SRC", target = "TRG"}

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
+from orchestrator.logic.roots import RootIndex
 
 if TYPE_CHECKING:
     from orchestrator.logic.delay import Delay
@@ -333,3 +335,23 @@ def test_what_an_event_costs_does_not_grow_with_the_queue() -> None:
             queue.add("Delete", 0.0, b"/d/e/")
         costs.append(Counted.looked_at)
     assert costs[1] <= costs[0]
+
+
+# -- depth
+
+
+def test_a_path_may_be_as_deep_as_it_likes() -> None:
+    """Whoever may write in a source decides that; nothing here recurses, and no name is kept once for each level."""
+    depth = 100_000
+    deep = b"/d" * depth
+    queue = queue_of(("Create", 0.0, deep + b"/f"), ("Create", 0.0, b"/d/"), ("Modify", 0.0, deep + b"/f"))
+    assert paths(list(queue)) == [deep + b"/f", b"/d/", deep + b"/f"]
+    assert statuses(queue) == ["wait", "block", "block"]
+    for delay in list(queue):
+        queue.remove(delay)
+    assert len(queue) == 0
+    filters = Filters()
+    filters.add_exclude(b"**/x")
+    assert not filters.excludes_path(deep + b"/f")
+    assert filters.excludes_path(deep + b"/x")
+    assert RootIndex([(b"/d/d/", "a sync")]).of(deep) == ["a sync"]
