@@ -7,8 +7,10 @@ import stat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
-from orchestrator_rsync.arguments import Run, batch_run, does_quick_check, full_run
+from orchestrator_rsync.arguments import Run, batch_run, computed_of, does_quick_check, full_run, rsync_table
+from orchestrator_rsync.backups import dated, protecting
 from orchestrator_rsync.changes import changes_of
+from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def spawn_full(event: Event, lane: Lane) -> None:
     filters = inlet.rule_lines() if inlet.filter_lines() else []
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
     announce = f"recursive {kind} rsync: ".encode() + run.message
+    run = _with_backups(inlet, run, lane)
     if lane.full.max_size is not None:
         run = run._replace(argv=[*run.argv[:-2], f"--max-size={lane.full.max_size}", *run.argv[-2:]])
     check = None
@@ -121,8 +124,19 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
         entries = filterlist(changes)
     entries += leftovers
     run = batch_run(inlet.config, inlet.source, inlet.target, entries, by_checksum=by_checksum)
+    run = _with_backups(inlet, run, lane)
     inlet.log("Normal", _shortened(run.message) if all(map(lane.holds, events)) else run.message)
     _spawn(inlet, events, run, lane)
+
+
+def _with_backups(inlet: Inlet, run: Run, lane: Lane) -> Run:
+    """Backups are put where the date says, and none of them is deleted."""
+    words = computed_of(rsync_table(inlet.config))
+    if not any("backup" in word or "suffix" in word for word in words):
+        return run  # as nearly always
+    lead, *rest = dated(run.argv, lane.looks.now())
+    place = local_target(inlet) or inlet.target.partition(b":")[2]
+    return run._replace(argv=[lead, *protecting(words, place if place.startswith(b"/") else None), *rest])
 
 
 def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None) -> None:

@@ -39,6 +39,10 @@ class Looks:
         self._running: list[int] = []
         self._windows: list[tuple[int, int]] = []
 
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._now()
+
     def begin(self) -> Callable[[], None]:
         """A run begins; call the answer when it is over."""
         start = int(self._now() - _LAG)

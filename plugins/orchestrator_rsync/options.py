@@ -43,7 +43,7 @@ SHORT_FLAGS: Final[tuple[tuple[str, str, str], ...]] = (
 LONG_OPTIONS: Final[tuple[tuple[str, bool, str], ...]] = (
     ("append", False, "append data to shorter files"),
     ("append_verify", False, "the same, and verify the old part"),
-    ("backup_dir", True, "where backup puts things"),
+    ("backup_dir", True, "where backup puts things; may hold a date, as in %Y-%m-%d"),
     ("bwlimit", True, "limit in KiB per second"),
     ("chmod", True, "change the permissions on the way"),
     ("chown", True, "change owner and group on the way"),
@@ -54,7 +54,7 @@ LONG_OPTIONS: Final[tuple[tuple[str, bool, str], ...]] = (
     ("password_file", True, "file with the password of an rsync daemon"),
     ("rsh", True, "the remote shell, with its arguments"),
     ("rsync_path", True, "rsync on the other side"),
-    ("suffix", True, "suffix for backup"),
+    ("suffix", True, "suffix for backup; may hold a date, as in .%Y-%m-%d"),
     ("temp_dir", True, "where files lie while they are being written"),
     ("timeout", True, "seconds without data after which rsync gives up"),
     ("usermap", True, "map users"),

@@ -128,6 +128,12 @@ option(
 )
 option("archive-and", "archive=true, compress=true, verbose=true, _extra={ '--one', '--two=x y' }")
 option("binary", "binary='@BIN@/tool'")
+option(
+    "backup-inside",
+    "backup=true, backup_dir='old'",
+    why="a backup directory inside of the target is protected: a full run would move it into itself",
+    ours={"calls": lambda text: text.replace("rsync [", "rsync [--filter=P /old/] [")},
+)
 option("bwlimit-string", "bwlimit='5000'")
 option(
     "extra-only",
