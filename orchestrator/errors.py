@@ -40,6 +40,10 @@ class Died(OrchestratorError):
     """A transfer's verdict was `die`; what there was to say has been logged already."""
 
 
+class Interrupted(OrchestratorError):
+    """A function of the config was cut short, since the daemon is to end."""
+
+
 class Terminated(OrchestratorError):
     """Lua called `terminate(code)` or `os.exit(code)`: leave at once with that code."""
 

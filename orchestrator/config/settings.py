@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.config.model import Option
 from orchestrator.config.numbers import number
-from orchestrator.config.types import shown
+from orchestrator.config.types import PATH_MAX, shown
 from orchestrator.errors import ConfigError
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 
@@ -78,6 +78,8 @@ class Settings:
         return max_delete(self.max_delete)
 
 
+PATHS: Final = frozenset({"logfile", "pidfile", "statusFile", "controlSocket"})
+
 _CHOICES: Final = {"watchLimit": ("terminate", "degrade")}
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
@@ -113,6 +115,8 @@ def checked_setting(key: str, value: Any) -> Any:
         raise ConfigError(f'setting "{key}" must be {choices}, not {shown(value)}.')
     if key == "maxDelete":
         _check_max_delete(checked)
+    if isinstance(checked, str):
+        _check_text(key, checked)
     return checked
 
 
@@ -137,6 +141,13 @@ def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {shown(value)}.')
+
+
+def _check_text(key: str, text: str) -> None:
+    if "\0" in text:
+        raise ConfigError(f'setting "{key}" must not hold a NUL byte.')
+    if key in PATHS and len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
+        raise ConfigError(f'setting "{key}" must be shorter than {PATH_MAX} bytes.')
 
 
 def _check_max_delete(value: Any) -> None:

@@ -30,6 +30,8 @@ NOT_IN_TOML = frozenset({"checkgauge", "collect", "full", "prepare", "_source"})
 EXIT_CODES = frozenset({"exitcodes", "rsyncExitCodes", "sshExitCodes"})
 """Tables whose keys are numbers, which TOML writes as strings. One of another name is known by what it holds."""
 
+WHOLE_NUMBERS = range(-(2**63), 2**63)
+
 HANDLER = re.compile(r"on[A-Z]")
 BATCH_HANDLERS = frozenset({"onBatchStart", "onBatchEnd"})
 
@@ -81,6 +83,7 @@ class _Checker:
         self._problems = problems
 
     def check(self, document: Mapping[str, Any]) -> TomlConfig:
+        self._refuse_long_numbers(document)
         self._refuse_unknown(document, ("settings", "sync", "tunnel"), ())
         config = TomlConfig()
         settings = document.get("settings", {})
@@ -138,6 +141,17 @@ class _Checker:
         for key in values:
             if key not in known:
                 self._fail((*path, key), f"unknown key{_like(key, known)}")
+
+    def _refuse_long_numbers(self, document: Mapping[str, Any]) -> None:
+        pending: list[tuple[Path, Any]] = [((), document)]
+        while pending:
+            path, value = pending.pop()
+            if isinstance(value, dict):
+                pending += [((*path, key), item) for key, item in value.items()]
+            elif isinstance(value, list):
+                pending += [((*path, number), item) for number, item in enumerate(value)]
+            elif isinstance(value, int) and value not in WHOLE_NUMBERS:
+                self._fail(path, "is no whole number of 64 bits, as TOML has them")
 
     def _fail(self, path: Path, message: str) -> NoReturn:
         raise ConfigError(f"{self._place(path)}: {shown_path(path)}: {message}")

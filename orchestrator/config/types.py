@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from orchestrator.config.model import Options
 
+PATH_MAX: Final = 4096
+"""Bytes of a path that the kernel takes, the one that ends it included."""
+
 KINDS: Final[Mapping[type, str]] = {
     bool: "true or false",
     str: "a string",

@@ -20,6 +20,7 @@ from orchestrator.errors import (
     EXIT_FAILURE,
     ConfigError,
     Died,
+    Interrupted,
     LogfileError,
     MonitorError,
     OrchestratorError,
@@ -95,9 +96,7 @@ class Daemon:
             self._log("Error", str(error))
             return error.exit_code
         except Exception:
-            import traceback
-
-            self._log("Error", "this is a bug of lsyncd-orchestrator:\n", traceback.format_exc())
+            self._log("Error", _bug())
             return EXIT_FAILURE
         finally:
             self._leave()
@@ -116,7 +115,10 @@ class Daemon:
         self._hooks = Hooks(manager.hook, self._log)
         if self._line.asks_monitors:
             return self._list_monitors()
-        self._loading = Loading(self._line, self._files, self._loop, self._make_host, actions, self._monitors, problems)
+        self._loading = Loading(
+            self._line, self._files, self._loop, self._make_host, actions, self._monitors, problems,
+            self._signals.waiting_end,
+        )  # fmt: skip
         self._fading = Fading(self._clock, self._log, self._loop, self._processes, self._hooks, self._signals)
         loaded = self._loading.load()
         self._check_monitor(loaded.settings)
@@ -156,7 +158,11 @@ class Daemon:
                 inlets=[sync.inlet for sync in config.syncs],
             )
             try:
-                runner.start(partial(self._attend, host))
+                try:
+                    runner.start(partial(self._attend, host))
+                except Interrupted as error:
+                    self._log("Warn", str(error))
+                    self._read_signals()
                 self._mend_after_predecessor(runner)
                 following = self._turn(runner)
             finally:
@@ -194,11 +200,23 @@ class Daemon:
                     return following
                 if self._signals.end is not None:
                     continue
-            runner.cycle()
-            if self._is_over(runner):
-                return None
-            if self._loop.turn(runner.timeout()):
-                runner.touch()
+            try:
+                runner.cycle()
+                if self._is_over(runner):
+                    return None
+                if self._loop.turn(runner.timeout()):
+                    runner.touch()
+            except Interrupted as error:
+                self._log("Warn", str(error))
+                self._read_signals()
+
+    def _read_signals(self) -> None:
+        """A function of the config was cut short: what else there is to do is not begun before the signal is known."""
+        while self._signals.end is None:
+            try:
+                self._loop.turn(0.0)
+            except Interrupted as error:
+                self._log("Warn", str(error))
 
     def _is_over(self, runner: Runner) -> bool:
         if all(sync.life.is_stopped for sync in runner.syncs):
@@ -213,13 +231,21 @@ class Daemon:
     def _reset(self, runner: Runner) -> Loaded | None:
         """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9)."""
         self._log("Normal", "--- HUP signal, resetting ---")
+        following = None
         try:
             following = self._loading.load(insists=True)
             self._check(following.settings)
             _check_sources(runner, following.config)
-        except OrchestratorError as error:
-            self._log("Error", str(error))
+            following.config.lock()
+        except Interrupted as error:
+            self._log("Warn", str(error))
+            self._read_signals()
+            return None
+        except Exception as error:  # whatever it is: the old configuration has done nothing wrong
+            self._log("Error", str(error) if isinstance(error, OrchestratorError) else _bug())
             self._log("Error", "keeping the old configuration.")
+            if following is not None:
+                following.config.close()
             return None
         self._fading.reset(runner.host)
         return None if self._signals.end is not None else following
@@ -281,6 +307,13 @@ class Daemon:
     def _check_monitor(self, settings: Settings) -> None:
         if settings.monitor is not None and settings.monitor not in (AUTO, *self._monitors):
             raise MonitorError(f'event monitor "{settings.monitor}" unknown.')
+
+
+def _bug() -> str:
+    """What to say of the exception that is being handled, which nobody foresaw."""
+    import traceback
+
+    return f"this is a bug of lsyncd-orchestrator:\n{traceback.format_exc()}"
 
 
 def _check_sources(runner: Runner, config: LuaConfig) -> None:

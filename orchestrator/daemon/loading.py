@@ -12,6 +12,7 @@ from orchestrator.errors import ConfigError, UsageError
 from orchestrator.monitor.monitors import AUTO
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.api import Action
@@ -41,6 +42,7 @@ class Loading:
         actions: Mapping[str, Action],
         monitors: Collection[str],
         plugin_problems: Mapping[str, str],
+        waiting_end: Callable[[], signal.Signals | None],
     ) -> None:
         self._line = line
         self._files = files
@@ -49,6 +51,7 @@ class Loading:
         self._actions = actions
         self._monitors = monitors
         self._plugin_problems = plugin_problems
+        self._waiting_end = waiting_end
 
     def load(self, *, insists: bool = False) -> Loaded:
         """`insists`: a startup that fails is tried again, whatever the settings say. Raises OrchestratorError."""
@@ -61,7 +64,15 @@ class Loading:
             self._line.settings,
             self._line.lua or DEFAULT_VERSION,
             self._plugin_problems,
+            self._waiting_end,
         )
+        try:
+            return self._load(config, host, insists=insists)
+        except BaseException:
+            config.close()
+            raise
+
+    def _load(self, config: LuaConfig, host: Host, *, insists: bool) -> Loaded:
         for file in self._files:
             self._look_at_rights(file, host)
             config.run_file(file)

@@ -86,6 +86,53 @@ def test_a_reset_to_what_does_not_work_changes_nothing(box: Path, what: str) -> 
         wait_equal(box, daemon)
 
 
+UNFORESEEN = {
+    "no number": "maxDelays = 0/0",
+    "no number for the delay": "delay = 0/0",
+    "an endless delay": "delay = 1/0",
+    "a NUL in a path": 'target = "a\\0b"',
+    "a NUL in a file of patterns": 'excludeFrom = "a\\0b"',
+    "a function for text": "excludeFrom = print",
+    "a NUL in the log file": 'target = "@/trg"} settings{ logfile = "a\\0b"',
+    "a path that is too long": 'target = "@/trg"} settings{ controlSocket = "/" .. string.rep("a", 300)',
+    "no descriptor": 'target = "@/trg"} observefd(-1, print) ({',
+    "no exit code": 'target = "@/trg"} terminate(0/0) ({',
+    "the registry": 'target = "@/trg"} debug.getregistry()[2] = nil ({',
+    "what is called when it starts": 'target = "@/trg"} setmetatable(_G, {__index = error, __metatable = false}) ({',
+}
+
+
+def test_a_reset_to_what_nobody_foresaw_changes_nothing(box: Path) -> None:
+    with Daemon(box, lua=rsync(box)) as daemon:
+        daemon.wait_for("Startup of")
+        for number, keys in enumerate(UNFORESEEN.values(), 1):
+            text = 'sync{ default.rsync, source = "@/src", target = "@/trg", ' + keys
+            text = text.removesuffix("({") if text.endswith("({") else text + "}"
+            (box / "config.lua").write_text(text.replace("@", str(box)))
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.wait_for("keeping the old configuration.", number)
+        (box / "src/f").write_text("")
+        wait_equal(box, daemon)
+        assert "Traceback" not in daemon.said()
+        assert "this is a bug" not in daemon.said()
+
+
+@pytest.mark.parametrize("when", ["it is loaded", "it is called"])
+def test_a_config_without_an_end_does_not_keep_term_waiting(box: Path, when: str) -> None:
+    endless = rsync(box, f'onBatchStart = function() os.remove("{box}/here") while true do pcall(error) end end')
+    (box / "here").write_text("")
+    with Daemon(box, lua=rsync(box) if when == "it is loaded" else endless) as daemon:
+        if when == "it is loaded":
+            daemon.wait_for("Startup of")
+            (box / "config.lua").write_text(f'os.remove("{box}/here")\nwhile true do end')
+            daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not (box / "here").exists(), "the endless loop")
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.wait() == 128 + signal.SIGTERM
+        daemon.wait_for("the config is cut short by SIGTERM.")
+        daemon.wait_for("--- TERM signal, fading ---")
+
+
 class OnMount(Daemon):
     """Its source is a file system of its own, with a file in it."""
 

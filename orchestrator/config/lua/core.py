@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import LSYNCD_VERSION
+from orchestrator.config.lua.door import guarded
 from orchestrator.config.lua.popen import Popens
 from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
 from orchestrator.config.lua.table import to_lua
@@ -76,7 +77,7 @@ class Core:
         table = self._lua.table()
         for name in dir(type(self)):
             if not name.startswith("_") and name != "exported":
-                table[to_bytes(name)] = self._lua.export(getattr(self, name))
+                table[to_bytes(name)] = self._lua.export(guarded(name, getattr(self, name)))
         return table
 
     # ---- values -------------------------------------------------------------------------------

@@ -88,10 +88,15 @@ function default.init(event)
     if read(event, 'status') == 'wait' then functions_of(read(event, 'inlet')).discardEvent(event) end
 end
 
+local function check_exit_code(value)
+    if type(value) ~= 'number' then error('collect takes an exit code, not a ' .. type(value), 3) end
+    if value % 1 ~= 0 then error('collect takes an exit code, not ' .. value, 3) end  -- inf % 1 is nan
+end
+
 function default.collect(agent, exitcode)
     local engine_agent = type(agent) == 'table' and shared.engine_of[agent]
     if not engine_agent then error('collect takes an event or an event list, not a ' .. type(agent), 2) end
-    if type(exitcode) ~= 'number' then error('collect takes an exit code, not a ' .. type(exitcode), 2) end
+    check_exit_code(exitcode)
     return core.default_collect(engine_agent, exitcode)
 end
 
@@ -135,6 +140,7 @@ function shared.add_action(name, values, gauge, functions)
         function action.collect(agent, exitcode)
             local engine_agent = type(agent) == 'table' and shared.engine_of[agent]
             if not engine_agent then error('collect takes an event or an event list, not a ' .. type(agent), 2) end
+            check_exit_code(exitcode)
             return functions.collect(engine_agent, exitcode)
         end
     end

@@ -11,13 +11,15 @@ from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.parts import crontab_of, filters_of, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
+from orchestrator.config.lua.watchdog import Watchdog
 from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError, Died
 from orchestrator.sync.nesting import nesting_of
 from orchestrator.sync.sync import Options, Sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import signal
+    from collections.abc import Callable, Iterable, Mapping
 
     from orchestrator.api import Action
     from orchestrator.masterloop import LoopLike
@@ -58,8 +60,9 @@ class LuaConfig:
         command_line: Mapping[str, Any],
         version: str = DEFAULT_VERSION,
         problems: Mapping[str, str] | None = None,
+        waiting_end: Callable[[], signal.Signals | None] = lambda: None,
     ) -> None:
-        """`problems`: why a plugin, by its name, could not be loaded."""
+        """`problems`: why a plugin, by its name, could not be loaded. `waiting_end`: see Watchdog."""
         self.host = host
         self.monitors = frozenset(monitors)
         self.command_line = command_line
@@ -73,6 +76,9 @@ class LuaConfig:
         self._names: set[str] = set()
         self._done = 0
         self.lua = Lua(version)
+        self._watchdog = Watchdog(host.clock, host.log, waiting_end)
+        self.lua.watch(self._watchdog.look)
+        self._is_locked = False
         self._shared = self.lua.table()
         self._run_own_files()
         self._calls = {to_text(name): function for name, function in self._shared[b"calls"].items()}
@@ -84,10 +90,14 @@ class LuaConfig:
 
     def run_file(self, path: str) -> None:
         """Run a user's file, `-script` or config, Lua or (by its ending) TOML. Raises ConfigError."""
-        if path.endswith(".toml"):
-            self._run_toml(path)
-        else:
-            self.lua.run_file(path)
+        self._watchdog.begins()
+        try:
+            if path.endswith(".toml"):
+                self._run_toml(path)
+            else:
+                self.lua.run_file(path)
+        finally:
+            self._watchdog.ends()
 
     def _run_toml(self, path: str) -> None:
         from orchestrator.config import toml  # most configs are Lua: this import takes 10 ms
@@ -125,7 +135,7 @@ class LuaConfig:
 
     def finish(self) -> Settings:
         """All files are loaded: the settings in force. Raises ConfigError."""
-        self.lua.call(self._shared[b"adopt_settings"])
+        self._call_own("adopt_settings")
         return make_settings({**self.own_settings(), **self.command_line})
 
     def own_settings(self) -> dict[str, Any]:
@@ -137,8 +147,18 @@ class LuaConfig:
 
     def lock(self) -> None:
         """The daemon starts: layer 3 is translated, then no global may be made any more (spec 1.2, 2.8)."""
-        self.lua.call(self._shared[b"translate_layer3"])
-        self.lua.call(self._shared[b"lock_globals"])
+        if self._is_locked:
+            return
+        self._is_locked = True
+        self._call_own("translate_layer3")
+        self._call_own("lock_globals")
+
+    def _call_own(self, name: str) -> None:
+        """Call a function of ours that works on what the config has made. Raises ConfigError where that breaks it."""
+        try:
+            self.lua.call(self._shared[to_bytes(name)])
+        except LuaFailure as failure:
+            raise ConfigError(f"error preparing the config: {failure.message}") from None
 
     def add_command_line_sync(self, action: str, values: Mapping[str, Any]) -> None:
         """A sync of `-rsync`, `-rsyncssh` or `-direct`."""
@@ -217,6 +237,7 @@ class LuaConfig:
 
     def guarded(self, function: Any, *args: Any) -> Any:
         """Call user code while running: an error is logged as lsyncd does, and ends the daemon (spec 2.9)."""
+        self._watchdog.begins()
         try:
             return self.lua.call(function, *args)
         except LuaFailure as failure:
@@ -224,6 +245,8 @@ class LuaConfig:
             for number, frame in enumerate(failure.backtrace, 1):
                 self.host.log("Error", f"Backtrace {number} :{frame.source}:{frame.line}")
             raise Died(failure.message) from None
+        finally:
+            self._watchdog.ends()
 
     def done_with(self, changes: int) -> None:
         """So many changes have been transferred. To Lua a list of 20,000 is one small thing: left to itself it keeps

@@ -29,6 +29,9 @@ VERSIONS = {"5.1": "lua51", "5.2": "lua52", "5.3": "lua53", "5.4": "lua54", "jit
 """What `--lua` takes; 5.3 is what distributions link lsyncd with."""
 DEFAULT_VERSION = "5.3"
 
+LOOK_EVERY = 1_000_000
+"""Instructions of Lua between two looks at what runs: some 10 ms of them."""
+
 OWN = "(lsyncd)/"
 """What names of our own Lua files start with in errors and backtraces."""
 
@@ -107,7 +110,8 @@ class Lua:
         self.globals[b"package"][b"loaded"][b"python"] = None
         # values of Lua's own kinds, and what stands for one: tables, functions
         self._plain: tuple[type, ...] = (bytes, bool, int, float, type(None), *type(self.globals).__mro__[1:-1])
-        self._protect, self._export, self._loadfile = self.compile(_BORDER, OWN + "border")()
+        self._protect, self._export, self._loadfile, self._watch = self.compile(_BORDER, OWN + "border")()
+        self._arm: Callable[[], Any] | None = None
         self._collect: Callable[[bytes], Any] = self.globals[b"collectgarbage"]
 
     def is_table(self, value: Any) -> bool:
@@ -157,6 +161,8 @@ class Lua:
         finally:
             parked, self._parked = self._parked, outer
         if parked is not None:
+            if self._arm is not None:
+                self._arm()
             raise parked
         # lupa gives one value bare, several as a tuple
         ok, *results = answer if isinstance(answer, tuple) else (answer,)
@@ -169,6 +175,10 @@ class Lua:
         if len(results) == 1:
             return results[0]
         return tuple(results) if results else None
+
+    def watch(self, look: Callable[[bytes], None]) -> None:
+        """Call `look` now and then while Lua code runs, with the place that it is at. What it raises ends that code."""
+        self._arm = self._watch(self.export(look), LOOK_EVERY)
 
     def collect_garbage(self) -> None:
         """Let go of what no Lua code can reach any more. Lua knows its own bytes, not how much of ours they hold."""
@@ -284,5 +294,48 @@ local function load_text(path)
     return chunk, message or false
 end
 
-return protect, export, load_text
+-- Calls look(place) after each `every` instructions, in coroutines as well. What it raises ends the code that runs,
+-- also where that catches errors: from then on it is raised at each instruction of a user's, until `arm` is called.
+-- Functions of ours are never left half done.
+local sethook = debug.sethook
+local function watch(look, every)
+    local function is_ours(info) return info.short_src:sub(1, 9) == '(lsyncd)/' or info.currentline < 0 end
+    local function hook()
+        local running = getinfo(2, 'Sl')
+        local users, level = running, 2
+        while users and is_ours(users) do
+            level = level + 1
+            users = getinfo(level, 'Sl')
+        end
+        users = users or running
+        local ok, message = pcall(look, users.short_src .. ':' .. users.currentline)
+        if ok then return end
+        sethook(hook, '', 1)
+        if not is_ours(running) then error(message, 0) end
+    end
+    local function arm() sethook(hook, '', every) end
+    local create, resume = coroutine.create, coroutine.resume
+    local adds_place = _VERSION ~= 'Lua 5.1'
+    function coroutine.create(f)
+        local thread = create(f)
+        sethook(thread, hook, '', every)
+        return thread
+    end
+    local function pack(...) return {n = select('#', ...), ...} end
+    function coroutine.wrap(f)
+        local thread = coroutine.create(f)
+        return function(...)
+            local results = pack(resume(thread, ...))
+            if results[1] then return unpack(results, 2, results.n) end
+            error(results[2], adds_place and type(results[2]) == 'string' and 2 or 0)
+        end
+    end
+    arm()
+    return arm
+end
+
+-- What is in there keeps the runtime itself alive.
+function debug.getregistry() error('debug.getregistry is not to be had here', 2) end
+
+return protect, export, load_text, watch
 """

@@ -2,7 +2,7 @@
 
 local core, shared = ...
 
-local values = {}
+local values, globals = {}, _G
 shared.settings = values
 
 local obsolete_told = false
@@ -62,7 +62,7 @@ debug.setmetatable(settings_function, {
 -- After `settings = {…}` the global is the user's table: take over what it holds so far. Called
 -- before each sync and at the end, since a delay in it counts for the syncs that follow.
 function shared.adopt_settings()
-    local global = rawget(_G, 'settings')
+    local global = rawget(globals, 'settings')
     if global == settings_function or type(global) ~= 'table' then return end
     obsolete()
     for key, value in pairs(global) do

@@ -2,7 +2,7 @@
 
 local core, shared = ...
 
-local inherit = shared.inherit
+local inherit, globals_of_user = shared.inherit, _G
 
 -- prepare function of a built-in action → keys that settings do not override. lsyncd applies
 -- settings.maxProcesses, the total over all syncs, to each sync too; default.rsyncssh then refuses to start.
@@ -173,7 +173,7 @@ end
 function shared.lock_globals()
     shared.locked = true
     local function is_free(name) return type(name) == 'string' and (name == '_' or name:sub(1, 2) == '__') end
-    setmetatable(_G, {
+    setmetatable(globals_of_user, {
         __index = function(_, name)
             if is_free(name) then return nil end
             error('Access of non-existing global "' .. tostring(name) .. '"', 2)

@@ -30,9 +30,10 @@ local function words(key, value)
 end
 
 local function number(least, is_whole)
+    local most = is_whole and 1e6 or 1e15
     return function(key, value)
         local result = tonumber(value)
-        if not result or result ~= result or result < least or result == math.huge or (is_whole and result ~= math.floor(result)) then
+        if not result or result ~= result or result < least or result > most or (is_whole and result ~= math.floor(result)) then
             local what = is_whole and 'a whole number' or 'a number'
             fail('Parameter "tunnel.' .. key .. '" must be ' .. what .. ' >= ' .. least .. ', not ' .. kind_of(value) .. '.')
         end

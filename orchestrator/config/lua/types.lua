@@ -25,6 +25,10 @@ local type_error = {
 -- Keys whose lists hold nothing but text.
 local texts = {'exclude', 'filter'}
 
+-- Keys that are paths, or begin with one.
+local paths = {'target', 'excludeFrom', 'filterFrom'}
+local path_max = 4096  -- bytes, of which the kernel wants one for itself
+
 local words = {
     ['function'] = 'a function', string = 'a string', table = 'a table', number = 'a number', ['false'] = 'false',
 }
@@ -57,6 +61,13 @@ function shared.problem_in(config)
     for key, types in pairs(types_of) do
         local problem = shared.problem_with(config, key, types)
         if problem then return problem end
+    end
+    for _, key in ipairs(paths) do
+        local path = config[key]
+        if type(path) == 'string' and path:find('\0', 1, true) then return key .. ' must not hold a NUL byte' end
+        if type(path) == 'string' and #path >= path_max then
+            return key .. ' must be shorter than ' .. path_max .. ' bytes'
+        end
     end
     for _, key in ipairs(texts) do
         for place, value in pairs(type(config[key]) == 'table' and config[key] or {}) do

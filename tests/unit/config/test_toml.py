@@ -227,6 +227,12 @@ tool = { codes = { 3 = "ok" }, names = ["a"] }
     world.close()
 
 
+@pytest.mark.parametrize("value", ["9223372036854775808", "[-9223372036854775809]", "{ x = 99999999999999999999 }"])
+def test_a_whole_number_has_64_bits(world: World, value: str) -> None:
+    with pytest.raises(ConfigError, match=r":9: sync\[1\]\.delay\S*: is no whole number of 64 bits"):
+        world.load_toml(GOOD.replace("2.5", value, 1))
+
+
 @pytest.mark.parametrize("action", ["['native']", "3", "{ x = 1 }", "1979-05-27"])
 def test_an_action_is_a_name(world: World, action: str) -> None:
     with pytest.raises(ConfigError, match=r":6: sync\[1\]\.action: must be a string, the name of an action, not a"):
