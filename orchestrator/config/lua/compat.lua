@@ -37,6 +37,17 @@ find_in('path', '/usr/share/lua/' .. version, {'/?.lua', '/?/init.lua'})
 find_in('cpath', '/usr/lib/' .. core.multiarch() .. 'lua/' .. version, {'/?.so'})
 find_in('cpath', '/usr/lib/lua/' .. version, {'/?.so'})
 
+-- The current directory comes last, and not at all where others than root could have put something there for root.
+for _, key in ipairs{'path', 'cpath'} do
+    local places, beside = {}, {}
+    for place in package[key]:gmatch('[^;]+') do
+        local list = place:sub(1, 1) == '/' and places or beside
+        list[#list + 1] = place
+    end
+    for _, place in ipairs(core.trusts_directory() and beside or {}) do places[#places + 1] = place end
+    package[key] = table.concat(places, ';')
+end
+
 -- Debian's Lua 5.3 still has the 5.2 library of bit operations.
 if bit32 == nil then
     local chunk = (loadstring or load)([[

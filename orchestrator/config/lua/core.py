@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import stat
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,16 @@ class Core:
         """The directory below /usr/lib that Debian has for this machine, with a slash; empty elsewhere."""
         name = getattr(sys.implementation, "_multiarch", "")  # what sysconfig has, which takes long to load
         return to_bytes(f"{name}/") if name else b""
+
+    def trusts_directory(self) -> bool:
+        """Whether modules of Lua may be taken from the current directory: for root, if nobody else can write there."""
+        if os.geteuid() != 0:
+            return True
+        try:
+            status = os.stat(".")
+        except OSError:
+            return False
+        return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def version(self) -> bytes:
         return to_bytes(LSYNCD_VERSION)

@@ -1,5 +1,6 @@
 -- Queue, the small class that lsyncd offers to user code (spec 2.1). Positions are stable: a removed
 -- element leaves a hole in the middle, the others stay where they are. Removing at either end closes up.
+-- `q.first` and `q.last` are positions, as in lsyncd 2.3; `q:first()` and `q:last()` what stands there, as in 2.2.
 
 local methods = {}
 
@@ -24,16 +25,6 @@ function methods.inject(queue, value)
     s.items[s.first] = value
     s.size = s.size + 1
     return s.first
-end
-
-function methods.first(queue)
-    local s = state(queue)
-    return s.items[s.first]
-end
-
-function methods.last(queue)
-    local s = state(queue)
-    return s.items[s.last]
 end
 
 function methods.size(queue)
@@ -81,11 +72,22 @@ end
 
 local meta = {
     __index = function(queue, key)
-        if type(key) == 'number' then return state(queue).items[key] end
+        local s = state(queue)
+        if type(key) == 'number' then return s.items[key] end
+        if key == 'first' or key == 'last' then return s[key] end
         return methods[key]
     end,
     __newindex = function() error('Queues revolve around push, inject, replace and remove', 2) end,
 }
+
+-- What makes `q:first()` of `q.first`: a number that is called with a queue gives the element at that position.
+debug.setmetatable(0, {
+    __call = function(position, queue)
+        local s = state_of[queue]
+        if not s then error('attempt to call a number value', 2) end
+        return s.items[position]
+    end,
+})
 
 Queue = {
     new = function()
