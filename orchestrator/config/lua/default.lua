@@ -100,6 +100,14 @@ function default.collect(agent, exitcode)
     return core.default_collect(engine_agent, exitcode)
 end
 
+-- Whether functions of the user's own see this config, and what else he may have put there.
+local function has_own_functions(config, action)
+    for _, name in ipairs{'action', 'init', 'full', 'collect', 'prepare'} do
+        if config[name] and config[name] ~= action[name] and config[name] ~= default[name] then return true end
+    end
+    return type(config.onBatchStart) == 'function' or type(config.onBatchEnd) == 'function'
+end
+
 -- ---- actions of plugins -----------------------------------------------------------------------
 
 -- `functions` are of the engine; what users see are functions of their own, one for each.
@@ -117,7 +125,8 @@ function shared.add_action(name, values, gauge, functions)
     function action.prepare(config, level)
         level = level or 4
         default.prepare(config, level + 1)
-        local problem = values.rsync and shared.modernize(config, values.rsync) or functions.prepare(config)
+        local problem = values.rsync and shared.modernize(config, values.rsync, has_own_functions(config, action))
+            or functions.prepare(config)
         if problem then error(problem, level) end
     end
 

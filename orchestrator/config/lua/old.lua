@@ -41,8 +41,9 @@ end
 
 -- rsyncOps and rsyncOpts stood for all options of rsync but those that lsyncd adds by itself: rsync = { _extra = … } with
 -- nothing else in it. Gives what is wrong, or nil. defaults: what the action has in rsync = { … }; without it the config
--- is only what the user himself wrote, nothing is said, and the old keys go. Else they stay: functions of that time read them.
-function shared.modernize(config, defaults)
+-- is only what the user himself wrote, and nothing is said. keeps: the old keys stay, since functions of the user's own
+-- may read them.
+function shared.modernize(config, defaults, keeps)
     local key = config.rsyncOps ~= nil and 'rsyncOps' or 'rsyncOpts'
     if config[key] == nil then return nil end
     local extra, problem = words(key, config[key])
@@ -58,9 +59,8 @@ function shared.modernize(config, defaults)
         for place, word in ipairs(extra) do quoted[place] = '"' .. word .. '"' end
         tell(key, 'rsync = { links = false, times = false, protect_args = false, _extra = { '
             .. table.concat(quoted, ', ') .. ' } }')
-    else
-        config.rsyncOps, config.rsyncOpts = nil, nil
     end
+    if not keeps then config.rsyncOps, config.rsyncOpts = nil, nil end
     config.rsync = {
         binary = table_of_rsync.binary, links = false, times = false, protect_args = false, _extra = extra,
     }

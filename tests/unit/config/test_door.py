@@ -98,3 +98,10 @@ def test_a_config_that_takes_the_globals_away_hits_itself_only(world: World, val
     config.finish()
     config.lock()
     config.close()
+
+
+def test_globals_that_cannot_be_locked_are_an_error(world: World) -> None:
+    config = world.load(INLET + "setmetatable(_G, {__metatable = false})")
+    config.finish()
+    with pytest.raises(ConfigError, match="error preparing the config: cannot change a protected metatable"):
+        config.lock()

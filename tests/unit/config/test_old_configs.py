@@ -46,14 +46,30 @@ def test_they_are_told_once(world: World, capfd: pytest.CaptureFixture[str]) -> 
 def test_the_users_program_stays(world: World) -> None:
     config = world.load(RSYNC + 'rsync = {binary = "/opt/rsync"}, rsyncOps = "-a"}').syncs[0].config
     assert config.get("rsync").get("binary") == "/opt/rsync"
-    assert config.get("rsyncOps") == "-a"
+
+
+@pytest.mark.parametrize(
+    ("keys", "left"),
+    [
+        ("", None),
+        ("init = false,", None),
+        ('onBatchStart = "true",', None),
+        ("action = function(inlet) end,", "-a"),
+        ("collect = function(agent, code) end,", "-a"),
+        ("onBatchEnd = function() end,", "-a"),
+    ],
+)
+def test_the_old_key_stays_where_the_users_functions_may_read_it(world: World, keys: str, left: str | None) -> None:
+    assert world.load(RSYNC + keys + 'rsyncOps = "-a"}').syncs[0].config.get("rsyncOps") == left
 
 
 def test_what_the_user_wrote_has_the_modern_name(world: World) -> None:
     loaded = world.load(RSYNC + 'rsyncOps = "-a"}')
     _, own = loaded.own_config(loaded.syncs[0])
     assert own.get("rsyncOps") is None
-    assert own.get("rsync").get("_extra").list() == ["-a"]
+    rsync = dict(own.get("rsync").items())
+    assert rsync.pop("_extra").list() == ["-a"]
+    assert rsync == {"links": False, "times": False, "protect_args": False}
 
 
 def test_a_setting_may_be_misspelt_as_it_was(world: World) -> None:
