@@ -90,6 +90,7 @@ class LuaConfig:
 
     def run_file(self, path: str) -> None:
         """Run a user's file, `-script` or config, Lua or (by its ending) TOML. Raises ConfigError."""
+        self._shared[b"file"] = to_bytes(path)
         self._watchdog.begins()
         try:
             if path.endswith(".toml"):

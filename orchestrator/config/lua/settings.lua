@@ -70,7 +70,8 @@ function shared.adopt_settings()
         key = shared.setting_name(key)
         if core.is_setting(key) then
             local problem = core.setting_problem(key, value)
-            if problem then core.fail(problem) end
+            -- a table that was assigned has no line of its own
+            if problem then core.fail((shared.file and shared.file .. ': ' or '') .. problem) end
             values[key] = value
         elseif not shared.unknown_told then
             shared.unknown_told = true

@@ -237,7 +237,10 @@ ERRORS = {
         ':2: setting "delay" must be a number and >= 0, not nan.',
     ),
     "old settings": ("\nsettings.delay = {}", ':2: setting "delay" must be a number and >= 0, not a table'),
-    "old settings table": ("settings = {delay = -1}\nRSYNC{}", 'setting "delay" must be a number and >= 0, not -1.'),
+    "old settings table": (
+        "settings = {delay = -1}\nRSYNC{}",
+        'lsyncd.conf.lua: setting "delay" must be a number and >= 0, not -1.',
+    ),
     "choice in settings": (
         '\nsettings{watchLimit = "x"}',
         ':2: setting "watchLimit" must be "terminate" or "degrade", not "x".',
