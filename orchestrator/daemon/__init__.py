@@ -137,7 +137,7 @@ class Daemon:
         return self._live(loaded)
 
     def _make_host(self) -> Host:
-        return Host(self._clock, self._log, self._processes, self._hooks)
+        return Host(self._clock, self._log, self._processes, self._hooks, is_told=self._signals.is_waiting)
 
     def _list_monitors(self) -> int:
         print("This Lsyncd supports these monitors:", *(f"   {name}" for name in (*self._monitors, AUTO)), "", sep="\n")

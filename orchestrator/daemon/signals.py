@@ -32,6 +32,10 @@ class Signals:
         """One that has come and is not known to anybody yet: the loop stands still."""
         return next((signum for signum in ENDS if self._loop.has_caught(signum)), None)
 
+    def is_waiting(self) -> bool:
+        """Whether any of them has come that is to be obeyed and is not yet."""
+        return self.end is not None or self.asks_reset or any(map(self._loop.has_caught, (*ENDS, signal.SIGHUP)))
+
     def _note_reset(self) -> None:
         self.asks_reset = True
 

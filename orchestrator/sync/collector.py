@@ -100,7 +100,11 @@ class Collector:
         self._batches.end(agent, child.started, exit_code, told)
         delays = self._left(agent)
         failed = delays_of(self._failed, delays) if self._failed and agent.is_list else set()
-        if verdict == DIE:
+        if verdict == DIE and (self._host.fading or self._host.is_told()):
+            # What told the daemon to end, or to start over, may have told a transfer the same: Ctrl-C does. Nothing
+            # follows from that; and if there is no start over, as the new config does not load, it is tried again.
+            self._retries.again(self._judge.failure(agent, exit_code), delays)
+        elif verdict == DIE:
             self._die(exit_code)
         elif failed:
             rest = [delay for delay in delays if delay not in failed]

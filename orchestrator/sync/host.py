@@ -46,6 +46,8 @@ class Host:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()
     """A context for work on so many changes: what else must go on meanwhile, does."""
+    is_told: Callable[[], bool] = lambda: False
+    """Whether the daemon has been told to end or to start over, and does not do so yet."""
     failed: bool = False
     """A sync was stopped for good: the exit status at the end is 255 (spec 6 row 17)."""
 

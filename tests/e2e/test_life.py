@@ -111,6 +111,46 @@ def test_term_waits_for_the_transfer_and_starts_nothing_more(box: Path) -> None:
         assert runs(box) == 1
 
 
+FAILING = """#!/bin/sh
+cat >/dev/null
+test -e {box}/well && exit 0
+touch {box}/well
+echo run >>{box}/runs
+{how}
+exit {code}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "signum", "is_slow"),
+    [
+        (1, signal.SIGTERM, True),
+        (20, signal.SIGHUP, True),
+        (20, signal.SIGINT, False),
+        (1, signal.SIGTERM, False),
+        (1, signal.SIGHUP, False),
+    ],
+)
+def test_a_startup_that_fails_as_it_is_told_to_end_changes_nothing_of_that(
+    box: Path, code: int, signum: signal.Signals, is_slow: bool
+) -> None:
+    """Ctrl-C reaches the transfers, too; and a startup that was cut off said 255, or ended a daemon by HUP."""
+    # not slow: both are known in the same turn of the loop, or one just before the other
+    how = f"while [ -e {box}/hold ]; do sleep 0.05; done" if is_slow else f"kill -{signum} $PPID"
+    (box / "stub").write_text(FAILING.format(box=box, how=how, code=code))
+    (box / "hold").touch()
+    with Daemon(box, lua=config(box)) as daemon:
+        if is_slow:
+            wait_until(lambda: runs(box) == 1, "the startup")
+            daemon.process.send_signal(signum)
+            daemon.wait_for("waiting for 1 more child processes.")
+            (box / "hold").unlink()
+        if signum == signal.SIGHUP:
+            daemon.wait_for("Startup of")
+        else:
+            assert daemon.wait() == 128 + signum
+
+
 def test_int_leaves_with_130(box: Path) -> None:
     with Daemon(box, lua=config(box)) as daemon:
         daemon.wait_for("Startup of")

@@ -195,7 +195,8 @@ def test_files_have_safe_modes_and_no_link_is_followed(box: Path) -> None:
         (box / "run" / name).symlink_to(box / "precious")
         with Daemon(box, lua=settings + copies) as daemon:
             wait_until(lambda words=words: words in text_of(box / "run/log"), words)
-            daemon.process.terminate()
+            if status == 143:
+                daemon.process.terminate()
             assert daemon.wait() == status
         (box / "run" / name).unlink()
     assert (box / "precious").read_text() == "precious"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.config.model import DictConfig
+from orchestrator.errors import Died
 from orchestrator.log import Log
 from orchestrator.logic.filters import Filters
 from orchestrator.masterloop import Loop
@@ -29,6 +31,7 @@ class Failing:
     def __init__(self) -> None:
         self.sync: Sync
         self.taken: list[bytes] = []
+        self.verdict = "again"
 
     def has_init(self) -> bool:
         return False
@@ -44,7 +47,7 @@ class Failing:
         self.sync.transfers.spawn(event, [b"false"])
 
     def collect(self, agent: Agent, exit_code: int) -> str | None:
-        return "again"
+        return self.verdict
 
     def batch_start(self, agent: Agent) -> None: ...
 
@@ -58,8 +61,8 @@ class World:
         self.log = Log(self.clock)
         self.processes = Processes(self.loop, self.log, self.clock)
         self.calls = Failing()
-        host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
-        self.sync = Sync(host, 1, "s", b"/src/", DictConfig({}), self.calls, Filters(), options or Options())
+        self.host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
+        self.sync = Sync(self.host, 1, "s", b"/src/", DictConfig({}), self.calls, Filters(), options or Options())
         self.calls.sync = self.sync
 
     def change(self, etype: str, path: bytes) -> None:
@@ -144,3 +147,17 @@ def test_the_time_of_a_transfer_that_has_ended_wakes_nobody(world: World) -> Non
     deadlines = world.sync.host.deadlines
     assert deadlines.pop_due(float("inf")) is not None
     assert deadlines.next() is None
+
+
+@pytest.mark.parametrize("how", ["fading", "told", "neither"])
+def test_what_dies_as_the_daemon_is_told_to_end_stops_nothing(world: World, how: str) -> None:
+    """TERM gives 143 whatever becomes of the transfers on the way; after a HUP in vain they are tried again."""
+    world.calls.verdict = "die"
+    world.change("Create", b"/f")
+    world.begin()
+    world.host.fading = how == "fading"
+    world.host.is_told = lambda: how == "told"
+    with nullcontext() if how != "neither" else pytest.raises(Died):
+        world.end()
+    assert not world.host.failed
+    assert (world.sync.next_alarm() is None) is (how == "neither")
