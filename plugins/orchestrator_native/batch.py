@@ -160,6 +160,8 @@ class _Batch:
         self.run.later_settle(parent)
         have = self._target_status(parent, name) if self.task.deletes else None
         if have is not None:
+            self.mirror.let_in(parent)
+        if have is not None:
             self.named.add(path)
             self.mirror.remover.remove(path, have.st_mode)
             self.mirror.target.forget()
@@ -195,12 +197,15 @@ class _Batch:
             return
         self.mirror.target.forget()
         self.mirror.remover.tree.forget()
+        self.task.let_in.clear()
         self.run.later_settle(split(origin)[0])
         self.run.later_settle(split(destination)[0])
 
     def _rename(self, origin: tuple[str, str], destination: tuple[str, str]) -> None:
         """OSError: there is nothing to rename, or it does not go; no harm is done."""
         mirror = self.mirror
+        mirror.let_in(origin[0])
+        mirror.let_in(destination[0])
         wanted = _status(mirror.source.open, *destination)
         have = _status(mirror.target.open, *origin)
         if wanted is None or have is None or stat.S_IFMT(wanted.st_mode) != stat.S_IFMT(have.st_mode):
@@ -208,6 +213,9 @@ class _Batch:
         is_dir = stat.S_ISDIR(wanted.st_mode)
         if _status(mirror.source.open, *origin) or self.task.is_excluded(join(*destination), is_dir=is_dir):
             raise FileExistsError
+        if is_dir:
+            mirror.let_in(join(*origin))  # rename(2): ".." in it changes
+            self.run.later_settle(join(*destination))
         old = mirror.remover.tree.open(origin[0])
         new = mirror.target.open(destination[0])
         os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)

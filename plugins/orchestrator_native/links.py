@@ -126,6 +126,7 @@ def bring_together(mirror: Mirror, key: Key, links: Links, named: Mapping[str, T
         if name is leader or (have is not None and (have.st_dev, have.st_ino) == (lead.st_dev, lead.st_ino)):
             continue
         parent = split(path)[0]
+        mirror.let_in(parent)
         try:
             mirror.maker.link(leader.path, path, mirror.target.open(parent))
             mirror.task.proofs.spoil(lead, leader.wanted.st_ctime_ns)

@@ -45,9 +45,31 @@ class Mirror:
         self.remover.tree.close()
 
     def spot(self, path: str) -> Spot:
-        """Opens the directories that an entry lies in. Raises OSError."""
+        """Opens the directories that an entry lies in, and lets ourselves in on the target. Raises OSError."""
         parent, name = split(path)
+        self.let_in(parent)
         return Spot(path, name, self.source.open(parent), self.target.open(parent))
+
+    def let_in(self, path: str) -> None:
+        """To a directory of the target, and what it lies in: what is ours may be closed to ourselves (r-x, as Go has
+        the modules that it keeps). Settled afterwards. What cannot be opened is left to whoever opens it next."""
+        if self.task.rule.root:
+            return
+        names = path.split("/") if path else []
+        for count in range(len(names) + 1):
+            directory = "/".join(names[:count])
+            if directory in self.task.let_in:
+                continue
+            try:
+                fd = self.target.open(directory)
+                status = os.fstat(fd)
+                if is_closed(status, self.task.rule):
+                    open_up(f"/proc/self/fd/{fd}", status)
+                    self.target.forget()  # it may have been opened for passing only
+                    self.crew.later_settle(directory)
+            except OSError:
+                return
+            self.task.let_in.add(directory)
 
     def directory(self, path: str, *, touched: bool) -> None:
         """What lies directly in a directory; its sub-directories are left for later. `touched`: its own
@@ -98,7 +120,9 @@ class Mirror:
             here = list(listing)
         before = os.fstat(target)
         if is_closed(before, self.task.rule):
-            open_up(target, before)
+            open_up(f"/proc/self/fd/{target}", before)
+            self.target.forget()  # it may have been opened for passing only
+            target = self.target.open(path)
         with os.scandir(target) as listing:
             there = {entry.name: entry for entry in listing}
         for name in there.keys() - {entry.name for entry in here}:
@@ -122,7 +146,8 @@ class Mirror:
             have = _status(there.get(name))
             spot = Spot(inner, name, source, target)
             unsettled = self.entries.bring(spot, wanted, have, trust, is_written=is_known) or unsettled
-        if unsettled:
+        # what is closed when it is settled stays open until nothing more is to be done in it
+        if unsettled or is_closed(status, self.task.rule):
             self.crew.later_settle(path)
         else:
             settle(self.task, path, source, target, status)

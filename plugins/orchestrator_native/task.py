@@ -47,6 +47,8 @@ class Task:
     """(device, inode) of directories that are never removed: the sync's own source and target."""
     budget: Budget | None = None
     """What may be deleted of what the source has not; None: anything."""
+    let_in: set[str] = field(default_factory=set)
+    """Directories of the target that are not closed to ourselves (any more), in this run."""
     proofs: Proofs = field(default_factory=Proofs)
     report: Report = field(default_factory=Report)
 

@@ -634,6 +634,74 @@ def test_parts_that_cannot_be_read_are_told_and_the_rest_goes_on(world: World) -
     world.assert_equal()
 
 
+def test_read_only_directories_of_an_ordinary_user(world: World) -> None:
+    """As Go keeps its modules: r-xr-xr-x, all the way down; and one that even its owner may not look into."""
+    for name in (b"mod/a/f", b"mod/a/g", b"mod/b/old", b"mod/b/deep/f", b"mod/hidden/f", b"other/x"):
+        write(world.source + name)
+    os.link(world.source + b"mod/a/f", world.source + b"other/f")
+    text = f"""
+        import os, subprocess, threading
+        from orchestrator_native.batch import Change
+        from orchestrator_native.engine import *
+        os.chdir({world.root!r})
+        if os.geteuid() == 0:
+            for top, directories, files in os.walk("."):
+                for name in (top, *(top + "/" + name for name in directories + files)):
+                    os.chown(name, 65534, 65534)
+            os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        closed = ["src/mod/a", "src/mod/b/deep", "src/mod/b", "src/mod/hidden", "src/mod"]
+        def close():
+            for name in closed:
+                os.chmod(name, 0o555)
+        def let_in():
+            for name in reversed(closed):
+                os.chmod(name, 0o755)
+        def held(top):
+            found = set()
+            for directory, _, files in os.walk(top):
+                found.add((directory[3:], os.stat(directory).st_mode, os.stat(directory).st_mtime_ns))
+                for name in files:
+                    with open(directory + "/" + name, "rb") as file:
+                        found.add((directory[3:] + "/" + name, os.fstat(file.fileno()).st_nlink, file.read()))
+            return found
+        memory, stop = Memory(), threading.Event()
+        trees = Trees(b"src/", b"trg/")
+        def run(*changes):
+            close()
+            report = update(trees, [Change(*change) for change in changes], memory, stop, deletes=True)
+            print(report.exit_code, report.lines(), held("src") == held("trg"))
+            let_in()
+        close()
+        print(mirror(trees, memory, stop, deletes=True).lines())
+        let_in()
+        open("src/mod/a/f", "w").write("written")
+        open("src/mod/a/new", "w").write("new")
+        os.mkdir("src/mod/a/dir")
+        open("src/mod/b/large", "wb").write(bytes(3 << 20))
+        os.unlink("src/mod/a/g")
+        run(("Modify", b"/mod/a/f"), ("Create", b"/mod/a/new"), ("Create", b"/mod/a/dir/"), ("Delete", b"/mod/a/g"),
+            ("Create", b"/mod/b/large"), ("Attrib", b"/mod/a/"))
+        os.rename("src/mod/b/old", "src/mod/a/old")
+        os.rename("src/mod/b/deep", "src/other/deep")
+        os.unlink("src/other/x")
+        os.link("src/mod/a/new", "src/mod/hidden/link")
+        closed[1] = "src/other/deep"
+        run(("Move", b"/mod/b/old", b"/mod/a/old"), ("Move", b"/mod/b/deep/", b"/other/deep/"), ("Delete", b"/other/x"),
+            ("Create", b"/mod/hidden/link"))
+        os.chmod("trg/mod/hidden", 0)
+        open("src/mod/hidden/f", "w").write("written")
+        run(("Modify", b"/mod/hidden/f"))
+        subprocess.run(["rm", "-r", "src/mod/hidden", "src/other/deep"], check=True)
+        del closed[1], closed[2]
+        run(("Delete", b"/mod/hidden/"), ("Delete", b"/other/deep/"))
+        subprocess.run(["rm", "-r", "src/mod"], check=True)
+        closed.clear()
+        run(("Delete", b"/mod/"))
+    """
+    with script(text) as done:
+        assert done.stdout.splitlines() == ["[]"] + ["0 [] True"] * 5, done.stderr
+
+
 def test_owners_that_cannot_be_set_are_told_and_no_failure(world: World) -> None:
     """Root of a user name space, which maps no other owners."""
     write(world.source + b"f")
