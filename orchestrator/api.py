@@ -148,6 +148,10 @@ class Action:
     that it goes into being made, waits and stays a Move. One that fails is brought over otherwise (`Inlet.split`,
     `Inlet.split_behind`). False: a Move that meets anything becomes a Delete and a Create, as in lsyncd."""
 
+    mirrors_source: ClassVar[bool] = False
+    """True: mode, owner and the like of the source directory itself are brought over, too; changes of them come as
+    Attrib of `/`. Other actions hear nothing of them, as in lsyncd."""
+
     options: ClassVar[Options] = {}
     """Config keys beside those every sync has, with defaults; unknown keys are refused."""
 

@@ -42,7 +42,7 @@ def below(snapshot: Snapshot, path: bytes) -> Snapshot:
 def differences(path: bytes, before: Directory | None, now: Directory, *, is_told: bool) -> list[Change]:
     """What became different in a directory; `before` is None for one that is new.
 
-    `is_told`: of the directory itself need not be told; it is a source, or what it is in has told that it is new.
+    `is_told`: that the directory itself is there need not be told; it is a source, or what it is in has told it.
     """
     if before is None:
         names = now.entries or ([] if is_told else [b""])
@@ -58,6 +58,10 @@ def differences(path: bytes, before: Directory | None, now: Directory, *, is_tol
             changes.append(Change("Modify" if old[0] != signature[0] else "Attrib", path + name))
     # It may be another one of that name by now. What is new in it may be gone before it is carried over, so it does
     # not bring the directory along for sure.
-    if not is_told and (before.attributes != now.attributes or before.changed != now.changed):
+    is_other = before.attributes != now.attributes or before.changed != now.changed
+    if is_told and before.attributes == now.attributes:
+        # a source is the same, and what comes and goes in it moves its ctime as well
+        is_other = is_other and not changes
+    if is_other:
         changes.append(Change("Attrib", path))
     return changes

@@ -292,11 +292,16 @@ class InotifyMonitor:
         node = self._watches.nodes.get(wd)
         if node is not None and name:
             self._tell(node, mask, name)
+        elif node is not None and mask & ATTRIB:
+            path = self._watches.path_of(wd)
+            if path is not None and self._roots.is_source(path):
+                self._account.changes.append(Change("Attrib", path))
 
     def _tell(self, node: Node, mask: int, name: bytes) -> None:
         changes, events = self._account.changes, self._events
         path = (self._watches.path_of(node.wd) or b"") + name
-        if not mask & ATTRIB:
+        # MODIFY of a directory is of its times, where inotifyMode asks for it
+        if not mask & (ATTRIB | MODIFY):
             events.happened(node, name)
         if not mask & ISDIR:
             if mask & MOVED_FROM:
@@ -313,7 +318,7 @@ class InotifyMonitor:
             events.appeared(node, name, path)
         elif mask & (DELETE | MOVED_FROM):
             events.vanished(node, name, path)
-        elif mask & ATTRIB:
+        elif mask & (ATTRIB | MODIFY):
             events.touched(node, name, path)
 
     def _renamed(self, wd: int, mask: int, cookie: int, name: bytes, piece: bytes, position: int) -> tuple[bytes, int]:

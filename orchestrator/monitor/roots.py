@@ -61,6 +61,10 @@ class Roots:
         self._lost: list[bytes] = []
         self._returned: list[bytes] = []
 
+    def is_source(self, path: bytes) -> bool:
+        """Whether it is a source itself."""
+        return path in self._roots
+
     def add(self, path: bytes) -> None:
         """Watches a source with all below it. One that is not there is lost from the beginning."""
         root = self._roots.get(path)

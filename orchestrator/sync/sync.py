@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
+from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import text_of
@@ -62,14 +62,15 @@ ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.STOPPED})
 class Options:
     """What the core itself reads of a sync's config (spec 2.3).
 
-    `sets`, `on_move`, `chains_moves`: see Queue. `own_die_codes`: exit codes that the user's own table, not a
-    built-in one, maps to die: they end the daemon (spec 6 row 17).
+    `sets`, `on_move`, `chains_moves`: see Queue. `mirrors_source`: see Action. `own_die_codes`: exit codes that the
+    user's own table, not a built-in one, maps to die: they end the daemon (spec 6 row 17).
     """
 
     delay: float = 0.0
     max_delays: float = 1000
     max_processes: float = 1
     sets: bool = False
+    mirrors_source: bool = False
     on_move: bool = False
     chains_moves: bool = False
     own_die_codes: frozenset[int] = frozenset()
@@ -173,13 +174,14 @@ class Sync:
         tunnel.when_up(self.queue.offer_again)
 
     def change(self, etype: str, alarm: float, path: bytes, path2: bytes | None) -> None:
-        """Something changed. Absolute paths, of which at least one is inside the source.
+        """Something changed. Absolute paths, of which at least one is inside the source, or the source itself.
 
         `alarm` is when it is due. A Move with one end outside, or excluded, is what is left of it.
         """
         source, cut = self.source, len(self.source) - 1
         if path2 is None:
-            self._take(etype, alarm, path[cut:])
+            if etype != ATTRIB or len(path) > len(source) or self.options.mirrors_source:
+                self._take(etype, alarm, path[cut:])
             return
         come_from = path[cut:] if path.startswith(source) else None
         gone_to = path2[cut:] if path2.startswith(source) else None

@@ -52,7 +52,7 @@ class Directories:
         self.known.clear()
         self._roots = tuple(roots)
         self._views = {
-            identity: [_View(point, self._is_below_source) for point in some] for identity, some in points.items()
+            identity: [_View(point, self.is_at_source) for point in some] for identity, some in points.items()
         }
 
     def close(self) -> None:
@@ -120,11 +120,8 @@ class Directories:
         """Whether a file has a name left."""
         return any(view.handles.is_named(key[FILE_SYSTEM:]) for view in self._views.get(key[:FILE_SYSTEM], ()))
 
-    def is_within_source(self, path: bytes) -> bool:
-        """Whether a directory lies below a source, and is none itself."""
-        return any(path.startswith(root) and path != root for root in self._roots)
-
-    def _is_below_source(self, path: bytes) -> bool:
+    def is_at_source(self, path: bytes) -> bool:
+        """Whether a directory is a source, or lies below one."""
         return path.startswith(self._roots)
 
     def _matters(self, rename: tuple[bytes | None, bytes | None]) -> bool:

@@ -16,6 +16,7 @@ from orchestrator_fanotify.calls import (
     CREATE,
     DELETE,
     FID_RECORD,
+    MODIFY,
     MOVED_FROM,
     MOVED_TO,
     NAME_RECORD,
@@ -126,7 +127,8 @@ class Translator:
             if directory is None:
                 continue
             if mask & ONDIR and record.name == b".":
-                if mask & ATTRIB and self._directories.is_within_source(directory):
+                # MODIFY of a directory is of its times, where inotifyMode asks for it
+                if mask & (ATTRIB | MODIFY) and self._directories.is_at_source(directory):
                     self._changes.append(Change("Attrib", directory))
             elif mask & (MOVED_FROM | MOVED_TO):
                 self._moved_half(directory + record.name, mask)

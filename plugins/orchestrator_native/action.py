@@ -53,6 +53,7 @@ class State:
 
 class Native(Action):
     name = "native"
+    mirrors_source = True
     sets = True
     options = OPTIONS
     defaults: ClassVar[dict[str, Any]] = {"delay": 1, "onMove": True, "exitcodes": dict(RSYNC_EXIT_CODES)}

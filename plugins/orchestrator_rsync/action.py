@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 class Rsync(Action):
     name = "rsync"
+    mirrors_source = True
     sets = True
     options = OPTIONS
     checks_types = False

@@ -42,6 +42,7 @@ SIGNALLED = 128
 
 class RsyncSsh(Action):
     name = "rsyncssh"
+    mirrors_source = True
     sets = True
     chains_moves = True
     options = OPTIONS

@@ -207,6 +207,7 @@ class LuaConfig:
             max_delays=float(config.get("maxDelays", 1000)),
             max_processes=float(config.get("maxProcesses", 1)),
             sets=action is not None and action.sets,
+            mirrors_source=action is not None and action.mirrors_source,
             on_move=bool(config.get("onMove")),
             chains_moves=action is not None and action.chains_moves,
             own_die_codes=own_die_codes,

@@ -68,6 +68,15 @@ def test_what_is_told(tree: Tree, tmp_path: Path) -> None:
     assert tree.changes() == []
 
 
+def test_the_source_itself(tree: Tree, tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    assert tree.changes() == ["Attrib "]
+    os.utime(tmp_path, ns=(OLD, OLD))
+    assert tree.changes() == ["Attrib "]
+    write(tmp_path / "n", "")
+    assert tree.changes() == ["Create n"], "its time has changed with that, and goes with it"
+
+
 def test_a_directory_that_is_gone_is_one_deletion(tree: Tree, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "d")
     (tmp_path / "d").write_text("a file now")
