@@ -44,10 +44,14 @@ class Judge:
         wording: Wording = COMMON,
         exit_codes: Mapping[int, Verdict] | None = None,
     ) -> Verdict:
-        """The verdict, its log line said: once for each growing pause (spec 6 row 13).
+        """The verdict, its log line said: once for each growing pause (spec 6 row 13). A job that was asked to stop,
+        as the daemon ends or resets, has not failed, and a startup has not either: nothing is said of it.
 
         `exit_codes` None: the config's table `exitcodes`.
         """
+        if self._was_stopped(exit_code):
+            self.judgement = Judgement(AGAIN, "", "")
+            return AGAIN
         config = self._inlet.config
         table = config.get("exitcodes")
         if exit_codes is None and table:
@@ -70,6 +74,11 @@ class Judge:
         if self._host.onepass and wording is COMMON and judgement.verdict == OK and kind == "init":
             self._host.log("Normal", "onepass config set, exiting")
         return judgement.verdict
+
+    def _was_stopped(self, exit_code: int) -> bool:
+        child = self._child
+        is_asked = child is not None and child.stop is not None and child.stop.is_set()
+        return is_asked and exit_code != 0 and self._host.fading
 
     def failure(self, agent: Agent, exit_code: int) -> Failure:
         """How the process that is being collected has failed, if it has."""

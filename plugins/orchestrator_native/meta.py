@@ -9,7 +9,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from orchestrator_native import xattrs
+from orchestrator_native.report import NO_ROOM
 from orchestrator_native.rules import is_same_owner, is_same_time
+from orchestrator_native.temps import temp_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +75,21 @@ def apply(
     if new or not is_same_time(wanted, have, rule):
         os.utime(handle, ns=(wanted.st_atime_ns if new else have.st_atime_ns, wanted.st_mtime_ns))
     return limits
+
+
+def has_room(fd: int) -> bool:
+    """Whether a small file fits into a directory: found by trying."""
+    name = temp_name("room")
+    try:
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd)
+        try:
+            os.write(file, bytes(1))
+        finally:
+            os.close(file)
+            os.unlink(name, dir_fd=fd)
+    except OSError as error:
+        return error.errno not in NO_ROOM
+    return True
 
 
 def granularity(fd: int) -> int:

@@ -12,8 +12,11 @@ STOPPED = 20
 PARTIAL = 23
 CUT = 25
 
-AGAIN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+AGAIN = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """These concern the file system or the machine, not one path: the whole run is tried again."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""These concern one path, as long as there is room for anything else."""
 
 SHOWN = 20
 
@@ -36,6 +39,8 @@ class Report:
     def __init__(self) -> None:
         self.is_of_other_source = False
         """Nothing was done: the source is not the one that the last full run found."""
+        self.lacks_room = False
+        """Something did not fit on the target."""
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._notes: dict[str, None] = {}
@@ -49,6 +54,7 @@ class Report:
         with self._lock:
             self._count += 1
             self._paths[path] = None
+            self.lacks_room |= error.errno in NO_ROOM
             self._code = FILE_IO if error.errno in AGAIN or self._code == FILE_IO else PARTIAL
             if len(self._lines) < SHOWN:
                 self._lines.append(f'cannot {what} "/{path}": {reason}')

@@ -12,6 +12,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.mirrors import Tree, differences
+from tests.kit.trees import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,4 +69,22 @@ def test_churn(tmp_path: Path, seed: int) -> None:
         source.change(10)
     with start(tmp_path, delay) as daemon:
         daemon.wait_for("finished.")
+        assert_equal_soon(tmp_path)
+
+
+def test_told_to_reset_or_to_end_during_the_startup(tmp_path: Path) -> None:
+    """It is broken off, which is no failure: a reset goes on with the new config, an end has the signal's status."""
+    for number in range(3000):
+        write(os.fsencode(tmp_path / f"source/{number % 30}/{number}"))
+    with start(tmp_path, 0.1) as daemon:
+        daemon.wait_for("recursive startup")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("recursive startup", 2)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.wait() == 128 + signal.SIGTERM
+        assert "Error" not in daemon.said()
+    (tmp_path / "console").unlink()
+    with start(tmp_path, 0.1) as daemon:
+        daemon.wait_for("recursive startup")
+        daemon.process.send_signal(signal.SIGHUP)
         assert_equal_soon(tmp_path)

@@ -576,7 +576,7 @@ def script(text: str, *command: str) -> Iterator[subprocess.CompletedProcess[str
     )
 
 
-def test_a_full_target_is_tried_again_and_nothing_is_half(world: World) -> None:
+def test_a_file_that_does_not_fit_waits_alone_and_a_full_target_is_tried_again(world: World) -> None:
     small, large = world.source + b"small", world.source + b"large"
     write(small, b"s" * 1000)
     write(large, b"l" * (4 << 20))
@@ -587,14 +587,25 @@ def test_a_full_target_is_tried_again_and_nothing_is_half(world: World) -> None:
         source, target = {world.source!r}, {world.target!r}
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", target], check=True)
         def run():
-            report = mirror(Trees(source, target), Memory(), threading.Event(), deletes=True)
-            print(report.exit_code, sorted(os.listdir(target)))
+            report = mirror(Trees(source, target), Memory(), threading.Event(), deletes=False)
+            print(report.exit_code, report.paths(), sorted(os.listdir(target)))
+        run()
+        with open(target + b"filled", "wb", 0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
         run()
         subprocess.run(["mount", "-o", "remount,size=9m", target], check=True)
         run()
     """
     with script(text, *namespace) as done:
-        assert done.stdout.splitlines() == ["11 [b'small']", "0 [b'large', b'small']"], done.stderr
+        assert done.stdout.splitlines() == [
+            "23 ['large'] [b'small']",
+            "11 ['large'] [b'filled', b'small']",
+            "0 [] [b'filled', b'large', b'small']",
+        ], done.stderr
 
 
 def test_parts_that_cannot_be_read_are_told_and_the_rest_goes_on(world: World) -> None:
