@@ -16,6 +16,7 @@ from orchestrator_csync2.report import Report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator_csync2.known import Known, List
     from orchestrator_csync2.news import News
     from orchestrator_csync2.options import Settings
     from orchestrator_csync2.program import Program
@@ -28,11 +29,18 @@ class Commands:
     """For one job. Where a number is given, it is csync2's exit code."""
 
     def __init__(
-        self, settings: Settings, program: Program, scratch: Scratch, news: News, log: Callable[..., None]
+        self,
+        settings: Settings,
+        program: Program,
+        scratch: Scratch,
+        known: Known,
+        news: News,
+        log: Callable[..., None],
     ) -> None:
         self._settings = settings
         self._program = program
         self._scratch = scratch
+        self._known = known
         self._news = news
         self._log = log
 
@@ -56,7 +64,7 @@ class Commands:
 
     def transfer(self, *mode: str) -> tuple[int, Report]:
         """Run csync2 in a mode that delivers; what it could not is still to be told (`explain`)."""
-        report = Report(self._scratch.note)
+        report = Report(self._named)
 
         def read(line: bytes) -> None:
             report.feed(line)
@@ -64,6 +72,10 @@ class Commands:
                 self._log("Normal", "csync2: ", line)
 
         return self._program.run((*mode, *(["-d"] if self._settings.dry_run else []), "-v"), read), report
+
+    def _named(self, path: bytes) -> None:
+        self._scratch.note(path)
+        self._known.sent(path)
 
     def explain(self, code: int, report: Report) -> tuple[int, Report]:
         """Tell what is new about what csync2 could not deliver, with the reasons; what is known after that."""
@@ -83,10 +95,16 @@ class Commands:
         """Run csync2 in a mode that delivers, and tell what is new about what it could not."""
         return self.explain(*self.transfer(*mode))
 
-    def learn_names(self) -> None:
-        """Once for each sync, have csync2 list what it knows: see scratch.py. 2 is an empty database."""
-        if not self._scratch.is_complete:
-            self._scratch.is_complete = self._program.run(("-L",), self._scratch.note) in (0, 2)
+    def learn(self, listed: List) -> None:
+        """Have csync2 list what it knows: see scratch.py and known.py. 2 is an empty database."""
+
+        def read(line: bytes) -> None:
+            self._scratch.note(line)
+            listed.feed(line)
+
+        self._scratch.is_complete = self._program.run(("-L",), read) in (0, 2)
+        if self._scratch.is_complete:
+            listed.end()
 
     def ignores(self, path: bytes) -> bool:
         """Whether csync2's configuration does not include a path on this host: it will silently do nothing there."""

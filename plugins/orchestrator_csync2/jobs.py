@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from orchestrator.api import etypes
 from orchestrator_csync2.batch import batch_of, parents_of
 from orchestrator_csync2.commands import Commands
+from orchestrator_csync2.known import Known
 from orchestrator_csync2.news import News
 from orchestrator_csync2.program import INCOMPLETE, POLL, STOPPED, Program
 from orchestrator_csync2.scratch import Scratch
-from orchestrator_rsync.looks import Looks
 
 if TYPE_CHECKING:
     import threading
@@ -38,8 +38,7 @@ class Memory:
     """What one sync's jobs leave for the next.
 
     What has been told of undelivered changes; the names that could be taken
-    for scratch files; and when csync2 looked at files: it knows one by its size and the second of its mtime,
-    and does not see that it was written once more in that second.
+    for scratch files; and what csync2 knows of files, so that it would not see another one.
 
     `is_doubtful`: a csync2 did not get to the end of comparing files: it was killed, or one was gone when it came
     to it. It may have noted that it knows a file, but not that the file has to go anywhere, or the other way round.
@@ -48,7 +47,7 @@ class Memory:
     def __init__(self, syncid: str) -> None:
         self.news = News(syncid)
         self.scratch = Scratch()
-        self.looks = Looks()
+        self.known = Known()
         self.is_doubtful = False
 
 
@@ -72,7 +71,7 @@ class Job:
     def __call__(self, stop: threading.Event) -> int:
         memory = self._memory
         program = Program(self._settings, self._inlet, stop)
-        commands = Commands(self._settings, program, memory.scratch, memory.news, self._inlet.log)
+        commands = Commands(self._settings, program, memory.scratch, memory.known, memory.news, self._inlet.log)
         while not self._lock.acquire(timeout=POLL):
             if stop.is_set():
                 return STOPPED
@@ -95,9 +94,8 @@ class Everything(Job):
 
     def _work(self, commands: Commands) -> int:
         self._check_source(commands)
-        looked = self._memory.looks.begin()
+        listed = self._memory.known.begin_list()
         code, report = commands.deliver("-x", "-r")
-        looked()
         if report.finished and self._memory.is_doubtful:
             source = self._inlet.source.rstrip(b"/") or b"/"
             code = commands.check("-mr", [source])
@@ -107,7 +105,7 @@ class Everything(Job):
         self._memory.is_doubtful |= not report.finished
         self.is_noted = report.finished
         if report.finished:
-            commands.learn_names()
+            commands.learn(listed)
         return self._end(code, report)
 
     def _check_source(self, commands: Commands) -> None:
@@ -134,7 +132,8 @@ class Changes(Job):
         self._changes = changes
 
     def _work(self, commands: Commands) -> int:
-        commands.learn_names()
+        if not self._memory.scratch.is_complete:
+            commands.learn(self._memory.known.begin_list())
         source = self._inlet.source
         root = source.rstrip(b"/")
         changes = [change for change in self._changes if not self._memory.scratch.is_scratch(root + change[1])]
@@ -146,11 +145,11 @@ class Changes(Job):
             self._inlet.log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
         batch = batch_of(changes, source)
         hidden = [root + path.rstrip(b"/") for etype, path in changes if self._may_hide(etype, root + path)]
-        looked = self._memory.looks.begin()
+        has_looked = self._memory.known.show(root + path for _, path in changes)
         code = commands.check("-cr", batch.trees) or commands.check("-c", batch.paths) or commands.check("-m", hidden)
         if code == 0 and self._memory.is_doubtful:
             code = commands.check("-mr", batch.trees) or commands.check("-m", batch.paths)
-        looked()
+        has_looked()
         self._memory.is_doubtful = code != 0
         if code != 0:
             return code
@@ -171,10 +170,10 @@ class Changes(Job):
         finds it gone. Something like it that comes before that, as directories and links all are, is no news.
         The other way round, what is delivered and gone while csync2 is at work may not be known any more.
         """
-        looks = self._memory.looks
+        known = self._memory.known
         if etype == etypes.DELETE:
-            return looks.was_within(float(self._inlet.config.get("delay") or 0) + _SOON)
-        return looks.has_seen(path) if etype == etypes.CREATE else path[-1:] != b"/" and looks.hide(etype, path)
+            return known.was_sent(path, float(self._inlet.config.get("delay") or 0) + _SOON)
+        return etype != etypes.ATTRIB and known.may_hide(path)
 
 
 class Leftovers(Job):

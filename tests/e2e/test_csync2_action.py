@@ -28,12 +28,12 @@ exit $code
 
 
 class World:
-    """A cluster, its first node's csync2 under observation, and our daemon there."""
+    """A cluster, one node's csync2 (the first's) under observation, and our daemon there."""
 
-    def __init__(self, directory: Path, cluster: Cluster) -> None:
+    def __init__(self, directory: Path, cluster: Cluster, number: int = 0) -> None:
         self.directory = directory
         self.cluster = cluster
-        self.here = cluster.nodes[0]
+        self.here = cluster.nodes[number]
         self.tree = self.here.tree
         self.recorder = directory / "csync2"
         self.recorder.write_text(RECORDER.replace("CSYNC2", csync2_binary()))
@@ -41,17 +41,18 @@ class World:
         self.status = directory / "status"
 
     def lsyncd(self, sources: Sequence[Path] = (), keys: str = "") -> Daemon:
+        syncs = "".join(self.sync(source, keys) for source in (sources or [self.tree]))
+        # Without CSYNC2_SYSTEM_DIR: the action has to pass its own `config_dir` on.
+        return Daemon(self.directory, lua=f"settings{{ statusFile = '{self.status}', statusInterval = 1 }}\n{syncs}")
+
+    def sync(self, source: Path | None = None, keys: str = "") -> str:
         node, syncid = self.here, self.cluster.syncid
         csync2 = (
             f"{{ binary = '{self.recorder}', hostname = '{node.name}', database = '{node.database}', "
             f"config_dir = '{self.cluster.system}', port = {self.cluster.port} }}"
         )
-        syncs = "".join(
-            f"sync{{ default.csync2, source = '{source}', syncid = '{syncid}', csync2 = {csync2}, {keys} }}\n"
-            for source in (sources or [self.tree])
-        )
-        # Without CSYNC2_SYSTEM_DIR: the action has to pass its own `config_dir` on.
-        return Daemon(self.directory, lua=f"settings{{ statusFile = '{self.status}', statusInterval = 1 }}\n{syncs}")
+        source = source or self.tree
+        return f"sync{{ default.csync2, source = '{source}', syncid = '{syncid}', csync2 = {csync2}, {keys} }}\n"
 
     def calls(self) -> list[list[bytes]]:
         """The arguments of each csync2 so far, without those that are always the same."""
@@ -341,3 +342,22 @@ def test_config_errors_name_file_and_line(world: World, keys: str, words: str) -
         assert daemon.wait() == 255
     assert "/config.lua:2: " + words.format(system=world.cluster.system) in daemon.said()
     assert "Traceback" not in daemon.said()
+
+
+def test_two_nodes_that_both_write_see_no_conflict(tmp_path: Path) -> None:
+    """Each makes a file; one of them writes its own once more while the other has just received it."""
+    with Cluster(tmp_path / "cluster", 2) as cluster:
+        first, second = cluster.nodes
+        syncs = ""
+        for number, node in enumerate(cluster):
+            assert node.csync2("-x", "-r").returncode == 0  # makes its database, which two at once cannot
+            syncs += World(tmp_path, cluster, number).sync(keys=f"name = '{number}'")
+        with Daemon(tmp_path, lua=syncs) as daemon:
+            daemon.wait_for("Startup of 'web' instance finished", 2)
+            for text in ("one", "two", "three"):
+                (first.tree / "a").write_text(text)
+                (second.tree / "b").write_text(text)
+                wait_until(lambda: first.snapshot().get(b"b") == text.encode(), "the first delivery")  # noqa: B023
+                (second.tree / "b").write_text(text + " once more")
+                wait_until(lambda: cluster.equal() and not first.dirty() and not second.dirty(), "both to be equal")
+            assert "conflict" not in daemon.said()

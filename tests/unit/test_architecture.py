@@ -137,6 +137,7 @@ READS_THE_WALL_CLOCK = {
     "history.py",  # last success and error, for the status
     "tunnel.py",  # the start of its processes, for the status file
     # these compare with files' times, which are of that clock, to distrust what is younger
+    "known.py",
     "look.py",
     "looks.py",
     "lane.py",

@@ -16,6 +16,7 @@ from orchestrator.config.model import DictConfig
 from orchestrator.logic.backoff import LONGEST as LONGEST_PAUSE
 from orchestrator_csync2.action import Csync2
 from orchestrator_csync2.batch import Batch, argument_lists, batch_of, parents_of
+from orchestrator_csync2.known import Known, text_of
 from orchestrator_csync2.options import settings_of
 from orchestrator_csync2.report import Place, Report
 from tests.kit.daemon import wait_until
@@ -332,7 +333,7 @@ def test_scratch_files_of_csync2s_are_left_out(world: World, tmp_path: Path) -> 
     (tmp_path / ".there.AbCdEf").unlink()
     world.change(("Delete", b"/.there.AbCdEf"), ("Delete", b"/.f.AbCdEf"))
     there = top + b"/.there.AbCdEf"
-    assert world.calls() == [[b"-cr", there], [b"-m", there], [b"-u", b"-v"]], "it was handed over when it existed"
+    assert world.calls() == [[b"-cr", there], [b"-u", b"-v"]], "it was handed over when it existed"
 
     world.inlet.logged.clear()
     world.change(("Delete", b"/.f.AbCdEf"), ("Modify", b"/.g.AbCdEf"))
@@ -360,17 +361,27 @@ def test_a_name_that_csync2_has_sent_is_no_scratch(world: World) -> None:
 def test_what_csync2_cannot_see_is_marked(world: World, tmp_path: Path) -> None:
     world.inlet = world.sync(os.fsencode(tmp_path) + b"/")
     path = os.fsencode(tmp_path / "f")
-    (tmp_path / "f").write_text("same size")
+
+    def write(text: str, when: int) -> None:
+        (tmp_path / "f").write_text(text)
+        os.utime(path, (when, when))
+
+    seen, marked = [b"-u", b"-v"], [[b"-m", path], [b"-u", b"-v"]]
+    write("same size", 1000)
     world.change(("Create", b"/f"))
     world.change(("Modify", b"/f"), ("Modify", b"/gone"), ("Attrib", b"/"))
-    _, _, first, mark, _ = world.calls()
-    assert first[:2] == [b"-c", path]
-    assert mark == [b"-m", path], "written in the second in which csync2 looked"
-    os.utime(path, (1, 1))
+    assert [call for call in world.calls() if call[0] == b"-m"] == [], "csync2 has seen it as it is"
+    write("SAME SIZE", 1000)
     world.change(("Modify", b"/f"))
-    assert world.calls() == [[b"-c", path], [b"-m", path], [b"-u", b"-v"]], "written, and given an old time"
+    assert world.calls()[1:] == marked, "written in the second in which csync2 looked"
+    write("same size", 2000)
+    world.change(("Modify", b"/f"))
+    assert world.calls()[1:] == [seen], "csync2 sees that it has another time"
+    write("Same Size", 1000)
+    world.change(("Move", b"/f"))
+    assert world.calls()[1:] == marked, "written, and given the time of before"
     world.change(("Attrib", b"/f"))
-    assert world.calls() == [[b"-c", path], [b"-u", b"-v"]]
+    assert world.calls()[1:] == [seen]
 
 
 def test_what_came_again_since_csync2_last_looked_is_marked(world: World, tmp_path: Path) -> None:
@@ -378,11 +389,46 @@ def test_what_came_again_since_csync2_last_looked_is_marked(world: World, tmp_pa
     world.inlet = world.sync(os.fsencode(tmp_path) + b"/")
     (tmp_path / "d").mkdir()
     (tmp_path / "l").symlink_to("nowhere")
+    (tmp_path / "new").mkdir()
+    lines = [
+        b"printf '%%s\\t%%s\\n' '%s' '%%tree%%/%s'" % (text_of((tmp_path / name).lstat()), name.encode())
+        for name in ("d", "l")
+    ]
+    listing = "; ".join(line.decode() for line in lines)
+    world.answer(f'case "$*" in *-L*) {listing};; esac; echo "Finished with 0 errors."')
     world.start()
     world.calls()
-    world.change(("Create", b"/d/"), ("Create", b"/l"), ("Create", b"/gone"))
+    world.change(("Create", b"/d/"), ("Create", b"/l"), ("Create", b"/gone"), ("Create", b"/new/"))
     top = os.fsencode(tmp_path)
     assert world.calls()[1:] == [[b"-m", top + b"/d", top + b"/l"], [b"-u", b"-v"]]
+
+
+def test_what_another_host_has_delivered_is_not_marked(world: World, tmp_path: Path) -> None:
+    """It would count as changed on both hosts, and never come to rest where that one changes it once more."""
+    world.inlet = world.sync(os.fsencode(tmp_path) + b"/")
+    world.start()
+    for when in (1000, 2000):
+        (tmp_path / "f").write_text("from there")
+        os.utime(tmp_path / "f", (when, when))
+        world.change(("Create", b"/f"))
+        world.change(("Modify", b"/f"))
+    (tmp_path / "f").unlink()
+    world.wait(10)
+    world.change(("Delete", b"/f"))
+    assert not [call for call in world.calls() if call[0][:2] == b"-m"]
+
+
+def test_what_csync2_listed_and_has_not_changed_since_is_not_marked(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "f")
+    (tmp_path / "f").write_text("f")
+    line = text_of(os.stat(path)) + b"\t%tree%" + path[path.rindex(b"/") :]
+    for later, is_hidden in ((-100.0, True), (100.0, False)):
+        known = Known(lambda later=later: time.time() + later)  # type: ignore[misc]
+        listed = known.begin_list()
+        listed.feed(line)
+        listed.end()
+        assert known.may_hide(path) is is_hidden
+        assert not known.may_hide(os.fsencode(tmp_path))
 
 
 def test_what_a_killed_csync2_may_have_forgotten_is_marked(world: World) -> None:
