@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pluggy
 
 from orchestrator.config.model import Config, Option, Options
+from orchestrator.descent import opened
 from orchestrator.errors import ConfigError, MonitorError
 from orchestrator.lifeline import ends_with_daemon
 from orchestrator.logic import event as etypes
@@ -114,6 +115,7 @@ __all__ = [
     "is_there",
     "max_delete_of",
     "next_pause",
+    "opened",
     "patterns",
     "remove_list",
     "translate",

@@ -11,17 +11,19 @@ import errno
 import os
 import select
 import stat
+from contextlib import contextmanager
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import inotify_simple
 from inotify_simple import INotify, flags
 
+from orchestrator.descent import open_directory, way_into
 from orchestrator.errors import MonitorError
 from orchestrator.monitor.filesystems import mount_point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Iterator
 
 HEADER = Struct("iIII")
 """`struct inotify_event` without its name: wd, mask, cookie, length of the padded name (inotify(7))."""
@@ -70,12 +72,9 @@ _COUNTED = {b"ext2", b"ext3", b"ext4", b"f2fs", b"jfs", b"tmpfs", b"xfs"}
 _CHUNK = 65536  # one read's worth of raw events: 1,300 to 4,000 of them
 SHORT = _CHUNK - 4096
 """Bytes. A piece that is shorter was all that the kernel had."""
-_PIECE = 3000  # bytes of a path walked in one system call; PATH_MAX is 4096
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 OUT_OF_WATCHES = "Terminating since out of inotify watches.\nConsider increasing /proc/sys/fs/inotify/max_user_watches"
-
-_Result = TypeVar("_Result")
 
 
 class Kernel:
@@ -89,6 +88,8 @@ class Kernel:
         directory. Raises MonitorError.
         """
         self._mask = tree | content
+        self.sources: set[bytes] = set()
+        """Paths of the sources, each with a slash at the end: below them no link is followed, see `open_directory`."""
         self.is_limit_fatal = True
         """Whether being out of watches is a MonitorError; else it is an OSError, ENOSPC."""
         try:
@@ -98,6 +99,7 @@ class Kernel:
         except OSError as error:
             raise MonitorError(f"Cannot access inotify monitor! ({error.errno}:{error.strerror})") from None
         self._fd = self._inotify.fileno()
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # lest a watch fails for want of descriptors
         self._is_ringing = False
         self._epoll.register(self._fd, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
@@ -119,16 +121,19 @@ class Kernel:
         self._epoll.close()
         self._mounts.close()
         os.close(self._bell)
+        if self._spare >= 0:
+            os.close(self._spare)
         self._inotify.close()
 
     def watch(self, path: bytes) -> int:
         """Watches the directory `path` and gives its number: the same number again for the same directory.
 
-        A trailing slash follows a symlink, its absence does not. Raises MonitorError when there are no watches
-        left (see `is_limit_fatal`), else OSError.
+        A path with a slash at the end is that of a source. Raises MonitorError when there are no watches left (see
+        `is_limit_fatal`), else OSError.
         """
-        wd = _add_watch(self._fd, path, self._mask)
-        return wd if wd >= 0 else self._add_again(path, self._mask)
+        above, _, name = path.rpartition(b"/")
+        with self._directory(above + b"/") as way:
+            return self._add(way + (name or b"."), self._mask)
 
     def watch_all(self, path: bytes, names: Iterable[bytes]) -> list[tuple[bytes, int, bool]]:
         """Watches the directories `names` in the directory `path` (with a slash at the end), each as `watch` does.
@@ -138,22 +143,24 @@ class Kernel:
         """
         fd, mask, counted, stat = self._fd, self._mask, self._counted, os.stat
         found = []
-        for name in names:
-            place = path + name
-            wd = _add_watch(fd, place, mask)
-            is_leaf = False
-            if wd >= 0:
-                try:
-                    status = stat(place)
-                    is_leaf = status.st_nlink == 2 and status.st_dev in counted
-                except OSError:
-                    pass  # whoever reads it hears why
-            found.append((name, wd, is_leaf))
+        with self._directory(path) as way:
+            for name in names:
+                place = way + name
+                wd = _add_watch(fd, place, mask)
+                is_leaf = False
+                if wd >= 0:
+                    try:
+                        status = stat(place, follow_symlinks=False)
+                        is_leaf = status.st_nlink == 2 and status.st_dev in counted
+                    except OSError:
+                        pass  # whoever reads it hears why
+                found.append((name, wd, is_leaf))
         return found
 
     def guard(self, path: bytes, mask: int, *, more: bool) -> int:
         """Watches `path` for the events of `mask`, beside those already asked of it if `more`, else instead."""
-        return self._add(path, mask | (flags.MASK_ADD if more else 0))
+        with self._directory(path) as way:
+            return self._add(way + b".", mask | (flags.MASK_ADD if more else 0))
 
     def unwatch(self, wd: int) -> None:
         """Ends a watch; one that the kernel has ended by itself already is no error."""
@@ -199,52 +206,69 @@ class Kernel:
 
     def directories(self, path: bytes) -> list[bytes]:
         """The names of the directories in the directory `path`. Raises OSError."""
-        return reach(_directories, path)
+        return [name for name, is_directory in self.entries(path) if is_directory]
 
     def entries(self, path: bytes) -> list[tuple[bytes, bool]]:
         """The names in the directory `path`, each with whether it is a directory. Raises OSError."""
-        return reach(_entries, path)
+        with self._directory(path) as way, os.scandir(way) as found:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
 
     def device(self, path: bytes) -> int | None:
         """The number of the file system that the directory `path` is on; None if there is no such directory."""
         try:
-            found = reach(os.stat, path)
+            with self._directory(path) as way:
+                return os.stat(way).st_dev
         except OSError:
             return None
-        return found.st_dev if stat.S_ISDIR(found.st_mode) else None
 
     def is_file(self, path: bytes) -> bool:
         """Whether there is something at `path` that is no directory."""
-        try:
-            found = reach(os.lstat, path)
-        except OSError:
-            return False
-        return not stat.S_ISDIR(found.st_mode)
+        found = self._look(path)
+        return found is not None and not stat.S_ISDIR(found.st_mode)
 
     def is_unfinished(self, path: bytes) -> bool:
         """Whether a close-write is to be expected for the file just created at `path`.
 
         Not for hard links, symlinks, FIFOs, sockets and devices: nobody writes those in order to make them.
         """
+        found = self._look(path)
+        return found is None or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+
+    def _look(self, path: bytes) -> os.stat_result | None:
+        above, _, name = path.rpartition(b"/")
         try:
-            found = reach(os.lstat, path)
+            with self._directory(above + b"/") as way:
+                return os.lstat(way + name)
         except OSError:
-            return True
-        return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            return None
+
+    @contextmanager
+    def _directory(self, path: bytes) -> Iterator[bytes]:
+        """As `orchestrator.descent.opened`, even where descriptors have run out."""
+        try:
+            place = open_directory(path, self.sources)
+        except OSError as error:
+            if error.errno != errno.EMFILE or self._spare < 0:
+                raise
+            os.close(self._spare)
+            self._spare = -1
+            place = open_directory(path, self.sources)
+        try:
+            yield way_into(place, path)
+        finally:
+            os.close(place)
+            if self._spare < 0:
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _add(self, path: bytes, mask: int) -> int:
         wd = int(_add_watch(self._fd, path, mask))
-        return wd if wd >= 0 else self._add_again(path, mask)
-
-    def _add_again(self, path: bytes, mask: int) -> int:
-        """After a failure: raises the error, unless there is a way round it."""
+        if wd >= 0:
+            return wd
         number = ctypes.get_errno()
         if number == errno.ENOSPC and self.is_limit_fatal:
             raise MonitorError(OUT_OF_WATCHES)
         if number == errno.EINTR:
             return self._add(path, mask)
-        if number == errno.ENAMETOOLONG and len(path) > _PIECE:
-            return _at_length(lambda short: self._add(short, mask), path)
         raise OSError(number, os.strerror(number))
 
 
@@ -311,39 +335,3 @@ def is_out_of_watches(error: OSError) -> bool:
 def is_shortage(error: OSError) -> bool:
     """Whether the process or the machine ran out of something that comes back by itself."""
     return error.errno in _TOO_MANY_FILES
-
-
-def _directories(path: bytes) -> list[bytes]:
-    with os.scandir(path) as found:
-        return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
-
-
-def _entries(path: bytes) -> list[tuple[bytes, bool]]:
-    with os.scandir(path) as found:
-        return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
-
-
-def reach(call: Callable[[bytes], _Result], path: bytes) -> _Result:
-    """`call` on a path of any length. Raises OSError."""
-    try:
-        return call(path)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-    return _at_length(call, path)
-
-
-def _at_length(call: Callable[[bytes], _Result], path: bytes) -> _Result:
-    """`call` on a path longer than the kernel takes: most of the way is walked piece by piece, by descriptors."""
-    directory = os.open(b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    rest = path.lstrip(b"/")
-    try:
-        while len(rest) > _PIECE:
-            cut = rest.rindex(b"/", 0, _PIECE)
-            step = os.open(rest[:cut], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-            os.close(directory)
-            directory = step
-            rest = rest[cut:].lstrip(b"/")
-        return call(b"/proc/self/fd/%d/%s" % (directory, rest))
-    finally:
-        os.close(directory)

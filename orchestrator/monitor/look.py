@@ -11,15 +11,15 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from orchestrator.descent import opened
 from orchestrator.logic.snapshot import Directory, Signature, Snapshot, below, differences
-from orchestrator.monitor.kernel import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from orchestrator.logic.change import Change
 
-_GONE = (errno.ENOENT, errno.ENOTDIR)
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 RECENT = 2_000_000_000
 """Nanoseconds: a file changed so recently may change once more and look the same: FAT and some servers count by two
@@ -29,16 +29,12 @@ _UNSURE = 0
 _PERIOD = 100  # directories between two calls of `progress`
 
 
-def examine(path: bytes) -> Directory:
-    """A directory as it is now. Raises OSError."""
-    return reach(_examine, path)
-
-
-def _examine(path: bytes) -> Directory:
-    own = os.stat(path)
+def examine(path: bytes, sources: Iterable[bytes] = ()) -> Directory:
+    """A directory as it is now; `sources`: see `opened`. Raises OSError."""
     now = time.time_ns()
     entries: dict[bytes, Signature] = {}
-    with os.scandir(path) as found:
+    with opened(path, sources) as way, os.scandir(way) as found:
+        own = os.stat(way)
         for entry in found:
             try:
                 there = entry.stat(follow_symlinks=False)

@@ -12,7 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.monitor.kernel import CREATE, GUARD_ANCESTOR, GUARD_PARENT, GUARD_WAITING, is_out_of_watches
+from orchestrator.monitor.kernel import (
+    CREATE,
+    GUARD_ANCESTOR,
+    GUARD_PARENT,
+    GUARD_WAITING,
+    is_out_of_watches,
+    is_shortage,
+)
 from orchestrator.monitor.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
@@ -77,6 +84,7 @@ class Roots:
                     self.is_doubtful = True
             return
         root = self._roots[path] = _Root(path)
+        self._kernel.sources.add(path)
         if not self._enter(root):
             self._lost.append(path)
         self.is_doubtful = True  # one check for many sources: it sets all guards
@@ -88,6 +96,7 @@ class Roots:
         if root.users:
             return
         del self._roots[path]
+        self._kernel.sources.discard(path)
         if root.node is not None:
             self._leave(root.node)
         self.is_doubtful = True
@@ -147,8 +156,8 @@ class Roots:
             return self._whereabouts.find_out(root.path, node.wd)
         except PermissionError:
             return True  # closed to us meanwhile, watched as before
-        except OSError:
-            return False
+        except OSError as error:
+            return is_shortage(error)  # of descriptors, perhaps: nobody can tell
 
     def _is_back(self, root: _Root) -> bool:
         device = self._kernel.device(root.path)

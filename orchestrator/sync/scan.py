@@ -7,6 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from orchestrator.descent import opened
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,14 +28,14 @@ def is_there(path: bytes) -> bool:
 def entries_below(source: bytes, path: bytes, is_excluded: Callable[[bytes], bool]) -> Iterator[bytes]:
     """Every path below the directory `path` (leading slash; directories end with one), parents first.
 
-    Symlinks are not followed. What vanishes or can't be read meanwhile is passed over: its
-    deletion, or the change of its rights, is an event of its own.
+    Symlinks are not followed, nor those that take a directory's place meanwhile. What vanishes or can't be read then is
+    passed over: its deletion, or the change of its rights, is an event of its own.
     """
     pending = [path]
     while pending:
         directory = pending.pop()
         try:
-            with os.scandir(source + directory[1:]) as entries:
+            with opened(source + directory[1:], (source,)) as way, os.scandir(way) as entries:
                 found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError:
             continue

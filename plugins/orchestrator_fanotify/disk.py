@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Change, Found
+from orchestrator.api import Change, Found, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,14 +22,14 @@ def is_finished(path: bytes) -> bool:
 
 
 def contents(top: bytes, wants: Callable[[bytes], bool]) -> Iterator[Change]:
-    """A Create for everything in a directory, but for what lies in unwanted ones."""
+    """A Create for everything in a directory, but for what lies in unwanted ones. Follows no link below it."""
     stack = [top]
     while stack:
         directory = stack.pop()
         if not wants(directory):
             continue
         try:
-            with os.scandir(directory) as entries:
+            with opened(directory, (top,)) as way, os.scandir(way) as entries:
                 found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError:
             continue  # gone or closed meanwhile

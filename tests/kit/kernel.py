@@ -71,6 +71,7 @@ class World:
         self.is_ringing = False
         self.is_limit_fatal = True
         self.moved_mounts: set[bytes] = set()
+        self.sources: set[bytes] = set()
 
     # -- what a test does ------------------------------------------------------------------------------------------
 

@@ -139,7 +139,7 @@ def test_watching_reads_each_directory_once(tmp_path: Path, monkeypatch: pytest.
     scandir = os.scandir
 
     def counted(path: bytes) -> object:
-        read.append(path)
+        read.append(os.path.realpath(path))  # it is read through a descriptor
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", counted)

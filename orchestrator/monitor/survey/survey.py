@@ -72,7 +72,7 @@ class Survey:
         branches = Branches(kernel, watches, account, pace)
         unread = Unread(branches, log)
         fallback = Fallback(watches, account, pace, polled)
-        visitor = Visitor(kernel, watches, wants, log, account, whereabouts, branches, unsettled, fallback)
+        visitor = Visitor(kernel, watches, wants, log, account, whereabouts, branches, unsettled, unread, fallback)
         walk = Walk(kernel, watches, account, whereabouts, branches, visitor, unread, pace)
         self.events = Events(watches, wants, account, whereabouts, branches, unsettled, walk, fallback)
         self._kernel = kernel
@@ -195,6 +195,8 @@ class Survey:
         for node, report in self._unread.take():
             if self._watches.is_watched(node):
                 self._walk.push(node, self._watches.path(node), report=report, again=False)
+            elif node in self._watches.idle and node.parent is not None:
+                self._walk.visit(node.parent, node.name, self._watches.path(node), report=report)
         self._walk.run()
         self._unread.finish()
 

@@ -36,14 +36,18 @@ class Unread:
         if is_gone(error):
             self._branches.miss(node)
         elif is_shortage(error):
-            if not self._is_short:
-                self._is_short = True
-                self._log("Warn", f"Cannot read {shown(path)}: {error.strerror}. Trying again.")
-            self._waiting[node] = report
+            self.wait(node, path, error, report)
         else:
             self._log("Warn", refusal(path, error))
             if node.parent is not None:
                 self._branches.replace(node, REFUSED)
+
+    def wait(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
+        """There is a shortage of what it takes to watch or read a directory."""
+        if not self._is_short:
+            self._is_short = True
+            self._log("Warn", f"Cannot read {shown(path)}: {error.strerror}. Trying again.")
+        self._waiting[node] = report
 
     def is_short(self) -> bool:
         """Whether there is anything to try again, or the end of a shortage to be told."""

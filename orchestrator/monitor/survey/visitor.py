@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change
 from orchestrator.logic.text import shown
-from orchestrator.monitor.kernel import is_out_of_watches
+from orchestrator.monitor.kernel import is_out_of_watches, is_shortage
 from orchestrator.monitor.survey.unread import is_gone, refusal
 from orchestrator.monitor.watches import COVERED, MISSING, POLLED, REFUSED, TWIN, UNWANTED, Node
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.monitor.survey.account import Account
     from orchestrator.monitor.survey.branches import Branches
     from orchestrator.monitor.survey.fallback import Fallback
+    from orchestrator.monitor.survey.unread import Unread
     from orchestrator.monitor.survey.unsettled import Unsettled
     from orchestrator.monitor.watches import Watches
     from orchestrator.monitor.whereabouts import Whereabouts
@@ -59,6 +60,7 @@ class Visitor:
         whereabouts: Whereabouts,
         branches: Branches,
         unsettled: Unsettled,
+        unread: Unread,
         fallback: Fallback,
     ) -> None:
         """`wants` may have a method `all_in(directory)`: whether all below is wanted, so that nobody need ask."""
@@ -71,6 +73,7 @@ class Visitor:
         self._whereabouts = whereabouts
         self._branches = branches
         self._unsettled = unsettled
+        self._unread = unread
         self._fallback = fallback
 
     def visit(self, parent: Node, name: bytes, path: bytes, *, report: bool, again: bool) -> Reading | None:
@@ -183,11 +186,14 @@ class Visitor:
             self._tell(place)
             self._fallback.add(place.parent, place.name, place.path, known, place.report)
             return
-        reason = MISSING if is_gone(error) else REFUSED
+        is_short = is_shortage(error)
+        reason = MISSING if is_short or is_gone(error) else REFUSED
         if reason == REFUSED and (known is None or known.wd != REFUSED):
             self._log("Warn", refusal(place.path, error))
         if known is not None:
             known.wd = reason
         else:
-            self._watches.add(reason, place.parent, place.name)
+            known = self._watches.add(reason, place.parent, place.name)
             self._tell(place)
+        if is_short:
+            self._unread.wait(known, place.path, error, place.report)
