@@ -77,7 +77,8 @@ def orchestrator_after_collect(
 
 @hookspec
 def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
-    """A sync's state changed: starting, in sync, syncing, held, retrying, suspended (its source is gone), stopped.
+    """A sync's state changed: starting, in sync, syncing, held, retrying, suspended (its source is gone), left alone
+    (its source changes faster than anybody can follow), stopped.
 
     Told once a turn of the loop at most: a state that lasted shorter is not seen.
     """

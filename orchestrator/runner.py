@@ -13,25 +13,26 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.errors import OrchestratorError
-from orchestrator.logic.change import Change, Found
-from orchestrator.logic.event import DELETE
+from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.roots import RootIndex
 from orchestrator.logic.secrets import mask
+from orchestrator.monitor.base import Patient
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
 from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
+from orchestrator.sync.inflow import Inflow
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
 from orchestrator.sync.sync import ATTENTION
+from orchestrator.sync.toodeep import LONGEST_PATH, TooDeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
-    from orchestrator.log import Log
     from orchestrator.masterloop import LoopLike
     from orchestrator.monitor.base import Monitor, MonitorKind
     from orchestrator.process.control import ControlSocket
@@ -43,16 +44,19 @@ PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about a tree that takes long to watch (spec 6 row 21)."""
 
 
-READS_AT_MOST = 64
-"""Under a writer that never stops, reading must come to an end."""
+READ_ALL_WITHIN = 1.0
+"""Seconds. Under a writer that never stops, reading must come to an end."""
+
+FIRST_PAUSE = 2.0
+"""Seconds for which a source is left alone that moves faster than anybody can follow; doubled each time."""
+
+QUIET = 60.0
+"""Seconds after which the pauses of such a source begin anew."""
 
 NOT_WHAT_THE_MACHINE_HAS = (
     ": something was mounted over it that only this process sees (as ProtectKernelModules=, PrivateTmp= and"
     " the like in a service's unit do): what is missing here is deleted on the target. Take that out, or exclude it."
 )
-
-LONGEST_PATH = 4095
-"""Bytes. A longer path is none to the kernel (PATH_MAX), nor to the programs that transfer."""
 
 NAME_MAX = 255
 """Bytes of one name."""
@@ -88,10 +92,12 @@ class Runner:
         self._next_progress = 0.0
         self._attend: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
-        self._too_deep = _TooDeep(host.log)
+        self._too_deep = TooDeep(host.log)
         self._wanted = _Wanted(self._roots, self._too_deep)
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
-        self._watched_by: dict[Monitor, RootIndex[Sync]] = {}  # and for which syncs
+        self._watched_by: dict[Monitor, Inflow] = {}
+        self._pauses: dict[bytes, Backoff] = {}  # of sources that moved too fast to be followed
+        self._looked_through: dict[bytes, float] = {}  # when they were last
 
     def _monitor_name(self, sync: Sync) -> str:
         """The setting comes before the sync's own key (spec 2.3)."""
@@ -143,8 +149,10 @@ class Runner:
                 sync.invoke(self.host.clock.now())
         self._tell_states()
         for monitor, syncs in syncs_of.items():
-            self._watched_by[monitor] = RootIndex((sync.source, sync) for sync in syncs)
-            self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor, self._watched_by[monitor]))
+            self._watched_by[monitor] = Inflow(
+                self.host, RootIndex((sync.source, sync) for sync in syncs), self._too_deep
+            )
+            self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor))
         if self._presence:
             self._loop.add_reader(self._presence.fileno(), self._look_after_status)
         self.host.processes.before_end = self._read_all
@@ -248,11 +256,35 @@ class Runner:
 
     def _read(self) -> bool:
         """Work off what has changed. False: nothing had."""
-        has_changed = [self._read_from(monitor, syncs) for monitor, syncs in list(self._watched_by.items())]
+        has_changed = [self._read_from(monitor) for monitor in list(self._watched_by)]
         return any(has_changed)
 
-    def _read_from(self, monitor: Monitor, syncs: RootIndex[Sync]) -> bool:
-        """False: woken for nothing. A monitor of whole file systems is woken by our own status file, too."""
+    def _read_from(self, monitor: Monitor) -> bool:
+        """A slice of what has changed. False: woken for nothing, as a monitor of whole file systems is by our own
+        status file, too.
+        """
+        inflow = self._watched_by.get(monitor)
+        if inflow is None:
+            return False
+        has_changed = self._take_in(monitor, inflow)
+        if monitor not in self._watched_by:
+            return True
+        is_behind = isinstance(monitor, Patient) and monitor.is_behind()
+        if isinstance(monitor, Patient):
+            for root in inflow.restless(is_behind=is_behind):
+                self._leave_alone(monitor, inflow, root)
+        if len(inflow):
+            self._loop.soon(partial(self._read_from, monitor))
+        if has_changed:
+            self.touch()
+        return has_changed
+
+    def _take_in(self, monitor: Monitor, inflow: Inflow) -> bool:
+        if len(inflow):  # from the last time
+            monitor.drain()
+            with self._draining(len(inflow)):
+                inflow.work()
+            return True
         try:
             changes = monitor.read()
         except OrchestratorError:
@@ -262,16 +294,40 @@ class Runner:
                 raise  # a bug of ours: the traceback is wanted
             self._lose(monitor, error)
             return True
+        inflow.take(changes)
         with self._draining(len(changes)):
-            self._dispatch(changes, syncs)
-        has_changed = self._look_after_roots(monitor, syncs) or bool(changes)
+            inflow.work()
+        has_changed = self._look_after_roots(monitor, inflow.syncs) or bool(changes)
         if monitor.overflowed:
             monitor.overflowed = False
-            self._recover(monitor, syncs)
+            self._recover(monitor, inflow)
             has_changed = True
-        if has_changed:
-            self.touch()
         return has_changed
+
+    def _leave_alone(self, monitor: Patient, inflow: Inflow, root: bytes) -> None:
+        """A source moves faster than anybody can follow: nobody listens to it for a pause, which grows each time."""
+        syncs = [sync for sync in inflow.syncs.at(root) if not sync.life.is_left_alone]
+        if not syncs:
+            return
+        now = self.host.clock.now()
+        pause = self._pauses.setdefault(root, Backoff(FIRST_PAUSE))
+        if now - self._looked_through.get(root, now) > QUIET:
+            pause.succeed()
+        pause.fail()
+        monitor.leave_alone(root)
+        for sync in syncs:
+            sync.leave_alone(pause.pause)
+        self.host.alarms.add(now + pause.pause, partial(self._look_through, monitor, root))
+
+    def _look_through(self, monitor: Patient, root: bytes) -> None:
+        inflow = self._watched_by.get(monitor)
+        if inflow is None:
+            return
+        monitor.look_through(root)
+        self._looked_through[root] = self.host.clock.now()
+        for sync in inflow.syncs.at(root):
+            sync.look_through()
+        self._look_after_roots(monitor, inflow.syncs)
 
     def _lose(self, monitor: Monitor, error: Exception) -> None:
         """A plugin's monitor is broken: its syncs would not hear of changes any more. The others go on."""
@@ -287,29 +343,9 @@ class Runner:
         Else a Move that is still unread would find nothing to be blocked by, and be done on a target
         that already has what came after it.
         """
-        for _ in range(READS_AT_MOST):
-            if not self._read():
-                return
-
-    def _dispatch(self, changes: Sequence[Change], syncs: RootIndex[Sync]) -> None:
-        """Give each change to the syncs that it concerns. One clock reading serves the whole batch."""
-        now, of, tells = self.host.clock.now(), syncs.of, self.host.log.shows("Delay")
-        for change in changes:
-            etype, path, path2 = change
-            if len(path) > LONGEST_PATH or (path2 is not None and len(path2) > LONGEST_PATH):
-                etype, path, path2 = self._too_deep.what_is_left_of(change)
-            if tells and isinstance(change, Found):
-                self._tell_found(path, syncs)
-            for sync in of(path):
-                sync.change(etype, now + sync.options.delay, path, path2)
-            if path2 is not None:
-                for sync in of(path2):
-                    if not path.startswith(sync.source):
-                        sync.change(etype, now + sync.options.delay, path, path2)
-
-    def _tell_found(self, path: bytes, syncs: RootIndex[Sync]) -> None:
-        for sync in syncs.of(path):
-            self.host.log("Delay", "Create creates Create on ", path[len(sync.source) - 1 :])
+        end = self.host.clock.now() + READ_ALL_WITHIN
+        while self._read() and self.host.clock.now() < end:
+            pass
 
     def _draining(self, work: int) -> AbstractContextManager[None]:
         """For the time of heavy work, the kernel's queue is emptied meanwhile."""
@@ -319,13 +355,18 @@ class Runner:
         for monitor in self._watched_by:
             monitor.drain()
 
-    def _recover(self, monitor: Monitor, syncs: RootIndex[Sync]) -> None:
+    def _recover(self, monitor: Monitor, inflow: Inflow) -> None:
         """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
         self.host.log("Normal", "--- OVERFLOW in event queue ---")
+        if isinstance(monitor, Patient):
+            for root in inflow.lost():
+                self._leave_alone(monitor, inflow, root)
         monitor.rescan()
-        self._look_after_roots(monitor, syncs)  # nothing is mirrored from a source whose end was among what was lost
-        for sync in syncs.all():
-            sync.request_full()
+        # nothing is mirrored from a source whose end was among what was lost
+        self._look_after_roots(monitor, inflow.syncs)
+        for sync in inflow.syncs.all():
+            if not sync.life.is_left_alone:
+                sync.request_full()
 
     def _look_after_roots(self, monitor: Monitor, syncs: RootIndex[Sync]) -> bool:
         """Sources that went away, or came back (spec 6 rows 7 and 22). Gives whether any did."""
@@ -340,9 +381,9 @@ class Runner:
 
     def _refilter(self, sync: Sync) -> None:
         """Rules changed while running: watch what is wanted now, drop what is not."""
-        for monitor, syncs in self._watched_by.items():
+        for monitor, inflow in self._watched_by.items():
             monitor.rescan()
-            self._look_after_roots(monitor, syncs)
+            self._look_after_roots(monitor, inflow.syncs)
 
     def _tell_progress(self, directories: int) -> None:
         self._attend()
@@ -413,34 +454,10 @@ def _presence() -> Presence | None:
         return None
 
 
-class _TooDeep:
-    """What whoever may write in a source can nest without end: nothing of it is kept, and that is said once."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self._has_warned = False
-
-    def what_is_left_of(self, change: Change) -> Change:
-        """Of a change with a path that is too long: the half of a Move that is not, or one that concerns nobody."""
-        etype, path, path2 = change
-        self.warn(max(path, path2 or b"", key=len))
-        if path2 is not None and len(path) <= LONGEST_PATH:
-            return Change(DELETE, path)
-        if path2 is not None and len(path2) <= LONGEST_PATH:
-            return Change(etype, b"", path2)  # as from outside of every source
-        return Change(etype, b"")
-
-    def warn(self, path: bytes) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            reason = f" … has a path of {len(path)} bytes, and {LONGEST_PATH} is the most that programs take:"
-            self._log("Warn", path[:100], reason, " changes below such directories are not seen.")
-
-
 class _Wanted:
     """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
 
-    def __init__(self, roots: RootIndex[Sync], too_deep: _TooDeep) -> None:
+    def __init__(self, roots: RootIndex[Sync], too_deep: TooDeep) -> None:
         self._roots = roots
         self._too_deep = too_deep
 

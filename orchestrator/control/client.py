@@ -21,7 +21,7 @@ PATIENCE: Final = 10.0
 LONGEST: Final = 1 << 26
 """Bytes of an answer. No daemon says more of its syncs."""
 
-ATTENTION: Final = ("retrying", "suspended", "stopped")
+ATTENTION: Final = ("retrying", "suspended", "left alone", "stopped")
 """States in which somebody should have a look."""
 
 OK: Final = 0

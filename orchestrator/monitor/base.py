@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from orchestrator.logic.change import Change
@@ -33,6 +33,20 @@ class Monitor(Protocol):
     def watched(self) -> list[bytes]: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Patient(Monitor, Protocol):
+    """What a monitor may have beside: it reads in slices, and leaves alone what moves too fast to be followed."""
+
+    def is_behind(self) -> bool:
+        """Whether events wait in memory after `read()`."""
+
+    def leave_alone(self, root: bytes) -> None:
+        """Tells nothing of a source until `look_through`, and costs nothing for it."""
+
+    def look_through(self, root: bytes) -> None:
+        """Watches it again with all that is in it now, and tells nothing of that; if it is not there it is lost."""
 
 
 Log = Callable[..., None]

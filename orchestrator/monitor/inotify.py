@@ -56,6 +56,9 @@ _READ_AHEAD = 100_000  # raw events taken up by one call of read() at most, beyo
 _PARTNER_WITHIN = 32  # events between the two halves of a rename at most: other processors' events may slip in
 _PATIENCE = 3  # times that we step back for the second half of a rename
 _MEAN_EVENT = 40  # bytes
+_SLICE = 20_000  # changes told by one read() at most, but for the one directory that it is at
+_COSTLY = 10  # changes that an event of a directory or a rename counts as: 0.1 s of work, all in all
+_HELD = 16 * 1024 * 1024  # bytes of raw events held in memory at most: some 400,000
 
 
 def content_flags(mode: str) -> int:
@@ -77,6 +80,7 @@ class InotifyMonitor:
         *,
         make_kernel: Callable[[int], Kernel] = Kernel,
         make_rounds: Callable[..., Rounds[Node]] | None = None,
+        held: int = _HELD,
     ) -> None:
         """`mode`: the setting inotifyMode. `wants(directory)`: False for one that no sync wants watched.
 
@@ -91,6 +95,10 @@ class InotifyMonitor:
             del self._kinds[CREATE]
         self._pieces: deque[bytes] = deque()
         self._taken = 0  # bytes taken from the kernel since read() was called
+        self._costly = 0  # events of directories, and renames, that this read() has worked off
+        self._limit = held
+        self._held = 0  # bytes in the pieces
+        self._has_dropped = False
         self._paired: set[int] = set()  # cookies of renames whose second half is still to be passed
         self._remounted: set[bytes] = set()  # where something was mounted or unmounted
         self._kernel = make_kernel(content)
@@ -148,6 +156,20 @@ class InotifyMonitor:
             self._survey.sweep(top)
         self._ring()
 
+    def is_behind(self) -> bool:
+        """Whether events wait in memory: `read()` has come to its end before it was through."""
+        return bool(self._pieces)
+
+    def leave_alone(self, root: bytes) -> None:
+        """Tells nothing of a source until `look_through`, and costs nothing for it; what waits of it is dropped."""
+        self._roots.leave_alone(root)
+        self._ring()
+
+    def look_through(self, root: bytes) -> None:
+        """Watches it again with all that is in it now, and tells nothing of that; if it is not there it is lost."""
+        self._roots.look_through(root)
+        self._ring()
+
     def lost_roots(self) -> list[bytes]:
         """Sources that are gone, replaced or unmounted, each once."""
         return self._roots.lost()
@@ -186,21 +208,21 @@ class InotifyMonitor:
             self._kernel.ring()
 
     def read(self) -> list[Change]:
-        """All that changed since last called, oldest first. Does not wait."""
-        kernel, pieces, roots, survey = self._kernel, self._pieces, self._roots, self._survey
+        """What changed since last called, oldest first, or a part of it if that takes long: `is_behind`."""
+        kernel, roots, survey = self._kernel, self._roots, self._survey
         kernel.calm()
         self._taken = 0
+        self._costly = 0
         self._drain()
+        if self._has_dropped:
+            self._has_dropped = False
+            self._miss_events()
         if kernel.has_mounts_changed():
             roots.is_doubtful = True
             self._remounted |= kernel.moved_mounts
             self._drain()  # all that happened before that is to be worked off before it is looked at
         survey.retry_unread()
-        while True:
-            while pieces:
-                self._decode(pieces.popleft())
-                if self._taken < _READ_AHEAD * _MEAN_EVENT:
-                    self._drain()
+        while self._work_off():
             if self._remounted:
                 places, self._remounted = self._remounted, set()
                 survey.remounted(roots.tops(), places)
@@ -213,8 +235,27 @@ class InotifyMonitor:
         kernel.calm()
         if self._polled is not None:
             changes += self._poll(self._polled)
-            self._ring()
+        self._ring()
         return changes
+
+    def _work_off(self) -> bool:
+        """Decodes what waits; False: it is enough for once before that is done."""
+        pieces = self._pieces
+        while pieces:
+            if self._is_enough():
+                return False
+            self._decode(self._next_piece())
+            if self._taken < _READ_AHEAD * _MEAN_EVENT:
+                self._drain()
+        return True
+
+    def _is_enough(self) -> bool:
+        return self._costly * _COSTLY + len(self._account.changes) >= _SLICE
+
+    def _next_piece(self) -> bytes:
+        piece = self._pieces.popleft()
+        self._held -= len(piece)
+        return piece
 
     def _poll(self, polled: Polled) -> list[Change]:
         """Looks after what is polled; gives what was found there."""
@@ -239,7 +280,13 @@ class InotifyMonitor:
         read, append = self._kernel.read, self._pieces.append
         taken = 0
         while piece := read():
-            append(piece)
+            if self._held + len(piece) > self._limit:
+                self._pieces.clear()
+                self._held = 0
+                self._has_dropped = True
+            if not self._has_dropped:
+                append(piece)
+                self._held += len(piece)
             taken += len(piece)
             if len(piece) < SHORT:
                 break
@@ -270,12 +317,20 @@ class InotifyMonitor:
                 end = len(piece)
             else:
                 self._decode_rest(wd, mask, cookie, name)
+            self._costly += 1
+            if position < end and self._is_enough():
+                self._pieces.appendleft(piece[position:])
+                self._held += end - position
+                return
+
+    def _miss_events(self) -> None:
+        self.overflowed = self._roots.is_doubtful = True
+        self._paired.clear()
 
     def _decode_rest(self, wd: int, mask: int, cookie: int, name: bytes) -> None:
         """All events but those of `_kinds` and moved-from."""
         if mask & Q_OVERFLOW:
-            self.overflowed = self._roots.is_doubtful = True
-            self._paired.clear()
+            self._miss_events()
             return
         if mask & _SELF_KINDS:
             self._roots.hint(wd)
@@ -372,7 +427,7 @@ class InotifyMonitor:
         for _ in range(_PARTNER_WITHIN):
             while at >= len(piece):
                 if self._pieces or self._drain():
-                    piece = piece[position:] + self._pieces.popleft()
+                    piece = piece[position:] + self._next_piece()
                     at -= position
                     position = 0
                 elif patience:

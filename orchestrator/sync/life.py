@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
 
 class Life:
-    """What decides whether a sync starts anything at all. `is_suspended`: its source is gone."""
+    """What decides whether a sync starts anything at all. `is_suspended`: its source is gone.
+
+    `is_left_alone`: its source changes faster than anybody can follow, nobody listens for a while.
+    """
 
     def __init__(self, host: Host, name: str) -> None:
         self.is_started_up = False
         self.is_suspended = False
+        self.is_left_alone = False
         self.is_stopped = False
         self._host = host
         self._name = name

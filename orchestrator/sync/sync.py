@@ -51,10 +51,12 @@ class State(Enum):
     """The config's onBatchStart or a plugin lets nothing begin."""
     SUSPENDED = "suspended"
     """Its source is gone."""
+    LEFT_ALONE = "left alone"
+    """Its source changes faster than anybody can follow; it is looked through after a pause."""
     STOPPED = "stopped"
 
 
-ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.STOPPED})
+ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.LEFT_ALONE, State.STOPPED})
 """States in which somebody should have a look."""
 
 
@@ -121,6 +123,8 @@ class Sync:
             return State.STOPPED
         if self.life.is_suspended:
             return State.SUSPENDED
+        if self.life.is_left_alone:
+            return State.LEFT_ALONE
         if self.retries.is_failing() or self.retrying:
             return State.RETRYING
         if len(self.transfers.holds) and not len(self.transfers):
@@ -375,4 +379,16 @@ class Sync:
         self.life.is_suspended = False
         self.host.log("Normal", "source ", self.source, f" of {self.name} is back.")
         self.retries.try_now()
+        self.request_full()
+
+    def leave_alone(self, pause: float) -> None:
+        """Its source changes faster than anybody can follow: for `pause` seconds nobody listens (spec 6 row 33)."""
+        self.life.is_left_alone = True
+        text = f" of {self.name} changes faster than anybody can follow; it is left alone for {pause:g} s."
+        self.host.log("Warn", "source ", self.source, text)
+
+    def look_through(self) -> None:
+        """Somebody listens again: whatever happened meanwhile, a full run finds it."""
+        self.life.is_left_alone = False
+        self.host.log("Normal", "source ", self.source, f" of {self.name} is looked through.")
         self.request_full()

@@ -7,23 +7,20 @@ import threading
 from collections import deque
 
 _CHUNK = 65536
+_BATCH = 2  # pieces handed out at once: some 1,000 events
 
 
 class Backlog:
-    """May be filled by several threads. `taken`: bytes that came out of the kernel's queue since `begin`."""
+    """May be filled by several threads."""
 
     def __init__(self, group: int, limit: int) -> None:
         """`group`: a fanotify descriptor, which stays the caller's; `limit`: bytes held in memory at most."""
-        self.taken = 0
         self._group = group
         self._limit = limit
         self._lock = threading.Lock()
         self._pieces: deque[bytes] = deque()
         self._size = 0  # bytes in them
         self._has_dropped = False
-
-    def begin(self) -> None:
-        self.taken = 0
 
     def fill(self) -> bool:
         """Takes what the kernel has; gives whether there was anything."""
@@ -38,15 +35,17 @@ class Backlog:
                 if not self._has_dropped:
                     self._pieces.append(piece)
                     self._size += len(piece)
-            self.taken += taken
         return taken > 0
 
+    def __bool__(self) -> bool:
+        """Whether anything is held."""
+        return bool(self._pieces)
+
     def take(self) -> list[bytes]:
-        """Hands out what is held: pieces of whole events, oldest first."""
+        """Hands out a batch of what is held: pieces of whole events, oldest first."""
         with self._lock:
-            pieces = list(self._pieces)
-            self._pieces.clear()
-            self._size = 0
+            pieces = [self._pieces.popleft() for _ in range(min(_BATCH, len(self._pieces)))]
+            self._size -= sum(map(len, pieces))
         return pieces
 
     def has_dropped(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from orchestrator_fanotify.events import FILE_SYSTEM
@@ -44,6 +45,7 @@ class Directories:
         self._wants = wants
         self._roots: tuple[bytes, ...] = ()
         self._views: dict[bytes, list[_View]] = {}  # by file system
+        self._matters_next: dict[bytes, deque[bool]] = {}  # by file system: whether the renames to come concern sources
         self._unplaced = 0
         self._has_graves = False
 
@@ -67,15 +69,20 @@ class Directories:
         """The renames of directories in the batch by file system, in order, and the deleted ones by their handle."""
         self._has_graves = bool(graves)
         for identity, views in self._views.items():
-            for view in views:
-                if any(map(self._matters, view.places.begin(renames.get(identity, ()), graves))):
-                    self.known.clear()
+            moved = [view.places.begin(renames.get(identity, ()), graves) for view in views]
+            matters = self._matters_next[identity] = deque(
+                any(map(self._matters, rename)) for rename in zip(*moved, strict=True)
+            )
+            if any(matters):
+                self.known.clear()
 
     def passed(self, key: bytes) -> None:
         """A rename of a directory has been worked off; `key`: of a directory on its file system."""
         for view in self._views.get(key[:FILE_SYSTEM], ()):
             view.places.passed()
-        self.known.clear()
+        matters = self._matters_next.get(key[:FILE_SYSTEM])
+        if not matters or matters.popleft():
+            self.known.clear()
 
     def end(self) -> None:
         for views in self._views.values():

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Change
 
-_READ_AHEAD = 10_000_000  # bytes of events worked off by one read() at most, beyond those that waited at its beginning
-_HELD = 256 * 1024 * 1024  # bytes of events held in memory at most
+_HELD = 16 * 1024 * 1024  # bytes of events held in memory at most
+_BATCHES = 5  # worked off by one read() at most
 
 
 class FanotifyMonitor:
@@ -76,6 +76,21 @@ class FanotifyMonitor:
         self._sources.check(anew=True)
         self._look_at_mounts()
 
+    def is_behind(self) -> bool:
+        """Whether events wait in memory: `read()` has come to its end before it was through."""
+        return bool(self._backlog)
+
+    def leave_alone(self, root: bytes) -> None:
+        """Tells nothing of a source until `look_through`: what the mark on its file system tells is passed over."""
+        self._sources.leave_alone(root)
+        self._look_at_mounts()
+
+    def look_through(self, root: bytes) -> None:
+        """The source is in place again, or lost."""
+        self._sources.look_through(root)
+        self._look_at_mounts()
+        self._sources.ring()
+
     def lost_roots(self) -> list[bytes]:
         return self._sources.lost()
 
@@ -97,17 +112,18 @@ class FanotifyMonitor:
             self._sources.ring()
 
     def read(self) -> list[Change]:
-        """All that changed since last called, oldest first. Does not wait."""
+        """What changed since last called, oldest first, or a part of it if that takes long: `is_behind`."""
         self._sources.calm()
         if self._sources.check():
             for problem in self._look_at_mounts().values():
                 self._log("Error", problem)
-        self._backlog.begin()
         self._backlog.fill()
         is_all = False
-        while not is_all and self._backlog.taken < _READ_AHEAD:
+        for _ in range(_BATCHES):
             self._translator.translate(self._backlog.take())
-            is_all = not self._backlog.fill()
+            is_all = not self._backlog.fill() and not self._backlog
+            if is_all:
+                break
         if self._backlog.has_dropped():
             self.overflowed = True
         if self._translator.has_overflowed():

@@ -41,6 +41,7 @@ class Places:
         self._by_destination: dict[bytes, list[int]] = {}
         self._passed = 0
         self._graves: Mapping[bytes, Grave] = {}
+        self._looked: dict[bytes, bytes | None] | None = None  # what `look` gave while a batch begins
 
     def begin(
         self, renames: Sequence[tuple[Entry, Entry]], graves: Mapping[bytes, Grave]
@@ -50,6 +51,7 @@ class Places:
         Gives both paths of each rename, at its time.
         """
         self._graves = graves
+        self._looked = {}
         self._renames = [(None, None)] * len(renames)
         for number in range(len(renames) - 1, -1, -1):
             origin, destination = renames[number]
@@ -59,6 +61,7 @@ class Places:
             if there is not None:
                 self._by_destination.setdefault(there, []).insert(0, number)
         self._passed = 0
+        self._looked = None
         return self._renames
 
     def passed(self) -> None:
@@ -75,7 +78,7 @@ class Places:
     def of(self, handle: bytes) -> bytes | None:
         """The path of a directory, with a slash at the end, as the events have it that are worked off now."""
         gone: list[Grave] = []
-        while (path := self._look(handle)) is None:
+        while (path := self._path_now(handle)) is None:
             grave = self._graves.get(handle)
             if grave is None or len(gone) > _DEEPEST:
                 return None
@@ -89,6 +92,13 @@ class Places:
             path = b"%s%s/" % (above, grave.entry.name)
             last = grave.renames
         return self._taken_back(path, self._passed, last)
+
+    def _path_now(self, handle: bytes) -> bytes | None:
+        if self._looked is None:
+            return self._look(handle)
+        if handle not in self._looked:  # thousands of renames in one directory: it is asked for once
+            self._looked[handle] = self._look(handle)
+        return self._looked[handle]
 
     def _path(self, entry: Entry) -> bytes | None:
         above = self.of(entry.handle)

@@ -47,6 +47,7 @@ TOLD = {
     "30": "the source lies inside the target",
     "26": "two daemons, or two syncs, that mirror each other",
     "32": "`default.direct`: somebody puts a symlink",
+    "33": "somebody renames things faster than anybody can follow",
 }
 """Row of the table → how its line in README.md begins."""
 

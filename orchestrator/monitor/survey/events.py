@@ -87,7 +87,7 @@ class Events:
         node = self._watches.child(origin[0], origin[1])
         if first is None or not first.is_directory or node is None or node.wd <= 0:
             return ()
-        return (node.wd, first.replaced)
+        return (node.wd, first.replaced or 0)
 
     def renamed(self, origin: End, destination: End, *, is_exchange: bool = False) -> None:
         """A directory was renamed within what is watched; `is_exchange`: not the one that is known at its origin."""
@@ -103,7 +103,7 @@ class Events:
             self.vanished(*origin)
             if self._watches.is_watched(destination[0]):  # it may have been below what has vanished
                 self.appeared(*destination, again=True)
-        if first is not None and not first.is_old:
+        if first is not None and not first.is_old and not first.is_clear:
             self._look_behind(origin)
 
     def _repeat(self, origin: End, destination: End) -> bool:
@@ -114,7 +114,7 @@ class Events:
         there = self._watches.child(parent, name)
         if node is None or not self._can_repeat(node, parent, there, path):
             return False
-        replaced = 0 if there is None else there.wd
+        replaced = None if there is None else there.wd
         if there is not None and there.wd == POLLED:
             self._branches.give_up(there)  # it was emptied first, which no round may have seen
         elif there is not None:

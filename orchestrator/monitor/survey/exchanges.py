@@ -27,18 +27,23 @@ _REMEMBERED = 32  # renames: events of other directories that may slip in betwee
 
 class Rename:
     """A rename of late. `is_repeated`: the tree did the same; `is_old`: all events were worked off since; `replaced`:
-    the watch of the directory that was known at its destination, 0 if none was.
+    the watch of the directory that was known at its destination, or why it had none; None if none was known.
     """
 
     __slots__ = ("destination", "is_old", "is_repeated", "origin", "place", "replaced")
 
-    def __init__(self, origin: End, destination: End, place: int, is_repeated: bool, replaced: int) -> None:
+    def __init__(self, origin: End, destination: End, place: int, is_repeated: bool, replaced: int | None) -> None:
         self.origin = origin
         self.destination = destination
         self.place = place  # where in the account it stands, if it does
         self.is_repeated = is_repeated
         self.replaced = replaced
         self.is_old = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing can have been at its destination."""
+        return self.is_repeated and self.replaced is None
 
     @property
     def is_directory(self) -> bool:
@@ -53,7 +58,7 @@ class Exchanges:
         self._renames: deque[Rename] = deque(maxlen=_REMEMBERED)
         self._arrivals: deque[tuple[Node, bytes, bool]] = deque(maxlen=_REMEMBERED)
 
-    def note(self, origin: End, destination: End, *, is_repeated: bool, replaced: int = 0) -> None:
+    def note(self, origin: End, destination: End, *, is_repeated: bool, replaced: int | None = None) -> None:
         """A rename was told, if `is_repeated` as the last thing."""
         self._renames.append(Rename(origin, destination, len(self._account.changes) - 1, is_repeated, replaced))
 
