@@ -72,28 +72,35 @@ def open_directory(path: bytes, sources: Iterable[bytes] = ()) -> int:
         os.close(place)
 
 
-def follow(path: bytes) -> tuple[int, list[bytes]]:
-    """A descriptor of a directory, and the links on the way to it, each by its own path. Raises OSError, as above."""
-    links: list[bytes] = []
+def follow(path: bytes, links: list[bytes] | None = None) -> tuple[int, list[bytes]]:
+    """A descriptor of a directory, and the links on the way to it, each by its own path. Raises OSError, as above.
+
+    `links`: a list to put them in. If there is trouble, it holds those before it, and the name where it is.
+    """
+    links = [] if links is None else links
     names = _names(path)
     place, at = os.open(b"/", _PLACE), b"/"
     try:
         while names:
             name = names.pop()
-            step = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            try:
+                step = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+            except OSError:
+                links.append(at + name)
+                raise
             found = os.fstat(step)
             if not stat.S_ISLNK(found.st_mode):
                 os.close(place)
                 place = step
                 at = os.path.dirname(at[:-1]).rstrip(b"/") + b"/" if name == b".." else b"%s%s/" % (at, name)
                 continue
+            links.append(at + name)
             try:
-                if found.st_uid not in (0, os.geteuid()) or len(links) == _LINKS:
+                if found.st_uid not in (0, os.geteuid()) or len(links) > _LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 target = os.readlink(b"", dir_fd=step)
             finally:
                 os.close(step)
-            links.append(at + name)
             names += _names(target)
             if target.startswith(b"/"):
                 os.close(place)

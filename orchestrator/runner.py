@@ -23,6 +23,7 @@ from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.monitors import DEFAULT, Monitors
 from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
+from orchestrator.monitor.ways import Ways, links
 from orchestrator.sync.inflow import Inflow
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
 from orchestrator.sync.sync import ATTENTION
@@ -96,6 +97,7 @@ class Runner:
         self._wanted = _Wanted(self._roots, self._too_deep)
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
         self._watched_by: dict[Monitor, Inflow] = {}
+        self._ways: Ways | None = None
         self._pauses: dict[bytes, Backoff] = {}  # of sources that moved too fast to be followed
         self._looked_through: dict[bytes, float] = {}  # when they were last
 
@@ -153,6 +155,10 @@ class Runner:
                 self.host, RootIndex((sync.source, sync) for sync in syncs), self._too_deep
             )
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor))
+        self._ways = self._links_on_the_way()
+        if self._ways:
+            self._loop.add_reader(self._ways.fileno(), self._look_after_ways)
+            self._look_after_ways(anew=True)
         if self._presence:
             self._loop.add_reader(self._presence.fileno(), self._look_after_status)
         self.host.processes.before_end = self._read_all
@@ -175,6 +181,9 @@ class Runner:
         if self._presence:
             self._loop.remove_reader(self._presence.fileno())
             self._presence.close()
+        if self._ways:
+            self._loop.remove_reader(self._ways.fileno())
+            self._ways.close()
         self.host.fading = True
         for tunnel in self.host.tunnels:
             tunnel.close()
@@ -321,7 +330,7 @@ class Runner:
 
     def _look_through(self, monitor: Patient, root: bytes) -> None:
         inflow = self._watched_by.get(monitor)
-        if inflow is None:
+        if inflow is None or not any(sync.life.is_left_alone for sync in inflow.syncs.at(root)):
             return
         monitor.look_through(root)
         self._looked_through[root] = self.host.clock.now()
@@ -377,7 +386,43 @@ class Runner:
         for root in returned:
             for sync in syncs.at(root):
                 sync.resume()
+        if lost and self._ways:
+            self._loop.soon(partial(self._look_after_ways, anew=True))  # a directory on the way was moved, perhaps
         return bool(lost or returned)
+
+    def _links_on_the_way(self) -> Ways | None:
+        """Who tells when a link on the way to a source comes to lead elsewhere; None where there are no links."""
+        paths = {sync.way for sync in self.syncs if sync.way.rstrip(b"/") + b"/" != sync.source and links(sync.way)}
+        try:
+            return Ways(paths) if paths else None
+        except OSError as error:
+            self.host.log("Warn", f"Cannot look after the links on the way to sources: {error.strerror}.")
+            return None
+
+    def _look_after_ways(self, *, anew: bool = False) -> bool:
+        """Follows links on the way to sources that lead elsewhere by now."""
+        found = self._ways.changed(anew=anew) if self._ways else None
+        has_changed = False
+        for sync in self.syncs if found else ():
+            source = found.get(sync.way) if found else None
+            if source is not None and source != sync.source:
+                self._move(sync, source)
+                has_changed = True
+        if has_changed:
+            self.touch()
+        return has_changed
+
+    def _move(self, sync: Sync, source: bytes) -> None:
+        monitor = self._monitors.of(self._monitor_name(sync))
+        inflow = None if monitor is None else self._watched_by.get(monitor)
+        if monitor is None or inflow is None:
+            return
+        monitor.unwatch(sync.source)
+        for roots in (self._roots, inflow.syncs):
+            roots.move(sync.source, sync, source)
+        sync.move_to(source)
+        monitor.watch(source, self._tell_progress)
+        self._look_after_roots(monitor, inflow.syncs)
 
     def _refilter(self, sync: Sync) -> None:
         """Rules changed while running: watch what is wanted now, drop what is not."""

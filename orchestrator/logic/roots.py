@@ -45,6 +45,14 @@ class RootIndex(Generic[Owner]):
         """The owners of this very root, in their order."""
         return self._owners.get(root, [])
 
+    def move(self, root: bytes, owner: Owner, new: bytes) -> None:
+        """A source is another directory from now on."""
+        self._owners[root].remove(owner)
+        if not self._owners[root]:
+            del self._owners[root]
+        self._owners.setdefault(new, []).append(owner)
+        self._cache.clear()
+
     def all(self) -> list[Owner]:
         """All owners, root by root."""
         return [owner for owners in self._owners.values() for owner in owners]

@@ -297,7 +297,7 @@ class InotifyMonitor:
         """Turns raw events into changes. The cost of a burst is the cost of this loop."""
         unpack, kinds, paths, path_of = HEADER.unpack_from, self._kinds, self._watches.paths, self._watches.path_of
         make, append, deleted = tuple.__new__, self._account.changes.append, self._events.deleted
-        position, end = 0, len(piece)
+        position, end, awaited = 0, len(piece), self._roots.awaited
         while position < end:
             wd, mask, cookie, size = unpack(piece, position)
             start = position + _HEADER_SIZE
@@ -305,6 +305,8 @@ class InotifyMonitor:
             kind = kinds.get(mask)
             if kind is not None:
                 above = paths.get(wd) or path_of(wd)
+                if awaited and (wd, piece[start:position].rstrip(b"\0")) in awaited:
+                    self._roots.is_doubtful = True
                 if above is not None and size:
                     name = piece[start : piece.index(0, start)]
                     append(make(Change, (kind, above + name, None)))
@@ -339,7 +341,7 @@ class InotifyMonitor:
             if mask & IGNORED:
                 self._events.ended(wd)
             return
-        if mask & ISDIR and self._roots.is_guard(wd):
+        if (mask & ISDIR and self._roots.is_guard(wd)) or (wd, name) in self._roots.awaited:
             self._roots.is_doubtful = True
         if mask & MOVED_TO and cookie in self._paired:
             self._paired.discard(cookie)

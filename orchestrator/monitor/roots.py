@@ -64,6 +64,8 @@ class Roots:
         self._whereabouts = Whereabouts(kernel, watches)
         self._roots: dict[bytes, _Root] = {}
         self._guards: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
+        self.awaited: set[tuple[int, bytes]] = set()
+        """Watches and names of what is missing on the way to lost sources: a link may take its place, too."""
         self._unplaced: set[bytes] = set()  # directories above sources that were not there
         self._placed: set[int] = set()  # those, and some where things changed while we looked
         self._lost: list[bytes] = []
@@ -236,6 +238,7 @@ class Roots:
             if root.node is None and not root.is_left_alone:
                 self._wait(root, above, wanted)
         guards: dict[int, int] = {}
+        self.awaited.clear()
         self._unplaced.clear()
         self.unguarded.clear()
         for path, mask in wanted.items():
@@ -261,6 +264,8 @@ class Roots:
                 wd = self._guard(nearest, GUARD_WAITING, more=True)
                 if wd is not None and not self._guards.get(wd, 0) & CREATE:
                     return False
+                if wd is not None:
+                    self.awaited.add((wd, root.path[len(nearest) :].partition(b"/")[0]))
         return True
 
     def _wait(self, root: _Root, above: list[bytes], wanted: dict[bytes, int]) -> None:

@@ -108,8 +108,10 @@ class SourceWatch:
         position = 0
         while position < len(piece):
             wd, mask, _, size = HEADER.unpack_from(piece, position)
-            position += HEADER.size + size
-            if mask & Q_OVERFLOW or (mask & ISDIR and self._roots.is_guard(wd)):
+            start = position + HEADER.size
+            position = start + size
+            is_awaited = (wd, piece[start:position].rstrip(b"\0")) in self._roots.awaited
+            if mask & Q_OVERFLOW or (mask & ISDIR and self._roots.is_guard(wd)) or is_awaited:
                 self._roots.is_doubtful = True
             if mask & (IGNORED | UNMOUNT | MOVE_SELF):
                 self._roots.hint(wd)

@@ -69,6 +69,9 @@ class Host:
 class Calls(Protocol):
     """The functions of a sync's config: a plugin's, or what the user's Lua put in their place."""
 
+    def moved(self, source: bytes) -> None:
+        """The source is another directory from now on."""
+
     def has_init(self) -> bool: ...
 
     def init(self, event: Event) -> None: ...

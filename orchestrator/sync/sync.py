@@ -114,6 +114,7 @@ class Sync:
         )  # fmt: skip
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self.crontab: Crontab | None = None
+        self.way = source  # absolute, as the config names it: there may be links on it
         self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
 
@@ -391,4 +392,13 @@ class Sync:
         """Somebody listens again: whatever happened meanwhile, a full run finds it."""
         self.life.is_left_alone = False
         self.host.log("Normal", "source ", self.source, f" of {self.name} is looked through.")
+        self.request_full()
+
+    def move_to(self, source: bytes) -> None:
+        """A link on the way to the source leads elsewhere: as if it had been replaced (spec 6 row 31)."""
+        old, self.source = self.source, source
+        self.calls.moved(source)
+        self.life.is_suspended = self.life.is_left_alone = False
+        self.host.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
+        self.retries.try_now()
         self.request_full()

@@ -46,6 +46,7 @@ TOLD = {
     "28": "an exclude with several stars",
     "30": "the source lies inside the target",
     "26": "two daemons, or two syncs, that mirror each other",
+    "31": "a link on the way to the source is switched",
     "32": "`default.direct`: somebody puts a symlink",
     "33": "somebody renames things faster than anybody can follow",
 }

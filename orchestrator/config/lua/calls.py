@@ -21,6 +21,9 @@ class SyncCalls:
         self._table = table
         self._number = number
 
+    def moved(self, source: bytes) -> None:
+        self._table[b"source"] = source
+
     def has_init(self) -> bool:
         return self._table[b"init"] not in (None, False)
 

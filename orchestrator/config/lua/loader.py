@@ -223,6 +223,7 @@ class LuaConfig:
             if nesting.left_out is not None:
                 filters.exclude_first(nesting.left_out)
         sync = Sync(self.host, number, name, source, config, SyncCalls(self, table, number), filters, options)
+        sync.way = os.path.join(os.getcwdb(), table[b"_source"])
         if config.get("crontab") is not None:
             sync.crontab = crontab_of(name, config.get("crontab"))
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None
