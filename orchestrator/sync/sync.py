@@ -383,8 +383,14 @@ class Sync:
         self.request_full()
 
     def leave_alone(self, pause: float) -> None:
-        """Its source changes faster than anybody can follow: for `pause` seconds nobody listens (spec 6 row 33)."""
+        """Its source changes faster than anybody can follow: for `pause` seconds nobody listens (spec 6 row 33).
+
+        What waits is dropped where a full run does it, too: there may be thousands of changes of a few names.
+        """
         self.life.is_left_alone = True
+        if self.calls.has_init():
+            for delay in [delay for delay in self.queue if delay.status != ACTIVE and delay.etype not in SPECIAL]:
+                self.queue.remove(delay)
         text = f" of {self.name} changes faster than anybody can follow; it is left alone for {pause:g} s."
         self.host.log("Warn", "source ", self.source, text)
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from orchestrator.monitor.watches import Watches
     from orchestrator.monitor.whereabouts import Whereabouts
 
+_SAID = 1000  # directories
+
 Reading = tuple[Node, bytes, bool, bool]
 """A directory that has to be read, its path, whether to tell of what is in it, and whether even of what is known."""
 
@@ -75,6 +77,7 @@ class Visitor:
         self._unsettled = unsettled
         self._unread = unread
         self._fallback = fallback
+        self._said: set[bytes] = set()  # of which directories it was said that they are another one, too
 
     def visit(self, parent: Node, name: bytes, path: bytes, *, report: bool, again: bool) -> Reading | None:
         """Watches the directory at a place; gives what is to be read now, if anything.
@@ -125,7 +128,12 @@ class Visitor:
         return [name for name in names if self._is_wanted(parent, name, path)]
 
     def say_twin(self, path: bytes, node: Node) -> None:
-        """Says that the directory at `path` is one that is watched elsewhere."""
+        """Says that the directory at `path` is one that is watched elsewhere; once, as it may come and go."""
+        if path in self._said:
+            return
+        if len(self._said) >= _SAID:
+            self._said.clear()
+        self._said.add(path)
         there = shown(self._watches.path(node))
         self._log("Warn", f"{shown(path)} is the same directory as {there}: changes are seen there only.")
 
