@@ -16,6 +16,11 @@ Argument = str | bytes
 _OWN_COMPARISON = frozenset({"checksum", "ignore-times", "size-only", "ignore-existing"})
 """Options that say how files are to be compared, or that they are not."""
 
+_FOLLOWS_LINKS = frozenset({"copy-links", "copy-dirlinks", "copy-unsafe-links"})
+
+CVS_RULES = ("--filter=:C", "--filter=-C")
+"""What -C itself puts behind all other rules (rsync(1)): in a batch it must stand before the list of what changed."""
+
 DELETE = ("--delete", "--ignore-errors")
 
 
@@ -88,6 +93,8 @@ def batch_run(
     argv: list[Argument] = [binary(table), *computed_of(table), "-r"]
     if by_checksum:
         argv.append("--checksum")
+    if any(word.name == "cvs-exclude" for word in options_of(computed_of(table))):
+        argv += CVS_RULES
     if deletes_running(config):
         argv += DELETE
     argv += ["--force", "--from0", "--include-from=-", "--exclude=*", source, target]
@@ -122,6 +129,11 @@ def with_slash(target: str) -> str:
 def does_quick_check(config: Config) -> bool:
     """Whether rsync takes a file for unchanged where size and time are equal, and nobody wants it that way."""
     return not any(word.name in _OWN_COMPARISON for word in options_of(computed_of(rsync_table(config))))
+
+
+def follows_links(config: Config) -> bool:
+    """Whether a link to a directory is, or may be, a directory on the target."""
+    return any(word.name in _FOLLOWS_LINKS for word in options_of(computed_of(rsync_table(config))))
 
 
 def binary(table: Config | None) -> str:

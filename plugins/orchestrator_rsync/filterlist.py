@@ -32,20 +32,29 @@ _HIGH = bytes(range(0x80, 0x100))
 
 
 class Change(NamedTuple):
-    """A path with its leading slash, a directory's with a trailing one; `whole`: with all below it."""
+    """A path with its leading slash, a directory's with a trailing one; `whole`: with all below it.
+
+    What is no directory for us may be one for rsync: a link that it follows.
+    """
 
     path: bytes
     whole: bool = False
+
+    @property
+    def directory(self) -> bytes:
+        """The path as a directory's."""
+        return self.path if self.path.endswith(b"/") else self.path + b"/"
 
 
 def filterlist(changes: Iterable[Change]) -> list[bytes]:
     """The entries in order, none twice: each path, then its parents up to `/`. Linear in their number."""
     entries: dict[bytes, None] = {}
     add = entries.setdefault
-    for path, whole in changes:
+    for change in changes:
+        path = change.path
         # `/***` would be all there is: the root is an entry, but never whole.
-        if whole and path != b"/":
-            add(escape_always(path) + EVERYTHING_BELOW)
+        if change.whole and path != b"/":
+            add(escape_always(change.directory) + EVERYTHING_BELOW)
         # A path that is here already came with its parents.
         while (entry := escape(path)) not in entries:
             add(entry)
@@ -88,7 +97,7 @@ def guarded(changes: Iterable[Change], rules: Iterable[bytes]) -> list[bytes]:
         return [*rules, *entries]
     exact = [entry for entry in entries if not entry.endswith(b"/" + EVERYTHING_BELOW)]
     whole = [entry for entry in entries if entry.endswith(b"/" + EVERYTHING_BELOW)]
-    tops = _topmost(change.path for change in changes if change.whole and change.path != b"/")
+    tops = _topmost(change.directory for change in changes if change.whole and change.path != b"/")
     return [*exact, *_narrowed(rules, tops), *whole]
 
 

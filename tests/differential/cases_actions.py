@@ -91,7 +91,17 @@ VALUES = {
     ),
 }
 option("no-options", "")
-option("all-flags", ", ".join(f"{flag}=true" for flag in FLAGS))
+option(
+    "all-flags",
+    ", ".join(f"{flag}=true" for flag in FLAGS),
+    why="while running, too, CVS's rules hold, and a link that is followed brings or takes all below it",
+    ours={
+        "calls": lambda text: text.replace("[-r] [--delete]", "[-r] [--filter=:C] [--filter=-C] [--delete]").replace(
+            "[/f<NUL>", "[/f/***<NUL>/f<NUL>"
+        ),
+        "out": lambda text: text.replace("\n/f\n", "\n/f/***\n/f\n"),
+    },
+)
 DIES = "the original dies of it: string expected, got table"
 option(
     "no-flags",
