@@ -6,6 +6,8 @@ here carries the one line that the user reads and the exit status; only daemon/ 
 
 from __future__ import annotations
 
+import sys
+
 EXIT_FAILURE = 255
 """lsyncd's exit status -1 as a shell sees it (spec 1.1)."""
 
@@ -49,3 +51,44 @@ class Terminated(OrchestratorError):
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"terminated with {exit_code}", exit_code)
+
+
+LONGEST = 1000
+"""Characters of what an exception says that are shown."""
+
+
+def fault(error: BaseException, home: str = "") -> str:
+    """What somebody else's code raised, in one line: what, and FILE:LINE of where, as far as it can be told.
+
+    `home`: the module that it belongs to. Its innermost line is named, not that of a library that it calls.
+    """
+    try:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception:
+        told = type(error).__name__
+    told = told if len(told) <= LONGEST else f"{told[:LONGEST]}…"
+    place = _place(error, home.partition(".")[0])
+    return f"{told} ({place})" if place else told
+
+
+def trace(error: BaseException) -> str:
+    """All that Python tells of it, for who wants to see that (`-log Debug`)."""
+    import traceback
+
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
+
+
+def _place(error: BaseException, home: str) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    at_home = outside = ""
+    step = error.__traceback__
+    while step is not None:
+        module = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
+        if home and home != "orchestrator" and module == home:
+            at_home = place
+        elif module != "orchestrator" and module not in sys.stdlib_module_names and not place.startswith("<"):
+            outside = place
+        step = step.tb_next
+    return at_home or outside

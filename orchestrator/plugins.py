@@ -16,7 +16,7 @@ import pluggy
 
 from orchestrator import hookspecs
 from orchestrator.api import API_VERSION, Action, MonitorKind, Option
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, fault
 from orchestrator.installed import EntryPoint, entry_points
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ METHODS: Final = {
     "action": ("inlet",),
     "collect": ("agent", "exit_code"),
     "exit_codes": ("agent",),
+    "endpoint": ("config",),
     "target": ("config",),
 }
 """How an Action's methods are called."""
@@ -139,7 +140,7 @@ class Manager:
                 try:
                     given = implementation.function()
                 except (Exception, SystemExit) as error:
-                    raise ConfigError(f"{hook}() failed: {_told(error)}") from error
+                    raise ConfigError(f"{hook}() failed: {fault(error)}") from error
                 if not isinstance(given, (list, tuple)):
                     raise ConfigError(f"{hook} gave {given!r}, not a list of {what}")
                 yield from given
@@ -179,7 +180,7 @@ class Manager:
             return found(problem=str(error))
         # whatever a plugin's import raises is that plugin's trouble alone
         except (Exception, SystemExit) as error:
-            return found(problem=f"cannot be loaded: {_told(error)}")
+            return found(problem=f"cannot be loaded: {fault(error)}")
 
 
 def _check_version(version: object) -> None:
@@ -228,11 +229,6 @@ def _check_options(options: Any, where: str) -> None:
             raise ConfigError(f"{where}[{key!r}] must be an orchestrator.api.Option, not {option!r}")
         elif not isinstance(option.types, tuple) or not OPTION_TYPES.issuperset(option.types):
             raise ConfigError(f"{where}[{key!r}]: types must be a tuple of bool, str, int, float, list, dict")
-
-
-def _told(error: BaseException) -> str:
-    """An error in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _line(found: Found) -> str:

@@ -112,7 +112,7 @@ class Daemon:
             self._log("Error", problem)
         actions, problems = manager.actions(), manager.problem_by_name()
         self._monitors = {DEFAULT: MonitorKind(DEFAULT, InotifyMonitor)} | manager.monitors()
-        self._hooks = Hooks(manager.hook, self._log)
+        self._hooks = Hooks(manager.hook, self._log, self._clock.now)
         if self._line.asks_monitors:
             return self._list_monitors()
         self._loading = Loading(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.logic.secrets import mask
 
@@ -40,6 +40,15 @@ def escape(text: str) -> str:
 def printable(text: str) -> str:
     """Make a text harmless for a terminal, as one line: whatever is no character to be seen is written out."""
     return _UNSEEN.sub(lambda match: _ESCAPES.get(match[0]) or _numbered(ord(match[0])), text)
+
+
+_MEANT: Final = frozenset({"Warning", "Critical", "Fatal"})
+"""Names of other logs for Warn and Error. Nobody would ask for them by `-log`."""
+
+
+def is_category(name: object) -> bool:
+    """Whether a log line may have this category: one with another would be seen by nobody, whatever is asked for."""
+    return isinstance(name, str) and name[:1].isalpha() and name[:1].isupper() and name not in _MEANT
 
 
 def without_passwords(text: str) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.errors import fault, trace
 from orchestrator.process.child import EXIT_NOT_EXECUTED
 
 if TYPE_CHECKING:
@@ -18,17 +19,24 @@ Job = Callable[[threading.Event], int]
 """Its result is the exit code. The event is set when it should come to an end."""
 
 
+class Trouble(NamedTuple):
+    """Why a job has failed: in one line, and all that Python tells of it."""
+
+    text: str
+    trace: str = ""
+
+
 def name_of(job: Job) -> str:
     return getattr(job, "__qualname__", None) or type(job).__qualname__
 
 
 def start_job(
-    job: Job, stop: threading.Event, loop: LoopLike, ended: Callable[[int, str | None], None]
+    job: Job, stop: threading.Event, loop: LoopLike, ended: Callable[[int, Trouble | None], None]
 ) -> threading.Thread:
     """Begin `job(stop)`. `ended(exit_code, trouble)` comes through the loop, once the thread is as good as over.
 
-    A job that raises, or returns anything but an int, ends with 255; `trouble` says how. Raises RuntimeError where
-    there are no more threads to be had.
+    A job that raises, or returns anything but a number from 0 to 255, ends with 255; `trouble` says how. Raises
+    RuntimeError where there are no more threads to be had.
     """
 
     def work() -> None:
@@ -40,12 +48,13 @@ def start_job(
     return thread
 
 
-def _run(job: Job, stop: threading.Event) -> tuple[int, str | None]:
+def _run(job: Job, stop: threading.Event) -> tuple[int, Trouble | None]:
     """A job's exit code, and what to say where it failed. Catches all: a thread's exception goes nowhere."""
     try:
         code = job(stop)
-        if not isinstance(code, int):
-            raise TypeError(f"a job must return an exit code, not {code!r}")
-        return code, None
+        # True and False are ints to Python, and who returns one means something else
+        if not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= 255:
+            raise TypeError(f"a job must return an exit code, a number from 0 to 255, not {code!r}")
+        return int(code), None
     except BaseException as error:
-        return EXIT_NOT_EXECUTED, f"{type(error).__name__}: {error}"
+        return EXIT_NOT_EXECUTED, Trouble(fault(error, getattr(job, "__module__", None) or ""), trace(error))

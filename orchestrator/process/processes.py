@@ -19,7 +19,7 @@ from orchestrator.lifeline import begins, ended
 from orchestrator.logic.execline import exec_line
 from orchestrator.process.child import EXIT_NOT_EXECUTED, Child
 from orchestrator.process.feed import Feed
-from orchestrator.process.jobs import Job, name_of, start_job
+from orchestrator.process.jobs import Job, Trouble, name_of, start_job
 from orchestrator.process.spawn import start_program
 from orchestrator.process.stderr import Stderrs
 
@@ -140,14 +140,14 @@ class Processes:
         child.stop = threading.Event()
         self._pending[child] = None
 
-        def job_ended(code: int, trouble: str | None) -> None:
+        def job_ended(code: int, trouble: Trouble | None) -> None:
             self._job_ended(child, code, trouble)
 
         try:
             child.thread = start_job(job, child.stop, self._loop, job_ended)
         except RuntimeError as error:  # no more threads to be had
             child.is_for_want = True
-            trouble = str(error)
+            trouble = Trouble(str(error))
             self._loop.soon(lambda: job_ended(EXIT_NOT_EXECUTED, trouble))
         return child
 
@@ -212,12 +212,14 @@ class Processes:
             child.stderr_tail = self._stderrs.tail(child.stderr)
         self._ended.append((child, code))
 
-    def _job_ended(self, child: Child, code: int, trouble: str | None) -> None:
+    def _job_ended(self, child: Child, code: int, trouble: Trouble | None) -> None:
         if child.thread is not None:
             child.thread.join()  # it has nothing left to do but to end
         if trouble is not None:
-            child.error = trouble
-            self._log("Error", child.argv[0], " failed: ", trouble)
+            child.error = trouble.text
+            self._log("Error", child.argv[0], " failed: ", trouble.text)
+            if trouble.trace:
+                self._log("Debug", trouble.trace)
         self._ended.append((child, code))
         self._deliver()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.logic.maxdelete import Forecast
 from orchestrator.logic.text import text_of
 
 if TYPE_CHECKING:
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.logic.delay import Delay
-    from orchestrator.logic.maxdelete import Forecast
     from orchestrator.process.child import Child
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
@@ -39,8 +39,11 @@ class Guard:
 
         def count(stop: threading.Event) -> int:
             """count what would be deleted, and go on if maxDelete allows that"""  # shown by `orchestrator check`
-            found.append(check.count(stop, spawn))
-            return found[0].exit_code
+            forecast = check.count(stop, spawn)
+            if not isinstance(forecast, Forecast):
+                raise TypeError(f"a check's count gives a Forecast, not {forecast!r}")
+            found.append(forecast)
+            return forecast.exit_code
 
         def ended(child: Child, exit_code: int) -> None:
             then(child, exit_code, found[0] if found else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.sync.faults import Waits, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
 class Hooks:
     """The observers of a daemon. `relay` is pluggy's; None where there are no plugins."""
 
-    def __init__(self, relay: Any, log: Callable[..., None]) -> None:
+    def __init__(self, relay: Any, log: Callable[..., None], now: Callable[[], float] = lambda: 0.0) -> None:
+        """`now`: seconds, to find out who lets the loop wait."""
         self._relay = relay
+        self._waits = Waits(log, now)
+        self._told: set[tuple[str, str, str]] = set()
         self._log = log
         self._has_observers: dict[str, bool] = {}
 
@@ -42,16 +46,26 @@ class Hooks:
         decides = bool(caller.spec and caller.spec.opts.get("firstresult"))
         answer, answered_by = None, ""
         for implementation in reversed(caller.get_hookimpls()):
+            who = f'hook {name} of plugin "{implementation.plugin_name}"'
             try:
-                given = implementation.function(*(arguments[argument] for argument in implementation.argnames))
+                with self._waits.watch(who):
+                    given = implementation.function(*(arguments[argument] for argument in implementation.argnames))
             except OrchestratorError:
                 raise
             except (Exception, SystemExit) as error:
-                plugin = implementation.plugin_name
-                self._log("Error", f'hook {name} of plugin "{plugin}" failed: {type(error).__name__}: {error}')
+                say(self._log, f"{who} failed", error, implementation.function.__module__)
                 continue
+            if decides and given is not None and not isinstance(given, bool):
+                self._refuse(who, given)
+                given = False
             if answer is None:
                 answer, answered_by = given, implementation.plugin_name
             if decides and answer is not None:
                 break
         return answer, answered_by
+
+    def _refuse(self, who: str, given: Any) -> None:
+        """An answer that is none: taken for a no, which loses nothing. Said once."""
+        if (who, type(given).__name__, repr(given)[:100]) not in self._told:
+            self._told.add((who, type(given).__name__, repr(given)[:100]))
+            self._log("Error", f"{who} gave {given!r}; it takes True, False or None. Taken as False.")

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
+from orchestrator.logic.message import is_category
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.transfer import nothing
+from orchestrator.sync.faults import guarded
+from orchestrator.sync.transfer import Check, nothing
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
     from orchestrator.process.jobs import Job
     from orchestrator.sync.sync import Sync
-    from orchestrator.sync.transfer import Check
 
 EventTest = Callable[[Event], bool | str | None]
 """True: take it. False or None: skip it and all that it blocks. "break": stop there."""
@@ -36,21 +36,56 @@ def encode(value: str | bytes) -> bytes:
     return value
 
 
+def _words(argv: Sequence[str | bytes]) -> list[bytes]:
+    """A program with its arguments. Raises TypeError or ValueError for what is none."""
+    if isinstance(argv, (str, bytes)):
+        raise TypeError(f"argv is a list of words, as {argv.split()!r}, not one text; there is no shell")
+    words = [encode(word) for word in argv]
+    if not words:
+        raise ValueError("argv is empty: its first word is the program")
+    if any(b"\0" in word for word in words):
+        raise ValueError("a NUL can be handed to no program")
+    return words
+
+
+def _check_agent(method: str, agent: object) -> None:
+    if not isinstance(agent, (Event, EventList)):
+        raise TypeError(f"{method} takes an event or a list of events that get_events gave, not {_kind(agent)}")
+
+
+def _kind(value: object) -> str:
+    return "a list of events" if isinstance(value, EventList) else repr(value)
+
+
 class Inlet:
-    """The door between an action and its sync's queue."""
+    """The door between an action and its sync's queue.
+
+    It belongs to the loop's thread, which made it: a job may use `source`, `name`, `number`, `log`, `shows`,
+    `read_program` and what `matcher()` gave. All else raises RuntimeError there.
+    """
 
     def __init__(self, sync: Sync) -> None:
-        self._sync = sync
+        self._thread = threading.get_ident()
+        self._anywhere = sync
+
+    @property
+    def _sync(self) -> Sync:
+        if threading.get_ident() != self._thread:
+            raise RuntimeError(
+                "of an inlet a job may use source, name, number, log, shows, read_program and what matcher() gave; "
+                "all else in action, collect or a callback of after()"
+            )
+        return self._anywhere
 
     @property
     def number(self) -> int:
         """Which sync of the daemon it is, from 1."""
-        return self._sync.number
+        return self._anywhere.number
 
     @property
     def name(self) -> str:
         """The sync's name: `Sync1`, or `name` of its config."""
-        return self._sync.name
+        return self._anywhere.name
 
     @property
     def config(self) -> Config:
@@ -59,7 +94,7 @@ class Inlet:
     @property
     def source(self) -> bytes:
         """Absolute, all symlinks resolved, with a trailing slash."""
-        return self._sync.source
+        return self._anywhere.source
 
     @property
     def target(self) -> bytes:
@@ -85,6 +120,8 @@ class Inlet:
 
     def discard(self, event: Event) -> None:
         """Forget a waiting change, with an Error line if it does not wait."""
+        if not isinstance(event, Event):
+            raise TypeError(f"discard takes one event, not {_kind(event)}; of a list, each of its events")
         self._sync.discard(event)
 
     def blanket_event(self) -> Event:
@@ -182,9 +219,12 @@ class Inlet:
         writes to stderr as it comes, all of it before `collect`; it must not raise. Raises ValueError for changes that
         do not wait.
         """
+        _check_agent("spawn", agent)
         if not isinstance(stdin, (bytes, type(None))):
             raise TypeError(f"stdin is bytes, not {stdin!r}")
-        problem = self._sync.transfers.spawn(agent, [encode(arg) for arg in argv], stdin, when_over, check, on_stderr)
+        problem = self._sync.transfers.spawn(
+            agent, _words(argv), stdin, self._guarded(when_over), self._guarded_check(check), on_stderr
+        )
         if problem:
             raise ValueError(problem)
 
@@ -202,8 +242,11 @@ class Inlet:
         than that would. Log, hooks and `orchestrator check` show that program; if a hook makes another of it, that is
         started instead.
         """
-        program = None if argv is None else [encode(argument) for argument in argv]
-        problem = self._sync.transfers.run(agent, job, when_over, check, program)
+        _check_agent("run", agent)
+        if not callable(job):
+            raise TypeError(f"a job is a function, not {job!r}")
+        program = None if argv is None else _words(argv)
+        problem = self._sync.transfers.run(agent, job, self._guarded(when_over), self._guarded_check(check), program)
         if problem:
             raise ValueError(problem)
 
@@ -258,16 +301,40 @@ class Inlet:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back from the loop, once, after some seconds, unless the daemon ends or resets before."""
+        host = self._sync.host
+        host.alarms.add(host.clock.now() + seconds, self._guarded(callback))
 
-        def call() -> None:
-            try:
-                callback()
-            except OrchestratorError:
-                raise
-            except Exception as error:
-                self.log("Error", f"a callback of {self.name} failed: {type(error).__name__}: {error}")
+    def _guarded(self, callback: Callable[[], object]) -> Callable[[], None]:
+        return nothing if callback is nothing else guarded(self.log, f"a callback of {self.name} failed", callback)
 
-        self._sync.host.alarms.add(self._sync.host.clock.now() + seconds, call)
+    def _guarded_check(self, check: Check | None) -> Check | None:
+        """Its functions that run in the loop harm nobody when they raise: they limit nothing then."""
+        if check is None:
+            return None
+        if not isinstance(check, Check) or not isinstance(check.limit, MaxDelete):
+            raise TypeError(f"check is a Check with a MaxDelete, not {check!r}")
+
+        def limited(argv: list[bytes], allowed: int) -> list[bytes]:
+            given = argv
+
+            def ask() -> None:
+                nonlocal given
+                given = _words(check.limited(argv, allowed))
+
+            self._guarded(ask)()
+            return given
+
+        def was_cut(exit_code: int, stderr: bytes) -> bool:
+            given = False
+
+            def ask() -> None:
+                nonlocal given
+                given = bool(check.was_cut(exit_code, stderr))
+
+            self._guarded(ask)()
+            return given
+
+        return Check(check.limit, check.count, check.announce, limited, was_cut)
 
     # ---- filters ------------------------------------------------------------------------------
 
@@ -306,8 +373,13 @@ class Inlet:
 
     def log(self, category: str, *parts: str | bytes | int) -> None:
         """Say something; Normal, Warn and Error are always shown (spec 5.1)."""
-        self._sync.host.log(category, *parts)
+        if not is_category(category):
+            raise ValueError(
+                f"a category of the log is Normal, Warn, Error, or a name of your own with a capital letter, "
+                f"not {category!r}"
+            )
+        self._anywhere.host.log(category, *parts)
 
     def shows(self, category: str) -> bool:
         """Whether anybody would see it: asked before a long message is made."""
-        return self._sync.host.log.shows(category)
+        return self._anywhere.host.log.shows(category)

@@ -41,10 +41,15 @@ class Spawn:
 
     def problem(self) -> str | None:
         """What keeps it from being started, after hooks have had their way with it."""
-        if not self.argv or not all(isinstance(argument, bytes) for argument in self.argv):
-            return f"its arguments are no list of bytes: {self.argv!r}"
-        if self.env is not None and not all(isinstance(word, str) for pair in self.env.items() for word in pair):
-            return f"its environment is no dict of str: {self.env!r}"
+        argv: object = self.argv
+        if not isinstance(argv, (list, tuple)) or not argv or not all(isinstance(word, bytes) for word in argv):
+            return f"its arguments are no list of bytes: {argv!r}"
+        env: object = self.env
+        is_dict = env is None or isinstance(env, dict)
+        if not is_dict or not all(isinstance(word, str) for pair in (self.env or {}).items() for word in pair):
+            return f"its environment is no dict of str: {env!r}"
+        if any(b"\0" in word for word in self.argv) or any("\0" in "".join(pair) for pair in (self.env or {}).items()):
+            return "a NUL can be handed to no program"
         return None
 
 

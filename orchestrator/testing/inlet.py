@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.api import Agent, Check, Event, EventList, Forecast, Inlet, Option, etypes
+from orchestrator.api import Agent, Check, Event, EventList, Forecast, Inlet, Option, etypes, exit_codes_of
 from orchestrator.config.model import DictConfig
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
-from orchestrator.logic.verdict import AGAIN, DIE, Kind, Verdict, judge
+from orchestrator.logic.verdict import AGAIN, COMMON, DIE, Kind, Verdict, Wording, judge
 from orchestrator.sync import transfer
 from orchestrator.sync.collector import delays_of
 from orchestrator.sync.scan import is_there
@@ -126,7 +126,7 @@ class FakeInlet(Inlet):
         self._world.partial = None
         verdict = self.action.collect(spawn.agent, exit_code)
         if verdict is None:
-            verdict = self._judge(spawn.agent, exit_code)
+            verdict = self.judge(spawn.agent, exit_code, self.action.wording, self.action.exit_codes(spawn.agent))
         failed = delays_of(self._world.partial or (), spawn.agent.delays)
         for delay in spawn.agent.delays:
             if delay in failed:
@@ -198,7 +198,16 @@ class FakeInlet(Inlet):
 
     # ---- the world's part
 
-    def _judge(self, agent: Agent, exit_code: int) -> Verdict:
+    def judge(
+        self,
+        agent: Agent,
+        exit_code: int,
+        wording: Wording = COMMON,
+        exit_codes: Mapping[int, Verdict] | None = None,
+    ) -> Verdict:
+        """The common rule of spec 3.7, its log line among `logged`. `exit_codes` None: the config's `exitcodes`."""
+        if exit_codes is None:
+            exit_codes = exit_codes_of(self.config, "exitcodes")
         event = agent if isinstance(agent, Event) else None
         kind: Kind = "list" if event is None else "init" if event.etype == etypes.INIT else "event"
         judgement = judge(
@@ -208,9 +217,9 @@ class FakeInlet(Inlet):
             self.source,
             self.target,
             exit_code,
-            self.action.exit_codes(agent),
+            exit_codes,
             self.insist,
-            self.action.wording,
+            wording,
         )
         self.log(judgement.category, judgement.message)
         return judgement.verdict
@@ -222,6 +231,7 @@ class _World:
     def __init__(self, inlet: FakeInlet, source: bytes, config: DictConfig) -> None:
         self.inlet = inlet
         self.name = config.get("name", "Sync1")
+        self.number = 1
         self.config = config
         self.source = source
         self.filters = Filters()

@@ -65,6 +65,7 @@ class Job:
         self.was_idle = False
         self._settings = settings
         self._inlet = inlet
+        self._delay = float(inlet.config.get("delay") or 0)  # the config is of the loop's thread, which makes jobs
         self._lock = lock
         self._memory = memory
 
@@ -172,7 +173,7 @@ class Changes(Job):
         """
         known = self._memory.known
         if etype == etypes.DELETE:
-            return known.was_sent(path, float(self._inlet.config.get("delay") or 0) + _SOON)
+            return known.was_sent(path, self._delay + _SOON)
         return etype != etypes.ATTRIB and known.may_hide(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,7 +58,9 @@ def touch(box: Path, name: str) -> None:
 
 
 def errors(daemon: Daemon) -> list[str]:
-    return [line.partition("Error: ")[2] for line in daemon.said().splitlines() if "Error: " in line]
+    """Without the places, which `faults_at` looks at."""
+    found = [line.partition("Error: ")[2] for line in daemon.said().splitlines() if "Error: " in line]
+    return [re.sub(r" \(/\S+/plugin_of_a_test_\w+\.py:\d+\)$", "", line) for line in found]
 
 
 RAISES = {
@@ -110,6 +113,30 @@ WRONG = {
         TWICE,
         "failed in action(): ValueError: spawn() called on an non-waiting event list",
     ),
+    "a program as one text": (
+        "def action(self, inlet):\n        inlet.spawn(inlet.get_events(), 'true x')",
+        "failed in action(): TypeError: argv is a list of words, as ['true', 'x'], not one text; there is no shell",
+    ),
+    "no program": (
+        "def action(self, inlet):\n        inlet.spawn(inlet.get_events(), [])",
+        "failed in action(): ValueError: argv is empty: its first word is the program",
+    ),
+    "a NUL": (
+        "def action(self, inlet):\n        inlet.spawn(inlet.get_events(), ['true', chr(0)])",
+        "failed in action(): ValueError: a NUL can be handed to no program",
+    ),
+    "a list in the place of an event": (
+        "def action(self, inlet):\n        inlet.discard(inlet.get_events())",
+        "failed in action(): TypeError: discard takes one event, not a list of events; of a list, each of its events",
+    ),
+    "no event": (
+        "def action(self, inlet):\n        inlet.spawn(inlet, ['true'])",
+        "failed in action(): TypeError: spawn takes an event or a list of events that get_events gave, not <",
+    ),
+    "a category that nobody sees": (
+        "def action(self, inlet):\n        inlet.log('warning', 'x')",
+        "failed in action(): ValueError: a category of the log is Normal, Warn, Error, or a name of your own",
+    ),
     "leaving Python": (
         "def action(self, inlet):\n        raise SystemExit(3)",
         "failed in action(): SystemExit: 3",
@@ -123,9 +150,11 @@ def test_what_it_gives_or_asks_for_may_be_wrong(box: Path, case: str) -> None:
     with daemon(box, f"    {body}\n") as running:
         running.wait_for_watches(1)
         touch(box, "one")
-        running.wait_for(f'Error: plugin "bad" {told}\n')
+        running.wait_for(f'Error: plugin "bad" {told}')
         touch(box, "two")
-    assert set(errors(running)) == {f'plugin "bad" {told}'}
+    assert all(line.startswith(f'plugin "bad" {told}') for line in errors(running))
+    place = r" \(/\S+/plugin_of_a_test_bad\.py:\d+\)\n"
+    assert bool(re.search(place, running.said())) is (case != "a wrong verdict")
 
 
 def test_a_job_that_raises_is_tried_again(box: Path) -> None:
@@ -142,15 +171,118 @@ def test_a_job_that_raises_is_tried_again(box: Path) -> None:
         touch(box, "two")
 
 
+RETURNS = {
+    "True": "a job must return an exit code, a number from 0 to 255, not True",
+    "None": "a job must return an exit code, a number from 0 to 255, not None",
+    "1000": "a job must return an exit code, a number from 0 to 255, not 1000",
+    "inlet.retry(b'/x')": "of an inlet a job may use source, name, number, log, shows, read_program and what matcher()",
+    "inlet.config": "of an inlet a job may use source, name, number, log, shows, read_program and what matcher()",
+    "inlet.log('Warning', 'x')": "a category of the log is Normal, Warn, Error, or a name of your own",
+}
+
+
+@pytest.mark.parametrize("returned", RETURNS)
+def test_what_a_job_returns_or_does_may_be_wrong(box: Path, returned: str) -> None:
+    body = f"""
+    def action(self, inlet):
+        inlet.run(inlet.get_events(), lambda stop: {returned})
+"""
+    with daemon(box, body) as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+        running.wait_for(RETURNS[returned], times=2)
+        touch(box, "two")
+    assert "Traceback" not in running.said()
+
+
+LATE = {
+    "when_over": "inlet.spawn(inlet.get_events(), ['true'], when_over=lambda: 1 / 0)",
+    "when_over of a job": "inlet.run(inlet.get_events(), lambda stop: 0, when_over=lambda: 1 / 0)",
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_what_is_called_when_it_is_over_may_raise(box: Path, case: str) -> None:
+    with daemon(box, f"    def action(self, inlet):\n        {LATE[case]}\n") as running:
+        running.wait_for_watches(1)
+        touch(box, "one")
+        running.wait_for("Error: a callback of Sync2 failed: ZeroDivisionError: division by zero (/")
+        touch(box, "two")
+    assert "Traceback" not in running.said()
+
+
+def test_a_fault_shows_its_place_and_with_log_all_its_traceback(box: Path) -> None:
+    body = "    def action(self, inlet):\n        import json\n        json.loads('no luck')\n"
+    plugin = HEAD + body + TAIL
+    line = plugin[: plugin.index("json.loads")].count("\n") + 1
+    with Daemon(box, "-log", "all", lua=(BESIDE + BAD).format(box=box), plugins={"bad": plugin}) as running:
+        running.wait_for("finished.")
+        touch(box, "one")
+        running.wait_for(f"/plugin_of_a_test_bad.py:{line})")
+        running.wait_for("Debug: Traceback (most recent call last):")
+        running.process.terminate()  # here, since a traceback is wanted
+        assert running.wait() == 143
+
+
+def test_who_lets_all_wait_is_named(box: Path) -> None:
+    body = """
+    def action(self, inlet):
+        import time
+        time.sleep(1.2)
+        inlet.spawn(inlet.get_events(), ["true"])
+"""
+    hooks = """
+@hookimpl
+def orchestrator_after_collect(verdict):
+    import time
+    time.sleep(1.3)
+"""
+    lua = (BESIDE + BAD).format(box=box)
+    with Daemon(box, lua=lua, plugins={"bad": HEAD + body + TAIL + hooks}) as running:
+        running.wait_for('Warn: hook orchestrator_after_collect of plugin "bad" took 1.')
+        running.wait_for_watches(1)
+        touch(box, "one")
+        running.wait_for('Warn: plugin "bad" in action() took 1.')
+    assert running.said().count('of plugin "bad" took') == 1
+
+
+@pytest.mark.parametrize("answer", ["0", "'no'", "[]"])
+def test_a_veto_that_is_no_answer_is_a_veto_and_named(box: Path, answer: str) -> None:
+    hooks = f"""
+import os
+from orchestrator.api import hookimpl
+
+@hookimpl
+def orchestrator_before_spawn():
+    return None if os.path.exists("works") else {answer}
+"""
+    with Daemon(box, lua=BESIDE.format(box=box), plugins={"hooks": hooks}) as running:
+        running.wait_for_watches(1)
+        (box / "source" / "one").touch()
+        running.wait_for(f"gave {answer}; it takes True, False or None. Taken as False.")
+        running.wait_for('held by plugin "hooks"')
+        assert not (box / "target" / "one").exists()
+        (box / "works").touch()
+        wait_until((box / "target" / "one").exists, "one to arrive")
+    assert running.said().count("Taken as False.") == 1
+
+
 def test_a_callback_that_raises_is_named(box: Path) -> None:
     body = """
     def init(self, event):
         event.inlet.after(0, lambda: 1 / 0)
 """
     with daemon(box, body) as running:
-        running.wait_for("Error: a callback of Sync2 failed: ZeroDivisionError: division by zero\n")
+        running.wait_for("Error: a callback of Sync2 failed: ZeroDivisionError: division by zero (")
         running.wait_for_watches(1)
         touch(box, "one")
+
+
+@pytest.mark.parametrize("given", ["3", "True", "['host']"])
+def test_an_endpoint_that_is_none_refuses_the_config(box: Path, given: str) -> None:
+    with daemon(box, f"    def endpoint(self, config):\n        return {given}\n") as running:
+        assert running.wait() == 255
+    assert f'plugin "bad" failed in endpoint(): TypeError: it gave {given}, not a str or None' in running.said()
 
 
 def test_prepare_that_raises_refuses_the_config(box: Path) -> None:
@@ -167,6 +299,9 @@ def test_prepare_that_raises_refuses_the_config(box: Path) -> None:
         ("spawn.argv.append(None)", "its arguments are no list of bytes: [b'cp',"),
         ("spawn.argv = []", "its arguments are no list of bytes: []"),
         ("spawn.env = {'A': 1}", "its environment is no dict of str: {'A': 1}"),
+        ("spawn.env = ['A']", "its environment is no dict of str: ['A']"),
+        ("spawn.argv = 3", "its arguments are no list of bytes: 3"),
+        ("spawn.argv.append(bytes(1))", "a NUL can be handed to no program"),
     ],
 )
 def test_a_hook_that_makes_a_spawn_impossible_is_told_and_nothing_is_lost(box: Path, change: str, told: str) -> None:
@@ -259,6 +394,7 @@ UNLOADABLE = {
     "import": ("import nosuch\n", "cannot be loaded: ModuleNotFoundError: No module named 'nosuch'"),
     "syntax": ("def\n", "cannot be loaded: SyntaxError: "),
     "version": (HEAD + "ORCHESTRATOR_API = 99" + TAIL, "is written for version 99 of the plugin interface; this is"),
+    "endpoint": (HEAD + "    def endpoint(self): ...\n" + TAIL, 'its action "bad" has endpoint(), but it is called as'),
     "signature": (HEAD + "    def collect(self): ...\n" + TAIL, 'its action "bad" has collect(), but it is called as'),
     "hook": (
         HEAD + TAIL + "@hookimpl\ndef orchestrator_fading(colour): ...\n",

@@ -576,6 +576,23 @@ def test_what_a_plugin_says_through_loguru_is_told_in_our_form(log: Log, capfd: 
     ]
 
 
+def test_what_a_plugin_says_that_loads_loguru_late(tmp_path: Path) -> None:
+    script = """
+import sys
+from orchestrator.log import Log
+from orchestrator.log.adoption import adopt_loguru
+adopt_loguru(Log())
+assert "loguru" not in sys.modules
+def late():
+    from loguru import logger
+    logger.warning("said late {}", 3)
+late()
+late()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "Warn: said late 3\n" * 2)
+
+
 def test_loguru_is_loaded_only_with_a_plugin_that_speaks_through_it() -> None:
     code = (
         "import sys, orchestrator.daemon, orchestrator.plugins as p; p.make_manager(); print('loguru' in sys.modules)"

@@ -104,3 +104,50 @@ def test_links_lead_somewhere() -> None:
     assert [link for link in links if not (ROOT / "plugins" / link).exists()] == []
     told = {Path(link).parts[0] for link in links}
     assert {path.parent.name for path in (ROOT / "plugins").glob("*/README.md")} - told == set()
+
+
+CALLED: dict[str, tuple[object, ...]] = {
+    "create": (b"/x",),
+    "retry": (b"/x",),
+    "report_retrying": (1,),
+    "report_cause": ("x",),
+    "report_partial": ([],),
+    "after": (1.0, lambda: None),
+    "add_exclude": (b"*.x",),
+    "rm_exclude": (b"*.x",),
+    "append_filter": (b"- *.y",),
+    "log": ("Warn", "x"),
+    "shows": ("Warn",),
+}
+"""How each is called, beside those that need an event."""
+
+
+def test_everything_of_an_inlet_works_in_the_kit(tmp_path: Path) -> None:
+    from orchestrator.testing.inlet import FakeInlet
+
+    class Any(Action):
+        name = "any"
+
+        def action(self, inlet: Inlet) -> None:
+            pass
+
+    inlet = FakeInlet(Any(), source=bytes(tmp_path) + b"/")
+    for name in sorted(name for name in vars(Inlet) if not name.startswith("_")):
+        member = getattr(inlet, name)
+        needs = set(inspect.signature(member).parameters) if inspect.ismethod(member) else {"no call"}
+        if not needs & {"agent", "event", "delay", "argv", "no call"}:
+            member(*CALLED.get(name, ()))
+    assert (inlet.number, inlet.name) == (1, "Sync1")
+    inlet.change("Create", b"/f")
+    event = inlet.get_event()
+    assert event is not None
+    assert inlet.judge(event, 0) == "ok"
+    assert inlet.judge(event, 3, exit_codes={3: "again"}) == "again"
+    assert inlet.lines("Error") or inlet.lines("Normal")
+    inlet.spawn(event, ["true"])
+    assert inlet.execute(inlet.spawned[0]) == "ok"
+    inlet.change("Create", b"/g")
+    left = inlet.get_event()
+    assert left is not None
+    inlet.discard(left)
+    assert (left.etype, left.raw_path) not in inlet.waiting

@@ -12,10 +12,11 @@ from orchestrator.config.lua.runtime import to_bytes
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.model import Config, Option
 from orchestrator.config.types import problem_with
-from orchestrator.errors import ConfigError, OrchestratorError
+from orchestrator.errors import ConfigError, OrchestratorError, fault
 from orchestrator.logic.event import WAIT
 from orchestrator.logic.secrets import declare
 from orchestrator.logic.verdict import AGAIN, DIE, OK
+from orchestrator.sync.faults import Waits, say
 from orchestrator.sync.target import Target
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ def add_action(config: LuaConfig, action: Action, add: Any) -> None:
 def asked_endpoint(action: Action, config: TableConfig) -> str | None:
     """Where a sync's transfers go (see Action.endpoint). Raises ConfigError that names the plugin."""
     try:
-        return action.endpoint(config)
+        endpoint = action.endpoint(config)
+        if endpoint is not None and not isinstance(endpoint, str):
+            raise TypeError(f"it gave {endpoint!r}, not a str or None")
+        return endpoint
     except OrchestratorError:
         raise
     except (Exception, SystemExit) as error:
@@ -73,6 +77,7 @@ class ActionCalls:
     def __init__(self, config: LuaConfig, action: Action) -> None:
         self._config = config
         self._action = action
+        self._waits = Waits(config.host.log, config.host.clock.now)
 
     def prepare(self, table: Any) -> bytes | None:
         try:
@@ -105,25 +110,27 @@ class ActionCalls:
     def collect(self, agent: Agent, exit_code: float) -> bytes | None:
         action, verdict = self._action, None
         try:
-            verdict = action.collect(agent, int(exit_code))
-            if verdict is None:
-                verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
-            elif verdict not in (OK, AGAIN, DIE):
-                raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
+            with self._waits.watch(f'plugin "{action.name}" in collect()'):
+                verdict = action.collect(agent, int(exit_code))
+                if verdict is None:
+                    verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
+                elif verdict not in (OK, AGAIN, DIE):
+                    raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            self._config.host.log("Error", _trouble(self._action, "collect", error))
+            say(self._config.host.log, _failed(action, "collect"), error, type(action).__module__)
             verdict = AGAIN
         return to_bytes(verdict)
 
     def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
         try:
-            call()
+            with self._waits.watch(f'plugin "{self._action.name}" in {method}()'):
+                call()
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            self._config.host.log("Error", _trouble(self._action, method, error))
+            say(self._config.host.log, _failed(self._action, method), error, type(self._action).__module__)
             sync.trouble()
 
     def _drop_left(self, event: Event) -> None:
@@ -149,7 +156,11 @@ def _declare_secrets(config: Config, options: Mapping[str, Any]) -> None:
 
 
 def _trouble(action: Action, method: str, error: BaseException) -> str:
-    return f'plugin "{action.name}" failed in {method}(): {type(error).__name__}: {error}'
+    return f"{_failed(action, method)}: {fault(error, type(action).__module__)}"
+
+
+def _failed(action: Action, method: str) -> str:
+    return f'plugin "{action.name}" failed in {method}()'
 
 
 def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -162,8 +163,8 @@ def test_two_managers_share_nothing() -> None:
             gives("orchestrator_monitors", ["x"]),
             "orchestrator_monitors gave 'x', which is no orchestrator.api.MonitorKind",
         ),
-        (raises("orchestrator_actions"), "orchestrator_actions() failed: RuntimeError: no luck"),
-        (raises("orchestrator_monitors"), "orchestrator_monitors() failed: RuntimeError: no luck"),
+        (raises("orchestrator_actions"), f"orchestrator_actions() failed: RuntimeError: no luck ({__file__}:66)"),
+        (raises("orchestrator_monitors"), f"orchestrator_monitors() failed: RuntimeError: no luck ({__file__}:66)"),
         (module(), "has no hook: a function with @hookimpl (plugins/README.md)."),
     ],
 )
@@ -198,7 +199,8 @@ def test_a_plugin_that_cannot_be_imported_harms_no_other(tmp_path: Path, monkeyp
     manager = Manager(points)
     assert set(manager.actions()) == {"Fine"}
     first, second, third = manager.problems()
-    assert first == 'plugin "raises" (outside_raises): cannot be loaded: RuntimeError: no luck'
+    place = f"{tmp_path}/outside_raises.py:1"
+    assert first == f'plugin "raises" (outside_raises): cannot be loaded: RuntimeError: no luck ({place})'
     assert second.startswith('plugin "syntax" (outside_syntax): cannot be loaded: SyntaxError: ')
     assert third.startswith('plugin "missing" (outside_missing): cannot be loaded: ModuleNotFoundError: ')
     assert not [line for line in manager.problems() if "\n" in line]
@@ -220,7 +222,7 @@ def test_registered_twice_is_said_with_the_place_of_the_other(tmp_path: Path, mo
 def test_a_plugin_that_leaves_python_at_its_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = Manager([entry_point(tmp_path, monkeypatch, "leaves", "raise SystemExit(3)")])
     assert manager.problem_by_name() == {
-        "leaves": 'plugin "leaves" (outside_leaves): cannot be loaded: SystemExit: 3',
+        "leaves": f'plugin "leaves" (outside_leaves): cannot be loaded: SystemExit: 3 ({tmp_path}/outside_leaves.py:1)',
     }
 
 
@@ -254,7 +256,10 @@ def test_one_that_raises_is_named_and_the_others_are_told() -> None:
     )
     hooks.tell("orchestrator_fading", reason="TERM")
     assert told == ["TERM", "TERM"]
-    assert lines == ['Error: hook orchestrator_fading of plugin "outside1" failed: RuntimeError: TERM']
+    error, debug = lines
+    assert error.startswith('Error: hook orchestrator_fading of plugin "outside1" failed: RuntimeError: TERM (')
+    assert re.search(r"/test_manager.py:\d+\)$", error)
+    assert debug.startswith("Debug: Traceback (most recent call last):\n")
 
 
 def test_before_a_spawn_the_first_answer_decides() -> None:
