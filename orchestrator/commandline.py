@@ -31,13 +31,13 @@ OPTIONS:
   -log    [Category]  Turns on logging for a debug category
   -logfile FILE       Writes log to FILE (DEFAULT: uses syslog)
   -lua VERSION        Runs configs with Lua 5.1, 5.2, 5.3 (default), 5.4 or jit
-  -monitor NAME       Uses operating systems event montior NAME
+  -monitor NAME       Uses operating systems event monitor NAME
   -nodaemon           Does not detach and logs to stdout/stderr
   -onepass            Sync once and exit
   -pidfile FILE       Writes Lsyncds PID into FILE
   -script FILE        Runs a Lua file before the config file
   -sshopts "OPTIONS"  Passes more options to ssh for -rsyncssh
-  -strict             Refuses, as root, a config that others may write
+  -strict             Refuses, as root, a config that others can change
   -version            Prints versions and exits
 
 LICENSE:
@@ -158,7 +158,7 @@ def parse(arguments: Sequence[str], program: str = "lsyncd") -> CommandLine:
                 line.asks_monitors = True
             continue
         if name not in OPTIONS:
-            raise UsageError(f"unknown option command line option {argument}")
+            raise UsageError(f"unknown command line option {argument}")
         count, handle = OPTIONS[name]
         values = list(arguments[place : place + count])
         if len(values) < count:

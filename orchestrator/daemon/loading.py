@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
+from orchestrator.daemon.rights import why_not_trusted
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.monitor.monitors import AUTO
 
@@ -73,6 +74,8 @@ class Loading:
             raise
 
     def _load(self, config: LuaConfig, host: Host, *, insists: bool) -> Loaded:
+        if self._line.is_strict and os.geteuid() == 0:
+            config.be_strict(self._refuse_untrusted)
         for file in self._files:
             self._look_at_rights(file, host)
             config.run_file(file)
@@ -90,13 +93,25 @@ class Loading:
 
     def _look_at_rights(self, path: str, host: Host) -> None:
         """A config is a program: whoever may write it can do what the daemon can."""
+        if os.geteuid() != 0:
+            return
+        if self._line.is_strict:
+            self._refuse_untrusted(path)
+            return
         try:
             mode = os.stat(path).st_mode
         except OSError:
             return  # reading it tells
-        if os.geteuid() != 0 or not mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            host.log(
+                "Warn", f"{path} may be written by others than its owner, and runs as root; chmod go-w would mend that."
+            )
+
+    def _refuse_untrusted(self, path: str) -> None:
+        """Of any file that is run or read as a part of the config, with `-strict`."""
+        reason = why_not_trusted(path, os.geteuid())
+        if reason is None:
             return
-        message = f"{path} may be written by others than its owner, and runs as root; chmod go-w would mend that."
-        if self._line.is_strict:
-            raise ConfigError(message)
-        host.log("Warn", message)
+        is_itself = reason.startswith(f"{os.path.abspath(path)} ")
+        what = "and" if is_itself else f"and is on the way to {path}, which"
+        raise ConfigError(f"{reason}, {what} runs as root; -strict refuses that.")

@@ -48,10 +48,14 @@ def bad(name: str, config: str, **more: Any) -> None:
 
 
 line("nothing", why="2.3.1: more options", ours={"out": HELP})
-line("unknown-option", "-nosuch")
-line("unknown-option-two-dashes", "--nosuch")
-line("short-option", "-h")
-line("dash-alone", "-")
+TWICE: dict[str, Any] = {
+    "why": "the original says `option` twice",
+    "ours": {"err": lambda text: text.replace("unknown option command line option", "unknown command line option")},
+}
+line("unknown-option", "-nosuch", **TWICE)
+line("unknown-option-two-dashes", "--nosuch", **TWICE)
+line("short-option", "-h", **TWICE)
+line("dash-alone", "-", **TWICE)
 line("log-needs-argument", "-log")
 line("rsync-needs-two", "-rsync", "a")
 line("rsyncssh-needs-three", "-rsyncssh", "a", "b")

@@ -277,9 +277,41 @@ def test_a_config_that_others_may_write_is_warned_of_or_refused(box: Path) -> No
     assert f"Error: {box}/config.lua may be written by others" in refused.stderr
 
 
+PARTS = {
+    "dofile": 'dofile("part.lua")',
+    "loadfile": 'loadfile("part.lua")()',
+    "require": 'package.path = "?.lua"; require "part"',
+    "a module in C": 'package.cpath = "?.lua"; require "part"',
+    "excludeFrom": 'sync{default.rsync, source = ".", target = "/nowhere", excludeFrom = "part.lua"}',
+    "filterFrom": 'sync{default.rsync, source = ".", target = "/nowhere", filterFrom = "part.lua"}',
+    "a config of another": "",
+    "in a directory of another": "",
+}
+
+
+@pytest.mark.parametrize("version", ["5.1", "5.3"])
+@pytest.mark.parametrize("part", PARTS)
+def test_strict_looks_at_all_that_is_run(box: Path, part: str, version: str) -> None:
+    if os.geteuid() != 0:
+        missing("only root is refused")
+    (box / "sub").mkdir()
+    (box / "sub/config.lua").write_text(f"settings{{nodaemon = true}}\n{PARTS[part]}\nprint('loaded')")
+    (box / "sub/part.lua").write_text("print('run')")
+    spoilt = {"a config of another": "sub/config.lua", "in a directory of another": "sub"}.get(part, "sub/part.lua")
+    os.chown(box / spoilt, 54321, -1)
+    refused = run(box / "sub", "-strict", "-lua", version, "config.lua")
+    assert refused.returncode == 255
+    assert f"{box / spoilt} belongs to user 54321, and " in refused.stderr
+    assert "runs as root; -strict refuses that." in refused.stderr
+    assert refused.stderr.count("Error: ") == 1
+    assert refused.stdout == ""
+    os.chown(box / spoilt, 0, -1)
+    assert "-strict" not in run(box / "sub", "-strict", "-lua", version, "config.lua").stderr
+
+
 COMMAND_LINE = {
-    "unknown option": (["-nosuch"], 255, "Error: unknown option command line option -nosuch\n"),
-    "two dashes": (["--nosuch"], 255, "Error: unknown option command line option --nosuch\n"),
+    "unknown option": (["-nosuch"], 255, "Error: unknown command line option -nosuch\n"),
+    "two dashes": (["--nosuch"], 255, "Error: unknown command line option --nosuch\n"),
     "missing value": (["-log"], 255, "Error: log needs 1 arguments\n"),
     "missing values": (["-rsyncssh", "a"], 255, "Error: rsyncssh needs 3 arguments\n"),
     "category": (["-log", "bad"], 255, "Error: 'bad' is not a valid logging category\n"),
@@ -298,7 +330,7 @@ COMMAND_LINE = {
 
 
 @pytest.mark.parametrize("case", COMMAND_LINE)
-def test_the_command_line_answers_as_lsyncd_does(box: Path, case: str) -> None:
+def test_what_the_command_line_answers(box: Path, case: str) -> None:
     arguments, status, message = COMMAND_LINE[case]
     (box / "empty.lua").write_text("settings{nodaemon = true}")
     done = run(box, *arguments)

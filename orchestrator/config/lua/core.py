@@ -147,6 +147,9 @@ class Core:
     def configure(self, command: bytes, value: Any = None) -> None:
         """lsyncd's own Lua part sets its C part up with this; a config has no use for it."""
 
+    def look_at_rights(self, path: bytes) -> None:
+        self._config.look_at_rights(to_text(path))
+
     # ---- making syncs -------------------------------------------------------------------------
 
     def next_sync(self) -> int:

@@ -51,6 +51,9 @@ class LuaConfig:
 
     core_type: ClassVar[type[Core]] = Core
 
+    look_at_rights: Callable[[str], None] = staticmethod(lambda path: None)
+    """Asked of each file that is a part of the config, before it is read. Raises ConfigError."""
+
     def __init__(
         self,
         host: Host,
@@ -214,6 +217,9 @@ class LuaConfig:
             monitor=config.get("monitor"),
             obeys_max_delete=action is not None and "maxDelete" in action.options,
         )
+        for key in ("excludeFrom", "filterFrom"):
+            if isinstance(config.get(key), str):
+                self.look_at_rights(config.get(key))
         source = table[b"source"]
         filters = filters_of(config)
         target = asked_target(self.actions[writer_name], config) if writer_name is not None else None
@@ -306,3 +312,8 @@ class LuaConfig:
         with open(path, "rb") as file:
             chunk = self.lua.compile(file.read(), OWN + os.path.basename(path))
         self.lua.call(chunk, self._core, self._shared)
+
+    def be_strict(self, look_at_rights: Callable[[str], None]) -> None:
+        """From now on `look_at_rights(path)` is asked of what the config runs or reads patterns from."""
+        self.look_at_rights = look_at_rights
+        self.run_own_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "strict.lua"))
