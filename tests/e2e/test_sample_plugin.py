@@ -160,4 +160,4 @@ def test_its_own_tests_pass(python: Path, tmp_path: Path) -> None:
     (line,) = [line for line in text.splitlines() if "not needed for a plugin that pip has installed" in line]
     (tmp_path / "test_put.py").write_text(text.replace(line, ""))
     done = run(python, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", cwd=tmp_path)
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout

@@ -13,7 +13,11 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(201)
 
     def do_DELETE(self):
-        self.answer(200 if self.server.files.pop(unquote_to_bytes(self.path), None) is not None else 404)
+        path, files = unquote_to_bytes(self.path), self.server.files
+        gone = [name for name in list(files) if name == path or (path.endswith(b"/") and name.startswith(path))]
+        for name in gone:
+            del files[name]
+        self.answer(200 if gone else 404)
 
     def answer(self, code):
         self.send_response(503 if self.server.is_down else code)

@@ -16,6 +16,18 @@ def test_a_change_goes_to_the_server(fake_inlet, tmp_path, server):
     assert inlet.waiting == []
 
 
+def test_a_directory_goes_with_all_that_is_in_it(fake_inlet, tmp_path, server):
+    inlet = fake_inlet(Put(), {"target": server.url})
+    server.files.update({b"/d/f": b"x", b"/d/e/f": b"x", b"/dd": b"x"})
+    (tmp_path / "source" / "d").mkdir()
+    (tmp_path / "source" / "d" / "new").write_text("y")
+    inlet.change("Delete", b"/d/")
+    inlet.change("Create", b"/d/")  # another one, by the same name
+    inlet.change("Create", b"/d/new")
+    inlet.settle()
+    assert server.files == {b"/dd": b"x", b"/d/new": b"y"}
+
+
 def test_what_fails_is_tried_again(fake_inlet, server):
     inlet = fake_inlet(Put(), {"target": server.url})
     server.is_down = True
@@ -41,4 +53,11 @@ def test_in_a_real_daemon(daemon, tmp_path, server):
     wait_until(lambda: b"/before" in server.files, "the startup")
     (source / "new").write_text("hello")
     wait_until(lambda: server.files.get(b"/new") == b"hello", "the change")
+    (source / "d" / "e").mkdir(parents=True)
+    (source / "d" / "e" / "f").write_text("x")
+    wait_until(lambda: b"/d/e/f" in server.files, "the directory")
+    (source / "d").rename(source / "moved")
+    wait_until(lambda: set(server.files) == {b"/before", b"/new", b"/moved/e/f"}, "the directory by its new name")
+    (source / "moved").rename(tmp_path / "outside")
+    wait_until(lambda: set(server.files) == {b"/before", b"/new"}, "its end")
     running.wait_for("Finished a list")
