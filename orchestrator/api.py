@@ -25,6 +25,7 @@ from orchestrator.logic.change import Change, Found
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
 from orchestrator.logic.maxdelete import Forecast, MaxDelete, max_delete
+from orchestrator.logic.text import counted
 from orchestrator.logic.verdict import (
     AGAIN,
     COMMON,
@@ -107,6 +108,7 @@ __all__ = [
     "argument_room",
     "argument_size",
     "classify",
+    "counted",
     "endpoint_of",
     "ends_with_daemon",
     "etypes",

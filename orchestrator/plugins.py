@@ -122,7 +122,9 @@ class Manager:
     def _check_hooks(self, plugin: object) -> None:
         callers = self._pluggy.get_hookcallers(plugin) or ()
         if not callers:
-            raise ConfigError("has no hook: a function with @hookimpl (plugins/README.md).")
+            raise ConfigError(
+                "has no hook: a function with @hookimpl (see plugins/README.md in share/doc/lsyncd-orchestrator)."
+            )
         for caller in callers:
             for implementation in caller.get_hookimpls():
                 # each is called by itself, so that one that raises takes no other with it: none can be around others

@@ -16,6 +16,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.roots import RootIndex
 from orchestrator.logic.secrets import mask
+from orchestrator.logic.text import counted
 from orchestrator.monitor.base import Patient
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
@@ -435,7 +436,7 @@ class Runner:
         now = self.host.clock.now()
         if now >= self._next_progress:
             self._next_progress = now + PROGRESS_INTERVAL
-            self.host.log("Normal", f"watching {directories} directories so far")
+            self.host.log("Normal", f"watching {counted(directories, 'directory', 'directories')} so far")
 
     # ---- status -------------------------------------------------------------------------------
 

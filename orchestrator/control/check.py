@@ -14,6 +14,7 @@ from orchestrator.control.places import problems_of_places, problems_of_settings
 from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.logic.event import CREATE, MODIFY
 from orchestrator.logic.secrets import MASK, is_secret_input, mask_words
+from orchestrator.logic.text import counted
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.plugins import make_manager
 
@@ -190,7 +191,9 @@ class _Check:
         except (OSError, ValueError):
             return
         directories = count_directories(syncs)
-        self._output.line(f"{directories} directories to watch, of {limit} that {LIMIT} allows")
+        self._output.line(
+            f"{counted(directories, 'directory', 'directories')} to watch, of {limit} that {LIMIT} allows"
+        )
         if directories > limit:
             yield f"{directories} directories need as many watches; {LIMIT} allows {limit}. Raise it."
 

@@ -10,6 +10,8 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.logic.text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -115,8 +117,8 @@ def _read(path: str) -> bytes:
 def _report(report: dict[str, Any]) -> Iterator[str]:
     polled = f", {report['polled']} polled for want of watches" if report["polled"] else ""
     yield (
-        f"lsyncd {report['pid']}: {report['processes']} transfers running, "
-        f"{report['watches']} directories watched{polled}"
+        f"lsyncd {report['pid']}: {counted(report['processes'], 'transfer')} running, "
+        f"{counted(report['watches'], 'directory', 'directories')} watched{polled}"
     )
     for sync in report["syncs"]:
         yield from _lines(sync)
@@ -127,11 +129,10 @@ def _lines(sync: dict[str, Any]) -> Iterator[str]:
         raise TypeError("a state is a text")
     yield f"{sync['name']}: {sync['state']}, {sync['source']} -> {sync['target'] or '(no target)'}"
     if sync["delays"]:
-        wait = "change waits" if sync["delays"] == 1 else "changes wait"
-        yield f"  {sync['delays']} {wait}, the oldest for {sync['oldest_delay_age']:.0f} s"
+        wait = counted(sync["delays"], "change waits", "changes wait")
+        yield f"  {wait}, the oldest for {sync['oldest_delay_age']:.0f} s"
     if sync["retrying"]:
-        wait = "path waits" if sync["retrying"] == 1 else "paths wait"
-        yield f"  {sync['retrying']} {wait} to be tried again"
+        yield f"  {counted(sync['retrying'], 'path waits', 'paths wait')} to be tried again"
     if sync["held_by"]:
         yield f"  held by {sync['held_by']}"
     if sync["unreachable"] is not None:

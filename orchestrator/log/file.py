@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import LogfileError
 from orchestrator.logic.message import to_bytes
+from orchestrator.logic.text import counted
 from orchestrator.ownfiles import open_file
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class LogFile:
         stamp = _date(int(self._clock.wall()))
         line = b"%s %s\n" % (stamp, to_bytes(f"{category}: {text}"))
         if self._lost:
-            told = f"Warn: {self._lost} messages could not be written to this file: {self._trouble}"
+            told = f"Warn: {counted(self._lost, 'message')} could not be written to this file: {self._trouble}"
             line = b"%s %s\n%s" % (stamp, to_bytes(told), line)
         if self._torn:
             line = b"\n" + line

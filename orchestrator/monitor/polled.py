@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.snapshot import below, differences
+from orchestrator.logic.text import counted
 from orchestrator.monitor.kernel import is_out_of_watches
 from orchestrator.monitor.rounds import Tree
 from orchestrator.monitor.watches import POLLED, UNWANTED
@@ -221,7 +222,7 @@ class Polled:
             self._log(
                 "Warn",
                 f"Out of inotify watches: {placed} are in place, {placed + wanting} are needed. "
-                f"{wanting} directories are polled instead, every {self._rounds.interval:g} seconds. "
+                f"{wanting} directories are polled instead, every {counted(self._rounds.interval, 'second')}. "
                 "Consider increasing /proc/sys/fs/inotify/max_user_watches",
             )
         elif self._told and not wanting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.logic.text import counted
 from orchestrator.logic.tunnel import LOCALPORT, State, Strand, TunnelOptions, fill, next_up, status_of
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Tunnel:
         if self._is_closed:
             return
         pause = line.strand.die(self._clock.now())
-        again = f"in {pause:g} seconds" if pause else "now"
+        again = f"in {counted(pause, 'second')}" if pause else "now"
         # a tunnel that can't be made says so once, not at every try
         self._log(
             "Warn" if line.strand.failures <= 1 else "Tunnel",

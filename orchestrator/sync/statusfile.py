@@ -12,6 +12,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.logic.text import counted
 from orchestrator.ownfiles import LastLink, Place, located
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _add_sync(lines: list[bytes], sync: SyncReport) -> None:
     if sync.trouble is not None:
         _add_trouble(lines, sync.trouble)
     if sync.retrying:
-        lines.append(b"%d paths wait to be tried again" % sync.retrying)
+        lines.append(f"{counted(sync.retrying, 'path waits', 'paths wait')} to be tried again".encode())
     lines.append(b"Filtering:")
     lines += map(_plain, sync.filters)
     if sync.excludes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from orchestrator.api import AGAIN, OK, EventList, next_pause
+from orchestrator.api import AGAIN, OK, EventList, counted, next_pause
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.complaints import Complaints
 from orchestrator_rsync.failing import local_target, of_batch, of_full_run, room_below, roots_of, without_room
@@ -203,7 +203,7 @@ def _warn_of_attributes(inlet: Inlet, lane: Lane, found: Failing | None) -> None
 def _make_again(inlet: Inlet, lane: Lane) -> None:
     pause = lane.full.failed(inlet)
     if pause is not None:
-        words = f"rsync could not transfer everything; one more full run in {pause:.0f} seconds"
+        words = f"rsync could not transfer everything; one more full run in {counted(round(pause), 'second')}"
         inlet.log("Warn", words, _told(inlet.stderr))
 
 
@@ -214,7 +214,8 @@ def _wait(inlet: Inlet, lane: Lane) -> None:
     if pause > lane.pause:
         inlet.log(
             "Warn",
-            f"rsync could not transfer everything; {len(lane.paths)} paths are tried again in {pause:.0f} seconds",
+            f"rsync could not transfer everything; "
+            f"{counted(len(lane.paths), 'path is', 'paths are')} tried again in {counted(round(pause), 'second')}",
             _told(inlet.stderr),
         )
     lane.pause = pause

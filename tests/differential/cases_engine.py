@@ -613,7 +613,7 @@ def stopped(name: str = "Sync1", code: int = 1) -> Callable[[str], str]:
 def warned(text: str) -> str:
     return text.replace(
         "Normal: Startup of",
-        "Warn: rsync could not transfer everything; one more full run in 1 seconds\nNormal: Startup of",
+        "Warn: rsync could not transfer everything; one more full run in 1 second\nNormal: Startup of",
     )
 
 

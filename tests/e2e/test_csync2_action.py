@@ -231,7 +231,7 @@ def test_an_unresolved_conflict_is_reported_and_kept(world: World) -> None:
         clash(world)
         daemon.wait_for("Warn: csync2 web: 1 not taken, needs attention")
         daemon.wait_for(f"\t{world.tree}/f on {second.name}: File is also marked dirty here!")
-        wait_until(lambda: b"1 paths wait to be tried again" in world.status.read_bytes(), "the status file")
+        wait_until(lambda: b"1 path waits to be tried again" in world.status.read_bytes(), "the status file")
         (world.tree / "g").write_text("goes on")
         wait_until(lambda: second.snapshot().get(b"g") == b"goes on", "another file")
         assert third.snapshot()[b"f"] == b"ours"

@@ -53,7 +53,13 @@ def test_nothing_is_missing(built: tuple[Path, Path]) -> None:
     sdist, wheel = built
     wanted = files_of(ROOT, "orchestrator").union(*(files_of(ROOT / "plugins", name) for name in PACKAGES[1:]))
     assert any(name.endswith(".lua") for name in wanted)
-    assert wanted - set(zipfile.ZipFile(wheel).namelist()) == set()
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    assert wanted - inside == set()
+    share = {name.partition(".data/data/share/")[2] for name in inside}
+    cited = {"man/man1/lsyncd.1", "man/man1/orchestrator.1", "bash-completion/completions/lsyncd"}
+    documents = ["README.md", "CHANGELOG.md", "plugins/README.md", "contrib/README.md"]
+    documents += [f"configs/{path.name}" for path in (ROOT / "configs").iterdir()]
+    assert cited | {f"doc/lsyncd-orchestrator/{name}" for name in documents} <= share
 
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

@@ -147,7 +147,7 @@ def test_every_state(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert status == 1
         for name, case in CASES.items():
             assert f"{name}: {case.state}, {box}/src/{name}/ -> {box}/trg/{name}/\n" in text
-        assert "  1 paths wait to be tried again\n" in text
+        assert "  1 path waits to be tried again\n" in text
         assert text.count(": no route\n") == 1
         in_file = text_of(box / "status").split("\n\n\n")
         for name, case in CASES.items():

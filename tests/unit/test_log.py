@@ -250,7 +250,7 @@ def test_a_link_of_somebody_else_s_is_not_followed(log: Log, tmp_path: Path) -> 
     path.unlink()
     log("Normal", "two")
     assert (tmp_path / "precious").read_text() == "precious"
-    assert "Warn: 1 messages could not be written to this file: " in path.read_text()
+    assert "Warn: 1 message could not be written to this file: " in path.read_text()
 
 
 def test_a_new_log_file_is_not_everybody_s_to_write(log: Log, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_two_managers_share_nothing() -> None:
         ),
         (raises("orchestrator_actions"), f"orchestrator_actions() failed: RuntimeError: no luck ({__file__}:66)"),
         (raises("orchestrator_monitors"), f"orchestrator_monitors() failed: RuntimeError: no luck ({__file__}:66)"),
-        (module(), "has no hook: a function with @hookimpl (plugins/README.md)."),
+        (module(), "has no hook: a function with @hookimpl (see plugins/README.md in share/doc/lsyncd-orchestrator)."),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_of_it_stays(broken: Any, problem: str) -> None:

@@ -37,7 +37,7 @@ def test_they_come_back_after_growing_pauses_in_a_run_of_their_own() -> None:
     assert (inlet.retrying, inlet.waiting) == (2, [])
     assert inlet.lines("Warn") == [
         (
-            "rsync could not transfer everything; 2 paths are tried again in 1 seconds: "
+            "rsync could not transfer everything; 2 paths are tried again in 1 second: "
             "rsync: open /bad: Permission denied (13)"
         )
     ]
@@ -99,7 +99,7 @@ def test_a_startup_that_could_not_transfer_everything_says_so_and_is_made_again(
     inlet = FakeInlet(action, Pair(tmp_path).config(delay=1))
     inlet.startup()
     assert inlet.end(inlet.spawned[0], 23, b"trouble\n") == "ok"
-    assert inlet.lines("Warn") == ["rsync could not transfer everything; one more full run in 1 seconds: trouble"]
+    assert inlet.lines("Warn") == ["rsync could not transfer everything; one more full run in 1 second: trouble"]
     for pause in (1, 2, 4):
         assert (inlet.retrying, inlet.waiting) == (1, [])
         inlet.advance(pause + 0.1)
