@@ -30,9 +30,6 @@ LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 SHOWN = 400
 """Bytes of a process's input that are shown."""
 
-MIRRORS = frozenset({"rsync", "direct", "native"})
-"""Actions whose target is a directory. To others it may be anything."""
-
 WORDS = {
     "run": "run",
     "popen": "run",
@@ -112,11 +109,12 @@ class _Check:
         if tunnel is not None:
             self._output.line(f"  through tunnel {tunnel.name}: {_words(tunnel.options.command)}")
             self._look_for_programs(sync, [tunnel.options.command[0], *tunnel.options.check_command[:1]])
+        known = len(self._problems)
         startup = self._noted(sync, lambda: _start(sync))
         self._tell("at startup", startup)
         change = self._noted(sync, lambda: _change(sync))
         self._tell("when a file changes", change)
-        if not startup and not change and not self._problems:
+        if not startup and not change and len(self._problems) == known:
             self._warnings.append(f"{sync.name}: it does nothing, neither at the startup nor when a file changes.")
         programs = [one.child.argv[0] for one in (*startup, *change) if one.child is not None and one.child.argv]
         self._look_for_programs(sync, programs)
@@ -156,7 +154,8 @@ class _Check:
         self._warnings += self._run.config.missing
         for sync in self._run.config.syncs:
             target = os.path.abspath(sync.inlet.target) + b"/" if sync.inlet.target[:1] == b"/" else b""
-            if target.startswith(sync.source):
+            # where an action says what its target is, loading has looked at it already
+            if target.startswith(sync.source) and self._run.config.target_of[sync.number] is None:
                 self._warnings.append(
                     f"{sync.name}: the target lies inside the source: every transfer is a change of its own."
                 )
@@ -171,9 +170,11 @@ class _Check:
     def _targets_without_place(self) -> Iterator[str]:
         """Mirrors make their target, but no directory above it."""
         for sync in self._run.config.syncs:
-            above = os.path.dirname(sync.inlet.target.rstrip(b"/")) or b"/"
-            is_local = sync.inlet.target.startswith(b"/") and sync.transfers.tunnel is None
-            if is_local and self._run.config.action_of[sync.number] in MIRRORS and not os.path.isdir(above):
+            target = self._run.config.target_of[sync.number]
+            if target is None or target.directory is None:
+                continue
+            above = os.path.dirname(os.path.abspath(target.directory))
+            if not os.path.isdir(above):
                 yield (
                     f"{sync.name}: its target cannot be made: there is no directory {os.fsdecode(above)} "
                     "(with insist it would be waited for)."

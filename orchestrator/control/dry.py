@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from orchestrator.clock import MonotonicClock
+from orchestrator.config.lua.actions import asked_target
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, to_text
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.process.processes import Processes
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.sync import Sync
+    from orchestrator.sync.target import Target
 
 
 CHAIN = 3
@@ -183,7 +185,8 @@ class DryConfig(LuaConfig):
     sources and files of patterns need not be here.
 
     `notes`: what it has done so far, or would have. `missing`: of files that are not here, a line each. `action_of`:
-    the action that acts for a sync, by its number. `tunnels`: the options of each, complete.
+    the action that acts for a sync, by its number; `target_of`: what that says of its target. `tunnels`: the options
+    of each, complete.
     """
 
     core_type = DryCore
@@ -195,10 +198,13 @@ class DryConfig(LuaConfig):
         self.missing: list[str] = []
         self.tunnels: list[TableConfig] = []
         self.action_of: dict[int, str | None] = {}
+        self.target_of: dict[int, Target | None] = {}
         super().__init__(*arguments)
         self.run_own_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "dry.lua"))
 
-    def add_sync(self, number: int, table: Any, action_name: str | None, *arguments: Any, **more: Any) -> None:
+    def add_sync(
+        self, number: int, table: Any, action_name: str | None, writer_name: str | None, *arguments: Any
+    ) -> None:
         self.action_of[number] = action_name
         left_out: dict[bytes, Any] = {}
         for key in (b"excludeFrom", b"filterFrom") if self.elsewhere else ():
@@ -207,7 +213,9 @@ class DryConfig(LuaConfig):
                 self.missing.append(f"{to_text(key)} {to_text(path)} is not here: its patterns are not known.")
                 left_out[key] = path
                 table[key] = None
-        super().add_sync(number, table, action_name, *arguments, **more)
+        super().add_sync(number, table, action_name, writer_name, *arguments)
+        config = TableConfig(self.lua, table)
+        self.target_of[number] = asked_target(self.actions[writer_name], config) if writer_name is not None else None
         for key, path in left_out.items():
             table[key] = path
 

@@ -261,7 +261,7 @@ def test_what_rsync_could_not_transfer_is_tried_again_and_holds_up_nothing(box: 
         (box / "src/d/f").write_text("f")
         daemon.wait_for("Warn: rsync could not transfer everything; ")
         daemon.wait_for("Permission denied")
-        wait_until(lambda: "paths wait to be tried again" in text_of(box / "status"), "their number in the status")
+        wait_until(lambda: " to be tried again" in text_of(box / "status"), "their number in the status")
         (box / "src/g").write_text("g")
         wait_until((box / "trg/g").exists, "another change")
         (box / "trg/d").chmod(0o755)

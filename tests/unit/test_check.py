@@ -166,6 +166,10 @@ ENDS = {
         'sync{default.native, source = "SRC", target = "BOX/no/trg"}',
         "Sync1: its target cannot be made: there is no directory BOX/no ",
     ),
+    "place of the target of a sync whose action is the user's": (
+        'sync{default.direct, source = "SRC", target = "BOX/no/trg", action = function(inlet) end}',
+        "Sync1: its target cannot be made: there is no directory BOX/no ",
+    ),
     "program of a tunnel": (
         SYNC.replace("target", 'tunnel = tunnel{command = "no-such-ssh -N"}, target'),
         "Sync1: there is no program 'no-such-ssh' to run.",

@@ -102,10 +102,17 @@ def test_check_finds_what_is_wrong(box: Path, capsys: pytest.CaptureFixture[str]
     assert message in captured.out + captured.err
 
 
-def test_check_warns_of_a_target_inside_the_source(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_warns_of_a_target_inside_the_source(box: Path, capfd: pytest.CaptureFixture[str]) -> None:
     text = 'sync{default.rsync, source = "SRC", target = "SRC/copy", rsync = {binary = "true"}}'
     assert main(["check", write(box, text)]) == 0
-    assert "Warn: Sync1: the target lies inside the source" in capsys.readouterr().out
+    out, err = capfd.readouterr()
+    assert "lies inside" not in out
+    assert f'Warn: Sync1: the target "{box}/src/copy/" lies inside the source, at "/copy/": it is left out.' in err
+    # what a command does with its target nobody knows
+    assert main(["check", write(box, 'sync{source = "SRC", target = "SRC/copy", onCreate = "true ^target"}')]) == 0
+    assert "Warn: Sync1: the target lies inside the source: every transfer is a change of its own." in (
+        capfd.readouterr().out
+    )
 
 
 def test_what_is_converted_means_the_same(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
