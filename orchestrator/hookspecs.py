@@ -77,8 +77,9 @@ def orchestrator_after_collect(
 
 @hookspec
 def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
-    """A sync's state changed: starting, in sync, syncing, held, retrying, suspended (its source is gone), left alone
-    (its source changes faster than anybody can follow), stopped.
+    """A sync's state changed: starting, in sync, syncing, held, retrying, suspended, left alone, stopped.
+
+    `suspended`: its source or target is gone; `left alone`: its source changes faster than anybody can follow.
 
     Told once a turn of the loop at most: a state that lasted shorter is not seen.
     """

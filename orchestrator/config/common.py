@@ -21,6 +21,11 @@ SYNC_KEYS: Final[Options] = {
     "batchSizeLimit": Option((int,), None, "bytes; larger files go one by one in runs of their own"),
     "crontab": Option((list, str), None, "rules for full runs: second minute hour day month weekday"),
     "monitor": Option((str,), None, "where events come from"),
+    "targetMarker": Option(
+        (str,),
+        None,
+        "name of a file that must be in the target, or nothing is transferred: where that may be unmounted",
+    ),
     "tunnel": Option((dict, str), None, "the tunnel that transfers go through"),
     "init": Option((), None, "function for the startup; false: none"),
     "full": Option((), None, "function for a full run"),

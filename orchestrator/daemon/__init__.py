@@ -318,7 +318,7 @@ def _bug() -> str:
 
 def _check_sources(runner: Runner, config: LuaConfig) -> None:
     """Raise where a source is gone: a startup would take for it what is there now (spec 6 row 22)."""
-    gone = {sync.source for sync in runner.syncs if sync.life.is_suspended}
+    gone = {sync.source for sync in runner.syncs if sync.life.is_source_gone}
     for sync in config.syncs:
         if sync.source in gone:
             source = sync.source.decode("utf-8", "surrogateescape")

@@ -21,6 +21,7 @@ class Mount(NamedTuple):
     root: bytes
     point: bytes
     kind: str
+    source: bytes = b""
 
 
 class Place(NamedTuple):
@@ -41,8 +42,8 @@ class Mounts:
         numbers = {mount.number for mount in self._all}
         self._top = [mount for mount in self._all if mount.parent not in numbers or mount.parent == mount.number]
 
-    def place_of(self, path: bytes) -> Place | None:
-        """What an absolute path without symlinks means; None where the table does not tell."""
+    def mount_of(self, path: bytes) -> Mount | None:
+        """The one that an absolute path without symlinks lies on; None where the table does not tell."""
         seen: Mount | None = None
         candidates = [mount for mount in self._top if _is_at_or_below(path, mount.point)]
         while candidates:
@@ -53,6 +54,11 @@ class Mounts:
                 for child in self._children.get(seen.number, ())
                 if child.number != child.parent and _is_at_or_below(path, child.point)
             ]
+        return seen
+
+    def place_of(self, path: bytes) -> Place | None:
+        """What an absolute path without symlinks means; None where the table does not tell."""
+        seen = self.mount_of(path)
         if seen is None:
             return None
         rest = path.rstrip(b"/")[len(seen.point.rstrip(b"/")) :]
@@ -117,7 +123,9 @@ def _is_at_or_below(path: bytes, directory: bytes) -> bool:
 def _parse(line: bytes) -> Mount:
     fields, _, rest = line.partition(b" - ")
     number, parent, device, root, point = fields.split(b" ")[:5]
-    return Mount(number, parent, device, _plain(root), _plain(point), rest.split(b" ")[0].decode("utf-8", "replace"))
+    kind, _, more = rest.partition(b" ")
+    source = _plain(more.partition(b" ")[0])
+    return Mount(number, parent, device, _plain(root), _plain(point), kind.decode("utf-8", "replace"), source)
 
 
 def _plain(field: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""How far one sync has come in its life: its startup is done, its source is gone, it is stopped."""
+"""How far one sync has come in its life: its startup is done, its source or target is gone, it is stopped."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ if TYPE_CHECKING:
 
 
 class Life:
-    """What decides whether a sync starts anything at all. `is_suspended`: its source is gone.
+    """What decides whether a sync starts anything at all. `is_source_gone`, `is_target_gone`: it waits for that.
 
     `is_left_alone`: its source changes faster than anybody can follow, nobody listens for a while.
     """
 
     def __init__(self, host: Host, name: str) -> None:
         self.is_started_up = False
-        self.is_suspended = False
+        self.is_source_gone = False
+        self.is_target_gone = False
         self.is_left_alone = False
         self.is_stopped = False
         self._host = host
         self._name = name
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.is_source_gone or self.is_target_gone
 
     def goes_on(self) -> bool:
         """Whether what a transfer was prepared for may still follow."""

@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orchestrator.errors import ConfigError
-from orchestrator.logic.mounts import Mounts
 from orchestrator.logic.text import text_of
+from orchestrator.sync.targetwatch import read_mounts
 
 if TYPE_CHECKING:
     from orchestrator.logic.filters import Filters
@@ -59,15 +59,6 @@ def nesting_of(source: bytes, target: Target, filters: Filters) -> Nesting | Non
         f'the target "{shown}" lies inside the source, at "{text_of(place)}/": it is left out.',
         _WILD.sub(b"?", place) + b"/",
     )
-
-
-def read_mounts() -> Mounts:
-    """What is mounted here; nothing where that can't be told."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            return Mounts(file.read())
-    except OSError:
-        return Mounts(b"")
 
 
 def _path_of(target: Target) -> bytes | None:

@@ -24,6 +24,7 @@ from orchestrator.sync.judge import Judge
 from orchestrator.sync.life import Life
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
+from orchestrator.sync.targetguard import TargetGuard
 from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.crontab import Crontab
     from orchestrator.sync.event import Event
     from orchestrator.sync.host import Calls, Host
+    from orchestrator.sync.targetwatch import TargetWatch
 
 
 class State(Enum):
@@ -50,7 +52,7 @@ class State(Enum):
     HELD = "held"
     """The config's onBatchStart or a plugin lets nothing begin."""
     SUSPENDED = "suspended"
-    """Its source is gone."""
+    """Its source or target is gone."""
     LEFT_ALONE = "left alone"
     """Its source changes faster than anybody can follow; it is looked through after a pause."""
     STOPPED = "stopped"
@@ -372,15 +374,14 @@ class Sync:
 
     def suspend(self) -> None:
         """The source is gone: mirroring what is left of it would wipe the target (spec 6 rows 7, 22)."""
-        self.life.is_suspended = True
+        self.life.is_source_gone = True
         self.host.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
 
     def resume(self) -> None:
         """The source is there again: whatever happened meanwhile, a full run finds it."""
-        self.life.is_suspended = False
+        self.life.is_source_gone = False
         self.host.log("Normal", "source ", self.source, f" of {self.name} is back.")
-        self.retries.try_now()
-        self.request_full()
+        self._go_on()
 
     def leave_alone(self, pause: float) -> None:
         """Its source changes faster than anybody can follow: for `pause` seconds nobody listens (spec 6 row 33).
@@ -404,7 +405,17 @@ class Sync:
         """A link on the way to the source leads elsewhere: as if it had been replaced (spec 6 row 31)."""
         old, self.source = self.source, source
         self.calls.moved(source)
-        self.life.is_suspended = self.life.is_left_alone = False
+        self.life.is_source_gone = self.life.is_left_alone = False
         self.host.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
-        self.retries.try_now()
-        self.request_full()
+        self._go_on()
+
+    def look_after(self, target: TargetWatch) -> None:
+        """Nothing is transferred to a target that is gone, or another one than before (spec 6 row 29)."""
+        self.transfers.guarded = TargetGuard(
+            self.host, self.inlet, self.life, self.history, target, self.transfers, self._go_on
+        )
+
+    def _go_on(self) -> None:
+        if not self.life.is_suspended:
+            self.retries.try_now()
+            self.request_full()

@@ -14,6 +14,7 @@ from orchestrator.sync.batch import BATCH_START
 from orchestrator.sync.event import EventList
 from orchestrator.sync.guard import REFUSED
 from orchestrator.sync.holds import Holds
+from orchestrator.sync.targetwatch import Finding
 from orchestrator.sync.timeouts import Timeouts
 from orchestrator.sync.transfer import Spawn, Transfer, nothing
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.life import Life
     from orchestrator.sync.retries import Retries
+    from orchestrator.sync.targetguard import TargetGuard
     from orchestrator.sync.transfer import Check
 
 PAUSE = 1.0
@@ -53,6 +55,7 @@ class Transfers:
         guard: Guard, collector: Collector, life: Life, keeps_stderr: bool, is_full: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.tunnel: Tunnel | None = None
+        self.guarded: TargetGuard | None = None
         self.is_put_off = False
         self._host = host
         self._inlet = inlet
@@ -234,7 +237,30 @@ class Transfers:
         transfer.when_over()
 
     def _start(self, transfer: Transfer) -> None:
+        """The target is looked at; the transfer follows if that is what it should be."""
         self._retries.begins(self._host.clock.now())
+        guarded = self.guarded
+        if guarded is None or not transfer.agent.delays:
+            self._start_checked(transfer)
+            return
+        child = guarded.look(partial(self._looked, transfer))
+        if child is not None:
+            self._watch(child, transfer)
+
+    def _looked(self, transfer: Transfer, child: Child | None, exit_code: int, finding: Finding) -> None:
+        if child is not None:
+            self._over(child)
+        if child is not None and finding is Finding.UNKNOWN and self._life.goes_on():
+            self._collector.ended(child, transfer, exit_code)  # as the transfer itself would end
+        elif self._life.goes_on() and self.guarded is not None and self.guarded.lets(transfer.agent, finding):
+            self._start_checked(transfer)
+        else:
+            # from the loop, as at the end of a process: what is found waiting after a spawn may be dropped
+            self.is_put_off = True
+            self._host.alarms.add(self._host.clock.now(), lambda: self._wait_again(transfer.agent))
+            transfer.when_over()
+
+    def _start_checked(self, transfer: Transfer) -> None:
         if transfer.check is None:
             self._watch(transfer.start(self._host.processes, self._ended), transfer)
         else:
@@ -264,6 +290,8 @@ class Transfers:
 
     def _ended(self, child: Child, exit_code: int) -> None:
         self._collector.ended(child, self._over(child), exit_code)
+        if self.guarded is not None:
+            self.guarded.transferred()
 
     def _watch(self, child: Child, transfer: Transfer) -> None:
         child.serves = self._inlet.name

@@ -179,4 +179,22 @@ def target_of(config: Config) -> Target:
     host, _, path = target.rpartition("@")[2].partition(":")
     if path.startswith(":") or "//" in target.partition(":")[2][:2]:
         host = path = ""  # a module of a daemon: nobody here knows where that is
-    return Target(shown, None, deletes, excluded, host, path.encode("utf-8", "surrogateescape"))
+    return Target(
+        shown, None, deletes, excluded, host, path.encode("utf-8", "surrogateescape"), lambda name: _ask(config, name)
+    )
+
+
+_WAY = frozenset(
+    {"rsh", "rsync-path", "password-file", "port", "address", "sockopts", "ipv4", "ipv6", "timeout", "contimeout"}
+    | {"protocol", "blocking-io", "remote-option"}
+)
+"""Options that say how the other side is reached."""
+
+
+def _ask(config: Config, name: bytes) -> list[Argument]:
+    """A run that lists one file of the target, and does nothing."""
+    table = rsync_table(config)
+    way = [word for word in options_of(computed_of(table)) if word.name in _WAY]
+    told = [f"--{word.name}" if word.value is None else f"--{word.name}={word.value}" for word in way]
+    target = str(config.get("target")).encode("utf-8", "surrogateescape")
+    return [binary(table), *told, "--list-only", "-d", target + name]

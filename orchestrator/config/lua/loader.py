@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from orchestrator.config.lua.actions import add_action, asked_endpoint, asked_target
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
-from orchestrator.config.lua.parts import crontab_of, filters_of, tunnel_options
+from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.lua.watchdog import Watchdog
@@ -16,6 +16,7 @@ from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError, Died
 from orchestrator.sync.nesting import nesting_of
 from orchestrator.sync.sync import Options, Sync
+from orchestrator.sync.targetwatch import TargetWatch
 
 if TYPE_CHECKING:
     import signal
@@ -223,6 +224,9 @@ class LuaConfig:
         source = table[b"source"]
         filters = filters_of(config)
         target = asked_target(self.actions[writer_name], config) if writer_name is not None else None
+        marker = marker_of(config, target)
+        if marker:
+            filters.exclude_first(b"/" + marker)
         nesting = nesting_of(source, target, filters) if target is not None else None
         if nesting is not None:
             self.host.log("Warn", f"{name}: {nesting.warning}")
@@ -230,6 +234,8 @@ class LuaConfig:
                 filters.exclude_first(nesting.left_out)
         sync = Sync(self.host, number, name, source, config, SyncCalls(self, table, number), filters, options)
         sync.way = os.path.join(os.getcwdb(), table[b"_source"])
+        if target is not None and (target.directory is not None or marker):
+            sync.look_after(TargetWatch(target, marker))
         if config.get("crontab") is not None:
             sync.crontab = crontab_of(name, config.get("crontab"))
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.lua.runtime import to_bytes, to_text
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.sync.crontab import Crontab
+    from orchestrator.sync.target import Target
 
 
 def crontab_of(name: str, rules: Any) -> Crontab:
@@ -54,6 +56,20 @@ def filters_of(config: TableConfig) -> Filters:
     for pattern in [*_patterns(config, "exclude"), *_from_file(config, "excludeFrom", "exclude", read_exclude_lines)]:
         filters.add_exclude(pattern)
     return filters
+
+
+def marker_of(config: TableConfig, target: Target | None) -> bytes:
+    """`targetMarker`, empty where there is none. Raises ConfigError where it could not be looked for, or be kept."""
+    marker = config.get("targetMarker")
+    if marker is None:
+        return b""
+    if not isinstance(marker, str) or not re.fullmatch(r"[\w.@%+=~-][\w.@%+=~ -]*", marker) or marker in (".", ".."):
+        raise ConfigError('"targetMarker" must be the name of a file in the target, of letters, digits and . _ - only.')
+    if target is None or (target.directory is None and target.ask is None):
+        raise ConfigError('"targetMarker": this action does not tell where its target is, so nobody can look there.')
+    if target.deletes_excluded:
+        raise ConfigError('"targetMarker" does not go with rsync.delete_excluded, which would delete it.')
+    return to_bytes(marker)
 
 
 def _patterns(config: TableConfig, key: str) -> list[bytes]:

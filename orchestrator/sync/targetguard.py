@@ -1,0 +1,188 @@
+"""What comes of what a sync's target is found to be: transfers wait for its return, a new directory gets everything.
+
+While the target is gone nobody tells of its return. It is looked at again after pauses that double, up to a minute.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.logic.event import SPECIAL
+from orchestrator.logic.text import text_of
+from orchestrator.sync.targetwatch import Finding
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from orchestrator.process.child import Child
+    from orchestrator.sync.event import Agent
+    from orchestrator.sync.history import History
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.life import Life
+    from orchestrator.sync.targetwatch import TargetWatch
+    from orchestrator.sync.transfers import Transfers
+
+    Then = Callable[[Child | None, int, Finding], None]
+    """Told the job or program that has looked, if there was one, its exit code, and what is there."""
+
+FIRST: Final = 1.0
+LONGEST: Final = 60.0
+"""Seconds between two looks at a target that is gone, at first and at most."""
+
+MISSING: Final = 23
+"""rsync's exit code where a file that was asked for is not there."""
+
+UNREACHED: Final = 255
+"""ssh's, where there is no way to the other machine."""
+
+
+class TargetGuard:
+    """One sync's. `go_on`: the target is there again, or another one: everything is to be transferred."""
+
+    def __init__(
+        self, host: Host, inlet: Inlet, life: Life, history: History, watch: TargetWatch, transfers: Transfers,
+        go_on: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._host = host
+        self._inlet = inlet
+        self._life = life
+        self._history = history
+        self._watch = watch
+        self._transfers = transfers
+        self._go_on = go_on
+        self._pause = 0.0
+        self._has_timer = False
+        self._reported = Finding.FINE
+
+    # ---- before and after transfers -----------------------------------------------------------
+
+    def look(self, then: Then) -> Child | None:
+        """Find out what is there. Told at once, or when the program or job that is given has ended."""
+        watch = self._watch
+        if watch.target.directory is None:
+            if watch.marker:
+                return self._ask(then)
+            then(None, 0, Finding.FINE)
+            return None
+        if not watch.is_slow():
+            then(None, 0, watch.look())
+            return None
+        found: list[Finding] = []
+
+        def job(stop: threading.Event) -> int:
+            """look whether the target is still what it was"""
+            found.append(watch.look())
+            return 0
+
+        return self._host.processes.run_job(
+            job, lambda child, code: then(child, code, found[0] if found else Finding.UNKNOWN)
+        )
+
+    def lets(self, agent: Agent, finding: Finding) -> bool:
+        """Whether a transfer for the agent may follow."""
+        if finding is Finding.FINE:
+            self._is_back()
+            return True
+        if finding is Finding.REPLACED:
+            self._replaced()
+            if all(delay.etype in SPECIAL for delay in agent.delays):
+                return True  # it transfers everything anyway
+            self._go_on()
+            return False
+        self._lost(finding)
+        return False
+
+    def transferred(self) -> None:
+        """A transfer has ended: what it has gone to is what is there now, or there is a need to begin anew."""
+        watch = self._watch
+        if watch.target.directory is None or not self._life.goes_on() or watch.is_slow():
+            return
+        finding = watch.look()
+        if finding is Finding.REPLACED:
+            self._replaced()
+            self._go_on()
+        elif finding is not Finding.FINE:
+            self._lost(finding)
+
+    # ---- a target that is gone ----------------------------------------------------------------
+
+    def _lost(self, finding: Finding) -> None:
+        self._life.is_target_gone = True
+        if finding is not self._reported:
+            self._reported = finding
+            what = finding.value.format(marker=text_of(self._watch.marker))
+            self._say("Error", f"{what}; waiting for its return, nothing is transferred.")
+            self._history.failed(MISSING, f"the target {what}")
+        if self._has_timer:
+            return
+        self._pause = min(max(FIRST, 2 * self._pause), LONGEST)
+        self._has_timer = True
+        self._host.alarms.add(self._host.clock.now() + self._pause, self._look_again)
+
+    def _look_again(self) -> None:
+        self._has_timer = False
+        if self._host.fading or self._life.is_stopped or not self._life.is_target_gone:
+            return
+        if self._inlet.config.get("onBatchStart"):
+            # it may be what mounts the target
+            self._life.is_target_gone = False
+            self._go_on()
+            return
+        self.look(self._looked_again)
+
+    def _looked_again(self, child: Child | None, code: int, finding: Finding) -> None:
+        if finding is Finding.FINE:
+            self._is_back()
+            self._go_on()
+        elif finding is Finding.REPLACED:
+            self._replaced()
+            self._go_on()
+        else:
+            self._lost(finding)
+
+    def _is_back(self) -> None:
+        was_reported = self._reported is not Finding.FINE
+        self._life.is_target_gone = False
+        self._pause = 0.0
+        self._reported = Finding.FINE
+        if was_reported:
+            self._say("Normal", "is back.")
+
+    def _replaced(self) -> None:
+        self._is_back()
+        self._say("Error", Finding.REPLACED.value + "; everything is transferred anew.")
+        self._watch.accept()
+
+    def _say(self, category: str, text: str) -> None:
+        self._host.log(category, "target ", self._watch.target.shown, f" of {self._inlet.name} {text}")
+
+    # ---- on another machine -------------------------------------------------------------------
+
+    def _ask(self, then: Then) -> Child | None:
+        ask = self._watch.target.ask
+        assert ask is not None
+        argv: list[bytes] | None = [
+            word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape")
+            for word in ask(self._watch.marker)
+        ]
+        tunnel = self._transfers.tunnel
+        if tunnel is not None:
+            argv = tunnel.through(argv or [], [])
+        if argv is None:
+            then(None, UNREACHED, Finding.UNKNOWN)
+            return None
+        stderr: list[bytes] = []
+
+        def ask_it(stop: threading.Event) -> int:
+            """ask whether the target has its marker"""
+            code, said = self._inlet.read_program(argv, b"", None, stop, lambda line: None)
+            stderr.append(said)
+            return code
+
+        def ended(child: Child, code: int) -> None:
+            child.stderr_tail = b"".join(stderr)
+            then(child, code, Finding.FINE if code == 0 else Finding.UNMARKED if code == MISSING else Finding.UNKNOWN)
+
+        return self._host.processes.run_job(ask_it, ended)

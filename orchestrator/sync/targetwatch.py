@@ -1,0 +1,161 @@
+"""Whether a sync's target is still the directory that it was (spec 6 row 29).
+
+Where its file system is not mounted, rsync fills the bare mount point and says that all went well. So the target is
+looked at before each transfer, and compared with what was first seen there: before the first one, or after it, if that
+made the directory. Of a target on another machine only `targetMarker` tells.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from orchestrator.logic.mounts import Mount, Mounts
+
+if TYPE_CHECKING:
+    from orchestrator.sync.target import Target
+
+_MAY_HANG: Final = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse", "autofs")
+"""Beginnings of the types of file systems that may not answer for long: they are asked in a thread."""
+
+_NUMBERED_ANEW: Final = ("fuse", "cifs", "smb", "9p", "vfat", "msdos", "exfat", "ntfs", "afs")
+"""Those that may give one directory another inode number later on."""
+
+_MOST_LINKS: Final = 40
+
+
+class Finding(Enum):
+    """What was found at the target's place; the text is what is said of it."""
+
+    FINE = ""
+    REPLACED = "is another directory than before"
+    GONE = "is gone"
+    UNMOUNTED = "lies on another file system than before (is it mounted?)"
+    RELINKED = "is reached by a link that neither root nor this daemon's user has made"
+    UNMARKED = "has no file {marker}"
+    UNKNOWN = "cannot be asked for {marker}"
+
+
+class _Seen(NamedTuple):
+    """A directory as it was seen."""
+
+    path: bytes
+    device: int
+    inode: int | None
+    mount: tuple[bytes, ...] | None  # what it lies on, if that can be known again
+
+
+class TargetWatch:
+    """One sync's. `marker`: the name of a file that must be in it; empty: none."""
+
+    def __init__(self, target: Target, marker: bytes = b"") -> None:
+        self.target = target
+        self.marker = marker
+        self._seen: _Seen | None = None
+        self._vacant: int | None = None  # the device of what was in its place while it was lost
+        self._is_slow: bool | None = None
+
+    def is_slow(self) -> bool:
+        """Whether looking may take long, so that it is to be done in a thread."""
+        if self._is_slow is None:
+            mount = read_mounts().mount_of(os.path.abspath(self.target.directory)) if self.target.directory else None
+            self._is_slow = mount is not None and mount.kind.startswith(_MAY_HANG)
+        return self._is_slow
+
+    def look(self) -> Finding:
+        """Of a target on this machine: what is there now. What is found to be right is compared with from then on."""
+        directory = self.target.directory
+        if directory is None:
+            return Finding.FINE
+        try:
+            real = os.path.realpath(directory)
+            status = os.stat(real)
+        except PermissionError:
+            return Finding.FINE  # nobody knows; the transfer itself will tell
+        except OSError:
+            return Finding.GONE if self._seen is not None or self.marker else Finding.FINE
+        if not stat.S_ISDIR(status.st_mode):
+            return Finding.GONE if self._seen is not None else Finding.FINE
+        if self.marker and not os.path.lexists(os.path.join(real, self.marker)):
+            return Finding.UNMARKED
+        finding = self._compare(real, status)
+        if finding in (Finding.FINE, Finding.REPLACED):
+            self._vacant = None
+        return finding
+
+    def accept(self) -> None:
+        """From now on what is there is what it should be."""
+        self._seen = self._is_slow = None
+        self.look()
+
+    def _compare(self, real: bytes, status: os.stat_result) -> Finding:
+        seen = self._seen
+        if seen is not None and (real, status.st_dev, status.st_ino) == (seen.path, seen.device, seen.inode):
+            return Finding.FINE
+        mount = read_mounts().mount_of(real)
+        now = _Seen(real, status.st_dev, _inode(status, mount), _identity(mount))
+        if seen is None:
+            self._seen = now
+            return Finding.FINE
+        if real != seen.path and not _links_are_ours(os.path.abspath(self.target.directory or b"")):
+            return Finding.RELINKED
+        is_same_place = now.device == seen.device or (now.mount is not None and now.mount == seen.mount)
+        if not is_same_place and real == seen.path:
+            if self._vacant is None:
+                self._vacant = now.device
+            if self._vacant == now.device:
+                return Finding.UNMOUNTED
+        if is_same_place and real == seen.path and (now.inode is None or now.inode == seen.inode):
+            self._seen = now  # the same, mounted anew
+            return Finding.FINE
+        return Finding.REPLACED
+
+
+def read_mounts() -> Mounts:
+    """What is mounted here; nothing where that can't be told."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            return Mounts(file.read())
+    except OSError:
+        return Mounts(b"")
+
+
+def _inode(status: os.stat_result, mount: Mount | None) -> int | None:
+    return None if mount is None or mount.kind.startswith(_NUMBERED_ANEW) else status.st_ino
+
+
+def _identity(mount: Mount | None) -> tuple[bytes, ...] | None:
+    """By which a file system is known again when it was unmounted; None for such as have no name, as tmpfs."""
+    if mount is None or not (b"/" in mount.source or b":" in mount.source):
+        return None
+    return (mount.point, mount.source, mount.root)
+
+
+def _links_are_ours(path: bytes) -> bool:
+    """Whether every link on the way to an absolute path was made by root or our own user."""
+    trusted = {0, os.geteuid()}
+    rest, way = [name for name in path.split(b"/") if name][::-1], b"/"
+    links = 0
+    while rest:
+        name = rest.pop()
+        if name == b"..":
+            way = os.path.dirname(way)
+            continue
+        step = os.path.join(way, name)
+        try:
+            status = os.lstat(step)
+            if not stat.S_ISLNK(status.st_mode):
+                way = step
+                continue
+            leads_to = os.readlink(step)
+        except OSError:
+            return False
+        links += 1
+        if status.st_uid not in trusted or links > _MOST_LINKS:
+            return False
+        if leads_to.startswith(b"/"):
+            way = b"/"
+        rest += [name for name in leads_to.split(b"/") if name not in (b"", b".")][::-1]
+    return True
