@@ -117,7 +117,7 @@ class Daemon:
             return self._list_monitors()
         self._loading = Loading(
             self._line, self._files, self._loop, self._make_host, actions, self._monitors, problems,
-            self._signals.waiting_end,
+            self._signals.waiting_end, self._directory,
         )  # fmt: skip
         self._fading = Fading(self._clock, self._log, self._loop, self._processes, self._hooks, self._signals)
         loaded = self._loading.load()

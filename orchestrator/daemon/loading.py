@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.config.lua.loader import LuaConfig
@@ -14,7 +15,7 @@ from orchestrator.monitor.monitors import AUTO
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from orchestrator.api import Action
     from orchestrator.commandline import CommandLine
@@ -31,8 +32,36 @@ class Loaded(NamedTuple):
     host: Host
 
 
+def _anchor(settings: Settings) -> None:
+    """What is written while the daemon runs lies where it was meant to when it was started."""
+    for key in ("status_file", "control_socket"):
+        path = getattr(settings, key)
+        if path:
+            setattr(settings, key, os.path.abspath(path))
+
+
+@contextmanager
+def _working_in(directory: str) -> Iterator[None]:
+    try:
+        was = os.getcwd()
+        if was == directory:
+            was = ""
+        else:
+            os.chdir(directory)
+    except OSError:  # it is gone: nothing can count from there
+        was = ""
+    try:
+        yield
+    finally:
+        if was:
+            os.chdir(was)
+
+
 class Loading:
-    """Done at the start, and again for each reset. `files`: absolute, in the order in which they are run."""
+    """Done at the start, and again for each reset. `files`: absolute, in the order in which they are run.
+
+    `directory`: where the daemon was started; relative paths count from there, also once it works in /.
+    """
 
     def __init__(
         self,
@@ -44,6 +73,7 @@ class Loading:
         monitors: Collection[str],
         plugin_problems: Mapping[str, str],
         waiting_end: Callable[[], signal.Signals | None],
+        directory: str,
     ) -> None:
         self._line = line
         self._files = files
@@ -53,6 +83,7 @@ class Loading:
         self._monitors = monitors
         self._plugin_problems = plugin_problems
         self._waiting_end = waiting_end
+        self._directory = directory
 
     def load(self, *, insists: bool = False) -> Loaded:
         """`insists`: a startup that fails is tried again, whatever the settings say. Raises OrchestratorError."""
@@ -68,7 +99,8 @@ class Loading:
             self._waiting_end,
         )
         try:
-            return self._load(config, host, insists=insists)
+            with _working_in(self._directory):
+                return self._load(config, host, insists=insists)
         except BaseException:
             config.close()
             raise
@@ -82,6 +114,9 @@ class Loading:
         for action, values in self._line.syncs:
             config.add_command_line_sync(action, values)
         settings = config.finish()
+        if not settings.nodaemon:
+            _anchor(settings)
+            config.anchor_targets()
         if not config.syncs:
             raise UsageError("Nothing to watch!")
         host.max_processes = settings.max_processes

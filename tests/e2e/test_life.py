@@ -266,6 +266,40 @@ def test_a_relative_log_file_stays_where_it_is_when_a_daemon_resets(box: Path) -
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
 
 
+@pytest.mark.row(34)
+def test_relative_paths_of_a_daemon_count_from_where_it_was_started(box: Path) -> None:
+    """rsync is a stub: the real one would run with --delete in /, were it wrong."""
+    stub = box / "rsync"
+    stub.write_text(f'#!/bin/sh\ncd /; for last; do :; done; realpath -m "$last" >>{box}/targets\n')
+    stub.chmod(0o755)
+    (box / "layer3").mkdir()
+    (box / "config.lua").write_text(f"""
+        settings{{ pidfile = "pid", logfile = "log", statusFile = "status", statusInterval = 0, insist = true }}
+        sync{{ default.rsync, source = "src", target = "./sub/.", rsync = {{ binary = "{stub}" }} }}
+        sync{{ default.direct, source = "src", target = "trg/", rsync = {{ binary = "{stub}" }} }}
+        sync{{ source = "src", target = "layer3", onStartup = "echo ^target >>{box}/targets" }}
+        sync{{ source = "src", target = "no directory", onStartup = "echo ^target >>{box}/targets" }}
+    """)
+    assert run(box, "config.lua").returncode == 0
+    pid = int((box / "pid").read_text())
+    expected = [f"{box}/sub", f"{box}/trg", f"{box}/layer3", "no directory"]
+
+    def targets() -> list[str]:
+        return text_of(box / "targets").splitlines()
+
+    try:
+        wait_until(lambda: len(targets()) == 4, "the startups")
+        assert sorted(targets()) == sorted(expected)
+        wait_until(lambda: "Lsyncd status report" in text_of(box / "status"), "the status file")
+        os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: len(targets()) == 8, "the startups after the reset")
+        assert sorted(targets()) == sorted(2 * expected)
+        assert os.path.samefile(f"/proc/{pid}/cwd", "/")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+
+
 def test_a_config_that_others_may_write_is_warned_of_or_refused(box: Path) -> None:
     if os.geteuid() != 0:
         missing("only root is warned")

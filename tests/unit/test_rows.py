@@ -44,6 +44,7 @@ TOLD = {
     "25": "`maxProcesses` in `settings`",
     "27": "patterns like",
     "28": "an exclude with several stars",
+    "34": "relative targets",
     "29": "the target's file system",
     "30": "the source lies inside the target",
     "26": "two daemons, or two syncs, that mirror each other",

@@ -77,6 +77,7 @@ class LuaConfig:
         self._loop = loop
         self._observed: dict[int, None] = {}
         self._numbers = 0
+        self._local_targets: set[int] = set()  # numbers of syncs
         self._names: set[str] = set()
         self._done = 0
         self.lua = Lua(version)
@@ -142,6 +143,19 @@ class LuaConfig:
         """All files are loaded: the settings in force. Raises ConfigError."""
         self._call_own("adopt_settings")
         return make_settings({**self.own_settings(), **self.command_line})
+
+    def anchor_targets(self) -> None:
+        """The daemon will work in another directory: relative targets on this machine count from the one it is in now.
+
+        Of a sync whose target nobody knows, a handler's, it is one if there is such a directory.
+        """
+        for sync in self.syncs:
+            target = sync.config.get("target")
+            if not isinstance(target, str) or not target or target.startswith("/"):
+                continue
+            if sync.number in self._local_targets or (":" not in target and os.path.isdir(target)):
+                slash = "/" if target.endswith("/") else ""
+                sync.config.set("target", os.path.abspath(target).rstrip("/") + slash)
 
     def own_settings(self) -> dict[str, Any]:
         """The settings as the config has them."""
@@ -224,6 +238,9 @@ class LuaConfig:
         source = table[b"source"]
         filters = filters_of(config)
         target = asked_target(self.actions[writer_name], config) if writer_name is not None else None
+        if target is not None and target.directory is not None:
+            target = target._replace(directory=os.path.abspath(target.directory))
+            self._local_targets.add(number)
         marker = marker_of(config, target)
         if marker:
             filters.exclude_first(b"/" + marker)
