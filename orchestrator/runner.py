@@ -146,6 +146,9 @@ class Runner:
             sync.on_filters_changed = self._refilter
             monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
             syncs_of.setdefault(monitor, []).append(sync)
+            for root in monitor.lost_roots():  # with insist, one may not be there yet
+                for owner in self._roots.at(root):
+                    owner.suspend()
             sync.start()
             attend()
             if not self.host.is_at_limit():

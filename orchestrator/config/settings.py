@@ -26,7 +26,9 @@ SETTINGS: Final[Mapping[str, Option]] = {
         (str, int), None, "syslog facility: a name, or its number from 1 to 23 (3: daemon, 16 to 23: local0 to local7)"
     ),
     "logident": Option((str,), None, "syslog ident"),
-    "insist": Option((bool,), False, "keep trying when a startup fails with a temporary error"),
+    "insist": Option(
+        (bool,), False, "keep trying when a startup fails with a temporary error, or a source is not there yet"
+    ),
     "inotifyMode": Option(
         (str,), "CloseWrite", "CloseWrite, Modify, CloseWrite or Modify, CloseWrite only: when a written file counts"
     ),

@@ -174,10 +174,10 @@ class DryCore(Core):
     def popen_wait(self, number: int) -> tuple[bytes, int]:
         return super().popen_wait(number) if self._config.for_real else (b"exit", 0)
 
-    def real_source(self, path: bytes, place: bytes) -> bytes:
+    def real_source(self, path: bytes, place: bytes, insist: Any = None) -> bytes:
         if self._config.elsewhere and not os.path.isdir(path):
             return os.path.abspath(path).rstrip(b"/") + b"/"
-        return super().real_source(path, place)
+        return super().real_source(path, place, insist)
 
 
 class DryConfig(LuaConfig):

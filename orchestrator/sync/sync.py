@@ -374,8 +374,9 @@ class Sync:
 
     def suspend(self) -> None:
         """The source is gone: mirroring what is left of it would wipe the target (spec 6 rows 7, 22)."""
-        self.life.is_source_gone = True
-        self.host.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
+        if not self.life.is_source_gone:
+            self.life.is_source_gone = True
+            self.host.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
 
     def resume(self) -> None:
         """The source is there again: whatever happened meanwhile, a full run finds it."""

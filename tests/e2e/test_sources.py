@@ -238,3 +238,33 @@ def test_what_was_closed_is_carried_over_when_it_is_opened(box: Path, action: st
             (source / path / "new").mkdir()
             (source / path / "new/g").write_text("watched now")
         wait_target(box, daemon, snapshot(os.fsencode(source)))
+
+
+@pytest.mark.parametrize("monitor", ["inotify", "poll", "fanotify"])
+def test_with_insist_a_source_that_is_not_there_is_waited_for(box: Path, monitor: str) -> None:
+    if monitor == "fanotify" and os.geteuid() != 0:
+        pytest.skip("fanotify needs root")
+    (box / "other").mkdir()
+    (box / "other" / "f").write_text("x")
+    lua = f"""
+        settings{{ insist = true, monitor = "{monitor}", pollInterval = 0.2 }}
+        sync{{ default.rsync, source = "{box}/late/src", target = "{box}/trg", delay = 0.1, name = "it" }}
+        sync{{ default.rsync, source = "{box}/other", target = "{box}/disk", delay = 0.1 }}
+    """
+    (box / "trg" / "kept").write_text("x")
+    with Daemon(box, lua=lua) as daemon:
+        wait_until((box / "disk/f").exists, "the other sync's startup")
+        daemon.wait_for(f"Error: source {box}/late/src/ of it is gone; waiting for its return.")
+        assert (box / "trg/kept").exists()
+        (box / "late/src").mkdir(parents=True)
+        (box / "late/src/new").write_text("x")
+        daemon.wait_for(f"source {box}/late/src/ of it is back.")
+        wait_target(box, daemon, {b"new": b"x"})
+        (box / "late/src/more").write_text("x")
+        wait_target(box, daemon, {b"new": b"x", b"more": b"x"})
+
+
+def test_without_insist_it_is_an_error(box: Path) -> None:
+    with Daemon(box, lua=f'sync{{ default.rsync, source = "{box}/late", target = "{box}/trg" }}') as daemon:
+        assert daemon.wait() == 255
+    assert "Cannot access source directory" in daemon.said()

@@ -155,12 +155,17 @@ class Core:
     def next_sync(self) -> int:
         return self._config.next_number()
 
-    def real_source(self, path: bytes, place: bytes) -> bytes:
-        """The directory, all links resolved, with a slash at its end. `place`: FILE:LINE of the sync."""
+    def real_source(self, path: bytes, place: bytes, insist: Any = None) -> bytes:
+        """The directory, all links resolved, with a slash at its end. `place`: FILE:LINE of the sync.
+
+        `insist`: one that is not there, or not yet, will be waited for.
+        """
         refused = ConfigError(f"{_at(place)}Cannot access source directory: {to_text(path)}{_home_hint(path)}")
         try:
             real = os.path.realpath(path, strict=True)
-        except OSError:
+        except OSError as error:
+            if insist and isinstance(error, FileNotFoundError):
+                return os.path.realpath(path).rstrip(b"/") + b"/"
             self._host.log("Error", b"failure getting absolute path of [", path, b"]")
             raise refused from None
         if not os.path.isdir(real):

@@ -116,7 +116,9 @@ local function add(opts)
     if source == nil then core.fail(where .. ': source missing from sync.') end
     if type(source) ~= 'string' then error('source must be a string, not a ' .. type(source), 3) end
     config._source = source
-    config.source = core.real_source(source, where)
+    local insist = core.command_line('insist')
+    if insist == nil then insist = shared.settings.insist end
+    config.source = core.real_source(source, where, insist and insist ~= 'false')
 
     problem = shared.problem_in(config)
     if problem then error(problem, 3) end
