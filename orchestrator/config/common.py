@@ -21,6 +21,7 @@ SYNC_KEYS: Final[Options] = {
     "batchSizeLimit": Option((int,), None, "bytes; larger files go one by one in runs of their own"),
     "crontab": Option((list, str), None, "rules for full runs: second minute hour day month weekday"),
     "monitor": Option((str,), None, "where events come from"),
+    "settle": Option((float,), None, "seconds that a file must not have changed before it is transferred"),
     "targetMarker": Option(
         (str,),
         None,

@@ -24,6 +24,7 @@ from orchestrator.sync.judge import Judge
 from orchestrator.sync.life import Life
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
+from orchestrator.sync.settling import Settling
 from orchestrator.sync.targetguard import TargetGuard
 from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
@@ -80,6 +81,7 @@ class Options:
     own_die_codes: frozenset[int] = frozenset()
     monitor: str | None = None
     obeys_max_delete: bool = False
+    settle: float = 0.0
 
 
 class Sync:
@@ -115,6 +117,7 @@ class Sync:
             keeps_stderr=options.sets, is_full=lambda: self.is_at_limit() or host.is_at_limit(),
         )  # fmt: skip
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
+        self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
         self.crontab: Crontab | None = None
         self.way = source  # absolute, as the config names it: there may be links on it
         self.retrying = 0  # paths that wait to be tried again outside the queue
@@ -134,7 +137,7 @@ class Sync:
             return State.HELD
         if not self.life.is_started_up:
             return State.STARTING
-        return State.SYNCING if len(self.queue) else State.IN_SYNC
+        return State.SYNCING if len(self.queue) or self._settling else State.IN_SYNC
 
     def status(self) -> dict[str, object]:
         """How it is doing, for `orchestrator status`. Times in seconds since 1970."""
@@ -144,6 +147,7 @@ class Sync:
             "source": text_of(self.source),
             "target": mask(text_of(self.inlet.target)),
             "delays": len(self.queue),
+            "settling": len(self._settling) if self._settling is not None else 0,
             "oldest_delay_age": self.oldest_age(),
             "retrying": self.retrying + len(self.retries),
             "held_by": self.transfers.holds.by,
@@ -195,6 +199,8 @@ class Sync:
         if come_from is None or gone_to is None:
             left = CREATE if come_from is None else DELETE
             self.host.log("Normal", f"Transformed Move to {left} for ", self.name)
+        if self._settling is not None and come_from is not None:
+            self._settling.moves(come_from, gone_to)
         if come_from is not None and self._is_excluded(MOVE, come_from):
             come_from = None
         if gone_to is not None and self._is_excluded(MOVE, gone_to):
@@ -245,11 +251,18 @@ class Sync:
     def _take(self, etype: str, alarm: float, path: bytes) -> None:
         if self.filters and self._is_excluded(etype, path):
             return
+        if self._settling is not None and self._settling.takes(etype, path):
+            return
         if etype == DELETE:
             self.retries.forget(path)
         elif etype == CREATE:
             self._sweep(alarm, path)
         self.queue.add(etype, alarm, path)
+
+    def _settled(self, etype: str, path: bytes) -> None:
+        """A file has been quiet for long enough."""
+        waits = max(0.0, self.options.delay - self.options.settle)
+        self.queue.add(etype, self.host.clock.now() + waits, path)
 
     def _sweep(self, alarm: float, path: bytes, *, is_doubtful: bool = False) -> None:
         """A directory appears. What else the target may have under its name is to go.

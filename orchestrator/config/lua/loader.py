@@ -230,6 +230,7 @@ class LuaConfig:
             chains_moves=action is not None and action.chains_moves,
             own_die_codes=own_die_codes,
             monitor=config.get("monitor"),
+            settle=float(config.get("settle", 0)),
             obeys_max_delete=action is not None and "maxDelete" in action.options,
         )
         for key in ("excludeFrom", "filterFrom"):

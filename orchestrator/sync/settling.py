@@ -1,0 +1,94 @@
+"""Files that were written a moment ago and are to be quiet for a while before they travel (`settle`).
+
+They wait here, outside the queue: what a program writes to bit by bit must hold up nothing else. A file is quiet when
+no event has come in that time, and its size and time have stayed: a writer that keeps it open makes no event.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from orchestrator.logic.event import ATTRIB, CREATE, DELETE, MODIFY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.sync.host import Host
+
+_Look = tuple[int, int, int]
+
+
+class Settling:
+    """One sync's. `seconds`: how long a file must be quiet. `release(etype, path)`: it may travel.
+
+    All wait for the same time, so they stand in the order in which they are due.
+    """
+
+    def __init__(self, host: Host, source: bytes, seconds: float, release: Callable[[str, bytes], None]) -> None:
+        self._host = host
+        self._source = source
+        self._seconds = seconds
+        self._release = release
+        self._waiting: dict[bytes, tuple[str, float, _Look | None]] = {}
+        self._has_timer = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def takes(self, etype: str, path: bytes) -> bool:
+        """A change came. Whether it is to wait here; a path has a leading slash."""
+        if path.endswith(b"/"):
+            return False
+        if etype == DELETE:
+            self._waiting.pop(path, None)
+            return False
+        if etype == ATTRIB:
+            return path in self._waiting  # it goes with the file
+        if etype not in (CREATE, MODIFY):
+            return False
+        before = self._waiting.pop(path, None)
+        self._wait(CREATE if before is not None and before[0] == CREATE else etype, path, self._look(path))
+        return True
+
+    def moves(self, path: bytes, path2: bytes | None) -> None:
+        """A file or directory was moved within the source, or (None) out of it: what waits there does so elsewhere."""
+        moved = [path] if path in self._waiting else []
+        if path.endswith(b"/"):
+            moved = [waiting for waiting in self._waiting if waiting.startswith(path)]
+        for waiting in moved:
+            etype, _, _ = self._waiting.pop(waiting)
+            if path2 is not None:
+                place = path2 + waiting[len(path) :]
+                self._wait(etype, place, self._look(place))
+
+    def _wait(self, etype: str, path: bytes, look: _Look | None) -> None:
+        self._waiting[path] = (etype, self._host.clock.now() + self._seconds, look)
+        if not self._has_timer:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        first = next(iter(self._waiting.values()), None)
+        self._has_timer = first is not None
+        if first is not None:
+            self._host.alarms.add(first[1], self._fire)
+
+    def _fire(self) -> None:
+        now = self._host.clock.now()
+        while (path := next(iter(self._waiting), None)) is not None and self._waiting[path][1] <= now:
+            etype, _, before = self._waiting.pop(path)
+            look = self._look(path)
+            if look is None:
+                continue  # gone: its Delete tells, or that of a directory above it
+            if look == before:
+                self._release(etype, path)
+            else:
+                self._wait(etype, path, look)
+        self._set_timer()
+
+    def _look(self, path: bytes) -> _Look | None:
+        try:
+            status = os.lstat(self._source + path[1:])
+        except OSError:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
