@@ -27,7 +27,7 @@ class Settling:
 
     def __init__(self, host: Host, source: bytes, seconds: float, release: Callable[[str, bytes], None]) -> None:
         self._host = host
-        self._source = source
+        self.source = source
         self._seconds = seconds
         self._release = release
         self._waiting: dict[bytes, tuple[str, float, _Look | None]] = {}
@@ -88,7 +88,7 @@ class Settling:
 
     def _look(self, path: bytes) -> _Look | None:
         try:
-            status = os.lstat(self._source + path[1:])
+            status = os.lstat(self.source + path[1:])
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns

@@ -419,6 +419,8 @@ class Sync:
         """A link on the way to the source leads elsewhere: as if it had been replaced (spec 6 row 31)."""
         old, self.source = self.source, source
         self.calls.moved(source)
+        if self._settling is not None:
+            self._settling.source = source
         self.life.is_source_gone = self.life.is_left_alone = False
         self.host.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
         self._go_on()

@@ -184,3 +184,6 @@ def test_what_will_never_begin_is_put_away(world: World, stops: str) -> None:
     world.run(1)
     assert world.calls.over == 1
     assert len(world.sync.transfers.holds) == 0
+    age = world.sync.oldest_age()
+    assert age is not None
+    assert age >= 2, "it has waited all the time"

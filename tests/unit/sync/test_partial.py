@@ -158,6 +158,24 @@ def test_nor_for_each_path_that_comes(world: World) -> None:
     assert len(world.sync.queue) == 0
 
 
+def test_as_long_as_something_gets_through_nothing_pauses(world: World) -> None:
+    world.action.too_big = is_big
+    for number in range(20):
+        world.change(b"/big%d" % number)
+        assert [b"/big%d" % number] in world.lists(0.01)
+        world.change(b"/small")
+        assert [b"/small"] in world.lists(0.01)
+
+
+def test_what_failed_and_what_is_new_go_apart_though_both_are_due(world: World) -> None:
+    world.action.too_big = is_big
+    world.change(b"/big")
+    world.run()
+    world.clock.advance(2)
+    world.change(b"/e")
+    assert sorted(world.lists(0)) == [[b"/big"], [b"/e"]]
+
+
 def test_what_goes_meanwhile_is_not_tried_again(world: World) -> None:
     world.action.too_big = is_big
     world.change(b"/big")
