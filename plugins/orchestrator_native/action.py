@@ -101,6 +101,7 @@ class Native(Action):
             if failed:
                 agent.inlet.report_partial()
             _try_again_later(agent.inlet, state)
+            _ask_soon(agent.inlet, list(report.put_off))
         if report is not None:
             _tell(agent.inlet, state, report)
         return None
@@ -176,6 +177,7 @@ def _trees(inlet: Inlet) -> Trees:
         xattrs=bool(config.get("xattrs", True)),
         hard_links=bool(config.get("hardLinks", True)),
         threads=checked_threads(config),
+        patience=_patience(inlet),
     )
 
 
@@ -228,6 +230,22 @@ def _try_again_later(inlet: Inlet, state: State) -> None:
             _ask_again(inlet, os.fsencode(path))
 
     inlet.after(state.pause, again)
+
+
+def _ask_soon(inlet: Inlet, paths: list[str]) -> None:
+    """What is newer on the target gets the time that another mirror needs to take it over, and is looked at again."""
+
+    def again() -> None:
+        for path in paths:
+            _ask_again(inlet, os.fsencode(path))
+
+    if paths:
+        inlet.after(_patience(inlet), again)
+
+
+def _patience(inlet: Inlet) -> float:
+    """Seconds: another sync with the same delay has come to act by then."""
+    return 2 * float(inlet.config.get("delay") or 0) + 2.0
 
 
 def _ask_again(inlet: Inlet, path: bytes) -> None:

@@ -14,6 +14,7 @@ from orchestrator_native import batch, meta
 from orchestrator_native.forecast import Deletions
 from orchestrator_native.forecast import forecast as look_ahead
 from orchestrator_native.links import Links
+from orchestrator_native.newer import Newer
 from orchestrator_native.proofs import Proofs
 from orchestrator_native.report import CUT, FILE_IO, STOPPED, Report, Stopped, TooMuch
 from orchestrator_native.rules import Trust, my_rule
@@ -34,6 +35,7 @@ class Memory:
 
     links: Links = field(default_factory=Links)
     proofs: Proofs = field(default_factory=Proofs)
+    newer: Newer = field(default_factory=Newer)
     granularity: int | None = None
     source: tuple[int, int] | None = None
     """Device and inode of the source's directory."""
@@ -49,6 +51,8 @@ class Trees(NamedTuple):
     xattrs: bool = True
     hard_links: bool = True
     threads: int = 4
+    patience: float = 0.0
+    """Seconds that a changed file waits which is newer on the target (newer.py)."""
     may_delete: int | None = None
     """So much of what the source has not may be deleted; None: all."""
 
@@ -140,6 +144,8 @@ def _work_between(
         guarded=frozenset(ours),
         budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
         proofs=memory.proofs,
+        newer=memory.newer,
+        patience=trees.patience if changes is not None else 0.0,
     )
     run = Run(task, source, target, memory.links, threads=trees.threads, is_whole=changes is None)
     try:

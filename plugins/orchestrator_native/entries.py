@@ -72,6 +72,9 @@ class Entries:
             if wanted.st_nlink > 1 and not names and self._rule.hard_links:
                 self._crew.later_link(spot.path, wanted, trust=trust, is_written=is_written)
                 return True
+            if not names and self._task.has_to_wait(spot.path, wanted, have):
+                self._task.put_off(spot.path, spot.source, spot.target)
+                return False
             if have is not None and self._is_plainly_same(spot, wanted, have, trust):
                 is_sure = self._task.proofs.holds(wanted, have, Trust.FINISHED)
                 self._keep(spot, wanted, have, names, is_sure=is_sure)
@@ -113,23 +116,23 @@ class Entries:
             self._task.proofs.compared(have)
             self._keep(spot, wanted, have, names, is_sure=True)
         else:
-            self._make(spot, wanted)
+            self._make(spot, wanted, have)
 
     def _keep(self, spot: Spot, wanted: os.stat_result, have: os.stat_result, names: int, *, is_sure: bool) -> None:
         """It is the same but for the attributes. `is_sure`: that is more than the quick check's word."""
         # an inode that has more names than we know of is not changed
         if have.st_nlink > max(names, 1) and not is_same_attributes(spot, wanted, have, self._rule):
-            self._make(spot, wanted)
+            self._make(spot, wanted, have)
             return
         fixed = fix(self._task, spot, wanted, have)
         if fixed is Fixed.REFUSED:
-            self._make(spot, wanted)
+            self._make(spot, wanted, have)
         elif fixed is Fixed.SET and stat.S_ISREG(wanted.st_mode) and (not is_sure or has_changed_since(spot, wanted)):
             self._task.proofs.spoil(have, wanted.st_ctime_ns)
 
-    def _make(self, spot: Spot, wanted: os.stat_result) -> None:
+    def _make(self, spot: Spot, wanted: os.stat_result, have: os.stat_result | None) -> None:
         if stat.S_ISREG(wanted.st_mode):
-            self._maker.file(spot)
+            self._maker.file(spot, have)
         elif stat.S_ISLNK(wanted.st_mode):
             self._maker.symlink(spot, wanted)
         else:

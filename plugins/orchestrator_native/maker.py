@@ -14,6 +14,7 @@ from orchestrator_native.attributes import apply
 from orchestrator_native.content import open_source
 from orchestrator_native.data import Copier
 from orchestrator_native.likeness import symlink_text
+from orchestrator_native.newer import is_newer
 from orchestrator_native.proofs import ANY_CHANGE
 from orchestrator_native.report import Vanished
 from orchestrator_native.temps import temp_name
@@ -39,12 +40,12 @@ class Maker:
         self._remover = remover
         self._copier = Copier(task.stop)
 
-    def file(self, spot: Spot) -> None:
-        """Copy a regular file."""
+    def file(self, spot: Spot, have: os.stat_result | None) -> None:
+        """Copy a regular file over what there was when that was decided. See newer.py."""
         for left in reversed(range(TRIES)):
             fd = open_source(spot)
             try:
-                if self._copy(spot, fd, is_last=not left):
+                if self._copy(spot, fd, have, is_last=not left):
                     return
             finally:
                 os.close(fd)
@@ -77,7 +78,7 @@ class Maker:
         finally:
             _unlink(temp, target)
 
-    def _copy(self, spot: Spot, fd: int, *, is_last: bool) -> bool:
+    def _copy(self, spot: Spot, fd: int, have: os.stat_result | None, *, is_last: bool) -> bool:
         """False: it changed while being copied, and nothing was put."""
         before = os.fstat(fd)
         if not stat.S_ISREG(before.st_mode):
@@ -96,6 +97,9 @@ class Maker:
                 apply(self._task, copy, before, new, attributes or None, new=True)
             finally:
                 os.close(copy)
+            if self._task.patience > 0 and self._was_written(spot, before, have):
+                self._task.put_off(spot.path, spot.source, spot.target)
+                return True
             self._place(temp, spot.path, spot.name, spot.target)
             placed = True
             if has_changed_since(spot, before):
@@ -104,6 +108,14 @@ class Maker:
         finally:
             if not placed:
                 _unlink(temp, spot.target)
+
+    def _was_written(self, spot: Spot, wanted: os.stat_result, have: os.stat_result | None) -> bool:
+        """What it is to replace has been written meanwhile."""
+        try:
+            now = spot.target_status()
+        except OSError:
+            return False
+        return (have is None or now.st_ctime_ns != have.st_ctime_ns) and is_newer(wanted, now)
 
     def _finish(self, temp: str, spot: Spot, wanted: os.stat_result) -> None:
         """Attributes of what was just made under a temporary name; then its real name."""

@@ -41,6 +41,8 @@ class Report:
         """Nothing was done: the source is not the one that the last full run found."""
         self.lacks_room = False
         """Something did not fit on the target."""
+        self.put_off: dict[str, None] = {}
+        """Paths that are to be asked for once more, soon: see newer.py."""
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._notes: dict[str, None] = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator_native.newer import Newer
 from orchestrator_native.proofs import Proofs
 from orchestrator_native.report import Report, TooMuch
 from orchestrator_native.rules import Trust, identity
@@ -50,6 +51,9 @@ class Task:
     let_in: set[str] = field(default_factory=set)
     """Directories of the target that are not closed to ourselves (any more), in this run."""
     proofs: Proofs = field(default_factory=Proofs)
+    newer: Newer = field(default_factory=Newer)
+    patience: float = 0.0
+    """Seconds for which what is newer on the target waits; 0: it does not."""
     report: Report = field(default_factory=Report)
 
     def is_excluded(self, path: str, *, is_dir: bool) -> bool:
@@ -61,6 +65,15 @@ class Task:
         """Of what no change names, in two directories (identities)."""
         is_known = self.rule.trust is Trust.QUICK or self.proofs.is_pair(source, target)
         return self.rule.trust if is_known else Trust.NONE
+
+    def has_to_wait(self, path: str, wanted: os.stat_result, have: os.stat_result | None) -> bool:
+        """A file that is newer on the target: see newer.py."""
+        return self.patience > 0 and self.newer.puts_off(path, wanted, have, self.patience)
+
+    def put_off(self, path: str, source: int, target: int) -> None:
+        """An entry of two directories (descriptors) is to be looked at again, soon."""
+        self.report.put_off[path] = None
+        self.part(source, target)
 
     def part(self, source: int, target: int) -> None:
         """What lies in two directories (descriptors) is not alike, or not for sure."""

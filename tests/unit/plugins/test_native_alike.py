@@ -213,3 +213,35 @@ def test_what_another_mirror_is_just_writing_is_not_mirrored_on(deploy: Deploy) 
     os.rename(deploy.source + half, deploy.source + b"f")
     deploy.batch(("Move", b"/" + half, b"/f"))
     assert snapshot(deploy.target)[b"f"] == b"half"
+
+
+def test_what_was_just_written_on_the_target_waits(deploy: Deploy) -> None:
+    """Another sync mirrors it back, and what comes from there is older than what has been written here meanwhile."""
+    write(deploy.source + b"f", b"1")
+    deploy.startup()
+
+    def run(patience: float) -> dict[str, None]:
+        trees = Trees(deploy.source, deploy.target, patience=patience)
+        report = update(trees, [Change("Modify", b"/f")], deploy.memory, deploy.stop, deletes=True)
+        assert report.exit_code == 0
+        return report.put_off
+
+    def append(side: bytes, when: int) -> None:
+        with open(side + b"f", "ab") as file:
+            file.write(b"+")
+        os.utime(side + b"f", ns=(when, when))
+
+    now = os.stat(deploy.source + b"f").st_mtime_ns
+    append(deploy.target, now + 2)
+    append(deploy.target, now + 3)
+    append(deploy.source, now + 1)
+    assert list(run(60)) == list(run(60)) == ["f"]
+    append(deploy.target, now + 4)
+    assert list(run(1e-9)) == ["f"], "it has changed since"
+    assert snapshot(deploy.target)[b"f"] == b"1+++"
+    assert run(1e-9) == {}, "nobody takes it over"
+    assert snapshot(deploy.target)[b"f"] == b"1+"
+    append(deploy.target, now + 5)
+    append(deploy.source, now + 6)
+    assert run(60) == {}, "the source's is newer"
+    assert snapshot(deploy.target)[b"f"] == b"1++"

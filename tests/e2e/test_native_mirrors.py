@@ -1,0 +1,71 @@
+"""Two directories that native mirrors in both directions come to rest, equal, and nothing that was written is lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tests.kit.daemon import Daemon, wait_until
+from tests.kit.trees import snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = """
+sync{{ default.native, source = "{box}/a", target = "{box}/b", delay = 0.3 }}
+sync{{ default.native, source = "{box}/b", target = "{box}/a", delay = 0.3 }}
+"""
+QUIET = 1.5
+"""Seconds without a run: several times what it takes until something comes back."""
+
+
+def test_two_mirrors_of_each_other(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    (a / "gone").write_text("gone")
+    (a / "linked").write_text("linked")
+    with Daemon(tmp_path, lua=CONFIG.format(box=tmp_path)) as daemon:
+        daemon.wait_for("finished.", 2)
+
+        def runs() -> int:
+            return daemon.said().count("Calling native")
+
+        def rest(what: str, most: int) -> None:
+            before = last = runs()
+            since = time.monotonic()
+
+            def is_quiet() -> bool:
+                nonlocal last, since
+                if runs() != last:
+                    last, since = runs(), time.monotonic()
+                return time.monotonic() - since > QUIET and snapshot(os.fsencode(a)) == snapshot(os.fsencode(b))
+
+            wait_until(is_quiet, f"both to be equal and at rest ({what})")
+            assert runs() - before <= most, what
+
+        rest("startup", 4)
+        (tmp_path / "old").write_text("old")
+        os.utime(tmp_path / "old", (10**9, 10**9))
+        (tmp_path / "old").rename(a / "old")
+        rest("a file of an old date", 3)
+        (b / "d").mkdir()
+        (b / "d/f").write_text("f")
+        rest("a directory with a file", 4)
+        (a / "gone").unlink()
+        (b / "d").rename(b / "e")
+        (a / "linked").chmod(0o600)
+        os.link(a / "linked", a / "link")
+        rest("delete, rename, link, mode", 6)
+        assert sorted(snapshot(os.fsencode(a))) == [b"e", b"e/f", b"link", b"linked", b"old"]
+        for number in range(25):
+            with (a / "log").open("a") as file:
+                file.write(f"{number}\n")
+            time.sleep(0.05)  # the writer's pace
+        rest("appends", 100)
+        assert (b / "log").read_text() == "".join(f"{number}\n" for number in range(25))
+        (a / "both").write_text("first")
+        (b / "both").write_text("second")
+        rest("both write", 8)
+        assert (a / "both").read_text() == "second"
