@@ -22,6 +22,8 @@ local type_error = {
     exclude = 'type for exclude must be table or string',
     filter = 'type for filter must be table or string',
 }
+-- Keys whose strings are commands.
+local commands = {onBatchStart = true, onBatchEnd = true}
 -- Keys whose lists hold nothing but text.
 local texts = {'exclude', 'filter'}
 
@@ -51,6 +53,7 @@ function shared.problem_with(config, key, types)
     local value = config[key]
     if value == nil or is_one_of(value, types) then return nil end
     if type_error[key] then return type_error[key] end
+    if commands[key] then return key .. ' must be a function or a string, a command, not a ' .. type(value) end
     local wanted = {}
     for place, name in ipairs(types) do wanted[place] = words[name] end
     return key .. ' must be ' .. table.concat(wanted, ' or ') .. ', not ' .. shown(value)

@@ -275,6 +275,10 @@ ERRORS = {
     "full is a table": ("\nRSYNC{full = {}}", ":2: full must be a function or false, not a table"),
     "prepare in quotes": ('\nRSYNC{prepare = "x"}', ':2: prepare must be a function or false, not "x"'),
     "gauge in quotes": ('\nRSYNC{checkgauge = "x"}', ":2: checkgauge must be a table, or false for no check"),
+    "hook is a number": (
+        "\nRSYNC{onBatchStart = 3}",
+        ":2: onBatchStart must be a function or a string, a command, not a number",
+    ),
     "name is a table": ("\nRSYNC{name = {}}", ":2: name must be a string or a number, not a table"),
     "exit codes in quotes": ('\nRSYNC{exitcodes = "x"}', ':2: exitcodes must be a table or false, not "x"'),
     "file of excludes": ("\nRSYNC{excludeFrom = {}}", ":2: excludeFrom must be a string, not a table"),
