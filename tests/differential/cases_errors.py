@@ -28,7 +28,7 @@ def placed(number: int) -> Callable[[str], str]:
     """The original's last line, which has no place, with that of the sync."""
 
     def change(text: str) -> str:
-        return re.sub(r"Error: (?=Cannot (access|open) )", f"Error: @/config.lua:{number}: ", text)
+        return re.sub(r"Error: (?=Cannot (access|open) |Unknown filter )", f"Error: @/config.lua:{number}: ", text)
 
     return change
 
@@ -326,11 +326,18 @@ bad(
 bad(
     "filter-number", "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filter=3 }", why=PLACE, ours={"err": at(2)}
 )
-bad("filter-rule", "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filter={'bad rule'} }")
+bad(
+    "filter-rule",
+    "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filter={'bad rule'} }",
+    why=PLACE,
+    ours={"err": placed(2)},
+)
 bad(
     "filter-rule-in-file",
     "\nsync{ default.rsync, source='@SRC@', target='@TRG@', filterFrom='@BOX@/f' }",
     files={"f": "# c\n\n+ a\nzzz\n"},
+    why=PLACE,
+    ours={"err": placed(2)},
 )
 bad(
     "filterFrom-missing",

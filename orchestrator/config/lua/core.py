@@ -124,7 +124,8 @@ class Core:
         try:
             result = number(name, to_text(value) if isinstance(value, bytes) else value)
         except ValueError as error:
-            return None, to_bytes(f"{name} {error}")
+            said = str(error).partition(", not ")[0] if name == "delay" else str(error)  # lsyncd's own words
+            return None, to_bytes(f"{name} {said}")
         return (value,) if isinstance(value, int) else (result,)
 
     def command_line(self, key: bytes) -> Any:

@@ -221,7 +221,7 @@ ERRORS = {
         "RSYNC{delay = -1}",
         "delay must be a number and >= 0",
     ),
-    "endless delay": ("\nRSYNC{delay = 1/0}", ":2: delay must be a number and >= 0, not inf"),
+    "endless delay": ("\nRSYNC{delay = 1/0}", ":2: delay must be a number and >= 0"),
     "no number of delays": ("\nRSYNC{maxDelays = 0/0}", ":2: maxDelays must be a number, not nan"),
     "no process": ("RSYNC{maxProcesses = 0}", "maxProcesses must be a number and >= 1, not 0"),
     "delays in settings": (
