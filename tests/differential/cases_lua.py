@@ -1033,15 +1033,6 @@ fails("os-exit", "  os.exit(7)")
 fails("discard-nil", "  inlet.discardEvent(nil)", ignore=["err"])
 
 live(
-    "fails-action-number",
-    "\nsync{ source='@SRC@', delay=0, init=false, action=3 }",
-    started(),
-    node("f"),
-    ends(),
-    why="the original tells a place in its own Lua",
-    ours={"err": re.compile(r"Error: in Lua: .*attempt to call a number value.*\n")},
-)
-live(
     "handler-number",
     "\nsync{ source='@SRC@', delay=0, init=false, onCreate=3, onDelete=function(e) print('delete') end }",
     started(),
