@@ -128,6 +128,15 @@ def test_paths_longer_than_the_kernel_takes(src: Path) -> None:
         os.close(here)
 
 
+@pytest.mark.parametrize(("mode", "seen"), [("CloseWrite", 0), ("CloseWrite or Modify", 1), ("Modify", 1)])
+def test_a_file_that_is_cut_by_its_path_is_not_closed(src: Path, mode: str, seen: int) -> None:
+    """As the table of what nobody tells of says (configs/README.md)."""
+    (src / "f").write_text("long")
+    with watching(src, mode=mode) as monitor:
+        os.truncate(src / "f", 1)
+        assert [tuple(change[:2]) for change in monitor.read()] == [("Modify", os.fsencode(src) + b"/f")] * seen
+
+
 def test_close_write_only_on_real_files(src: Path, tmp_path: Path) -> None:
     (tmp_path / "whole").write_text("x")
     top = os.fsencode(src) + b"/"
