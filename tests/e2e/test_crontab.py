@@ -91,4 +91,4 @@ def test_after_a_reset_only_the_new_rules_count(box: Path) -> None:
 def test_a_bad_rule_is_255_with_nothing_started(box: Path, crontab: str, message: str) -> None:
     with Daemon(box, lua=sync(box, f'name = "docs", onStartup = "echo begun", crontab = {crontab}')) as daemon:
         assert daemon.wait() == 255
-        assert re.fullmatch(f"Error: {message}\n", daemon.said())
+        assert re.fullmatch(f"Error: .*/config.lua:1: {message}\n", daemon.said())
