@@ -55,6 +55,7 @@ class Native(Action):
     name = "native"
     mirrors_source = True
     sets = True
+    chains_moves = True
     options = OPTIONS
     defaults: ClassVar[dict[str, Any]] = {"delay": 1, "onMove": True, "exitcodes": dict(RSYNC_EXIT_CODES)}
 

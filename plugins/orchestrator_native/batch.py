@@ -19,7 +19,7 @@ from orchestrator_native.temps import is_ours
 from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from orchestrator_native.mirror import Mirror
     from orchestrator_native.run import Run
@@ -44,7 +44,8 @@ def relative(path: bytes) -> str:
 def update(run: Run, changes: Iterable[Change]) -> None:
     """Hands to `run` what is large or a whole directory; `run.drain` afterwards."""
     batch = _Batch(run)
-    for change in changes:
+    changes = list(changes)
+    for change, end in zip(changes, _ends(changes), strict=True):
         if run.task.stop.is_set():
             raise Stopped
         if change.path2 is None:
@@ -53,9 +54,24 @@ def update(run: Run, changes: Iterable[Change]) -> None:
             origin, destination = relative(change.path), relative(change.path2)
             run.name_went(destination)
             run.links.rename(origin, destination)
-            batch.rename(origin, destination)
+            batch.rename(origin, relative(end))
             batch.path(origin, "Delete")
             batch.path(destination, "Move")
+
+
+def _ends(changes: Sequence[Change]) -> list[bytes]:
+    """For each change, where its path is in the end: what was renamed may have been renamed once more, and the source
+    knows nothing any more of the names between."""
+    goes_on: dict[bytes, bytes] = {}
+    ends: list[bytes] = []
+    for change in reversed(changes):
+        end = change.path2 or change.path
+        end = goes_on.pop(end, end)
+        goes_on.pop(change.path, None)
+        if change.path2 is not None:
+            goes_on[change.path] = end
+        ends.append(end)
+    return ends[::-1]
 
 
 class _Batch:

@@ -147,3 +147,24 @@ def test_a_relative_target_is_resolved(pair: Pair, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(os.fsdecode(pair.root))
     inlet = FakeInlet(Native(), {"target": "trg"}, source=pair.source)
     assert inlet.target == pair.target
+
+
+def test_renames_stay_renames_whatever_they_wait_for(pair: Pair) -> None:
+    """Into a directory that is new itself; one after the other."""
+    names = {b"big": b"archive/big", b"tree/f": b"archive/tree/f", b"n/f": b"p/f", b"a": b"c"}
+    for name in names:
+        write(pair.source + name, name)
+    inlet = make_inlet(pair)
+    inlet.startup()
+    inlet.settle()
+    inodes = {name: os.stat(pair.target + name).st_ino for name in names}
+    os.mkdir(pair.source + b"archive")
+    inlet.change("Create", b"/archive/")
+    steps = [(b"big", b"archive/big"), (b"tree", b"archive/tree"), (b"n", b"m"), (b"m", b"o"), (b"o", b"p")]
+    for old, new in [*steps, (b"a", b"b"), (b"b", b"c")]:
+        os.rename(pair.source + old, pair.source + new)
+        slash = b"/" if os.path.isdir(pair.source + new) else b""
+        inlet.change("Move", b"/" + old + slash, b"/" + new + slash)
+    inlet.settle()
+    assert differences(pair.source, pair.target) == []
+    assert {old: os.stat(pair.target + new).st_ino for old, new in names.items()} == inodes
