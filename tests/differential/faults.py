@@ -482,6 +482,45 @@ def fifo(world: World) -> str:
     return "the other arrives" if text_of(world.see("trg") / "other") else "nothing more is transferred"
 
 
+def rsyncssh(world: World, more: str = "") -> None:
+    """A sync to `trg` by an ssh that runs what it is told here; `more`: shell in its place, the command in $1."""
+    ssh = world.script("ssh", f'while [ "$1" != h ]; do shift; done; shift; set -- "$*"\n{more}\nexec sh -c "$1"')
+    world.configure(
+        "settings{ insist = true }\nsync{ default.rsyncssh, source = '@/src', host = 'h', targetdir = '@/trg', "
+        f"delay = 1, rsync = {{ rsh = '{ssh}' }}, ssh = {{ binary = '{ssh}' }} }}\n"
+    )
+    (world.see("src") / "d").mkdir()
+    for name in ("d/f", "g"):
+        (world.see("src") / name).write_text(name)
+    world.start()
+    world.started()
+
+
+@scenario("`default.rsyncssh`: the account there may run rsync only; a file and a directory are renamed")
+def rsync_only(world: World) -> str:
+    rsyncssh(world, 'case "$1" in rsync\\ *) ;; *) echo Rejected; exit 1 ;; esac')
+    (world.see("src") / "g").rename(world.see("src") / "g2")
+    (world.see("src") / "d").rename(world.see("src") / "d2")
+    world.happens(lambda: not world.lost())
+    wrong = world.lost()
+    return "the trees are equal" if not wrong else "the old names stay"
+
+
+@scenario(
+    "`default.rsyncssh`: somebody puts a symlink in the place of a directory on the target; a file in it is renamed"
+)
+def moved_by_a_link(world: World) -> str:
+    rsyncssh(world)
+    others = world.box / "others"
+    others.mkdir()
+    (others / "f").write_text("not yours")
+    shutil.rmtree(world.see("trg") / "d")
+    (world.see("trg") / "d").symlink_to(others)
+    (world.see("src") / "d/f").rename(world.see("src") / "mine")
+    world.happens(lambda: not world.lost() or not (others / "f").exists())
+    return "the file that it leads to is moved" if not (others / "f").exists() else "that stays; " + world.outcome()
+
+
 # ---- the daemon
 
 

@@ -78,3 +78,31 @@ def test_hostile_names_over_ssh(sshd: Sshd) -> None:
         for name in HOSTILE:
             os.rename(root + name, root + b"m" + name)
         wait_until(lambda: trees_equal(box), f"all moves; it said:\n{daemon.said()}")
+
+
+RSYNC_ONLY = """#!/bin/sh
+# what rrsync and scripts like it do
+case "$SSH_ORIGINAL_COMMAND" in "rsync --server "*) exec sh -c "$SSH_ORIGINAL_COMMAND" ;; esac
+echo "Rejected"
+"""
+
+
+def test_an_account_that_may_run_rsync_only_keeps_no_old_name(sshd: Sshd) -> None:
+    """It says of everything else that all is well."""
+    box = sshd.box
+    forced = sshd.home / "rsync-only"
+    forced.write_text(RSYNC_ONLY)
+    forced.chmod(0o755)
+    public = sshd.home / "key.pub"
+    public.write_text(f'command="{forced}" {public.read_text()}')
+    (box / "src/d").mkdir()
+    for name in ("f", "d/g"):
+        (box / "src" / name).write_text(name)
+    with Daemon(box, lua=config(sshd)) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "src/f").rename(box / "src/f2")
+        (box / "src/d").rename(box / "src/d\n2")
+        wait_until(lambda: trees_equal(box), f"the renames; it said:\n{daemon.said()}")
+        (box / "src/f2").rename(box / "src/f3")
+        wait_until(lambda: trees_equal(box), f"one more; it said:\n{daemon.said()}")
+        assert daemon.said().count("lets us run neither sh nor mv") == 1
