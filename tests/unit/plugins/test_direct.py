@@ -507,7 +507,12 @@ def test_a_tree_of_any_depth_is_removed(pair: Pair, levels: int) -> None:
     inlet = inlet_of(pair)
     inlet.change("Delete", b"/top/")
     files = len(os.listdir("/proc/self/fd"))
-    inlet.settle()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files + 100, hard))
+    try:
+        inlet.settle()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert os.listdir(pair.target) == [b"keep"]
     assert len(os.listdir("/proc/self/fd")) == files
 
