@@ -26,6 +26,9 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--for-real", action="store_true", help="do what the config does while it is loaded, call handlers"
     )
+    check.add_argument(
+        "--load", action="store_true", help="only load it, as the daemon does: what it does meanwhile is done"
+    )
     status = commands.add_parser("status", help="ask a running daemon how its syncs are doing")
     status.add_argument("socket", help="the file that the setting controlSocket names")
     status.add_argument("--json", action="store_true", help="print all of it as JSON")
@@ -60,7 +63,14 @@ def _run(options: argparse.Namespace, output: Output) -> int:
         if options.command == "check":
             from orchestrator.control.check import check
 
-            return check(options.config, output, options.lua, for_real=options.for_real, elsewhere=options.elsewhere)
+            return check(
+                options.config,
+                output,
+                options.lua,
+                for_real=options.for_real,
+                elsewhere=options.elsewhere,
+                only_load=options.load,
+            )
         if options.command == "status":
             from orchestrator.control.client import status
 

@@ -43,16 +43,25 @@ WORDS = {
 """Of the kinds of notes that are told of (see dry.Note): what would be done."""
 
 
-def check(path: str, output: Output, lua: str | None = None, *, for_real: bool = False, elsewhere: bool = False) -> int:
+def check(
+    path: str,
+    output: Output,
+    lua: str | None = None,
+    *,
+    for_real: bool = False,
+    elsewhere: bool = False,
+    only_load: bool = False,
+) -> int:
     """Print the report. 0: it would start and do its work; 1: it would not, or something it needs is missing.
 
     `for_real`: what a Lua config does while it is loaded is done, and its handlers are called. `elsewhere`: the config
-    is for another machine: sources, programs and places need not be here.
+    is for another machine: sources, programs and places need not be here. `only_load`: what the daemon would do until
+    it begins to watch, for a service that is about to start it; silent where nothing is wrong.
     """
     if not os.path.exists(path):
         raise UsageError(f"Cannot find config file at '{path}'.")
-    with DryRun(path, lua, for_real=for_real, elsewhere=elsewhere) as run:
-        return _Check(run, output, elsewhere).report()
+    with DryRun(path, lua, for_real=for_real or only_load, elsewhere=elsewhere) as run:
+        return _Check(run, output, elsewhere).report(only_load=only_load)
 
 
 class _Check:
@@ -63,7 +72,7 @@ class _Check:
         self._problems = [*run.manager.problems()]
         self._warnings: list[str] = []
 
-    def report(self) -> int:
+    def report(self, *, only_load: bool = False) -> int:
         try:
             self._run.load()
         except OrchestratorError as error:
@@ -80,6 +89,10 @@ class _Check:
         if not self._run.config.syncs:
             self._output.complain("Error: Nothing to watch!")
             return 1
+        if only_load:
+            self._problems += problems_of_settings(self._run.settings, self._run.monitors)
+            self._problems += [] if self._elsewhere else problems_of_places(self._run.settings)
+            return self._tell_problems()
         self._run.config.lock()
         self._run.log.is_quiet = True
         for sync in self._run.config.syncs:
@@ -87,6 +100,9 @@ class _Check:
         self._look_around()
         for line in dict.fromkeys(self._warnings):
             self._output.line(f"Warn: {line}")
+        return self._tell_problems()
+
+    def _tell_problems(self) -> int:
         for line in dict.fromkeys(self._problems):
             self._output.line(f"Error: {line}")
         return 1 if self._problems else 0

@@ -65,7 +65,7 @@ def test_a_service_that_cannot_run_is_known_to_whoever_starts_it(unit: Path) -> 
     program, *_, config = found["ExecStart"].split()
     # a Condition that does not hold is a success to systemctl start
     assert [name for name in found if name.startswith("Condition")] == []
-    assert found["ExecStartPre"].split() == [str(Path(program).with_name("orchestrator")), "check", config]
+    assert found["ExecStartPre"].split() == [str(Path(program).with_name("orchestrator")), "check", "--load", config]
     # and it is given up: the limit must come before its interval is over, each try taking a few seconds
     tries = int(found["StartLimitBurst"])
     assert tries * (seconds(found["RestartSec"]) + 30) < seconds(found["StartLimitIntervalSec"])
