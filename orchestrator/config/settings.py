@@ -26,6 +26,9 @@ SETTINGS: Final[Mapping[str, Option]] = {
         (str, int), None, "syslog facility: a name, or its number from 1 to 23 (3: daemon, 16 to 23: local0 to local7)"
     ),
     "logident": Option((str,), None, "syslog ident"),
+    "logSync": Option(
+        (bool,), False, "`[NAME] ` of the sync before what is logged of it, and before what its transfers say"
+    ),
     "insist": Option(
         (bool,), False, "keep trying when a startup fails with a temporary error, or a source is not there yet"
     ),
@@ -62,6 +65,7 @@ class Settings:
     status_interval: float = 10
     logfacility: str | int | None = None
     logident: str | None = None
+    log_sync: bool = False
     insist: bool = False
     inotify_mode: str = "CloseWrite"
     max_processes: int | None = None
@@ -89,6 +93,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "maxDelays": "max_delays",
     "pollInterval": "poll_interval",
     "watchLimit": "watch_limit",
+    "logSync": "log_sync",
     "transferTimeout": "transfer_timeout",
     "controlSocket": "control_socket",
     "maxDelete": "max_delete",

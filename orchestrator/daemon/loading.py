@@ -122,6 +122,7 @@ class Loading:
         host.max_processes = settings.max_processes
         host.insist = settings.insist or insists
         host.onepass = settings.onepass
+        host.log_sync = settings.log_sync
         host.transfer_timeout = settings.transfer_timeout
         host.max_delete = settings.delete_limit
         return Loaded(config, settings, host)

@@ -90,6 +90,7 @@ class Processes:
         env: Mapping[bytes, bytes] | Mapping[str, str] | None = None,
         stderr_tail: bool = False,
         on_stderr: Callable[[bytes], object] | None = None,
+        on_stderr_line: Callable[[bytes], object] | None = None,
         counts: bool = True,
     ) -> Child:
         """Start a program; `argv[0]` is looked up in PATH. `on_exit(child, exit_code)` comes through the loop.
@@ -97,9 +98,9 @@ class Processes:
         The exit code is 128 + signal for one that was killed. What can't be started is no exception:
         it is logged, and `on_exit` is called with 255, never before this returns. `stdin` None: the
         child has our stdin. `stderr_tail`: the end of what it says is kept; all of it is given to `on_stderr`, where
-        there is one. `env` None: our environment. `counts` False: a helper. It gets a session of
-        its own, so Ctrl-C at a terminal does not take it from the transfers that still run, and `kill`
-        reaches what it has started.
+        there is one; `on_stderr_line` is given its lines, which then go nowhere else. `env` None: our environment.
+        `counts` False: a helper. It gets a session of its own, so Ctrl-C at a terminal does not take it from the
+        transfers that still run, and `kill` reaches what it has started.
         """
         if self._log.shows("Exec"):
             self._log("Exec", exec_line(argv, stdin))
@@ -123,7 +124,7 @@ class Processes:
                 child.feed = Feed(self._loop, self._log, started.feed, stdin)
                 child.feed.go_on()
             if stderr_tail:
-                child.stderr = self._stderrs.add(started.stderr, started.on, on_stderr)
+                child.stderr = self._stderrs.add(started.stderr, started.on, on_stderr, on_stderr_line)
         except (OSError, ValueError, MemoryError) as error:
             # ValueError: a NUL in an argument. Cutting it off there, as C would, runs another command.
             self._not_started(child, error)

@@ -51,6 +51,7 @@ class BatchCommands:
     def __init__(self, host: Host, inlet: Inlet, calls: Calls) -> None:
         self.ends: set[Child] = set()
         self._host = host
+        self._log = host.log_of(inlet.name)
         self._inlet = inlet
         self._calls = calls
 
@@ -68,14 +69,14 @@ class BatchCommands:
         try:
             self.ends.add(self._run(BATCH_END, command, agent, self._end_ended, **told))
         except OSError as error:
-            self._host.log(
+            self._log(
                 "Error", f"{BATCH_END} of {self._inlet.name}: the list of paths cannot be written: {error.strerror}"
             )
 
     def _end_ended(self, child: Child, exit_code: int) -> None:
         self.ends.discard(child)
         if exit_code != 0:
-            self._host.log("Warn", f"{BATCH_END} of {self._inlet.name} ended with {exit_code}.")
+            self._log("Warn", f"{BATCH_END} of {self._inlet.name} ended with {exit_code}.")
 
     def _run(
         self,
@@ -100,5 +101,5 @@ class BatchCommands:
                 remove_list(listed)
             on_exit(child, exit_code)
 
-        self._host.log("Normal", template.message(b"%b of %b" % (kind.encode(), values["name"]), value))
+        self._log("Normal", template.message(b"%b of %b" % (kind.encode(), values["name"]), value))
         return self._host.processes.spawn(template.argv(value), on_exit=ended)

@@ -42,6 +42,7 @@ class Collector:
         self._is_partial = False
         self._failed: set[bytes] = set()
         self._host = host
+        self._log = host.log_of(inlet.name)
         self._inlet = inlet
         self._queue = queue
         self._calls = calls
@@ -61,7 +62,7 @@ class Collector:
         """The process, or what counted before it, has ended."""
         was_cut = transfer.check is not None and transfer.check.was_cut(exit_code, child.stderr_tail)
         if was_cut:
-            self._host.log("Error", f"{self._inlet.name}: there was more to delete than was counted; counting again.")
+            self._log("Error", f"{self._inlet.name}: there was more to delete than was counted; counting again.")
         try:
             with self._host.busy(len(transfer.agent.delays)):
                 # What never ran has no exit code that anybody could judge; it has been logged.
@@ -74,7 +75,7 @@ class Collector:
         now = self._host.clock.now()
         failure = Failure(agent, None, now, now)
         if self._retries.would_grow(failure):
-            self._host.log("Warn", f"{BATCH_START} of {self._inlet.name} {reason}: the batch waits and is tried again.")
+            self._log("Warn", f"{BATCH_START} of {self._inlet.name} {reason}: the batch waits and is tried again.")
         self._retries.again(failure, self._left(agent))
 
     def refused(self, child: Child, agent: Agent, exit_code: int, reason: str) -> list[Delay]:
@@ -115,7 +116,7 @@ class Collector:
         elif verdict == AGAIN:
             unreachable = self._retries.again(self._judge.failure(agent, exit_code), delays)
             if unreachable is not None:
-                self._host.log("Warn", unreachable, " cannot be reached; all syncs that go there wait together.")
+                self._log("Warn", unreachable, " cannot be reached; all syncs that go there wait together.")
         else:
             self._succeeded(delays, exit_code)
         self._judge.closes()
@@ -124,7 +125,7 @@ class Collector:
         self._life.is_started_up |= any(delay.etype in (INIT, BLANKET) for delay in delays)
         reached = self._retries.succeeded(delays, exit_code)
         if reached is not None:
-            self._host.log("Normal", reached, " can be reached again.")
+            self._log("Normal", reached, " can be reached again.")
 
     def _left(self, agent: Agent) -> list[Delay]:
         """The agent's delays that are still there: an action may have dropped some."""
@@ -153,7 +154,7 @@ class Collector:
         if end == "daemon at once":
             raise Died("startup failed")
         if end == "daemon":
-            self._host.log("Error", "Critical exitcode.")
+            self._log("Error", "Critical exitcode.")
             raise Died("Critical exitcode.")
         self._life.stop(f"exit code {exit_code}")
 

@@ -27,6 +27,7 @@ class Guard:
     def __init__(self, host: Host, inlet: Inlet) -> None:
         self.refused: Delay | None = None
         self._host = host
+        self._log = host.log_of(inlet.name)
         self._inlet = inlet
 
     def count(self, transfer: Transfer, check: Check, then: Callable[[Child, int, Forecast | None], None]) -> Child:
@@ -58,9 +59,9 @@ class Guard:
         child.stderr_tail = forecast.stderr
         if forecast.error:
             child.error = forecast.error
-            self._host.log("Error", "Failed executing [ ", child.argv[0], " ]!")
+            self._log("Error", "Failed executing [ ", child.argv[0], " ]!")
         elif forecast.stderr.strip():
-            self._host.log("Normal", forecast.stderr.strip())
+            self._log("Normal", forecast.stderr.strip())
 
     def object(self, check: Check, forecast: Forecast) -> str:
         """Say why a full run is refused: once, it is counted again after growing pauses. Gives the reason."""
@@ -70,7 +71,7 @@ class Guard:
             advice = (
                 f"{name} waits: it goes on by itself once source and target are right, or with a greater maxDelete."
             )
-            self._host.log("Error", f"{reason} Nothing is deleted. {advice}")
+            self._log("Error", f"{reason} Nothing is deleted. {advice}")
         return reason
 
     def let_through(self, transfer: Transfer, check: Check, forecast: Forecast | None) -> None:
@@ -80,4 +81,4 @@ class Guard:
         if spawn is not None and forecast is not None:
             spawn.argv = check.limited(spawn.argv, check.limit.allowed(forecast.there))
         if check.announce:
-            self._host.log("Normal", check.announce)
+            self._log("Normal", check.announce)

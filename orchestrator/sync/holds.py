@@ -34,6 +34,7 @@ class Holds:
         self.by = ""
         """Who holds what has been held for the longest time; empty: nobody."""
         self._host = host
+        self._log = host.log_of(name)
         self._name = name
         self._ask = ask
         self._held: deque[tuple[Transfer, str]] = deque()
@@ -71,7 +72,7 @@ class Holds:
             self._set_timer()
         elif self.by:
             seconds = self._host.clock.now() - self._since
-            self._host.log("Normal", f"{self._name} is no longer held by {self.by}, after {seconds:.0f} s.")
+            self._log("Normal", f"{self._name} is no longer held by {self.by}, after {seconds:.0f} s.")
             self.by = ""
 
     def _set_timer(self) -> None:
@@ -79,7 +80,7 @@ class Holds:
 
     def _say(self, by: str) -> None:
         self.by = by
-        self._host.log("Normal", f"{self._name} is held by {by}, which is asked again each second.")
+        self._log("Normal", f"{self._name} is held by {by}, which is asked again each second.")
 
 
 def _is_whole(transfer: Transfer) -> bool:

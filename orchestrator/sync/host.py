@@ -38,6 +38,8 @@ class Host:
     onepass: bool = False
     transfer_timeout: float | None = None
     max_delete: MaxDelete | None = None
+    log_sync: bool = False
+    """What is logged of a sync begins with its name (setting `logSync`)."""
     fading: bool = False
     alarms: Alarms = field(default_factory=Alarms)
     deadlines: Alarms = field(default_factory=Alarms)
@@ -57,6 +59,19 @@ class Host:
             return False
         self.tunnels.append(Tunnel(options, self.processes, self.clock, self.alarms, self.log))
         return True
+
+    def log_of(self, name: str) -> Callable[..., None]:
+        """The log as the sync of that name writes to it. Whether it says its name is asked each time: the config that
+        sets that is still being read when its syncs are made."""
+        log, prefix = self.log, f"[{name}] "
+
+        def log_for_sync(category: str, *parts: str | bytes | int) -> None:
+            if self.log_sync:
+                log(category, prefix, *parts)
+            else:
+                log(category, *parts)
+
+        return log_for_sync
 
     def endpoint(self, name: str) -> Endpoint:
         """The one with this name; made when it is first asked for."""

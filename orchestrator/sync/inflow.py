@@ -86,4 +86,4 @@ class Inflow:
 
     def _tell_found(self, path: bytes) -> None:
         for sync in self.syncs.of(path):
-            self._host.log("Delay", "Create creates Create on ", path[len(sync.source) - 1 :])
+            sync.log("Delay", "Create creates Create on ", path[len(sync.source) - 1 :])

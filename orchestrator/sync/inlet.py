@@ -378,7 +378,7 @@ class Inlet:
                 f"a category of the log is Normal, Warn, Error, or a name of your own with a capital letter, "
                 f"not {category!r}"
             )
-        self._anywhere.host.log(category, *parts)
+        self._anywhere.log(category, *parts)
 
     def shows(self, category: str) -> bool:
         """Whether anybody would see it: asked before a long message is made."""

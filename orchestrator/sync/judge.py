@@ -25,6 +25,7 @@ class Judge:
         self.judgement: Judgement | None = None
         self._child: Child | None = None
         self._host = host
+        self._log = host.log_of(inlet.name)
         self._inlet = inlet
         self._retries = retries
 
@@ -70,9 +71,9 @@ class Judge:
         )
         self.judgement = judgement
         if judgement.verdict != AGAIN or self._retries.would_grow(self.failure(agent, exit_code)):
-            self._host.log(judgement.category, judgement.message)
+            self._log(judgement.category, judgement.message)
         if self._host.onepass and wording is COMMON and judgement.verdict == OK and kind == "init":
-            self._host.log("Normal", "onepass config set, exiting")
+            self._log("Normal", "onepass config set, exiting")
         return judgement.verdict
 
     def _was_stopped(self, exit_code: int) -> bool:

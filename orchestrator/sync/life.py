@@ -21,6 +21,7 @@ class Life:
         self.is_left_alone = False
         self.is_stopped = False
         self._host = host
+        self._log = host.log_of(name)
         self._name = name
 
     @property
@@ -37,4 +38,4 @@ class Life:
             return
         self.is_stopped = True
         self._host.failed = True
-        self._host.log("Error", f"{self._name} is stopped: ", reason)
+        self._log("Error", f"{self._name} is stopped: ", reason)

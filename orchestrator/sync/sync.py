@@ -99,7 +99,8 @@ class Sync:
         self.calls = calls
         self.filters = filters
         self.options = options
-        report = (lambda line: host.log("Delay", line)) if host.log.shows("Delay") else None
+        self.log = host.log_of(name)
+        report = (lambda line: self.log("Delay", line)) if host.log.shows("Delay") else None
         self.queue = Queue(sets=options.sets, on_move=options.on_move, chains_moves=options.chains_moves, report=report)
         self.inlet = Inlet(self)
         self.life = Life(host, name)
@@ -176,7 +177,7 @@ class Sync:
             self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
 
     def _crontab_fired(self) -> None:
-        self.host.log("Info", "Crontab triggered full sync")
+        self.log("Info", "Crontab triggered full sync")
         self.request_full()
 
     def go_through(self, tunnel: Tunnel) -> None:
@@ -198,7 +199,7 @@ class Sync:
         gone_to = path2[cut:] if path2.startswith(source) else None
         if come_from is None or gone_to is None:
             left = CREATE if come_from is None else DELETE
-            self.host.log("Normal", f"Transformed Move to {left} for ", self.name)
+            self.log("Normal", f"Transformed Move to {left} for ", self.name)
         if self._settling is not None and come_from is not None:
             self._settling.moves(come_from, gone_to)
         if come_from is not None and self._is_excluded(MOVE, come_from):
@@ -280,14 +281,14 @@ class Sync:
             return
         for below in entries_below(self.source, path, self.filters.excludes_path):
             if self.host.log.shows("Delay"):
-                self.host.log("Delay", "Create creates Create on ", below)
+                self.log("Delay", "Create creates Create on ", below)
             self.queue.add(CREATE, alarm, below)
 
     def _is_excluded(self, etype: str, path: bytes) -> bool:
         if not self.filters.excludes_path(path):
             return False
         if self.host.log.shows("Filter"):
-            self.host.log("Filter", f'filtered {etype} on "', path, '"')
+            self.log("Filter", f'filtered {etype} on "', path, '"')
         return True
 
     # ---- what is due --------------------------------------------------------------------------
@@ -330,7 +331,7 @@ class Sync:
             if delay is None:
                 return
             if self.host.is_at_limit():
-                self.host.log("Alarm", "at global process limit.")
+                self.log("Alarm", "at global process limit.")
                 return
             self.transfers.is_put_off = False
             if delay.etype == INIT:
@@ -374,7 +375,7 @@ class Sync:
         """Forget a waiting change, with an Error line if it does not wait."""
         delay = event.delay
         if delay.status != WAIT or delay not in self.queue:
-            self.host.log("Error", "Ignored cancel of a non-waiting event of type ", delay.etype)
+            self.log("Error", "Ignored cancel of a non-waiting event of type ", delay.etype)
             return
         self.queue.remove(delay)
 
@@ -389,12 +390,12 @@ class Sync:
         """The source is gone: mirroring what is left of it would wipe the target (spec 6 rows 7, 22)."""
         if not self.life.is_source_gone:
             self.life.is_source_gone = True
-            self.host.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
+            self.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
 
     def resume(self) -> None:
         """The source is there again: whatever happened meanwhile, a full run finds it."""
         self.life.is_source_gone = False
-        self.host.log("Normal", "source ", self.source, f" of {self.name} is back.")
+        self.log("Normal", "source ", self.source, f" of {self.name} is back.")
         self._go_on()
 
     def leave_alone(self, pause: float) -> None:
@@ -407,12 +408,12 @@ class Sync:
             for delay in [delay for delay in self.queue if delay.status != ACTIVE and delay.etype not in SPECIAL]:
                 self.queue.remove(delay)
         text = f" of {self.name} changes faster than anybody can follow; it is left alone for {pause:g} s."
-        self.host.log("Warn", "source ", self.source, text)
+        self.log("Warn", "source ", self.source, text)
 
     def look_through(self) -> None:
         """Somebody listens again: whatever happened meanwhile, a full run finds it."""
         self.life.is_left_alone = False
-        self.host.log("Normal", "source ", self.source, f" of {self.name} is looked through.")
+        self.log("Normal", "source ", self.source, f" of {self.name} is looked through.")
         self.request_full()
 
     def move_to(self, source: bytes) -> None:
@@ -422,7 +423,7 @@ class Sync:
         if self._settling is not None:
             self._settling.source = source
         self.life.is_source_gone = self.life.is_left_alone = False
-        self.host.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
+        self.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
         self._go_on()
 
     def look_after(self, target: TargetWatch) -> None:

@@ -46,6 +46,7 @@ class TargetGuard:
         go_on: Callable[[], None],
     ) -> None:  # fmt: skip
         self._host = host
+        self._log = host.log_of(inlet.name)
         self._inlet = inlet
         self._life = life
         self._history = history
@@ -156,7 +157,7 @@ class TargetGuard:
         self._watch.accept()
 
     def _say(self, category: str, text: str) -> None:
-        self._host.log(category, "target ", self._watch.target.shown, f" of {self._inlet.name} {text}")
+        self._log(category, "target ", self._watch.target.shown, f" of {self._inlet.name} {text}")
 
     # ---- on another machine -------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ class Timeouts:
 
     def __init__(self, host: Host, name: str) -> None:
         self._host = host
+        self._log = host.log_of(name)
         self._name = name
         self._running: dict[Child, None] = {}  # in the order of their start
         self._asked: set[Child] = set()
@@ -48,7 +49,7 @@ class Timeouts:
         for child in [child for child in self._running if child.started + timeout <= now]:
             del self._running[child]
             self._asked.add(child)
-            self._host.log("Warn", f"a transfer of {self._name} runs for more than {timeout:g} s; ending it.")
+            self._log("Warn", f"a transfer of {self._name} runs for more than {timeout:g} s; ending it.")
             self._host.processes.kill(child, signal.SIGTERM)
             self._host.deadlines.add(now + KILL_PAUSE, partial(self._make_end, child))
         self._set_timer(timeout)

@@ -104,8 +104,13 @@ class Transfer:
         """The program, where it is one."""
         return self.work if isinstance(self.work, Spawn) else None
 
-    def start(self, processes: Processes, on_exit: Callable[[Child, int], None]) -> Child:
-        """Start the work. `on_exit(child, exit_code)` comes through the loop."""
+    def start(
+        self,
+        processes: Processes,
+        on_exit: Callable[[Child, int], None],
+        on_stderr_line: Callable[[bytes], object] | None = None,
+    ) -> Child:
+        """Start the work. `on_exit(child, exit_code)` comes through the loop. `on_stderr_line`: see Processes.spawn."""
         work = self.work
         if isinstance(work, Spawn):
             return processes.spawn(
@@ -113,7 +118,8 @@ class Transfer:
                 stdin=work.stdin,
                 on_exit=on_exit,
                 env=work.env,
-                stderr_tail=self.keeps_stderr or work.on_stderr is not None,
+                stderr_tail=self.keeps_stderr or work.on_stderr is not None or on_stderr_line is not None,
                 on_stderr=work.on_stderr,
+                on_stderr_line=on_stderr_line,
             )
         return processes.run_job(work, on_exit, None if self.stands_for is None else self.stands_for.argv)

@@ -58,6 +58,7 @@ class Transfers:
         self.guarded: TargetGuard | None = None
         self.is_put_off = False
         self._host = host
+        self._log = host.log_of(inlet.name)
         self._inlet = inlet
         self._queue = queue
         self._calls = calls
@@ -117,7 +118,7 @@ class Transfers:
         agent = transfer.agent
         if self._host.fading:
             self.is_put_off = True
-            self._host.log("Normal", "ignored process spawning while fading")
+            self._log("Normal", "ignored process spawning while fading")
             transfer.when_over()
             return None
         problem = self._why_not(agent)
@@ -186,9 +187,7 @@ class Transfers:
         if problem is None:
             return f'plugin "{plugin}"' if allowed is False else None
         if held_by != SPOILT:
-            self._host.log(
-                "Error", f"a hook orchestrator_before_spawn has spoilt a spawn of {self._inlet.name}: {problem}"
-            )
+            self._log("Error", f"a hook orchestrator_before_spawn has spoilt a spawn of {self._inlet.name}: {problem}")
         return SPOILT
 
     def _put_off(self, transfer: Transfer) -> None:
@@ -262,7 +261,7 @@ class Transfers:
 
     def _start_checked(self, transfer: Transfer) -> None:
         if transfer.check is None:
-            self._watch(transfer.start(self._host.processes, self._ended), transfer)
+            self._watch(transfer.start(self._host.processes, self._ended, self._line_of_stderr()), transfer)
         else:
             counted = partial(self._counted, transfer.check)
             self._watch(self._guard.count(transfer, transfer.check, counted), transfer)
@@ -279,7 +278,7 @@ class Transfers:
             self._collector.ended(child, transfer, exit_code)
         elif forecast is None or check.limit.allows(forecast):
             self._guard.let_through(transfer, check, forecast)
-            self._watch(transfer.start(self._host.processes, self._ended), transfer)
+            self._watch(transfer.start(self._host.processes, self._ended, self._line_of_stderr()), transfer)
         else:
             reason = self._guard.object(check, forecast)
             delays = self._collector.refused(child, transfer.agent, REFUSED, reason)
@@ -287,6 +286,10 @@ class Transfers:
             transfer.when_over()
             if self._host.onepass:
                 self._life.stop("with onepass nobody would wait for that")
+
+    def _line_of_stderr(self) -> Callable[[bytes], object] | None:
+        """Who says what a transfer says, where its lines are to begin with time and name."""
+        return partial(self._log, "Normal") if self._host.log_sync else None
 
     def _ended(self, child: Child, exit_code: int) -> None:
         self._collector.ended(child, self._over(child), exit_code)

@@ -25,6 +25,7 @@ class Unanswered:
 
     def __init__(self, host: Host, name: str, ask_again: Callable[[], None]) -> None:
         self._host = host
+        self._log = host.log_of(name)
         self._name = name
         self._ask_again = ask_again
         self._pause = 0.0
@@ -38,7 +39,7 @@ class Unanswered:
             self._said.add(is_init)
             what = ("init left the startup",) if is_init else (f"action left {delay.etype} ", delay.path)
             again = " waiting: it is asked again, first after a second, then each minute at least."
-            self._host.log("Warn", f"{self._name}: ", *what, again)
+            self._log("Warn", f"{self._name}: ", *what, again)
         if not self._has_timer:
             self._has_timer = True
             self._pause = min(max(FIRST, 2 * self._pause), LONGEST)

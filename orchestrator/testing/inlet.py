@@ -237,9 +237,10 @@ class _World:
         self.filters = Filters()
         self.queue: Queue
         self.make_queue()
+        self.log = _Log(inlet)
         self.host = SimpleNamespace(
             clock=inlet.clock,
-            log=_Log(inlet),
+            log=self.log,
             insist=inlet.insist,
             is_at_limit=lambda: False,
             max_delete=None,
