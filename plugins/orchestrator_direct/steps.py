@@ -43,6 +43,8 @@ _PINNED: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ACL: Final = "system.posix_acl_access"
+_PART: Final = 1 << 20
+"""Bytes that are compared at a time."""
 
 
 class Vanished(Exception):
@@ -136,7 +138,7 @@ class Step:
             status = os.fstat(entry)
             kind = stat.S_IFMT(status.st_mode)
             temp = os.fsencode(temp_name(os.fsdecode(name)))
-            if kind == stat.S_IFDIR:
+            if kind == stat.S_IFDIR or _is_there_already(entry, status, name, directory, stop):
                 return
             try:
                 if kind == stat.S_IFREG:
@@ -169,6 +171,65 @@ class Step:
             if error.errno in _GONE:
                 raise Vanished from None
             raise
+
+
+def _is_there_already(entry: int, status: os.stat_result, name: bytes, directory: int, stop: threading.Event) -> bool:
+    """Whether the target has just this file or link: to write it once more would be a change to whoever mirrors back.
+
+    Contents are read only where size, time and all else are the same, as when it is a copy that came from there.
+    """
+    try:
+        there = os.open(name, _PINNED, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        if not _is_alike(status, os.fstat(there)):
+            return False
+        if stat.S_ISLNK(status.st_mode):
+            return os.readlink(b"", dir_fd=entry) == os.readlink(b"", dir_fd=there)
+        return stat.S_ISREG(status.st_mode) and _is_same_file(entry, there, stop)
+    except OSError:
+        return False  # whatever it is, the copying will say it
+    finally:
+        os.close(there)
+
+
+def _is_alike(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_mode, one.st_uid, one.st_gid, one.st_size, one.st_mtime_ns) == (
+        other.st_mode,
+        other.st_uid,
+        other.st_gid,
+        other.st_size,
+        other.st_mtime_ns,
+    )
+
+
+def _is_same_file(entry: int, there: int, stop: threading.Event) -> bool:
+    """Of two regular files, both held by a descriptor that opens nothing of them."""
+    with (
+        open(f"/proc/self/fd/{entry}", "rb", buffering=0, opener=_opener) as one,
+        open(f"/proc/self/fd/{there}", "rb", buffering=0, opener=_opener) as other,
+    ):
+        if _acl(one.fileno()) != _acl(other.fileno()):
+            return False
+        while not stop.is_set():
+            part = one.read(_PART)
+            if part != other.read(_PART):
+                return False
+            if not part:
+                return True
+    raise Stopped
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, _READING)
+
+
+def _acl(fd: int) -> bytes | None:
+    try:
+        return os.getxattr(fd, _ACL)
+    except OSError:
+        return None
 
 
 def _copy_file(entry: int, temp: bytes, directory: int, stop: threading.Event) -> None:

@@ -14,6 +14,7 @@ from tests.kit.daemon import Daemon, wait_until
 from tests.kit.mirrors import differences
 from tests.kit.need import program
 from tests.kit.sshd import Sshd
+from tests.kit.trees import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,3 +149,42 @@ def test_two_syncs_of_one_daemon_that_write_into_the_files_themselves_come_to_re
         for what, change in changes(pair.a):
             change()
             assert pair.settle(what) <= AT_MOST, what
+
+
+def stamps(tree: Path) -> dict[Path, tuple[int, int, int]]:
+    """Of each file which one it is, and when it was last touched in any way."""
+    found = {path: path.lstat() for path in tree.rglob("*")}
+    return {
+        path: (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        for path, status in found.items()
+        if not path.is_dir() or path.is_symlink()
+    }
+
+
+@pytest.mark.row(26)
+def test_default_direct_writes_no_file_that_is_there_already(box: Path) -> None:
+    """It starts no transfers that could be counted: at rest is who touches nothing any more."""
+    configs = [
+        f'sync{{default.direct, source = "{box}/{source}", target = "{box}/{target}", delay = {DELAY}, init = {init}}}'
+        for source, target, init in (("a", "b", "true"), ("b", "a", "false"))
+    ]
+    with ExitStack() as stack:
+        for number, text in enumerate(configs):
+            (box / f"{number}.lua").write_text(f"settings{{insist = true}}\n{text}")
+            daemon = stack.enter_context(Daemon(box, box / f"{number}.lua"))
+            daemon.wait_for("--- Startup ---", number + 1)
+        a, b = os.fsencode(box / "a"), os.fsencode(box / "b")
+        wait_until(lambda: snapshot(a) == snapshot(b), f"the startup; it said:\n{daemon.said()}")
+        for what, change in changes(box / "a"):
+            if what == "a mode and a time":  # direct carries no attributes
+                (box / "a/fresh").write_text("written again")
+            change()
+            wait_until(lambda: snapshot(a) == snapshot(b), f"{what} to arrive; it said:\n{daemon.said()}")
+            deadline = time.monotonic() + 30
+            seen, since = None, time.monotonic()
+            while time.monotonic() - since < QUIET:
+                assert time.monotonic() < deadline, f"no rest after {what}: {daemon.said()[-3000:]}"
+                time.sleep(0.1)
+                if (now := (stamps(box / "a"), stamps(box / "b"))) != seen:
+                    seen, since = now, time.monotonic()
+            assert snapshot(a) == snapshot(b), what

@@ -572,3 +572,31 @@ def test_one_that_fails_takes_those_with_it_that_wait_for_it(pair: Pair) -> None
         rename(inlet, pair, old, new)
     inlet.settle()
     assert snapshot(pair.target) == snapshot(pair.source) == {b"d": b"new"}
+
+
+def test_a_file_that_is_there_already_is_not_written(pair: Pair) -> None:
+    """As when it came from there: to write it would be news to whoever mirrors it back."""
+    write(pair.source + b"f", b"one")
+    os.symlink("f", pair.source + b"link")
+    inlet = inlet_of(pair)
+
+    def bring() -> list[int]:
+        for path in (b"/f", b"/link"):
+            inlet.change("Create", path)
+        inlet.settle()
+        return [os.lstat(pair.target + name).st_ino for name in (b"f", b"link")]
+
+    before = bring()
+    assert bring() == before
+    times = os.stat(pair.source + b"f")
+    write(pair.source + b"f", b"two")
+    os.utime(pair.source + b"f", ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.unlink(pair.source + b"link")
+    os.symlink("g", pair.source + b"link")
+    os.utime(pair.source + b"link", ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=False)
+    os.utime(pair.target + b"link", ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=False)
+    bring()
+    assert snapshot(pair.target) == snapshot(pair.source)
+    os.chmod(pair.source + b"f", 0o600)
+    bring()
+    assert stat.S_IMODE(os.stat(pair.target + b"f").st_mode) == 0o600
