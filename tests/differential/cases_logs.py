@@ -416,7 +416,12 @@ example(
     args=DELAY_0,
 )
 example(
-    "lbash", {"/tmp/lsyncd.log": "@BOX@/log", "/tmp/lsyncd.stat": "@BOX@/status", "/path/to/trg/": "@TRG@/"}, ends()
+    "lbash",
+    {"/tmp/lsyncd.log": "@BOX@/log", "/tmp/lsyncd.stat": "@BOX@/status", "/path/to/trg/": "@TRG@/"},
+    logged("finished"),
+    only_ours=True,
+    why="spec 2.2: lsyncd 2.0's statusIntervall runs; 2.2.3 refuses its own example",
+    ours={"err": "Warn: statusIntervall is obsolete since lsyncd 2.1: write statusInterval.\n"},
 )
 BASH = {
     "/tmp/lsyncd.log": "@BOX@/log",
@@ -494,7 +499,14 @@ example(
     args=DELAY_0,
     ignore=["err"],
 )
-example("limagemagic", {"magicdir": "src"}, ends(), cut=[("(collapse|subdirs)", "KEY")])
+example(
+    "limagemagic",
+    {"magicdir": "src"},
+    ends(),
+    cut=[("(collapse|subdirs)", "KEY")],
+    why="spec 2.2: of a key of lsyncd 2.0 that is gone the error says what to do",
+    ours={"err": re.compile(r'.*config.lua:118: Parameter "KEY" unknown\. (Since lsyncd 2\.1|\( if this).*\n')},
+)
 example(
     "limagemagic",
     {
