@@ -146,7 +146,7 @@ class Runner:
             sync.on_filters_changed = self._refilter
             monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
             syncs_of.setdefault(monitor, []).append(sync)
-            for root in monitor.lost_roots():  # with insist, one may not be there yet
+            for root in _lost_roots(monitor):  # with insist, one may not be there yet
                 for owner in self._roots.at(root):
                     owner.suspend()
             sync.start()
@@ -303,8 +303,8 @@ class Runner:
         except OrchestratorError:
             raise
         except Exception as error:
-            if type(monitor).__module__.startswith("orchestrator."):
-                raise  # a bug of ours: the traceback is wanted
+            if _is_ours(monitor):
+                raise
             self._lose(monitor, error)
             return True
         inflow.take(changes)
@@ -501,6 +501,21 @@ def _presence() -> Presence | None:
         return Presence()
     except OSError:  # as many instances as the user may have: a status file that goes is written with the next change
         return None
+
+
+def _lost_roots(monitor: Monitor) -> list[bytes]:
+    """At the start. A plugin's monitor that fails here fails when it is read as well, which stops its syncs alone."""
+    try:
+        return monitor.lost_roots()
+    except Exception:
+        if _is_ours(monitor):
+            raise
+        return []
+
+
+def _is_ours(monitor: Monitor) -> bool:
+    """What goes wrong in it is a bug of ours: the traceback is wanted."""
+    return type(monitor).__module__.startswith("orchestrator.")
 
 
 class _Wanted:

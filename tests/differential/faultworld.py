@@ -37,6 +37,13 @@ class NotDone(Exception):
     """A step of a scenario could not be done: nothing can be said of the fault."""
 
 
+def _is_lifeline(pid: str) -> bool:
+    try:
+        return b"\0what-ends-with\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class World:
     """Source `src`, target `trg`, one daemon at a time. Use it in a `with`.
 
@@ -145,11 +152,12 @@ class World:
         return code if code is None or code >= 0 else 128 - code
 
     def children(self) -> list[int]:
-        """What the daemon runs now."""
+        """What the daemon runs now, but for the shell of ours that ends it all should the daemon be killed."""
         try:
-            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+            pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         except (FileNotFoundError, ProcessLookupError):
             return []
+        return [int(pid) for pid in pids if not _is_lifeline(pid)]
 
     def limit_descriptors(self, soft: int | None) -> None:
         """Let the daemon have no more than so many descriptors from now on; None: as many as before."""

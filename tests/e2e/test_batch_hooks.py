@@ -263,7 +263,7 @@ onBatchEnd = "/bin/sh {{box}}/script ^name ^pathsFile"
 def test_a_wrong_type_names_the_line(box: Path, value: str) -> None:
     with start(box, f"\n{rsync(f'onBatchStart = {value}')}") as daemon:
         assert daemon.wait() == 255
-    assert "config.lua:2: onBatchStart must be a function or a string or false, not " in daemon.said()
+    assert "config.lua:2: onBatchStart must be a function or a string, a command, not a " in daemon.said()
 
 
 def test_no_list_is_left_of_what_fails(box: Path) -> None:
