@@ -20,6 +20,7 @@ from differential.confine import UnsafeCase, check_targets
 
 from orchestrator.testing.confine import confinement
 from orchestrator.testing.plugins import declare
+from tests.kit.processes import is_lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,13 +36,6 @@ NEVER = 10.0
 
 class NotDone(Exception):
     """A step of a scenario could not be done: nothing can be said of the fault."""
-
-
-def _is_lifeline(pid: str) -> bool:
-    try:
-        return b"\0what-ends-with\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class World:
@@ -157,7 +151,7 @@ class World:
             pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         except (FileNotFoundError, ProcessLookupError):
             return []
-        return [int(pid) for pid in pids if not _is_lifeline(pid)]
+        return [int(pid) for pid in pids if not is_lifeline(pid)]
 
     def limit_descriptors(self, soft: int | None) -> None:
         """Let the daemon have no more than so many descriptors from now on; None: as many as before."""
