@@ -29,7 +29,7 @@ from orchestrator_rsync.arguments import computed_of, rsync_table, target_of, wi
 from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh import times
-from orchestrator_rsyncssh.hosts import NO_CONNECTION, Host, Way
+from orchestrator_rsyncssh.hosts import NO_CONNECTION, NOT_BY_SSH, Host, Way
 from orchestrator_rsyncssh.moves import FAILED, LINK, PROBE, Move, remote, script, single, single_probe
 from orchestrator_rsyncssh.options import OPTIONS
 from orchestrator_rsyncssh.ssh import command, destination, extras, host_for_rsync, remote_shell, settings
@@ -105,7 +105,7 @@ class RsyncSsh(Action):
         if isinstance(agent, Event):
             inlet.split_moves()
         self._lanes.collect(agent, exit_code, codes)
-        self._tell(inlet, self._host(inlet).rsync_ended(exit_code != NO_CONNECTION))
+        self._host(inlet).rsync_ended(exit_code != NO_CONNECTION)
         return None
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
@@ -138,6 +138,7 @@ class RsyncSsh(Action):
             event = inlet.get_event()
             if host.is_in_vain() and event is not None and event.etype == etypes.MOVE:
                 inlet.split(event)
+            self._tell(inlet, NOT_BY_SSH if host.way is Way.NONE else None)
             return None  # the common rule, which tries again
         self._tell(inlet, host.probed(exit_code, inlet.stderr))
         return OK

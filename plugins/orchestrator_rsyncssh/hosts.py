@@ -1,8 +1,8 @@
 """What is known of the hosts that moves go to: how a move can be done there, if it can.
 
 A host is found out about once, before the first move: with `sh` (moves.PROBE), else with one `mv` that can't be done.
-An ssh that does not get through (255) tells nothing of that; but where rsync gets through and ssh never does, it is
-ssh that is told the wrong things, and waiting for it would be in vain.
+An ssh that does not get through (255) tells nothing of that; but where rsync gets through and ssh, before and after
+that, does not, it is ssh that is told the wrong things, and waiting for it would be in vain.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from orchestrator_rsyncssh.moves import Mv, ran_mv
 NO_CONNECTION: Final = 255
 IN_VAIN: Final = 3
 """So often ssh fails in a row, until one move is given to rsync, to see whether that gets through."""
+
+
+NOT_BY_SSH: Final = (
+    "is reached by rsync, but not by the ssh that moves (see ssh and rsync.rsh): renames are transferred."
+)
 
 
 class Way(Enum):
@@ -38,10 +43,14 @@ class Host:
     name: bytes = field(default_factory=lambda: b".lsyncd-" + os.urandom(8).hex().encode())
     failed: int = 0
     is_doubted: bool = False
+    """A move was given to rsync, since ssh did not get through."""
+    rsync_got_through: bool = False
+    """And rsync did. If the host was merely down, ssh does so, too, from then on."""
 
     def probed(self, exit_code: int, stderr: bytes) -> str | None:
         """A probe has ended, not with 255. Gives what is worth a log line."""
         self.failed = 0
+        self.rsync_got_through = False
         if self.way is Way.MAYBE_SINGLE:
             if ran_mv(exit_code, stderr, self.name):
                 self.way = Way.SINGLE
@@ -58,6 +67,9 @@ class Host:
 
     def is_in_vain(self) -> bool:
         """ssh has failed once more. Whether to give a move to rsync now: what comes of that tells who is right."""
+        if self.rsync_got_through:
+            self.way = Way.NONE
+            return True
         self.failed += 1
         if self.failed < IN_VAIN:
             return False
@@ -65,15 +77,11 @@ class Host:
         self.is_doubted = True
         return True
 
-    def rsync_ended(self, got_through: bool) -> str | None:
-        """A run of rsync has ended. Gives what is worth a log line."""
-        if not self.is_doubted:
-            return None
-        self.is_doubted = False
-        if not got_through:
-            return None
-        self.way = Way.NONE
-        return "is reached by rsync, but not by the ssh that moves (see ssh and rsync.rsh): renames are transferred."
+    def rsync_ended(self, got_through: bool) -> None:
+        """A run of rsync has ended."""
+        if self.is_doubted:
+            self.is_doubted = False
+            self.rsync_got_through = got_through
 
     def forget(self) -> None:
         """It is not as it was found to be."""

@@ -16,6 +16,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.processes import is_lifeline
 from tests.kit.trees import text_of
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "5"))
@@ -51,7 +52,8 @@ class Held:
         tasks = list((proc / "task").iterdir())
         self.descriptors = len(list((proc / "fd").iterdir()))
         self.threads = len(tasks)
-        self.children = sum(len(text_of(task / "children").split()) for task in tasks)
+        children = [child for task in tasks for child in text_of(task / "children").split()]
+        self.children = len([child for child in children if not is_lifeline(child)])
         self.watches = sum(text_of(info).count("inotify wd:") for info in (proc / "fdinfo").iterdir())
         self.memory = int(text_of(proc / "status").partition("VmRSS:")[2].split()[0]) / 1024
 

@@ -110,7 +110,7 @@ def test_a_move_finds_the_host_down_as_well(sshd: Sshd) -> None:
         inode = (box / "trg/a/old").stat().st_ino
         sshd.stop()
         (box / "a/old").rename(box / "a/new")
-        daemon.wait_for("Retrying Move")
+        daemon.wait_for("Retrying (list): 255")  # it is asked what its mv is like, before the first move
         (box / "a/more").write_text("")
         sshd.start()
         wait_until(lambda: equal(box, "a"), f"the move and the file; it said:\n{daemon.said()}")

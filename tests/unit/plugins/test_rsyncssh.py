@@ -284,6 +284,22 @@ def test_where_neither_can_be_run_renames_are_transfers(codes: tuple[int, int], 
     assert inlet.spawned[-1].argv[0] == b"rsync"
 
 
+def test_a_host_that_was_down_for_long_has_its_renames_again() -> None:
+    inlet = inlet_of()
+    inlet.change("Move", b"/a", b"/b")
+    for _ in range(3):
+        inlet.turn()
+        inlet.end(inlet.running[0], 255)
+    inlet.turn()
+    inlet.end(inlet.running[0], 0)
+    inlet.change("Move", b"/c", b"/d")
+    probe(inlet, 81)
+    assert inlet.spawned[-1].argv[0] == b"ssh"
+    assert b"mv" in (inlet.spawned[-1].stdin or b"")
+    assert inlet.waiting == []
+    assert inlet.lines("Warn") == []
+
+
 def test_an_ssh_that_never_gets_through_where_rsync_does_is_not_waited_for() -> None:
     inlet = inlet_of()
     inlet.change("Move", b"/a", b"/b")
@@ -295,6 +311,10 @@ def test_an_ssh_that_never_gets_through_where_rsync_does_is_not_waited_for() -> 
     inlet.turn()
     assert (inlet.spawned[-1].argv[0], inlet.waiting) == (b"rsync", [("Move", b"/c"), ("Create", b"/b")])
     inlet.end(inlet.running[0], 0)
+    assert inlet.lines("Warn") == []  # it may have been down
+    inlet.turn()
+    assert inlet.running[0].argv[0] == b"ssh"
+    inlet.end(inlet.running[0], 255)
     inlet.turn()
     assert inlet.spawned[-1].argv[0] == b"rsync"
     assert [line.partition(":")[0] for line in inlet.lines("Warn")] == [
