@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = """
-sync{{ default.native, source = "{box}/a", target = "{box}/b", delay = 0.3 }}
-sync{{ default.native, source = "{box}/b", target = "{box}/a", delay = 0.3 }}
+sync{{ default.native, source = "{box}/a", target = "{box}/b", delay = 0.3, delete = "running" }}
+sync{{ default.native, source = "{box}/b", target = "{box}/a", delay = 0.3, delete = "running" }}
 """
 QUIET = 1.5
 """Seconds without a run: several times what it takes until something comes back."""
