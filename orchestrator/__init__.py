@@ -1,4 +1,9 @@
-"""lsyncd-orchestrator: a live syncing daemon that runs lsyncd's configs, with plugins."""
+"""lsyncd-orchestrator: a live syncing daemon that runs lsyncd's configs, with plugins.
+
+Docstrings here and in the built-in plugins cite the behavioural contract: "spec 3.4" is a part of it, "row 16b" is a
+row of the table on its page 6. It is tests/spec/ in the sources, and share/doc/lsyncd-orchestrator/spec/ below the
+prefix that a wheel was installed to.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Trouble(NamedTuple):
 
 
 class SyncReport(NamedTuple):
-    """One sync's part. `delays` in the order of the queue; `retrying`: paths waiting in the lane of spec 6, 16b;
+    """One sync's part. `delays` in the order of the queue; `retrying`: paths waiting in the lane of spec 6 row 16b;
     `trouble`: None where all is as it should be, and the part as lsyncd's."""
 
     name: str

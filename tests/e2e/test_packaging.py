@@ -59,6 +59,7 @@ def test_nothing_is_missing(built: tuple[Path, Path]) -> None:
     cited = {"man/man1/lsyncd.1", "man/man1/orchestrator.1", "bash-completion/completions/lsyncd"}
     documents = ["README.md", "CHANGELOG.md", "plugins/README.md", "contrib/README.md"]
     documents += [f"configs/{path.name}" for path in (ROOT / "configs").iterdir()]
+    documents += [f"spec/{path.name}" for path in (ROOT / "tests" / "spec").iterdir()]
     assert cited | {f"doc/lsyncd-orchestrator/{name}" for name in documents} <= share
 
     with tarfile.open(sdist) as archive:

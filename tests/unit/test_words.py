@@ -1,0 +1,341 @@
+"""Code and docs use the field's words: none of our own where a standard term exists.
+
+`WORDS` and `NAMES` give each word that is not to be used, with the one to say in its place. `PENDING` lists, for each
+part of the project, the words that are still there: it may only become shorter.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WORDS: Mapping[str, str] = {
+    r"on hearsay|hearsay": "circuit breaker: open, half-open, closed",
+    r"is apart|prober": "circuit breaker, probe",
+    r"is fooled|may hide": "racily clean (is_racy)",
+    r"likeness|glances?": "quick compare",
+    r"crew|hires?": "work queue, start_worker",
+    r"forecasts?": "deletion count",
+    r"let through": "allow",
+    r"bury|buried|buries|strangers?": "reap, adopted children",
+    r"for want": "resource shortage",
+    r"give way|gives way": "yield_cpu",
+    r"whereabouts": "directory identity (is_same_directory)",
+    r"take back|takes back|taken back": "retract",
+    r"retells?|retold": "re-emit",
+    r"distrusts?|distrusted|doubts?": "recheck, ambiguous",
+    r"twins?": "alias",
+    r"landmarks?": "ancestor watches",
+    r"vacant": "placeholder",
+    r"uprooted": "source watch lost",
+    r"shuffled": "moved",
+    r"in vain|is vain": "never ran",
+    r"put off": "deferred",
+    r"when over": "on_finished",
+    r"predecessors?": "orphaned transfers",
+    r"mends?|mended": "resync, repair",
+    r"mind ends": "install_stop_handlers",
+    r"obeys?|obeyed": "stop, react",
+    r"urged": "second_signal",
+    r"told|tells": "reported, logs, says, event",
+}
+"""Words of prose and parts of names (`is_apart` counts as "is apart"), as patterns → the word to use."""
+
+NAMES: Mapping[str, str] = {
+    "Looks": "racily clean files",
+    "hide": "is_racy",
+    "Lane": "retry list",
+    "lane": "retry list",
+    "FullAgain": "full-run retry",
+    "full_again": "full-run retry",
+    "fullagain": "full-run retry",
+    "Leftovers": "pending deliveries",
+    "spot": "entry",
+    "Spot": "entry",
+    "Assistant": "worker process",
+    "object": "refuse",
+    "is_for_want": "resource shortage",
+    "ring": "wake",
+    "calm": "clear",
+    "attend": "also_poll",
+    "bell": "wake-up descriptor",
+    "Look": "TreeScan",
+    "Rounds": "PollCycle",
+    "rounds": "poll_cycle",
+    "examine": "read_directory",
+    "occasion": "current event",
+    "miss": "mark_missing",
+    "leads_to": "is_same_directory",
+    "is_at": "is_same_directory",
+    "guards": "ancestor watches",
+    "opens": "Outcome",
+    "closes": "Outcome",
+    "Grave": "deleted directory",
+    "News": "reporter",
+}
+"""Names that a module, class, function, parameter or variable must not have; in prose they may be plain English."""
+
+VERBS = (
+    "is|was|are|were|has|had|have|does|did|do|can|cannot|could|may|must|should|will|would|becomes|became|comes|came|"
+    "goes|went|stands|stood|lies|lay|follows|leaves|left|looks|waits|waited|needs|ends|ended|fails|failed|remains|"
+    "gets|got|keeps|makes|made|says|said|takes|took|belongs|changes|changed|holds|happens|happened"
+)
+HEADLESS = re.compile(rf"(?:^|[.:;]\s|\n\n)\s*(?:What|Whatever|Who|Whoever) (?:{VERBS})\b[^?]*?(?:[.;:]|$)")
+"""A sentence whose subject is a clause without a noun ("What is told is …"). A question is none."""
+
+PENDING: Mapping[str, set[str]] = {
+    "orchestrator/api.py": {"forecasts?"},
+    "orchestrator/commandline.py": {"headless", "is apart|prober"},
+    "orchestrator/config": {"bury|buried|buries|strangers?", "headless", "obeys?|obeyed", "told|tells"},
+    "orchestrator/control": {
+        "bury|buried|buries|strangers?",
+        "for want",
+        "headless",
+        "likeness|glances?",
+        "told|tells",
+    },
+    "orchestrator/daemon": {
+        "attend (a name)",
+        "headless",
+        "mends?|mended",
+        "mind ends",
+        "obeys?|obeyed",
+        "predecessors?",
+        "told|tells",
+        "urged",
+    },
+    "orchestrator/descent.py": {"bury|buried|buries|strangers?"},
+    "orchestrator/errors.py": {"headless", "told|tells"},
+    "orchestrator/hookspecs.py": {"told|tells"},
+    "orchestrator/init.py": {"bury|buried|buries|strangers?", "told|tells"},
+    "orchestrator/installed.py": {"told|tells"},
+    "orchestrator/lifeline.py": {"for want", "told|tells"},
+    "orchestrator/log": {"headless", "told|tells"},
+    "orchestrator/logic": {
+        "forecasts?",
+        "headless",
+        "is apart|prober",
+        "on hearsay|hearsay",
+        "take back|takes back|taken back",
+        "told|tells",
+    },
+    "orchestrator/masterloop.py": {"headless", "obeys?|obeyed"},
+    "orchestrator/monitor": {
+        "Look (a name)",
+        "Rounds (a name)",
+        "attend (a name)",
+        "bell (a name)",
+        "bury|buried|buries|strangers?",
+        "calm (a name)",
+        "distrusts?|distrusted|doubts?",
+        "examine (a name)",
+        "for want",
+        "give way|gives way",
+        "guards (a name)",
+        "headless",
+        "is_at (a name)",
+        "landmarks?",
+        "leads_to (a name)",
+        "miss (a name)",
+        "occasion (a name)",
+        "retells?|retold",
+        "ring (a name)",
+        "rounds (a name)",
+        "shuffled",
+        "take back|takes back|taken back",
+        "told|tells",
+        "twins?",
+        "uprooted",
+        "vacant",
+        "whereabouts",
+    },
+    "orchestrator/plugins.py": {"headless"},
+    "orchestrator/process": {"for want", "headless", "is_at (a name)", "is_for_want (a name)", "told|tells"},
+    "orchestrator/runner.py": {"attend (a name)", "for want", "headless", "told|tells"},
+    "orchestrator/sync": {
+        "Look (a name)",
+        "closes (a name)",
+        "for want",
+        "forecasts?",
+        "headless",
+        "in vain|is vain",
+        "is apart|prober",
+        "leads_to (a name)",
+        "let through",
+        "obeys?|obeyed",
+        "object (a name)",
+        "opens (a name)",
+        "put off",
+        "told|tells",
+        "twins?",
+        "vacant",
+        "when over",
+    },
+    "orchestrator/testing": {"forecasts?", "headless", "in vain|is vain", "told|tells", "when over"},
+    "plugins/orchestrator_command": {"headless", "told|tells"},
+    "plugins/orchestrator_csync2": {
+        "Leftovers (a name)",
+        "News (a name)",
+        "distrusts?|distrusted|doubts?",
+        "headless",
+        "is fooled|may hide",
+        "told|tells",
+    },
+    "plugins/orchestrator_direct": {"for want", "headless", "told|tells"},
+    "plugins/orchestrator_fanotify": {
+        "Grave (a name)",
+        "distrusts?|distrusted|doubts?",
+        "headless",
+        "leads_to (a name)",
+        "take back|takes back|taken back",
+        "told|tells",
+    },
+    "plugins/orchestrator_native": {
+        "Assistant (a name)",
+        "Spot (a name)",
+        "crew|hires?",
+        "forecasts?",
+        "headless",
+        "in vain|is vain",
+        "likeness|glances?",
+        "opens (a name)",
+        "put off",
+        "spot (a name)",
+        "told|tells",
+    },
+    "plugins/orchestrator_poll": {"headless", "rounds (a name)", "told|tells"},
+    "plugins/orchestrator_rsync": {
+        "FullAgain (a name)",
+        "Lane (a name)",
+        "Looks (a name)",
+        "forecasts?",
+        "fullagain (a name)",
+        "headless",
+        "hide (a name)",
+        "is fooled|may hide",
+        "lane (a name)",
+        "told|tells",
+    },
+    "plugins/orchestrator_rsyncssh": {"headless", "in vain|is vain", "told|tells"},
+    "CHANGELOG.md": {"bury|buried|buries|strangers?", "told|tells"},
+    "README.md": {"bury|buried|buries|strangers?", "obeys?|obeyed", "told|tells"},
+    "configs": {"told|tells"},
+    "plugins": {"told|tells"},
+    "contrib": {"is fooled|may hide"},
+    "tests/spec": {"bury|buried|buries|strangers?", "for want", "obeys?|obeyed", "told|tells"},
+}
+"""Part of the project → words that are still to be replaced there, `headless` among them. Nothing may be added."""
+
+DOCUMENTS = ("*.md", "configs/*.md", "plugins/*.md", "plugins/*/*.md", "contrib/*.md", "tests/spec/*.md")
+# the changes of old versions stay as they were written
+HISTORY = re.compile(r"^## \[\d.*", re.DOTALL | re.MULTILINE)
+
+PATTERNS = {pattern: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for pattern in WORDS}
+
+
+def in_words(name: str) -> str:
+    """An identifier as prose: `_is_apart` and `IsApart` are `is apart`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").strip()
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def prose_in(source: str) -> Iterator[str]:
+    """Every block of comment lines, and every string: docstrings and messages."""
+    block: list[str] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind == "COMMENT":
+            block.append(token.string.lstrip("#: "))
+        elif kind == "NL" and block:
+            continue
+        else:
+            if block:
+                yield " ".join(block)
+                block = []
+            if kind in ("STRING", "FSTRING_MIDDLE"):
+                yield token.string.lstrip("rbfRBF").strip("\"'")
+
+
+def misused(prose: str, names: set[str]) -> set[str]:
+    text = re.sub(r"[ \t]*\n[ \t]*(?!\n)", " ", prose)
+    every = [text, *map(in_words, names)]
+    found = {pattern for pattern, word in PATTERNS.items() if any(map(word.search, every))}
+    return found | {f"{name} (a name)" for name in NAMES if names & {name, f"_{name}"}}
+
+
+def parts() -> dict[str, list[Path]]:
+    """The sources and documents of each part: a directory, or a file that stands alone."""
+    found: dict[str, list[Path]] = {}
+    for top in ("orchestrator", "plugins"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            found.setdefault("/".join(path.relative_to(ROOT).parts[:2]), []).append(path)
+    for pattern in DOCUMENTS:
+        for path in sorted(ROOT.glob(pattern)):
+            name = str(path.relative_to(ROOT)) if path.parent == ROOT else str(path.parent.relative_to(ROOT))
+            found.setdefault(name, []).append(path)
+    return found
+
+
+def words_of(path: Path) -> set[str]:
+    """The words to be replaced in a file."""
+    text = path.read_text()
+    if path.suffix == ".md":
+        # code and its output are not prose
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", HISTORY.sub("", text), flags=re.DOTALL)
+        return misused(prose, set())
+    found: set[str] = misused("", {*names_in(ast.parse(text)), path.stem})
+    for prose in prose_in(text):
+        found |= misused(prose, set())
+        if HEADLESS.search(prose):
+            found.add("headless")
+    return found
+
+
+PARTS = parts()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_private_terms(part: str) -> None:
+    better = {**WORDS, **{f"{name} (a name)": word for name, word in NAMES.items()}, "headless": "begin with a noun"}
+    wrong = [
+        f"{path.relative_to(ROOT)}: not {word!r}: say {better[word]}"
+        for path in PARTS[part]
+        for word in sorted(words_of(path) - PENDING.get(part, set()))
+    ]
+    assert wrong == []
+
+
+def test_the_test_sees_them() -> None:
+    assert misused("The count is\ntaken back.", set()) == {"take back|takes back|taken back"}
+    assert misused("", {"_isApart", "_spot", "spots"}) == {"is apart|prober", "spot (a name)"}
+    assert HEADLESS.search("A list. What is told is wrong.")
+    assert HEADLESS.search("What failed and why, for the log")
+    assert not HEADLESS.search("What is it? An error.")
+    assert not HEADLESS.search("Whatever kind of path")
+
+
+def test_only_words_that_are_there_are_pending() -> None:
+    assert sorted(set(PENDING) - set(PARTS)) == []
