@@ -24,7 +24,7 @@ from orchestrator.logic.backoff import next_pause
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
-from orchestrator.logic.maxdelete import Forecast, MaxDelete, max_delete
+from orchestrator.logic.maxdelete import DeletionCount, MaxDelete, max_delete
 from orchestrator.logic.text import counted
 from orchestrator.logic.verdict import (
     AGAIN,
@@ -86,9 +86,9 @@ __all__ = [
     "Check",
     "Config",
     "ConfigError",
+    "DeletionCount",
     "Event",
     "EventList",
-    "Forecast",
     "Found",
     "Inlet",
     "Look",

@@ -10,15 +10,15 @@ _PERCENT = r"\s*(\d+(?:\.\d+)?)\s*%\s*"
 _NUMBER = r"\s*(\d+)\s*"
 
 
-class Forecast(NamedTuple):
-    """What a full run would delete, of how much that is there: files and directories.
+class DeletionCount(NamedTuple):
+    """How much a full run would delete: `deletions` files and directories of the `existing` ones on the target.
 
-    `exit_code` other than 0: that could not be found out, and the run is judged as if it had ended so itself;
-    `stderr` is what the program that was asked has said, `error` why it could not even be run.
+    `exit_code` other than 0: it could not be counted, and the run is judged as if it had ended with that code itself;
+    `stderr` is the end of what the counting program wrote, `error` why it could not even be run.
     """
 
-    deletes: int
-    there: int
+    deletions: int
+    existing: int
     exit_code: int = 0
     stderr: bytes = b""
     error: str = ""
@@ -34,14 +34,14 @@ class MaxDelete(NamedTuple):
         """So many may be deleted of so many that are there. Of a percentage the whole part counts."""
         return math.floor(there * self.amount / 100) if self.is_percent else math.floor(self.amount)
 
-    def allows(self, forecast: Forecast) -> bool:
-        return forecast.deletes <= self.allowed(forecast.there)
+    def allows(self, count: DeletionCount) -> bool:
+        return count.deletions <= self.allowed(count.existing)
 
-    def objection(self, forecast: Forecast, name: str, target: str) -> str:
+    def refusal(self, count: DeletionCount, name: str, target: str) -> str:
         """What is said of a full run of the sync `name` that it does not allow."""
         return (
-            f"a full run of {name} would delete {forecast.deletes} of {forecast.there} files on {target}; "
-            f"maxDelete allows {self.allowed(forecast.there)} ({self})."
+            f"a full run of {name} would delete {count.deletions} of {count.existing} files on {target}; "
+            f"maxDelete allows {self.allowed(count.existing)} ({self})."
         )
 
     def __str__(self) -> str:

@@ -68,7 +68,7 @@ class Collector:
                 # What never ran has no exit code that anybody could judge; it has been logged.
                 self._collect(child, transfer.agent, exit_code, is_vain=child.is_for_want or was_cut)
         finally:
-            transfer.when_over()
+            transfer.on_finished()
 
     def not_begun(self, agent: Agent, reason: str) -> None:
         """onBatchStart did not let it begin."""

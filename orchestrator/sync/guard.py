@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.maxdelete import Forecast
+from orchestrator.logic.maxdelete import DeletionCount
 from orchestrator.logic.text import text_of
 
 if TYPE_CHECKING:
@@ -30,21 +30,23 @@ class Guard:
         self._log = host.log_of(inlet.name)
         self._inlet = inlet
 
-    def count(self, transfer: Transfer, check: Check, then: Callable[[Child, int, Forecast | None], None]) -> Child:
-        """Find out, in a job, what a full run would delete. `then(child, exit_code, forecast)` is told its end.
+    def count(
+        self, transfer: Transfer, check: Check, then: Callable[[Child, int, DeletionCount | None], None]
+    ) -> Child:
+        """Find out, in a job, what a full run would delete. `then(child, exit_code, counted)` is called at its end.
 
-        No forecast: counting has failed, or nothing was counted, as when a config is only checked.
+        `counted` is None where counting has failed, or nothing was counted, as when a config is only checked.
         """
-        found: list[Forecast] = []
+        found: list[DeletionCount] = []
         spawn = transfer.spawn
 
         def count(stop: threading.Event) -> int:
             """count what would be deleted, and go on if maxDelete allows that"""  # shown by `orchestrator check`
-            forecast = check.count(stop, spawn)
-            if not isinstance(forecast, Forecast):
-                raise TypeError(f"a check's count gives a Forecast, not {forecast!r}")
-            found.append(forecast)
-            return forecast.exit_code
+            counted = check.count(stop, spawn)
+            if not isinstance(counted, DeletionCount):
+                raise TypeError(f"a check's count gives a DeletionCount, not {counted!r}")
+            found.append(counted)
+            return counted.exit_code
 
         def ended(child: Child, exit_code: int) -> None:
             then(child, exit_code, found[0] if found else None)
@@ -54,19 +56,19 @@ class Guard:
             child.argv = spawn.argv
         return child
 
-    def tell_not_counted(self, child: Child, forecast: Forecast) -> None:
+    def tell_not_counted(self, child: Child, counted: DeletionCount) -> None:
         """What was asked has not said it to the log, as the run itself would have."""
-        child.stderr_tail = forecast.stderr
-        if forecast.error:
-            child.error = forecast.error
+        child.stderr_tail = counted.stderr
+        if counted.error:
+            child.error = counted.error
             self._log("Error", "Failed executing [ ", child.argv[0], " ]!")
-        elif forecast.stderr.strip():
-            self._log("Normal", forecast.stderr.strip())
+        elif counted.stderr.strip():
+            self._log("Normal", counted.stderr.strip())
 
-    def object(self, check: Check, forecast: Forecast) -> str:
+    def refuse(self, check: Check, counted: DeletionCount) -> str:
         """Say why a full run is refused: once, it is counted again after growing pauses. Gives the reason."""
         name = self._inlet.name
-        reason = check.limit.objection(forecast, name, text_of(self._inlet.target))
+        reason = check.limit.refusal(counted, name, text_of(self._inlet.target))
         if self.refused is None:
             advice = (
                 f"{name} waits: it goes on by itself once source and target are right, or with a greater maxDelete."
@@ -74,11 +76,11 @@ class Guard:
             self._log("Error", f"{reason} Nothing is deleted. {advice}")
         return reason
 
-    def let_through(self, transfer: Transfer, check: Check, forecast: Forecast | None) -> None:
+    def allow(self, transfer: Transfer, check: Check, counted: DeletionCount | None) -> None:
         """It deletes little enough, and is kept to that."""
         self.refused = None
         spawn = transfer.spawn
-        if spawn is not None and forecast is not None:
-            spawn.argv = check.limited(spawn.argv, check.limit.allowed(forecast.there))
+        if spawn is not None and counted is not None:
+            spawn.argv = check.limited(spawn.argv, check.limit.allowed(counted.existing))
         if check.announce:
             self._log("Normal", check.announce)

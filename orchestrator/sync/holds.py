@@ -58,7 +58,7 @@ class Holds:
     def close(self) -> None:
         """Nothing of it will begin any more."""
         while self._held:
-            self._held.popleft()[0].when_over()
+            self._held.popleft()[0].on_finished()
 
     def _fire(self) -> None:
         for _ in range(min(AT_ONCE, len(self._held))):

@@ -207,13 +207,13 @@ class Inlet:
         agent: Agent,
         argv: Sequence[str | bytes],
         stdin: bytes | None = None,
-        when_over: Callable[[], object] = nothing,
+        on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
     ) -> None:
         """Start a program for these changes; they are active until it ends.
 
-        `argv[0]` is looked up in PATH; no shell. `check` decides before whether it may be. `when_over` is called
+        `argv[0]` is looked up in PATH; no shell. `check` decides before whether it may be. `on_finished` is called
         once, after `collect`, or when it turns out that nothing will be started after all (a hook forbids it, the
         user's onBatchStart fails): for putting away what the program needed. `on_stderr` is given what the program
         writes to stderr as it comes, all of it before `collect`; it must not raise. Raises ValueError for changes that
@@ -223,7 +223,7 @@ class Inlet:
         if not isinstance(stdin, (bytes, type(None))):
             raise TypeError(f"stdin is bytes, not {stdin!r}")
         problem = self._sync.transfers.spawn(
-            agent, _words(argv), stdin, self._guarded(when_over), self._guarded_check(check), on_stderr
+            agent, _words(argv), stdin, self._guarded(on_finished), self._guarded_check(check), on_stderr
         )
         if problem:
             raise ValueError(problem)
@@ -232,7 +232,7 @@ class Inlet:
         self,
         agent: Agent,
         job: Job,
-        when_over: Callable[[], object] = nothing,
+        on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         argv: Sequence[str | bytes] | None = None,
     ) -> None:
@@ -246,7 +246,7 @@ class Inlet:
         if not callable(job):
             raise TypeError(f"a job is a function, not {job!r}")
         program = None if argv is None else _words(argv)
-        problem = self._sync.transfers.run(agent, job, self._guarded(when_over), self._guarded_check(check), program)
+        problem = self._sync.transfers.run(agent, job, self._guarded(on_finished), self._guarded_check(check), program)
         if problem:
             raise ValueError(problem)
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from orchestrator.logic.maxdelete import Forecast, MaxDelete
+    from orchestrator.logic.maxdelete import DeletionCount, MaxDelete
     from orchestrator.process.child import Child
     from orchestrator.process.jobs import Job
     from orchestrator.process.processes import Processes
@@ -66,7 +66,7 @@ class Check:
     def __init__(
         self,
         limit: MaxDelete,
-        count: Callable[[threading.Event, Spawn | None], Forecast],
+        count: Callable[[threading.Event, Spawn | None], DeletionCount],
         announce: bytes = b"",
         limited: Callable[[list[bytes], int], list[bytes]] = lambda argv, allowed: argv,
         was_cut: Callable[[int, bytes], bool] = lambda exit_code, stderr: False,
@@ -82,19 +82,24 @@ class Transfer:
     """`work` serves `agent`: a program, or a job of a worker thread, which gives its exit code.
 
     `stands_for`: the program whose work a job does; what a hook makes another program of is run as that.
-    `check` decides whether it may begin; `when_over` is told when nothing of it is left to come. `keeps_stderr`:
-    the end of what the program says is wanted.
+    `check` decides whether it may begin; `on_finished` is called once nothing of it is left to come. `keeps_stderr`:
+    whether the end of the program's stderr is wanted.
     """
 
-    __slots__ = ("agent", "check", "keeps_stderr", "stands_for", "when_over", "work")
+    __slots__ = ("agent", "check", "keeps_stderr", "on_finished", "stands_for", "work")
 
     def __init__(
-        self, agent: Agent, work: Spawn | Job, when_over: Callable[[], object], check: Check | None, keeps_stderr: bool,
+        self,
+        agent: Agent,
+        work: Spawn | Job,
+        on_finished: Callable[[], object],
+        check: Check | None,
+        keeps_stderr: bool,
         stands_for: Spawn | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.agent = agent
         self.work = work
-        self.when_over = when_over
+        self.on_finished = on_finished
         self.check = check
         self.keeps_stderr = keeps_stderr
         self.stands_for = stands_for

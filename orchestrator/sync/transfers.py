@@ -21,7 +21,7 @@ from orchestrator.sync.transfer import Spawn, Transfer, nothing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.logic.maxdelete import Forecast
+    from orchestrator.logic.maxdelete import DeletionCount
     from orchestrator.logic.queue import Queue
     from orchestrator.process.child import Child
     from orchestrator.process.jobs import Job
@@ -82,7 +82,7 @@ class Transfers:
         agent: Agent,
         argv: Sequence[bytes],
         stdin: bytes | None = None,
-        when_over: Callable[[], object] = nothing,
+        on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
     ) -> str | None:
@@ -91,7 +91,7 @@ class Transfers:
         With a tunnel that is not up nothing is started: the delays go on waiting.
         """
         spawn = Spawn(list(argv), stdin, on_stderr=on_stderr)
-        transfer = Transfer(agent, spawn, when_over, check, self._keeps_stderr or check is not None)
+        transfer = Transfer(agent, spawn, on_finished, check, self._keeps_stderr or check is not None)
         if self.tunnel is not None:
             filled = self.tunnel.through(argv, EventList(self._inlet, agent.delays).paths())
             if filled is None:
@@ -104,13 +104,13 @@ class Transfers:
         self,
         agent: Agent,
         job: Job,
-        when_over: Callable[[], object] = nothing,
+        on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         argv: Sequence[bytes] | None = None,
     ) -> str | None:
         """As spawn, with a function in a worker thread. `argv`: of the program whose work it does."""
         program = None if argv is None else Spawn(list(argv))
-        return self._begin(Transfer(agent, job, when_over, check, keeps_stderr=False, stands_for=program))
+        return self._begin(Transfer(agent, job, on_finished, check, keeps_stderr=False, stands_for=program))
 
     # ---- whether it may begin -----------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Transfers:
         if self._host.fading:
             self.is_put_off = True
             self._log("Normal", "ignored process spawning while fading")
-            transfer.when_over()
+            transfer.on_finished()
             return None
         problem = self._why_not(agent)
         if problem is not None:
@@ -164,7 +164,7 @@ class Transfers:
         """See Holds."""
         if not self._life.goes_on():
             self._wait_again(transfer.agent)
-            transfer.when_over()
+            transfer.on_finished()
             return None
         if self._is_full():
             return by
@@ -199,7 +199,7 @@ class Transfers:
         self.is_put_off = True
         self._queue.activate(transfer.agent.delays)
         self._host.alarms.add(self._host.clock.now() + PAUSE, lambda: self._wait_again(transfer.agent))
-        transfer.when_over()
+        transfer.on_finished()
 
     def _wait_again(self, agent: Agent) -> None:
         for delay in agent.delays:
@@ -227,13 +227,13 @@ class Transfers:
             self._not_begun(transfer, f"ended with {exit_code}")
         elif not self._life.goes_on():
             self._wait_again(transfer.agent)
-            transfer.when_over()
+            transfer.on_finished()
         else:
             self._start(transfer)
 
     def _not_begun(self, transfer: Transfer, reason: str) -> None:
         self._collector.not_begun(transfer.agent, reason)
-        transfer.when_over()
+        transfer.on_finished()
 
     def _start(self, transfer: Transfer) -> None:
         """The target is looked at; the transfer follows if that is what it should be."""
@@ -257,7 +257,7 @@ class Transfers:
             # from the loop, as at the end of a process: what is found waiting after a spawn may be dropped
             self.is_put_off = True
             self._host.alarms.add(self._host.clock.now(), lambda: self._wait_again(transfer.agent))
-            transfer.when_over()
+            transfer.on_finished()
 
     def _start_checked(self, transfer: Transfer) -> None:
         if transfer.check is None:
@@ -266,24 +266,24 @@ class Transfers:
             counted = partial(self._counted, transfer.check)
             self._watch(self._guard.count(transfer, transfer.check, counted), transfer)
 
-    def _counted(self, check: Check, child: Child, exit_code: int, forecast: Forecast | None) -> None:
+    def _counted(self, check: Check, child: Child, exit_code: int, counted: DeletionCount | None) -> None:
         """It is known what a full run would delete; it follows if that is not too much."""
         transfer = self._over(child)
         if not self._life.goes_on():
             self._wait_again(transfer.agent)
-            transfer.when_over()
+            transfer.on_finished()
         elif exit_code != 0:
-            if forecast is not None:
-                self._guard.tell_not_counted(child, forecast)
+            if counted is not None:
+                self._guard.tell_not_counted(child, counted)
             self._collector.ended(child, transfer, exit_code)
-        elif forecast is None or check.limit.allows(forecast):
-            self._guard.let_through(transfer, check, forecast)
+        elif counted is None or check.limit.allows(counted):
+            self._guard.allow(transfer, check, counted)
             self._watch(transfer.start(self._host.processes, self._ended, self._line_of_stderr()), transfer)
         else:
-            reason = self._guard.object(check, forecast)
+            reason = self._guard.refuse(check, counted)
             delays = self._collector.refused(child, transfer.agent, REFUSED, reason)
             self._guard.refused = next(iter(delays), None)
-            transfer.when_over()
+            transfer.on_finished()
             if self._host.onepass:
                 self._life.stop("with onepass nobody would wait for that")
 

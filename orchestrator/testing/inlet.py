@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.api import Agent, Check, Event, EventList, Forecast, Inlet, Option, etypes, exit_codes_of
+from orchestrator.api import Agent, Check, DeletionCount, Event, EventList, Inlet, Option, etypes, exit_codes_of
 from orchestrator.config.model import DictConfig
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.filters import Filters
@@ -45,7 +45,7 @@ class Spawn:
     argv: list[bytes]
     stdin: bytes | None = None
     job: Callable[[threading.Event], int] | None = None
-    when_over: Callable[[], object] = lambda: None
+    on_finished: Callable[[], object] = lambda: None
     check: Check | None = None
     on_stderr: Callable[[bytes], object] = lambda data: None
 
@@ -135,7 +135,7 @@ class FakeInlet(Inlet):
                 self._world.queue.retry(delay, self.clock.now() + (0.0 if failed else 1.0))
             elif verdict != DIE:
                 self._world.queue.remove(delay)
-        spawn.when_over()
+        spawn.on_finished()
         return verdict
 
     def execute(self, spawn: Spawn, timeout: float = 60.0, **environment: str) -> Verdict:
@@ -153,7 +153,7 @@ class FakeInlet(Inlet):
         code = done.returncode
         return self.end(spawn, code if code >= 0 else 128 - code, done.stderr)
 
-    def forecast(self, spawn: Spawn) -> Forecast | None:
+    def count_deletions(self, spawn: Spawn) -> DeletionCount | None:
         """What its check finds that it would delete (`maxDelete`); None where it has none."""
         if spawn.check is None:
             return None
@@ -301,11 +301,11 @@ class _World:
         agent: Agent,
         argv: Sequence[bytes],
         stdin: bytes | None,
-        when_over: Callable[[], object],
+        on_finished: Callable[[], object],
         check: Check | None,
         on_stderr: Callable[[bytes], object] | None,
     ) -> str | None:
-        spawn = Spawn(agent, list(argv), stdin, when_over=when_over, check=check)
+        spawn = Spawn(agent, list(argv), stdin, on_finished=on_finished, check=check)
         if on_stderr is not None:
             spawn.on_stderr = on_stderr
         return self._begin(spawn)
@@ -314,11 +314,11 @@ class _World:
         self,
         agent: Agent,
         job: Callable[[threading.Event], int],
-        when_over: Callable[[], object],
+        on_finished: Callable[[], object],
         check: Check | None,
         argv: Sequence[bytes] | None,
     ) -> str | None:
-        return self._begin(Spawn(agent, list(argv or ()), job=job, when_over=when_over, check=check))
+        return self._begin(Spawn(agent, list(argv or ()), job=job, on_finished=on_finished, check=check))
 
     def filters_changed(self) -> None:
         """Nothing is watched here."""

@@ -17,9 +17,9 @@ from orchestrator.api import (
     Agent,
     Check,
     Config,
+    DeletionCount,
     Event,
     EventList,
-    Forecast,
     Inlet,
     Spawn,
     Target,
@@ -130,14 +130,14 @@ class Native(Action):
             inlet.log("Normal", announce)
             self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes))
             return
-        found: list[Forecast] = []
+        found: list[DeletionCount] = []
 
-        def count(stop: threading.Event, spawn: Spawn | None) -> Forecast:
-            found.append(_forecast(trees, stop))
+        def count(stop: threading.Event, spawn: Spawn | None) -> DeletionCount:
+            found.append(_count_deletions(trees, stop))
             return found[-1]
 
         def mirror(stop: threading.Event) -> Report:
-            limited = trees._replace(may_delete=limit.allowed(found[-1].there))
+            limited = trees._replace(may_delete=limit.allowed(found[-1].existing))
             return engine.mirror(limited, state.memory, stop, deletes=deletes)
 
         self._run(inlet, event, mirror, Check(limit, count, announce, was_cut=lambda code, stderr: code == CUT))
@@ -182,17 +182,16 @@ def _trees(inlet: Inlet) -> Trees:
     )
 
 
-def _forecast(trees: Trees, stop: threading.Event) -> Forecast:
+def _count_deletions(trees: Trees, stop: threading.Event) -> DeletionCount:
     """Where it can't be told, nothing stands in the way of the run: it says what is wrong, and deletes nothing."""
     from orchestrator_native import engine
 
     try:
-        deletions = engine.forecast(trees, stop)
+        return engine.count_deletions(trees, stop)
     except OSError:
-        return Forecast(0, 0)
+        return DeletionCount(0, 0)
     except Stopped:
-        return Forecast(0, 0, STOPPED)
-    return Forecast(deletions.deleted, deletions.there)
+        return DeletionCount(0, 0, STOPPED)
 
 
 def _rules(inlet: Inlet) -> bytes:

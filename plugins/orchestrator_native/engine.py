@@ -10,9 +10,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator_native import batch, meta
-from orchestrator_native.forecast import Deletions
-from orchestrator_native.forecast import forecast as look_ahead
+from orchestrator_native import batch, deletions, meta
 from orchestrator_native.links import Links
 from orchestrator_native.newer import Newer
 from orchestrator_native.proofs import Proofs
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable
 
+    from orchestrator.api import DeletionCount
     from orchestrator_native.task import Excluded
 
 
@@ -67,9 +66,9 @@ def mirror(trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool
     return _work(trees, memory, stop, deletes=deletes, changes=None)
 
 
-def forecast(trees: Trees, stop: threading.Event) -> Deletions:
-    """What `mirror` would delete. Raises OSError where a tree cannot be opened, Stopped."""
-    return look_ahead(trees.source, trees.target, _without_target(trees), stop)
+def count_deletions(trees: Trees, stop: threading.Event) -> DeletionCount:
+    """How much `mirror` would delete. Raises OSError where a tree cannot be opened, Stopped."""
+    return deletions.count_deletions(trees.source, trees.target, _without_target(trees), stop)
 
 
 def update(

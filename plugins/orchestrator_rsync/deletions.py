@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Check, Forecast
+from orchestrator.api import Check, DeletionCount
 from orchestrator_rsync.arguments import deletes_at_startup, is_on, rsync_table
 from orchestrator_rsync.options import SHORT_FLAGS
 
@@ -45,16 +45,16 @@ def check_of(inlet: Inlet, announce: bytes) -> Check | None:
     if limit is None or not deletes_at_startup(inlet.config) or _is_dry(inlet):
         return None
 
-    def count(stop: threading.Event, spawn: Spawn | None) -> Forecast:
+    def count(stop: threading.Event, spawn: Spawn | None) -> DeletionCount:
         assert spawn is not None
         counter = Counter()
         try:
             code, stderr = inlet.read_program(asking(spawn.argv), spawn.stdin, spawn.env, stop, counter.feed)
         except (OSError, ValueError) as error:
-            return Forecast(0, 0, NOT_RUN, error=getattr(error, "strerror", None) or str(error))
+            return DeletionCount(0, 0, NOT_RUN, error=getattr(error, "strerror", None) or str(error))
         if code not in COUNTED or stop.is_set():
-            return Forecast(0, 0, code or CUT, stderr)
-        return counter.forecast()
+            return DeletionCount(0, 0, code or CUT, stderr)
+        return counter.count()
 
     return Check(limit, count, announce, limited, was_cut)
 
@@ -104,7 +104,7 @@ class Counter:
             number = re.sub(rb"\D", b"", line[len(_FILES) :].partition(b"(")[0])
             self.in_source = int(number or b"0")
 
-    def forecast(self) -> Forecast:
+    def count(self) -> DeletionCount:
         # the root is counted by rsync, but nothing that could be deleted
         in_both = max(0, self.in_source - self.made - 1)
-        return Forecast(self.deleted, in_both + self.deleted)
+        return DeletionCount(self.deleted, in_both + self.deleted)

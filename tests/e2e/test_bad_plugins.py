@@ -196,8 +196,8 @@ def test_what_a_job_returns_or_does_may_be_wrong(box: Path, returned: str) -> No
 
 
 LATE = {
-    "when_over": "inlet.spawn(inlet.get_events(), ['true'], when_over=lambda: 1 / 0)",
-    "when_over of a job": "inlet.run(inlet.get_events(), lambda stop: 0, when_over=lambda: 1 / 0)",
+    "on_finished": "inlet.spawn(inlet.get_events(), ['true'], on_finished=lambda: 1 / 0)",
+    "on_finished of a job": "inlet.run(inlet.get_events(), lambda stop: 0, on_finished=lambda: 1 / 0)",
 }
 
 

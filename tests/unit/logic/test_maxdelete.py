@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.logic.maxdelete import Forecast, max_delete
+from orchestrator.logic.maxdelete import DeletionCount, max_delete
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_anything_else_is_refused(value: Any) -> None:
 def test_what_is_allowed_and_what_is_said_of_the_rest() -> None:
     limit = max_delete("10%")
     assert limit is not None
-    assert limit.allows(Forecast(10, 100))
-    too_much = Forecast(11, 100)
+    assert limit.allows(DeletionCount(10, 100))
+    too_much = DeletionCount(11, 100)
     assert not limit.allows(too_much)
-    assert limit.objection(too_much, "s", "/t/") == (
+    assert limit.refusal(too_much, "s", "/t/") == (
         "a full run of s would delete 11 of 100 files on /t/; maxDelete allows 10 (10%)."
     )

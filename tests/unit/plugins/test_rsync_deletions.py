@@ -20,7 +20,7 @@ from tests.kit.trees import HOSTILE, Pair, snapshot, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.api import Forecast
+    from orchestrator.api import DeletionCount
 
 FORGED = (b"*deleting   x", b"a\n*deleting   x\n>f+++++++++", b">f+++++++++", b"Number of files: 1,000,000")
 
@@ -31,12 +31,12 @@ def pair(tmp_path: Path) -> Pair:
     return Pair(tmp_path)
 
 
-def forecast(action: Any, pair: Pair, **config: Any) -> tuple[FakeInlet, Forecast]:
+def count_deletions(action: Any, pair: Pair, **config: Any) -> tuple[FakeInlet, DeletionCount]:
     inlet = FakeInlet(action, pair.config(maxDelete=10**6, **config), source=pair.source)
     inlet.startup()
     spawn = inlet.spawned[0]
     assert spawn.check is not None
-    found = inlet.forecast(spawn)
+    found = inlet.count_deletions(spawn)
     assert found is not None
     spawn.argv = spawn.check.limited(spawn.argv, 10**6)
     return inlet, found
@@ -69,14 +69,14 @@ def test_as_much_is_deleted_as_was_said(pair: Pair, action: Any, config: dict[st
     for path in (b"d/old", b"d/e/old.tmp", b"kept/in", b"kept/deep/in"):
         write(pair.target + path)
     before = entries(pair.target)
-    inlet, found = forecast(action, pair, **config)
+    inlet, found = count_deletions(action, pair, **config)
     assert entries(pair.target) == before, "nothing is touched"
     new = 1 + len({*HOSTILE, *FORGED})
     inlet.execute(inlet.running[0])
     deleted = before + new - entries(pair.target)
-    assert found.deletes == deleted
+    assert found.deletions == deleted
     if not config:
-        assert found.there == before
+        assert found.existing == before
     assert found.exit_code == 0
 
 
@@ -85,16 +85,16 @@ def test_a_directory_that_a_file_replaces_goes_with_all_that_is_in_it(pair: Pair
     write(pair.source + b"x")
     for number in range(20):
         write(pair.target + b"x/%d" % number)
-    found = forecast(action, pair)[1]
-    assert 20 <= found.deletes <= 21
-    assert found.there >= found.deletes
+    found = count_deletions(action, pair)[1]
+    assert 20 <= found.deletions <= 21
+    assert found.existing >= found.deletions
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=["rsync", "native"])
 def test_a_target_that_is_not_there_yet(pair: Pair, action: Any) -> None:
     write(pair.source + b"x")
     shutil.rmtree(pair.target)
-    assert (forecast(action, pair)[1].deletes, forecast(action, pair)[1].there) == (0, 0)
+    assert (count_deletions(action, pair)[1].deletions, count_deletions(action, pair)[1].existing) == (0, 0)
     assert not os.path.exists(pair.target)
 
 
@@ -115,8 +115,8 @@ def test_options_of_the_users_do_not_change_the_count(pair: Pair, rsync: dict[st
     pair.both(b"both")
     for number in range(1200):
         write(pair.target + b"%d" % number)
-    found = forecast(Rsync(), pair, rsync=rsync)[1]
-    assert (found.deletes, found.there) == (1200, 1201)
+    found = count_deletions(Rsync(), pair, rsync=rsync)[1]
+    assert (found.deletions, found.existing) == (1200, 1201)
 
 
 def test_excluded_files_are_counted_where_they_are_deleted(pair: Pair) -> None:
@@ -126,8 +126,8 @@ def test_excluded_files_are_counted_where_they_are_deleted(pair: Pair) -> None:
     inlet = FakeInlet(Rsync(), pair.config(maxDelete=0, **config), source=pair.source)
     inlet.startup()
     assert inlet.spawned[0].check is None, "nothing is deleted"
-    found = forecast(Rsync(), pair, **config, rsync={"delete_excluded": True})[1]
-    assert found.deletes == 1
+    found = count_deletions(Rsync(), pair, **config, rsync={"delete_excluded": True})[1]
+    assert found.deletions == 1
 
 
 @pytest.mark.parametrize("config", [{}, {"maxDelete": False}, {"maxDelete": 5, "delete": "running"}])
@@ -156,10 +156,10 @@ def test_the_setting_counts_where_the_sync_says_nothing(pair: Pair) -> None:
 
 
 def test_a_dry_run_that_fails_says_how(pair: Pair) -> None:
-    found = forecast(Rsync(), pair, rsync={"_extra": ["--no-such-option"]})[1]
+    found = count_deletions(Rsync(), pair, rsync={"_extra": ["--no-such-option"]})[1]
     assert found.exit_code == 1
     assert b"--no-such-option" in found.stderr
-    found = forecast(Rsync(), pair, rsync={"binary": "/no/such/rsync"})[1]
+    found = count_deletions(Rsync(), pair, rsync={"binary": "/no/such/rsync"})[1]
     assert (found.exit_code, found.error) == (255, "No such file or directory")
 
 
@@ -181,9 +181,9 @@ def test_native_stops_where_more_is_gone_by_then(pair: Pair) -> None:
     spawn = inlet.spawned[0]
     assert spawn.check is not None
     assert spawn.job is not None
-    found = inlet.forecast(spawn)
+    found = inlet.count_deletions(spawn)
     assert found is not None
-    assert found.deletes == 21
+    assert found.deletions == 21
     os.unlink(pair.source + b"both")
     code = spawn.job(threading.Event())
     assert spawn.check.was_cut(code, b"")
@@ -196,7 +196,7 @@ def test_native_deletes_as_much_as_it_may(pair: Pair) -> None:
     write(pair.source + b"new")
     inlet = FakeInlet(Native(), pair.config(maxDelete=21), source=pair.source)
     inlet.startup()
-    inlet.forecast(inlet.spawned[0])
+    inlet.count_deletions(inlet.spawned[0])
     inlet.execute(inlet.spawned[0])
     assert sorted(snapshot(pair.target)) == [b"new"]
 

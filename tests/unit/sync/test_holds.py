@@ -39,10 +39,10 @@ class Held(Calls):
     def spawn(self, agent: Agent) -> None:
         self.actions += 1
 
-        def when_over() -> None:
+        def on_finished() -> None:
             self.over += 1
 
-        self.sync.inlet.spawn(agent, ["true"], when_over=when_over)
+        self.sync.inlet.spawn(agent, ["true"], on_finished=on_finished)
 
     def batch_start(self, agent: Agent) -> bool | None:
         self.ask()

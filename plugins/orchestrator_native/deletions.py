@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from orchestrator.api import DeletionCount
 from orchestrator_native.report import Stopped
 from orchestrator_native.temps import is_in_use, is_leftover
 from orchestrator_native.trees import Tree, join, split
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
     from orchestrator_native.task import Excluded
 
 
-class Deletions(NamedTuple):
-    """So many files and directories, of all that are there."""
-
-    deleted: int
-    there: int
-
-
-def forecast(source: bytes, target: bytes, excluded: Excluded | None, stop: threading.Event) -> Deletions:
+def count_deletions(source: bytes, target: bytes, excluded: Excluded | None, stop: threading.Event) -> DeletionCount:
     """Look through both trees. Raises OSError where one of them cannot be opened, Stopped."""
     with closing(Tree.at(source)) as here, closing(Tree.at(target)) as there:
         return _Count(here, there, excluded, stop).all()
@@ -44,13 +38,13 @@ class _Count:
         self.pending: list[tuple[str, bool]] = [("", False)]
         self.going: set[str] = set()  # directories that are counted as deleted
 
-    def all(self) -> Deletions:
+    def all(self) -> DeletionCount:
         while self.pending:
             if self.stop.is_set():
                 raise Stopped
             path, goes = self.pending.pop()
             self._directory(path, goes)
-        return Deletions(self.deleted, self.there)
+        return DeletionCount(self.deleted, self.there)
 
     def _directory(self, path: str, goes: bool) -> None:
         """`goes`: with all that is in it."""
