@@ -6,22 +6,19 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import asctime, localtime
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.errors import OrchestratorError
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.roots import RootIndex
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import counted
-from orchestrator.monitor.base import Patient
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
-from orchestrator.monitor.inotify import InotifyMonitor
-from orchestrator.monitor.monitors import DEFAULT, Monitors
+from orchestrator.monitor.monitors import DEFAULT, MonitorFailed, Monitors
 from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
 from orchestrator.monitor.ways import Ways, links
@@ -31,7 +28,7 @@ from orchestrator.sync.sync import ATTENTION
 from orchestrator.sync.toodeep import LONGEST_PATH, TooDeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
@@ -100,7 +97,7 @@ class Runner:
         self._watched_by: dict[Monitor, Inflow] = {}
         self._ways: Ways | None = None
         self._pauses: dict[bytes, Backoff] = {}  # of sources that moved too fast to be followed
-        self._looked_through: dict[bytes, float] = {}  # when they were last
+        self._resumed: dict[bytes, float] = {}  # when they were last
 
     def _monitor_name(self, sync: Sync) -> str:
         """The setting comes before the sync's own key (spec 2.3)."""
@@ -146,7 +143,7 @@ class Runner:
             sync.on_filters_changed = self._refilter
             monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
             syncs_of.setdefault(monitor, []).append(sync)
-            for root in _lost_roots(monitor):  # with insist, one may not be there yet
+            for root in monitor.lost_roots():  # with insist, one may not be there yet
                 for owner in self._roots.at(root):
                     owner.suspend()
             sync.start()
@@ -279,15 +276,13 @@ class Runner:
         inflow = self._watched_by.get(monitor)
         if inflow is None:
             return False
-        has_changed = self._take_in(monitor, inflow)
-        if monitor not in self._watched_by:
-            return True
-        is_behind = isinstance(monitor, Patient) and monitor.is_behind()
-        if isinstance(monitor, Patient):
-            for root in inflow.restless(is_behind=is_behind):
-                self._leave_alone(monitor, inflow, root)
-        if len(inflow):
-            self._loop.soon(partial(self._read_from, monitor))
+        has_changed = True
+        with self._stopping_syncs_of(monitor):
+            has_changed = self._take_in(monitor, inflow)
+            for root in inflow.restless(is_behind=monitor.is_behind()):
+                self._pause(monitor, inflow, root)
+            if len(inflow):
+                self._loop.soon(partial(self._read_from, monitor))
         if has_changed:
             self.touch()
         return has_changed
@@ -298,15 +293,7 @@ class Runner:
             with self._draining(len(inflow)):
                 inflow.work()
             return True
-        try:
-            changes = monitor.read()
-        except OrchestratorError:
-            raise
-        except Exception as error:
-            if _is_ours(monitor):
-                raise
-            self._lose(monitor, error)
-            return True
+        changes = monitor.read()
         inflow.take(changes)
         with self._draining(len(changes)):
             inflow.work()
@@ -317,38 +304,44 @@ class Runner:
             has_changed = True
         return has_changed
 
-    def _leave_alone(self, monitor: Patient, inflow: Inflow, root: bytes) -> None:
-        """A source moves faster than anybody can follow: nobody listens to it for a pause, which grows each time."""
+    def _pause(self, monitor: Monitor, inflow: Inflow, root: bytes) -> None:
+        """Pauses a source that moves faster than its changes can be worked off, each time for longer."""
         syncs = [sync for sync in inflow.syncs.at(root) if not sync.life.is_left_alone]
         if not syncs:
             return
         now = self.host.clock.now()
         pause = self._pauses.setdefault(root, Backoff(FIRST_PAUSE))
-        if now - self._looked_through.get(root, now) > QUIET:
+        if now - self._resumed.get(root, now) > QUIET:
             pause.succeed()
         pause.fail()
-        monitor.leave_alone(root)
+        monitor.pause(root)
         for sync in syncs:
             sync.leave_alone(pause.pause)
-        self.host.alarms.add(now + pause.pause, partial(self._look_through, monitor, root))
+        self.host.alarms.add(now + pause.pause, partial(self._resume, monitor, root))
 
-    def _look_through(self, monitor: Patient, root: bytes) -> None:
+    def _resume(self, monitor: Monitor, root: bytes) -> None:
         inflow = self._watched_by.get(monitor)
         if inflow is None or not any(sync.life.is_left_alone for sync in inflow.syncs.at(root)):
             return
-        monitor.look_through(root)
-        self._looked_through[root] = self.host.clock.now()
-        for sync in inflow.syncs.at(root):
-            sync.look_through()
-        self._look_after_roots(monitor, inflow.syncs)
+        with self._stopping_syncs_of(monitor):
+            monitor.resume(root, self._tell_progress)
+            self._resumed[root] = self.host.clock.now()
+            for sync in inflow.syncs.at(root):
+                sync.look_through()
+            self._look_after_roots(monitor, inflow.syncs)
 
-    def _lose(self, monitor: Monitor, error: Exception) -> None:
-        """A plugin's monitor is broken: its syncs would not hear of changes any more. The others go on."""
-        del self._watched_by[monitor]
-        self._loop.remove_reader(monitor.fileno())
-        for sync in self.syncs:
-            if self._monitors.of(self._monitor_name(sync)) is monitor:
-                sync.life.stop(f"its event monitor failed: {type(error).__name__}: {error}")
+    @contextmanager
+    def _stopping_syncs_of(self, monitor: Monitor) -> Iterator[None]:
+        """If a plugin's monitor fails, its syncs are stopped, as they would miss changes. The others go on."""
+        try:
+            yield
+        except MonitorFailed as error:
+            if self._watched_by.pop(monitor, None) is None:
+                return
+            self._loop.remove_reader(monitor.fileno())
+            for sync in self.syncs:
+                if self._monitors.of(self._monitor_name(sync)) is monitor:
+                    sync.life.stop(f"its event monitor failed: {error.reason}")
 
     def _read_all(self) -> None:
         """Before a transfer is done with: every change that was made while it ran is in the queue.
@@ -371,10 +364,9 @@ class Runner:
     def _recover(self, monitor: Monitor, inflow: Inflow) -> None:
         """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
         self.host.log("Normal", "--- OVERFLOW in event queue ---")
-        if isinstance(monitor, Patient):
-            for root in inflow.lost():
-                self._leave_alone(monitor, inflow, root)
-        monitor.rescan()
+        for root in inflow.lost():
+            self._pause(monitor, inflow, root)
+        monitor.rescan(self._tell_progress)
         # nothing is mirrored from a source whose end was among what was lost
         self._look_after_roots(monitor, inflow.syncs)
         for sync in inflow.syncs.all():
@@ -421,18 +413,20 @@ class Runner:
         inflow = None if monitor is None else self._watched_by.get(monitor)
         if monitor is None or inflow is None:
             return
-        monitor.unwatch(sync.source)
-        for roots in (self._roots, inflow.syncs):
-            roots.move(sync.source, sync, source)
-        sync.move_to(source)
-        monitor.watch(source, self._tell_progress)
-        self._look_after_roots(monitor, inflow.syncs)
+        with self._stopping_syncs_of(monitor):
+            monitor.unwatch(sync.source)
+            for roots in (self._roots, inflow.syncs):
+                roots.move(sync.source, sync, source)
+            sync.move_to(source)
+            monitor.watch(source, self._tell_progress)
+            self._look_after_roots(monitor, inflow.syncs)
 
     def _refilter(self, sync: Sync) -> None:
         """Rules changed while running: watch what is wanted now, drop what is not."""
-        for monitor, inflow in self._watched_by.items():
-            monitor.rescan()
-            self._look_after_roots(monitor, inflow.syncs)
+        for monitor, inflow in list(self._watched_by.items()):
+            with self._stopping_syncs_of(monitor):
+                monitor.rescan(self._tell_progress)
+                self._look_after_roots(monitor, inflow.syncs)
 
     def _tell_progress(self, directories: int) -> None:
         self._attend()
@@ -449,18 +443,21 @@ class Runner:
             "pid": os.getpid(),
             "time": self.host.clock.wall(),
             "processes": len(self.host.processes),
-            "watches": sum(len(monitor.watched()) for monitor in self._watched_by),
-            "polled": len(self._polled()),
+            "watches": len(self._listed(lambda monitor: monitor.watched())),
+            "polled": len(self._listed(lambda monitor: monitor.polled())),
             "syncs": [sync.status() for sync in self.syncs],
         }
         import json
 
         return json.dumps(report).encode()
 
-    def _polled(self) -> list[bytes]:
-        """Directories that are polled for want of watches."""
-        monitor = self._monitors.of(DEFAULT)
-        return monitor.polled() if isinstance(monitor, InotifyMonitor) else []
+    def _listed(self, ask: Callable[[Monitor], list[bytes]]) -> list[bytes]:
+        """What each monitor answers, one after the other."""
+        found: list[bytes] = []
+        for monitor in list(self._watched_by):
+            with self._stopping_syncs_of(monitor):
+                found += ask(monitor)
+        return found
 
     def _trouble(self, sync: Sync) -> Trouble | None:
         """What the status file says more of a sync than lsyncd's: where somebody should have a look."""
@@ -491,8 +488,8 @@ class Runner:
                 for sync in self.syncs
             ],
             tunnels=[_tunnel_report(tunnel) for tunnel in self.host.tunnels],
-            watched=[directory for monitor in self._watched_by for directory in monitor.watched()],
-            polled=self._polled(),
+            watched=self._listed(lambda monitor: monitor.watched()),
+            polled=self._listed(lambda monitor: monitor.polled()),
         )
 
 
@@ -501,21 +498,6 @@ def _presence() -> Presence | None:
         return Presence()
     except OSError:  # as many instances as the user may have: a status file that goes is written with the next change
         return None
-
-
-def _lost_roots(monitor: Monitor) -> list[bytes]:
-    """At the start. A plugin's monitor that fails here fails when it is read as well, which stops its syncs alone."""
-    try:
-        return monitor.lost_roots()
-    except Exception:
-        if _is_ours(monitor):
-            raise
-        return []
-
-
-def _is_ours(monitor: Monitor) -> bool:
-    """What goes wrong in it is a bug of ours: the traceback is wanted."""
-    return type(monitor).__module__.startswith("orchestrator.")
 
 
 class _Wanted:

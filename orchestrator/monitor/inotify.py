@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import MonitorError
 from orchestrator.logic.change import Change
+from orchestrator.monitor.base import Monitor
 from orchestrator.monitor.kernel import (
     ATTRIB,
     CLOSE_WRITE,
@@ -38,6 +39,7 @@ from orchestrator.monitor.watches import Node, Watches
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.monitor.base import Progress
     from orchestrator.monitor.polled import Polled
     from orchestrator.monitor.rounds import Rounds
 
@@ -69,7 +71,7 @@ def content_flags(mode: str) -> int:
     return flags
 
 
-class InotifyMonitor:
+class InotifyMonitor(Monitor):
     """Watches source trees. One `read()` gives all changes that happened since the last one, in order."""
 
     def __init__(
@@ -121,21 +123,20 @@ class InotifyMonitor:
         """Readable when `read()` has something to do, events held in memory included."""
         return self._kernel.fileno()
 
-    def watch(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
+    def watch(self, root: bytes, progress: Progress | None = None) -> None:
         """Watches a source (absolute, with a slash at the end) with everything below it that is wanted.
 
         `progress(directories)` is called now and then. A source that does not exist is told of by
         `lost_roots()`, and watched when it appears. Raises MonitorError when the kernel has no watches left.
         """
-        self._pace.progress = progress
         is_collecting = gc.isenabled()
         gc.disable()  # 100,000 new objects, none of them garbage: looking for some again and again is half the time
         try:
-            self._roots.add(root)
+            with self._pace.reporting(progress):
+                self._roots.add(root)
         finally:
             if is_collecting:
                 gc.enable()
-            self._pace.progress = None
         self._drain()
         if not self._pieces:
             self._survey.trust()
@@ -146,28 +147,29 @@ class InotifyMonitor:
         self._roots.remove(root)
         self._ring()
 
-    def rescan(self) -> None:
+    def rescan(self, progress: Progress | None = None) -> None:
         """Reads all trees again, after an overflow or other filters: watches what is new and wanted, drops what is not.
 
         No changes are told of it.
         """
-        self._roots.check()
-        for top in self._roots.tops():
-            self._survey.sweep(top)
+        with self._pace.reporting(progress):
+            self._roots.check()
+            for top in self._roots.tops():
+                self._survey.sweep(top)
         self._ring()
 
     def is_behind(self) -> bool:
         """Whether events wait in memory: `read()` has come to its end before it was through."""
         return bool(self._pieces)
 
-    def leave_alone(self, root: bytes) -> None:
-        """Tells nothing of a source until `look_through`, and costs nothing for it; what waits of it is dropped."""
-        self._roots.leave_alone(root)
+    def pause(self, root: bytes) -> None:
+        """Ends all watches below the source; what waits of it in memory is dropped."""
+        self._roots.pause(root)
         self._ring()
 
-    def look_through(self, root: bytes) -> None:
-        """Watches it again with all that is in it now, and tells nothing of that; if it is not there it is lost."""
-        self._roots.look_through(root)
+    def resume(self, root: bytes, progress: Progress | None = None) -> None:
+        with self._pace.reporting(progress):
+            self._roots.resume(root)
         self._ring()
 
     def lost_roots(self) -> list[bytes]:

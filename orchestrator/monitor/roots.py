@@ -40,14 +40,14 @@ class Trees(Protocol):
 class _Root:
     """One source: held (`node` is its directory), left alone for a while, or lost (`node` is None)."""
 
-    __slots__ = ("device", "is_left_alone", "node", "path", "users", "vacant")
+    __slots__ = ("device", "is_paused", "node", "path", "users", "vacant")
 
     def __init__(self, path: bytes) -> None:
         self.path = path
         self.users = 1
         self.node: Node | None = None
         self.device: int | None = None  # of the file system it was seen on first; None: never seen
-        self.is_left_alone = False
+        self.is_paused = False
         self.vacant: int | None = None  # of what was found in its place while lost
 
 
@@ -104,19 +104,19 @@ class Roots:
             self._leave(root.node)
         self.is_doubtful = True
 
-    def leave_alone(self, path: bytes) -> None:
-        """Ends the watching of a source, which is neither lost nor given up, until `look_through`."""
+    def pause(self, path: bytes) -> None:
+        """Ends the watching of a source, which is neither lost nor given up, until `resume`."""
         root = self._roots[path]
-        root.is_left_alone = True
+        root.is_paused = True
         node, root.node = root.node, None
         if node is not None:
             self._leave(node)
         self.is_doubtful = True
 
-    def look_through(self, path: bytes) -> None:
+    def resume(self, path: bytes) -> None:
         """Watches a source again that was left alone. If it is not there, or another file system is, it is lost."""
         root = self._roots[path]
-        root.is_left_alone = False
+        root.is_paused = False
         root.vacant = None
         if not (self._is_back(root) and self._enter(root)):
             self._lost.append(path)
@@ -157,7 +157,7 @@ class Roots:
     def _look(self) -> bool:
         changed = False
         for root in self._roots.values():
-            if root.is_left_alone:
+            if root.is_paused:
                 continue
             if root.node is not None and not self._is_held(root):
                 self._lose(root)
@@ -235,7 +235,7 @@ class Roots:
             wanted[above[0]] = wanted.get(above[0], 0) | GUARD_PARENT
             for path in above[1:]:
                 wanted[path] = wanted.get(path, 0) | GUARD_ANCESTOR
-            if root.node is None and not root.is_left_alone:
+            if root.node is None and not root.is_paused:
                 self._wait(root, above, wanted)
         guards: dict[int, int] = {}
         self.awaited.clear()
@@ -260,7 +260,7 @@ class Roots:
             if root.node is not None:
                 if not self._unplaced.isdisjoint(_above(root.path)):
                     return False  # one above it was away for a moment
-            elif not root.is_left_alone and (nearest := self._nearest(_above(root.path))) is not None:
+            elif not root.is_paused and (nearest := self._nearest(_above(root.path))) is not None:
                 wd = self._guard(nearest, GUARD_WAITING, more=True)
                 if wd is not None and not self._guards.get(wd, 0) & CREATE:
                     return False

@@ -64,14 +64,14 @@ class SourceWatch:
     def remove(self, root: bytes) -> None:
         self._roots.remove(root)
 
-    def leave_alone(self, root: bytes) -> None:
-        """The source is not in place until `look_through`, and is not lost either."""
-        self._roots.leave_alone(root)
+    def pause(self, root: bytes) -> None:
+        """The source is not in place until `resume`, and is not lost either."""
+        self._roots.pause(root)
         self._roots.check()
 
-    def look_through(self, root: bytes) -> None:
+    def resume(self, root: bytes) -> None:
         """A source that was left alone is in place again, or lost."""
-        self._roots.look_through(root)
+        self._roots.resume(root)
         self._roots.check()
 
     def check(self, *, anew: bool = False) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from orchestrator.api import MonitorError, SourceWatch
+from orchestrator.api import Monitor, MonitorError, SourceWatch
 from orchestrator_fanotify import calls, events
 from orchestrator_fanotify.backlog import Backlog
 from orchestrator_fanotify.directories import Directories
@@ -26,7 +26,7 @@ _HELD = 16 * 1024 * 1024  # bytes of events held in memory at most
 _BATCHES = 5  # worked off by one read() at most
 
 
-class FanotifyMonitor:
+class FanotifyMonitor(Monitor):
     """Tells of what changes below the sources, from marks on their file systems."""
 
     def __init__(
@@ -71,7 +71,7 @@ class FanotifyMonitor:
         self._sources.check()
         self._look_at_mounts()
 
-    def rescan(self) -> None:
+    def rescan(self, progress: Callable[[int], None] | None = None) -> None:
         """After lost events or other filters: what was known of directories is asked for anew."""
         self._sources.check(anew=True)
         self._look_at_mounts()
@@ -80,14 +80,13 @@ class FanotifyMonitor:
         """Whether events wait in memory: `read()` has come to its end before it was through."""
         return bool(self._backlog)
 
-    def leave_alone(self, root: bytes) -> None:
-        """Tells nothing of a source until `look_through`: what the mark on its file system tells is passed over."""
-        self._sources.leave_alone(root)
+    def pause(self, root: bytes) -> None:
+        """The mark on its file system goes on to report it; that is passed over, unless no other source lies there."""
+        self._sources.pause(root)
         self._look_at_mounts()
 
-    def look_through(self, root: bytes) -> None:
-        """The source is in place again, or lost."""
-        self._sources.look_through(root)
+    def resume(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
+        self._sources.resume(root)
         self._look_at_mounts()
         self._sources.ring()
 

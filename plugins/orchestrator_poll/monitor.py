@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Rounds, SourceWatch, Tree
+from orchestrator.api import Monitor, Rounds, SourceWatch, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.api import Change, Look
 
 
-class PollMonitor:
+class PollMonitor(Monitor):
     """Tells of what has changed below the sources, every `interval` seconds at most."""
 
     def __init__(self, wants: Callable[[bytes], bool], log: Callable[..., None], interval: float) -> None:
@@ -36,12 +36,6 @@ class PollMonitor:
         self._sources.remove(root)
         self._sources.check()
         self._keep_up()
-
-    def rescan(self) -> None:
-        """No events are lost here, and filters are asked at each look."""
-
-    def drain(self) -> None:
-        """There is nothing that could overflow."""
 
     def lost_roots(self) -> list[bytes]:
         return self._sources.lost()

@@ -329,13 +329,14 @@ def orchestrator_before_spawn(spawn):
 @pytest.mark.parametrize("monitor", ["make", "watch"])
 def test_a_monitor_that_raises_is_named(box: Path, monitor: str) -> None:
     plugin = """
-from orchestrator.api import MonitorKind, hookimpl
+from orchestrator.api import Monitor, MonitorKind, hookimpl
 
-class Mine:
+class Mine(Monitor):
     def watch(self, root, progress):
         raise RuntimeError("no luck")
     def close(self):
         pass
+    fileno = unwatch = read = lost_roots = returned_roots = watched = None
 
 def make(mode, wants, log):
     WHERE
@@ -355,18 +356,23 @@ def orchestrator_monitors():
 def test_a_monitor_that_breaks_while_running_stops_its_syncs_and_no_other(box: Path) -> None:
     plugin = """
 import os
-from orchestrator.api import MonitorKind, hookimpl
+from orchestrator.api import Monitor, MonitorKind, hookimpl
 
-class Mine:
-    overflowed = False
+class Mine(Monitor):
     def __init__(self):
         self.reading, self.writing = os.pipe()
     def fileno(self):
         return self.reading
     def watch(self, root, progress):
         os.write(self.writing, b"x")
+    def unwatch(self, root):
+        pass
     def read(self):
         raise RuntimeError("no luck")
+    def lost_roots(self):
+        return []
+    def returned_roots(self):
+        return []
     def watched(self):
         return []
     def close(self):

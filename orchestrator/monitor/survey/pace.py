@@ -6,10 +6,13 @@ and what does not go into it is lost.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.monitor.base import Progress
 
 PERIOD = 1000
 """Directories between two calls of `progress`, and as many as are dealt with at a stretch at most."""
@@ -22,9 +25,17 @@ class Pace:
     def __init__(self, drain: Callable[[], None]) -> None:
         """`drain` takes what the kernel has into memory; quick."""
         self.drain = drain
-        self.progress: Callable[[int], None] | None = None
-        """To be told now and then of how many directories were looked at."""
+        self._progress: Progress | None = None
         self._count = 0
+
+    @contextmanager
+    def reporting(self, progress: Progress | None) -> Iterator[None]:
+        """For the time of the context, `progress` is called now and then; what it raises comes out of the walk."""
+        before, self._progress = self._progress, progress
+        try:
+            yield
+        finally:
+            self._progress = before
 
     def begin(self) -> None:
         """Counting begins anew."""
@@ -35,11 +46,11 @@ class Pace:
         self._count += 1
         if self._count % _SOON == 0:
             self.drain()
-        if self._count % PERIOD == 0 and self.progress is not None:
-            self.progress(self._count)
+        if self._count % PERIOD == 0 and self._progress is not None:
+            self._progress(self._count)
 
     def rest(self, directories: int) -> None:
         """`directories` have been looked at by somebody who does not count them here."""
         self.drain()
-        if self.progress is not None:
-            self.progress(directories)
+        if self._progress is not None:
+            self._progress(directories)

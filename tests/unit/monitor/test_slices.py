@@ -75,7 +75,7 @@ def test_a_source_that_is_left_alone_costs_nothing_and_tells_nothing() -> None:
     world = World()
     monitor = watching(world, SRC, OTHER)
     storm(world, 100)
-    monitor.leave_alone(SRC)
+    monitor.pause(SRC)
     world.create(b"/other/f", close=False)
     assert [change.path for change in monitor.read()] == [b"/other/f"]
     storm(world, 100)
@@ -87,10 +87,10 @@ def test_a_source_that_is_left_alone_costs_nothing_and_tells_nothing() -> None:
 def test_afterwards_it_is_watched_with_all_that_is_in_it_then() -> None:
     world = World()
     monitor = watching(world, SRC)
-    monitor.leave_alone(SRC)
+    monitor.pause(SRC)
     monitor.read()
     world.mkdir(b"/src/new")
-    monitor.look_through(SRC)
+    monitor.resume(SRC)
     assert (monitor.read(), monitor.lost_roots(), monitor.returned_roots()) == ([], [], [])
     assert sorted(monitor.watched()) == world.directories_below(SRC)
     world.create(b"/src/new/f", close=False)
@@ -113,11 +113,11 @@ def unmounted(world: World) -> None:
 def test_one_that_is_not_there_any_more_is_lost(happens: Callable[[World], None]) -> None:
     world = World()
     monitor = watching(world, SRC)
-    monitor.leave_alone(SRC)
+    monitor.pause(SRC)
     happens(world)
     monitor.read()
     assert monitor.lost_roots() == []
-    monitor.look_through(SRC)
+    monitor.resume(SRC)
     monitor.read()
     assert (monitor.lost_roots(), monitor.returned_roots()) == ([SRC], [])
 
@@ -128,22 +128,22 @@ def test_so_it_is_for_who_watches_no_directories(happens: Callable[[World], None
     world.mkdir(b"/src")
     sources = SourceWatch(lambda: world)  # type: ignore[arg-type, return-value]
     sources.add(SRC)
-    sources.leave_alone(SRC)
+    sources.pause(SRC)
     assert sources.held() == []
     happens(world)
     sources.check()
     assert sources.lost() == []
-    sources.look_through(SRC)
+    sources.resume(SRC)
     assert (sources.lost(), sources.returned(), sources.held()) == ([SRC], [], [])
 
 
 def test_a_source_within_one_that_is_left_alone_is_watched_as_before() -> None:
     world = World()
     monitor = watching(world, SRC, b"/src/d/")
-    monitor.leave_alone(SRC)
+    monitor.pause(SRC)
     world.create(b"/src/f", close=False)
     world.create(b"/src/d/f", close=False)
     assert [change.path for change in monitor.read()] == [b"/src/d/f"]
-    monitor.look_through(SRC)
+    monitor.resume(SRC)
     world.create(b"/src/g", close=False)
     assert [change.path for change in monitor.read()] == [b"/src/g"]
