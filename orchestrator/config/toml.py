@@ -1,11 +1,14 @@
 """TOML configs: read, checked and handed over as plain tables. Another way to call the same `sync`.
 
 Knows nothing of Lua. TOML has no functions, so what is left are layers 3 and 4; strings in onCreate and
-its like are translated as in a Lua config. Errors name file, line and key.
+its like are translated as in a Lua config. Errors name file, line and key. A file may `include` others: each is
+checked by itself, and together they are one config.
 """
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,7 +25,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.logic.verdict import AGAIN, DIE, OK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 NOT_IN_TOML = frozenset({"checkgauge", "collect", "full", "prepare", "_source"})
 """Keys whose only sensible value is a function, or a table for one."""
@@ -47,30 +50,55 @@ class TomlSync:
 
 @dataclass
 class TomlConfig:
-    """What a file says. `tunnels`: with the place of each."""
+    """The contents of a file and of those that it includes. Each table of settings, and each tunnel, has its place."""
 
-    settings: dict[str, Any] = field(default_factory=dict)
-    settings_place: str = ""
+    settings: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     tunnels: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     syncs: list[TomlSync] = field(default_factory=list)
 
 
-def read(path: str, actions: Mapping[str, Options], problems: Mapping[str, str] | None = None) -> TomlConfig:
-    """Read and check a file; `actions`: the options of every action. Raises ConfigError.
+def read(
+    path: str,
+    actions: Mapping[str, Options],
+    problems: Mapping[str, str] | None = None,
+    on_include: Callable[[str], None] = lambda path: None,
+) -> TomlConfig:
+    """Read and check a file, and all that it includes; `actions`: the options of every action. Raises ConfigError.
 
-    `problems`: why a plugin, by its name, could not be loaded.
+    `problems`: why a plugin, by its name, could not be loaded. `on_include` is called with the path of each included
+    file before it is read, and may raise ConfigError.
     """
+    config = TomlConfig()
+    set_at: dict[str, str] = {}
+    read_files: set[str] = set()
+    pending = [(path, "")]
+    while pending:
+        file, included_at = pending.pop()
+        # also the way out of a circle
+        if os.path.realpath(file) in read_files:
+            raise ConfigError(f"{included_at}: include: {file} is read already; a file can be included only once")
+        read_files.add(os.path.realpath(file))
+        if included_at:
+            on_include(file)
+        text, document = _load(file)
+        checker = _Checker(file, text, actions, problems or {})
+        included = checker.check(document, config, set_at)
+        pending += reversed(included)
+    return config
+
+
+def _load(path: str) -> tuple[str, dict[str, Any]]:
+    """A file's text, and its tables. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             text = file.read().decode("utf-8")
-        document = tomli.loads(text)
+        return text, tomli.loads(text)
     except OSError as error:
         raise ConfigError(f"error loading {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"error loading {path}: {path}: byte {error.start} is not UTF-8") from None
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"error loading {path}: {path}: {error}") from None
-    return _Checker(path, text, actions, problems or {}).check(document)
 
 
 class _Checker:
@@ -82,21 +110,43 @@ class _Checker:
         self._actions = actions
         self._problems = problems
 
-    def check(self, document: Mapping[str, Any]) -> TomlConfig:
+    def check(self, document: Mapping[str, Any], config: TomlConfig, set_at: dict[str, str]) -> list[tuple[str, str]]:
+        """Add the file's tables to the config. Gives the files that it includes, each with the place that says so.
+
+        `set_at`: the place of each setting so far.
+        """
         self._refuse_long_numbers(document)
-        self._refuse_unknown(document, ("settings", "sync", "tunnel"), ())
-        config = TomlConfig()
+        self._refuse_unknown(document, ("include", "settings", "sync", "tunnel"), ())
+        included = list(self._included(document.get("include", [])))
         settings = document.get("settings", {})
         if not isinstance(settings, dict):
             self._fail(("settings",), "must be written as [settings]")
         self._refuse_unknown(settings, SETTINGS, ("settings",))
-        config.settings = dict(settings)
-        config.settings_place = self._place(("settings",))
+        for key in settings:
+            if key in set_at:
+                self._fail(("settings", key), f"is set already, at {set_at[key]}")
+            set_at[key] = self._place(("settings", key))
+        if settings:
+            config.settings.append((dict(settings), self._place(("settings",))))
         for number, table in enumerate(self._tables(document, "tunnel")):
             config.tunnels.append((dict(table), self._place(("tunnel", number))))
         for number, table in enumerate(self._tables(document, "sync")):
             config.syncs.append(self._sync(table, ("sync", number)))
-        return config
+        return included
+
+    def _included(self, patterns: Any) -> Iterator[tuple[str, str]]:
+        """The files that match, those of each pattern in the order of their names, with the place of the pattern."""
+        if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+            self._fail(("include",), 'must be a list of names or patterns of files, as in ["conf.d/*.toml"]')
+        directory = glob.escape(os.path.dirname(self._path))
+        for number, pattern in enumerate(patterns):
+            place: Path = ("include", number) if self._places.line(("include", number)) else ("include",)
+            if "\0" in pattern:
+                self._fail(place, "must be without NUL")
+            files = sorted(glob.glob(os.path.join(directory, pattern)))
+            if not files and not glob.has_magic(pattern):
+                self._fail(place, f"there is no file {os.path.join(os.path.dirname(self._path), pattern)}")
+            yield from ((file, self._place(place)) for file in files)
 
     def _sync(self, table: Mapping[str, Any], path: Path) -> TomlSync:
         action = table.get("action")

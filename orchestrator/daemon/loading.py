@@ -57,6 +57,16 @@ def _working_in(directory: str) -> Iterator[None]:
             os.chdir(was)
 
 
+def _may_be_written(path: str) -> bool:
+    """Whether others than the owner may change a file, or which files a directory has."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False  # reading it fails, too
+    is_shared = stat.S_ISDIR(mode) and mode & stat.S_ISVTX  # as /tmp
+    return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not is_shared
+
+
 class Loading:
     """Done at the start, and again for each reset. `files`: absolute, in the order in which they are run.
 
@@ -108,8 +118,10 @@ class Loading:
     def _load(self, config: LuaConfig, host: Host, *, insists: bool) -> Loaded:
         if self._line.is_strict and os.geteuid() == 0:
             config.be_strict(self._refuse_untrusted)
+        warned: set[str] = set()
+        config.on_include = lambda path: self._look_at_rights(path, host, warned, is_included=True)
         for file in self._files:
-            self._look_at_rights(file, host)
+            self._look_at_rights(file, host, warned)
             config.run_file(file)
         for action, values in self._line.syncs:
             config.add_command_line_sync(action, values)
@@ -127,21 +139,22 @@ class Loading:
         host.max_delete = settings.delete_limit
         return Loaded(config, settings, host)
 
-    def _look_at_rights(self, path: str, host: Host) -> None:
-        """A config is a program: whoever may write it can do what the daemon can."""
+    def _look_at_rights(self, path: str, host: Host, warned: set[str], *, is_included: bool = False) -> None:
+        """A config is a program: whoever may write it can do what the daemon can. So can whoever may write into the
+        directory of an included file, as files are included by patterns. `warned`: paths that a Warn line has named.
+        """
         if os.geteuid() != 0:
             return
         if self._line.is_strict:
             self._refuse_untrusted(path)
             return
-        try:
-            mode = os.stat(path).st_mode
-        except OSError:
-            return  # reading it tells
-        if mode & (stat.S_IWGRP | stat.S_IWOTH):
-            host.log(
-                "Warn", f"{path} may be written by others than its owner, and runs as root; chmod go-w would mend that."
-            )
+        for place in (os.path.dirname(path), path) if is_included else (path,):
+            if place not in warned and _may_be_written(place):
+                warned.add(place)
+                host.log(
+                    "Warn",
+                    f"{place} may be written by others than its owner, and runs as root; chmod go-w would mend that.",
+                )
 
     def _refuse_untrusted(self, path: str) -> None:
         """Of any file that is run or read as a part of the config, with `-strict`."""

@@ -300,6 +300,43 @@ def test_relative_paths_of_a_daemon_count_from_where_it_was_started(box: Path) -
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
 
 
+def test_a_reset_reads_files_that_a_toml_config_includes_meanwhile(box: Path) -> None:
+    entry = '[[sync]]\naction = "native"\nname = "NAME"\nsource = "BOX/src"\ntarget = "BOX/NAME"\ndelay = 0\n'
+    (box / "conf.d").mkdir()
+    (box / "src/f").write_text("f")
+    (box / "conf.d/a.toml").write_text(entry.replace("BOX", str(box)).replace("NAME", "a"))
+    with Daemon(box, toml='include = ["conf.d/*.toml"]') as daemon:
+        wait_until(lambda: text_of(box / "a/f") == "f", "the first target")
+        (box / "conf.d/b.toml").write_text("[[sync]]\nsorce = 1")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for(f"{box}/conf.d/b.toml:2: sync[1].sorce: unknown key")
+        (box / "src/f").write_text("still mirrored")
+        wait_until(lambda: text_of(box / "a/f") == "still mirrored", "the old config at work")
+        (box / "conf.d/b.toml").write_text(entry.replace("BOX", str(box)).replace("NAME", "b"))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: text_of(box / "b/f") == "still mirrored", "the second target")
+
+
+def test_included_files_that_others_may_write_are_warned_of_or_refused(box: Path) -> None:
+    if os.geteuid() != 0:
+        missing("only root is warned")
+    (box / "config.toml").write_text('include = ["conf.d/*.toml"]\n[settings]\nnodaemon = true\n')
+    (box / "conf.d").mkdir()
+    for name in ("a", "b"):
+        (box / f"conf.d/{name}.toml").write_text("")
+    (box / "conf.d").chmod(0o777)
+    assert run(box, "config.toml").stderr.count(f"Warn: {box}/conf.d may be written by others") == 1
+    assert f"Error: {box}/conf.d may be written by others" in run(box, "-strict", "config.toml").stderr
+    (box / "conf.d").chmod(0o755)
+    assert "by others" not in run(box, "-strict", "config.toml").stderr
+    (box / "conf.d/b.toml").chmod(0o666)
+    assert f"Warn: {box}/conf.d/b.toml may be written by others" in run(box, "config.toml").stderr
+    os.chown(box / "conf.d/b.toml", 54321, -1)
+    refused = run(box, "-strict", "config.toml")
+    assert (refused.returncode, refused.stderr.count("Error: ")) == (255, 1)
+    assert f"Error: {box}/conf.d/b.toml belongs to user 54321, and runs as root" in refused.stderr
+
+
 def test_a_config_that_others_may_write_is_warned_of_or_refused(box: Path) -> None:
     if os.geteuid() != 0:
         missing("only root is warned")

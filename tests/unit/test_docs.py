@@ -14,6 +14,7 @@ import pytest
 from orchestrator import commandline
 from orchestrator.api import RSYNC_EXIT_CODES, SSH_EXIT_CODES, Option
 from orchestrator.config.settings import SETTINGS
+from orchestrator.control import main
 from orchestrator.plugins import make_manager
 
 if TYPE_CHECKING:
@@ -156,6 +157,27 @@ def test_completion_offers_every_option() -> None:
     assert complete("lsyncd", "--no") == ["--nodaemon"]
     assert complete("lsyncd", "-log", "sc") == ["scarce"]
     assert complete("lsyncd", "configs/layer1") == ["configs/layer1.lua"]
+
+
+BLOCK = re.compile(r"^```(toml|lua)\n(.*?)^```$", flags=re.M | re.S)
+
+
+def blocks() -> Iterator[tuple[str, str, str]]:
+    """Each whole config that a document shows: where it is, its language, its text."""
+    for path in (ROOT / "README.md", ROOT / "configs" / "README.md", *sorted((ROOT / "contrib").glob("*.md"))):
+        for number, match in enumerate(BLOCK.finditer(path.read_text()), 1):
+            if re.search(r"^(\[\[sync|sync ?\{)", match[2], flags=re.M):
+                yield f"{path.relative_to(ROOT)} {number}", match[1], match[2]
+
+
+@pytest.mark.parametrize(("where", "language", "text"), [pytest.param(*block, id=block[0]) for block in blocks()])
+def test_configs_in_documents_load(
+    tmp_path: Path, where: str, language: str, text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / f"config.{language}"
+    config.write_text(text)
+    status = main(["check", "--elsewhere", str(config)])
+    assert status == 0, f"{where}: {capfd.readouterr()}"
 
 
 @pytest.mark.parametrize("document", ["README.md", "configs/README.md", "contrib/README.md"])

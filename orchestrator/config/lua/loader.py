@@ -55,6 +55,9 @@ class LuaConfig:
     look_at_rights: Callable[[str], None] = staticmethod(lambda path: None)
     """Asked of each file that is a part of the config, before it is read. Raises ConfigError."""
 
+    on_include: Callable[[str], None] = staticmethod(lambda path: None)
+    """Called with each file that a TOML config includes, before it is read. May raise ConfigError."""
+
     def __init__(
         self,
         host: Host,
@@ -108,10 +111,10 @@ class LuaConfig:
     def _run_toml(self, path: str) -> None:
         from orchestrator.config import toml  # most configs are Lua: this import takes 10 ms
 
-        document = toml.read(path, self._options, self.problems)
+        document = toml.read(path, self._options, self.problems, self.on_include)
         globals_ = self.lua.globals
-        if document.settings:
-            self._call_user_function(globals_[b"settings"], document.settings, document.settings_place)
+        for values, place in document.settings:
+            self._call_user_function(globals_[b"settings"], values, place)
         tunnels: dict[str, Any] = {}
         for values, place in document.tunnels:
             made = self._call_user_function(globals_[b"tunnel"], values, place)
