@@ -10,6 +10,7 @@ what is not UTF-8), so a program's arguments may mix both.
 from __future__ import annotations
 
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
@@ -217,5 +218,9 @@ def max_delete_of(config: Config) -> MaxDelete | None:
 
 def exit_codes_of(config: Config, key: str) -> Mapping[int, Verdict] | None:
     """An exit code table of a config (`exitcodes = {[0] = "ok", [5] = "again"}`), None where there is none."""
+    return config.derived(_read_exit_codes, key)
+
+
+def _read_exit_codes(config: Config, key: str) -> Mapping[int, Verdict] | None:
     table = config.get(key)
-    return dict(table.int_items()) if isinstance(table, Config) else None
+    return MappingProxyType(dict(table.int_items())) if isinstance(table, Config) else None

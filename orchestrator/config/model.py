@@ -8,11 +8,13 @@ changes later is seen here, and the other way round.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 
 if TYPE_CHECKING:
     import builtins
+
+T = TypeVar("T")
 
 
 class Config(ABC):
@@ -39,6 +41,15 @@ class Config(ABC):
     @abstractmethod
     def list(self) -> builtins.list[Any]:
         """The list part: values of 1, 2, … up to the first gap."""
+
+    def derived(self, make: Callable[..., T], *keys: str) -> T:
+        """`make(config, *keys)`, which reads nothing but the values of these keys, with all tables in them.
+
+        For what is needed at each transfer: the result is kept, and made again only when one of the values has
+        changed, which a user's Lua function may do at any time. Nobody may change the result; `make` is a function
+        with a name, not a lambda.
+        """
+        return make(self, *keys)
 
 
 class DictConfig(Config):

@@ -40,10 +40,10 @@ def _words(argv: Sequence[str | bytes]) -> list[bytes]:
     """A program with its arguments. Raises TypeError or ValueError for what is none."""
     if isinstance(argv, (str, bytes)):
         raise TypeError(f"argv is a list of words, as {argv.split()!r}, not one text; there is no shell")
-    words = [encode(word) for word in argv]
+    words = [word if type(word) is bytes else encode(word) for word in argv]
     if not words:
         raise ValueError("argv is empty: its first word is the program")
-    if any(b"\0" in word for word in words):
+    if b"\0" in b"".join(words):
         raise ValueError("a NUL can be handed to no program")
     return words
 

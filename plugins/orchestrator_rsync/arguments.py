@@ -24,6 +24,24 @@ CVS_RULES = ("--filter=:C", "--filter=-C")
 DELETE = ("--delete", "--ignore-errors")
 
 
+class RsyncOptions(NamedTuple):
+    """What `config.rsync` and `config.delete` make of each run. `words`: what `prepare` computed of `config.rsync`."""
+
+    binary: str
+    words: tuple[str, ...]
+    names: frozenset[str]
+    """Of the options among the words."""
+    batch: tuple[Argument, ...]
+    """How the command of a batch begins."""
+    batch_rules: tuple[bytes, ...]
+    """How it goes on, behind what is of this batch alone."""
+    does_quick_check: bool
+    """Whether rsync takes a file for unchanged where size and time are equal, and nobody wants it that way."""
+    follows_links: bool
+    """Whether a link to a directory is, or may be, a directory on the target."""
+    has_backups: bool
+
+
 class Run(NamedTuple):
     """One rsync to start: its arguments, what it reads, and the line that announces it."""
 
@@ -86,20 +104,47 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
 
 
 def batch_run(
-    config: Config, source: bytes, target: bytes, entries: Sequence[bytes], *, by_checksum: bool = False
+    options: RsyncOptions, source: bytes, target: bytes, entries: Sequence[bytes], *, by_checksum: bool = False
 ) -> Run:
     """Just the entries of a filter list (see filterlist.py). `by_checksum`: whatever size and time say."""
-    table = rsync_table(config)
-    argv: list[Argument] = [binary(table), *computed_of(table), "-r"]
+    argv: list[Argument] = [*options.batch]
     if by_checksum:
-        argv.append("--checksum")
-    if any(word.name == "cvs-exclude" for word in options_of(computed_of(table))):
-        argv += CVS_RULES
-    if deletes_running(config):
-        argv += DELETE
-    argv += ["--force", "--from0", "--include-from=-", "--exclude=*", source, target]
+        argv.append(b"--checksum")
+    argv += (*options.batch_rules, source, target)
     message = b"Calling rsync with filter-list of new/modified files/dirs\n" + b"\n".join(entries)
     return Run(argv, b"\0".join(entries), message)
+
+
+def rsync_options(config: Config) -> RsyncOptions:
+    """Read anew only when the config has changed: see Config.derived."""
+    return config.derived(_read_options, "rsync", "delete")
+
+
+def _read_options(config: Config, *keys: str) -> RsyncOptions:
+    table = rsync_table(config)
+    program, words = binary(table), computed_of(table)
+    names = frozenset(word.name for word in options_of(words))
+    rules = [
+        *(CVS_RULES if "cvs-exclude" in names else ()),
+        *(DELETE if deletes_running(config) else ()),
+        *("--force", "--from0", "--include-from=-", "--exclude=*"),
+    ]
+    has_backups = any("backup" in word or "suffix" in word for word in words)
+    lead = (program, *words, "-r")
+    return RsyncOptions(
+        program,
+        tuple(words),
+        names,
+        lead if has_backups else tuple(map(_encoded, lead)),  # text where dates are still to go in
+        tuple(map(_encoded, rules)),
+        does_quick_check=names.isdisjoint(_OWN_COMPARISON),
+        follows_links=not names.isdisjoint(_FOLLOWS_LINKS),
+        has_backups=has_backups,
+    )
+
+
+def _encoded(word: str) -> bytes:
+    return word.encode("utf-8", "surrogateescape")
 
 
 def deletes_at_startup(config: Config) -> bool:
@@ -124,16 +169,6 @@ def _deletes(config: Config, when: str) -> bool:
 def with_slash(target: str) -> str:
     """A trailing slash, unless there is one or the target ends in a `:` (a home directory)."""
     return target if target.endswith(("/", ":")) else target + "/"
-
-
-def does_quick_check(config: Config) -> bool:
-    """Whether rsync takes a file for unchanged where size and time are equal, and nobody wants it that way."""
-    return not any(word.name in _OWN_COMPARISON for word in options_of(computed_of(rsync_table(config))))
-
-
-def follows_links(config: Config) -> bool:
-    """Whether a link to a directory is, or may be, a directory on the target."""
-    return any(word.name in _FOLLOWS_LINKS for word in options_of(computed_of(rsync_table(config))))
 
 
 def binary(table: Config | None) -> str:

@@ -7,19 +7,18 @@ import stat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes
-from orchestrator_rsync.arguments import Run, batch_run, computed_of, does_quick_check, full_run, rsync_table
+from orchestrator_rsync.arguments import Run, batch_run, full_run, rsync_options
 from orchestrator_rsync.backups import dated, protecting
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from orchestrator.api import Agent, Check, EventList, Inlet
     from orchestrator.logic.delay import Delay
     from orchestrator_rsync.lane import Lane
-    from orchestrator_rsync.looks import Looks
 
 Test: TypeAlias = "Callable[[Event], Any]"
 
@@ -110,9 +109,11 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     """A run over these changes; none where there are none."""
     if not len(events):
         return
-    by_checksum = False
-    if does_quick_check(inlet.config) and any(lane.looks.may_hide(event) for event in events):
-        events, by_checksum = _of_one_kind(inlet, events, lane.looks)
+    options = rsync_options(inlet.config)
+    racy = lane.looks.racy(inlet.source, events.delays) if options.does_quick_check else []
+    by_checksum = len(racy) == len(events)
+    if racy and not by_checksum:
+        events, by_checksum = _of_one_kind(inlet, events, racy)
     changes = changes_of(events)
     if lane.paths:
         changes = [lane.widened(change) for change in changes]
@@ -123,20 +124,21 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
     else:
         entries = filterlist(changes)
     entries += leftovers
-    run = batch_run(inlet.config, inlet.source, inlet.target, entries, by_checksum=by_checksum)
+    run = batch_run(options, inlet.source, inlet.target, entries, by_checksum=by_checksum)
     run = _with_backups(inlet, run, lane)
-    inlet.log("Normal", _shortened(run.message) if all(map(lane.holds, events)) else run.message)
+    is_repeated = bool(lane.paths) and all(map(lane.holds, events))
+    inlet.log("Normal", _shortened(run.message) if is_repeated else run.message)
     _spawn(inlet, events, run, lane)
 
 
 def _with_backups(inlet: Inlet, run: Run, lane: Lane) -> Run:
     """Backups are put where the date says, and none of them is deleted."""
-    words = computed_of(rsync_table(inlet.config))
-    if not any("backup" in word or "suffix" in word for word in words):
+    options = rsync_options(inlet.config)
+    if not options.has_backups:
         return run  # as nearly always
     lead, *rest = dated(run.argv, lane.looks.now())
     place = local_target(inlet) or inlet.target.partition(b":")[2]
-    return run._replace(argv=[lead, *protecting(words, place if place.startswith(b"/") else None), *rest])
+    return run._replace(argv=[lead, *protecting(options.words, place if place.startswith(b"/") else None), *rest])
 
 
 def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None) -> None:
@@ -157,30 +159,29 @@ def _shortened(message: bytes) -> bytes:
     return b"\n".join([lead, *lines[:TOLD_AGAIN], b"(and %d more)" % more]) if more > 0 else message
 
 
-def _of_one_kind(inlet: Inlet, events: EventList, looks: Looks) -> tuple[EventList, bool]:
-    """What of these goes first, and whether by checksum: files that rsync's quick check may miss are among them.
+def _of_one_kind(inlet: Inlet, events: EventList, racy: Sequence[Delay]) -> tuple[EventList, bool]:
+    """What of these goes first, and whether by checksum: some of them, the racy ones, rsync's quick check may miss.
 
     A checksum reads the file on both sides, and one that is equal is not written again: where two mirror
     each other, that would be a change to the other one. What the quick check is right about is not to be read
     for the sake of others, unless it is little; what is no file (a deletion, a directory) goes with either.
     """
-    racy: set[Delay] = set()
+    to_check = set(racy)
     plain: dict[Delay, int] = {}
     total = 0
     for event in events:
         size = _size_of(event)
-        if looks.may_hide(event):
-            racy.add(event.delay)
+        if event.delay in to_check:
             total += size or 0
         elif size is not None:
             plain[event.delay] = size
     if sum(plain.values()) <= max(total, LITTLE):
         return events, True
     by_checksum = next(iter(events)).delay not in plain
-    others = plain.keys() if by_checksum else racy
+    others = plain.keys() if by_checksum else to_check
     wanted = {delay for delay in events.delays if delay not in others}
     events = inlet.get_events(lambda event: event.delay in wanted)
-    return events, any(delay in racy for delay in events.delays)
+    return events, any(delay in to_check for delay in events.delays)
 
 
 def _both(test: Test, more: Callable[[Event], bool]) -> Test:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.api import etypes
-from orchestrator_rsync.arguments import follows_links
+from orchestrator_rsync.arguments import rsync_options
 from orchestrator_rsync.filterlist import Change
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _NAMES = frozenset({etypes.CREATE, etypes.DELETE, etypes.MOVE})
 """What makes a name mean something else."""
+
+_WHOLE = frozenset({etypes.DELETE, etypes.MOVE})
+"""What takes all below a directory with it."""
 
 
 def changes_of(events: EventList) -> list[Change]:
@@ -22,10 +25,11 @@ def changes_of(events: EventList) -> list[Change]:
     though it is none in the source: then all below it goes along, too.
     """
     changes: list[Change] = []
-    follows = follows_links(events.config)
-    for event in events:
-        is_whole = event.etype in (etypes.DELETE, etypes.MOVE) if event.is_dir else follows and event.etype in _NAMES
-        changes.append(Change(event.raw_path, is_whole))
-        if event.etype == etypes.MOVE:
-            changes.append(Change(event.destination.raw_path, is_whole))
+    follows = rsync_options(events.config).follows_links
+    for delay in events.delays:
+        etype, path, path2 = delay.etype, delay.path, delay.path2
+        is_whole = etype in _WHOLE if path.endswith(b"/") else follows and etype in _NAMES
+        changes.append(Change(path, is_whole))
+        if path2 is not None:
+            changes.append(Change(path2, is_whole))
     return changes

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 from orchestrator.api import etypes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from orchestrator.api import Event
+    from orchestrator.logic.delay import Delay
+
+_FILE_IS_NEW = frozenset({etypes.CREATE, etypes.MODIFY})
 
 _LAG = 0.05
 """Seconds by which the clock that files get their times from may be late."""
@@ -54,19 +56,25 @@ class Looks:
 
         return end
 
-    def may_hide(self, event: Event) -> bool:
-        """Whether rsync may not see that this file is another than the one it knows.
+    def racy(self, source: bytes, delays: Iterable[Delay]) -> list[Delay]:
+        """Which of these changes rsync may not see: that the file is another than the one it knows.
 
         What a Move brings is new under its name; of a directory that is all below it.
         """
-        if event.etype == etypes.MOVE:
-            moved = event.destination
-            return self.hide(etypes.CREATE, moved.source_path) if not moved.is_dir else self._was_any()
-        return not event.is_dir and self.hide(event.etype, event.source_path)
+        found: list[Delay] = []
+        for delay in delays:
+            path2 = delay.path2
+            if path2 is not None:
+                is_racy = self._was_any() if path2.endswith(b"/") else self.is_racy(etypes.CREATE, source + path2)
+            else:
+                is_racy = not delay.path.endswith(b"/") and self.is_racy(delay.etype, source + delay.path)
+            if is_racy:
+                found.append(delay)
+        return found
 
-    def hide(self, etype: str, path: bytes) -> bool:
+    def is_racy(self, etype: str, path: bytes) -> bool:
         """The same of what happened to an absolute path; of a directory it says nothing."""
-        if etype not in (etypes.CREATE, etypes.MODIFY):
+        if etype not in _FILE_IS_NEW:
             return False
         try:
             status = os.lstat(path)

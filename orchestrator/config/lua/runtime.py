@@ -4,6 +4,7 @@ Decides how Lua is called and how errors cross the border, and nothing about syn
 
 * Python never calls a Lua function directly, only through `Lua.call`, which runs it under
   xpcall with a handler of ours: what went wrong arrives as LuaFailure (message and backtrace).
+  But for functions of ours that only compare values, and so cannot fail (`Lua.remember`).
 * Lua never calls a Python function directly, only through a Lua closure made by `Lua.export`.
   An exception does not unwind through Lua frames: it is parked, Lua sees an ordinary error, and
   `Lua.call` raises the parked exception when the stack is back in Python. So a user's pcall
@@ -110,7 +111,9 @@ class Lua:
         self.globals[b"package"][b"loaded"][b"python"] = None
         # values of Lua's own kinds, and what stands for one: tables, functions
         self._plain: tuple[type, ...] = (bytes, bool, int, float, type(None), *type(self.globals).__mro__[1:-1])
-        self._protect, self._export, self._loadfile, self._watch = self.compile(_BORDER, OWN + "border")()
+        self._protect, self._export, self._loadfile, self._watch, self._remember = self.compile(
+            _BORDER, OWN + "border"
+        )()
         self._arm: Callable[[], Any] | None = None
         self._collect: Callable[[bytes], Any] = self.globals[b"collectgarbage"]
 
@@ -123,6 +126,14 @@ class Lua:
     def table(self, items: Iterable[Any] = ()) -> Any:
         """A new Lua table with `items` as its list part."""
         return self._runtime.table_from(list(items))
+
+    def remember(self, table: Any, keys: Iterable[bytes]) -> Callable[[], bool]:
+        """A function that tells whether these keys of a table have the values they have now, tables in them included.
+
+        Said to have changed, to be on the safe side: what a metatable answers for, and what is nested too deeply.
+        """
+        is_unchanged: Callable[[], bool] = self._remember(table, *keys)
+        return is_unchanged
 
     def compile(self, text: bytes, name: str) -> Any:
         """Compile Lua text that is ours; `name` is what error messages call it."""
@@ -334,8 +345,46 @@ local function watch(look, every)
     return arm
 end
 
+-- What a table holds, to be compared with later. A copy that is no table, or is too deep, equals nothing.
+local getmetatable, next, rawget, rawequal = debug.getmetatable, next, rawget, rawequal
+local DEEPEST = 8
+
+local function copy(value, depth)
+    if type(value) ~= 'table' then return value end
+    if depth == 0 or getmetatable(value) then return {} end
+    local values, count = {}, 0
+    for key, inner in next, value do
+        values[key] = copy(inner, depth - 1)
+        count = count + 1
+    end
+    return {of = value, values = values, count = count}
+end
+
+local function equals(value, copied)
+    if type(value) ~= 'table' or type(copied) ~= 'table' then return rawequal(value, copied) end
+    if not rawequal(value, copied.of) or getmetatable(value) then return false end
+    local values, count = copied.values, 0
+    for key, inner in next, value do
+        if not equals(inner, values[key]) then return false end
+        count = count + 1
+    end
+    return count == copied.count
+end
+
+local function remember(table, ...)
+    local n, keys, copies = select('#', ...), {...}, {}
+    for i = 1, n do copies[i] = copy(rawget(table, keys[i]), DEEPEST) end
+    return function()
+        if getmetatable(table) then return false end
+        for i = 1, n do
+            if not equals(rawget(table, keys[i]), copies[i]) then return false end
+        end
+        return true
+    end
+end
+
 -- What is in there keeps the runtime itself alive.
 function debug.getregistry() error('debug.getregistry is not to be had here', 2) end
 
-return protect, export, load_text, watch
+return protect, export, load_text, watch, remember
 """

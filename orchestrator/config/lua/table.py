@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.config.lua.runtime import Lua, to_bytes, to_text
 from orchestrator.config.model import Config
 
 if TYPE_CHECKING:
     import builtins
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 class TableConfig(Config):
-    """A view on a Lua table. Functions of Lua show as they are; nothing is copied."""
+    """A view on a Lua table. Functions of Lua show as they are; nothing is copied but what `derived` keeps."""
 
-    __slots__ = ("_lua", "table")
+    __slots__ = ("_derived", "_lua", "table")
 
     def __init__(self, lua: Lua, table: Any) -> None:
         self._lua = lua
         self.table = table
+        self._derived: dict[Any, tuple[Callable[[], bool], Any]] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
         value = self.table[key.encode("utf-8", "surrogateescape")]
@@ -39,6 +43,14 @@ class TableConfig(Config):
         while (value := self.table[len(values) + 1]) is not None:
             values.append(self._view(value))
         return values
+
+    def derived(self, make: Callable[..., T], *keys: str) -> T:
+        known = self._derived.get((make, keys))
+        if known is None or not known[0]():
+            is_unchanged = self._lua.remember(self.table, map(to_bytes, keys))
+            known = self._derived[make, keys] = is_unchanged, make(self, *keys)
+        value: T = known[1]
+        return value
 
     def _view(self, value: Any) -> Any:
         if isinstance(value, bytes):

@@ -217,16 +217,6 @@ def test_over_ssh_as_well(pair: Pair) -> None:
     assert CHECKSUM in inlet.running[0].argv
 
 
-class Event:
-    """What is asked of one."""
-
-    is_dir = False
-
-    def __init__(self, path: bytes, etype: str = "Modify") -> None:
-        self.source_path = path
-        self.etype = etype
-
-
 def test_which_seconds_count(tmp_path: Path) -> None:
     now = 0.0
     looks = Looks(lambda: now)
@@ -235,7 +225,7 @@ def test_which_seconds_count(tmp_path: Path) -> None:
 
     def hides(second: float, etype: str = "Create") -> bool:
         os.utime(path, (second, second))
-        return looks.may_hide(Event(path, etype))  # type: ignore[arg-type]
+        return looks.is_racy(etype, path)
 
     now = 1000.5
     assert not hides(1000.0)
@@ -249,8 +239,8 @@ def test_which_seconds_count(tmp_path: Path) -> None:
     assert hides(10.0)
     assert not hides(1003.0)
     assert hides(2000.0), "a time that is yet to come"
-    assert not looks.may_hide(Event(path + b"2"))  # type: ignore[arg-type]
-    assert not looks.may_hide(Event(os.fsencode(tmp_path), "Create"))  # type: ignore[arg-type]
+    assert not looks.is_racy("Modify", path + b"2")
+    assert not looks.is_racy("Create", os.fsencode(tmp_path))
     assert not hides(1001.0, "Attrib")
 
 
@@ -265,5 +255,5 @@ def test_a_file_that_was_opened_and_closed_is_not_sent_again(tmp_path: Path) -> 
         end = looks.begin()
         now += 1
         end()
-    assert not looks.may_hide(Event(path))  # type: ignore[arg-type]
-    assert looks.may_hide(Event(path, "Create"))  # type: ignore[arg-type]
+    assert not looks.is_racy("Modify", path)
+    assert looks.is_racy("Create", path)
