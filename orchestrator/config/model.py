@@ -90,12 +90,17 @@ class Option(NamedTuple):
 
     `types` are Python types (bool, str, int, float, list, dict); no types: anything goes. `secret`: a text that is set
     here is shown as `***` wherever it turns up: in logs, in the status, by `orchestrator check`.
+
+    `path`: the value names a file or directory of this machine ("file"), or a program, looked up in PATH unless there
+    is a slash in it ("program"). A daemon works in `/`: a relative one is made absolute before `prepare` is called. Of
+    a table with keys of any name: the keys, in lower case, whose values name files.
     """
 
     types: tuple[type, ...] = ()
     default: Any = None
     help: str = ""
     secret: bool = False
+    path: str | frozenset[str] = ""
 
 
 Options = Mapping[str, Union[Option, "Options"]]

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.message import is_category
 from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.faults import guarded
+from orchestrator.sync.faults import guarded, say
 from orchestrator.sync.transfer import Check, nothing
 
 if TYPE_CHECKING:
@@ -216,14 +217,19 @@ class Inlet:
         `argv[0]` is looked up in PATH; no shell. `check` decides before whether it may be. `on_finished` is called
         once, after `collect`, or when it turns out that nothing will be started after all (a hook forbids it, the
         user's onBatchStart fails): for putting away what the program needed. `on_stderr` is given what the program
-        writes to stderr as it comes, all of it before `collect`; it must not raise. Raises ValueError for changes that
-        do not wait.
+        writes to stderr as it comes, all of it before `collect`; one that raises is reported and called no more. Raises
+        ValueError for changes that do not wait.
         """
         _check_agent("spawn", agent)
         if not isinstance(stdin, (bytes, type(None))):
             raise TypeError(f"stdin is bytes, not {stdin!r}")
         problem = self._sync.transfers.spawn(
-            agent, _words(argv), stdin, self._guarded(on_finished), self._guarded_check(check), on_stderr
+            agent,
+            _words(argv),
+            stdin,
+            self._guarded(on_finished),
+            self._guarded_check(check),
+            self._guarded_reader(on_stderr),
         )
         if problem:
             raise ValueError(problem)
@@ -306,6 +312,27 @@ class Inlet:
 
     def _guarded(self, callback: Callable[[], object]) -> Callable[[], None]:
         return nothing if callback is nothing else guarded(self.log, f"a callback of {self.name} failed", callback)
+
+    def _guarded_reader(self, on_stderr: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
+        """A function for what a program writes to stderr; once it has raised it is not called again."""
+        if on_stderr is None:
+            return None
+        read, log, what = on_stderr, self.log, f"on_stderr of {self.name} failed"
+        has_failed = False
+
+        def feed(data: bytes) -> None:
+            nonlocal has_failed
+            if has_failed:
+                return
+            try:
+                read(data)
+            except OrchestratorError:
+                raise
+            except (Exception, SystemExit) as error:
+                has_failed = True
+                say(log, what, error, getattr(read, "__module__", None) or "")
+
+        return feed
 
     def _guarded_check(self, check: Check | None) -> Check | None:
         """Its functions that run in the loop harm nobody when they raise: they limit nothing then."""

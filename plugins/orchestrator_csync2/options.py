@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 OPTIONS: Options = {
     "syncid": Option((str,), None, "csync2's -C name; csync2_<syncid>.cfg must exist in its system directory"),
     "csync2": {
-        "binary": Option((str,), "csync2", "the program; looked up in PATH, /usr/sbin and /usr/local/sbin"),
+        "binary": Option(
+            (str,), "csync2", "the program; looked up in PATH, /usr/sbin and /usr/local/sbin", path="program"
+        ),
         "hostname": Option((str,), None, "this host's name in the csync2 configuration (-N)"),
-        "database": Option((str,), None, "database directory or URL (-D)"),
-        "config_dir": Option((str,), None, "csync2's system directory (CSYNC2_SYSTEM_DIR)"),
+        "database": Option((str,), None, "database directory or URL (-D)", path="file"),
+        "config_dir": Option((str,), None, "csync2's system directory (CSYNC2_SYSTEM_DIR)", path="file"),
         "port": Option((int, str), None, "TCP port of the other hosts' csync2 (-p)"),
         "dry_run": Option((bool,), False, "only tell what would be transferred (-d)"),
         "verbose": Option((bool,), False, "log all that csync2 says"),

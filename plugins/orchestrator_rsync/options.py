@@ -98,12 +98,15 @@ READS_STDIN: Final = frozenset({"exclude-from", "include-from", "filter", "passw
 """Options whose value may be a file that is to be read; `-` would be the list that is meant for another option."""
 
 RSYNC_TABLE: Final[Options] = {
-    "binary": Option((str,), "rsync", "the program, looked up in PATH"),
+    "binary": Option((str,), "rsync", "the program, looked up in PATH", path="program"),
     "archive": Option((bool,), None, f"{', '.join(ARCHIVE)}, unless set one by one"),
     **{key: Option((bool,), key in _ON_BY_DEFAULT or None, text) for key, _, text in SHORT_FLAGS},
     "devices": Option((bool,), None, "keep device files"),
     "specials": Option((bool,), None, "keep sockets and FIFOs"),
-    **{key: Option((str, int, float) if valued else (bool,), None, text) for key, valued, text in LONG_OPTIONS},
+    **{
+        key: Option((str, int, float) if valued else (bool,), None, text, path="file" if key == "password_file" else "")
+        for key, valued, text in LONG_OPTIONS
+    },
     "delete_excluded": Option((bool,), None, "full runs delete excluded files on the target"),
     "_extra": Option((list,), None, "further arguments, handed over as they are"),
 }

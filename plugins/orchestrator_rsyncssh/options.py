@@ -7,11 +7,16 @@ from typing import Final
 from orchestrator.api import RSYNC_EXIT_CODES, SSH_EXIT_CODES, Option, Options
 from orchestrator_rsync.options import RSYNC_TABLE, SELECTION
 
+FILES: Final = frozenset(
+    {"certificatefile", "controlpath", "globalknownhostsfile", "identityagent", "identityfile", "userknownhostsfile"}
+)
+"""Settings of ssh_config(5) that name files."""
+
 SSH_TABLE: Final[Options] = {
-    "binary": Option((str,), "ssh", "the program for moves, looked up in PATH"),
-    "identityFile": Option((str,), None, "private key (-i)"),
+    "binary": Option((str,), "ssh", "the program for moves, looked up in PATH", path="program"),
+    "identityFile": Option((str,), None, "private key (-i)", path="file"),
     "port": Option((int, str), None, "port (-p)"),
-    "options": Option((dict,), None, "ssh_config settings, { Key = 'value' } (-o)"),
+    "options": Option((dict,), None, "ssh_config settings, { Key = 'value' } (-o)", path=FILES),
     "_extra": Option((list,), None, "further arguments, handed over as they are (-sshopts)"),
 }
 

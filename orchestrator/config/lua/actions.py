@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.config.anchor import anchor_paths
 from orchestrator.config.lua.runtime import to_bytes
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.model import Config, Option
@@ -86,6 +87,8 @@ class ActionCalls:
             problem = problem_with(config, self._action.options) if self._action.checks_types else None
             if problem is not None:
                 return to_bytes(problem)
+            if self._config.leaves_its_directory():
+                anchor_paths(config, self._action.options)
             self._action.prepare(config)
         except ConfigError as error:
             return to_bytes(str(error))

@@ -160,6 +160,10 @@ class LuaConfig:
                 slash = "/" if target.endswith("/") else ""
                 sync.config.set("target", os.path.abspath(target).rstrip("/") + slash)
 
+    def leaves_its_directory(self) -> bool:
+        """Whether the daemon will work in another directory, as far as the settings up to now say."""
+        return not {**self.own_settings(), **self.command_line}.get("nodaemon")
+
     def own_settings(self) -> dict[str, Any]:
         """The settings as the config has them."""
         return {
