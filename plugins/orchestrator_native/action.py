@@ -233,11 +233,13 @@ def _try_again_later(inlet: Inlet, state: State) -> None:
 
 
 def _ask_soon(inlet: Inlet, paths: list[str]) -> None:
-    """What is newer on the target gets the time that another mirror needs to take it over, and is looked at again."""
+    """What is newer on the target, or was deleted there, gets the time that another mirror needs to take that over, and
+    is looked at again. What is gone by then has had its own event."""
 
     def again() -> None:
-        for path in paths:
-            _ask_again(inlet, os.fsencode(path))
+        for path in map(os.fsencode, paths):
+            if os.path.lexists(inlet.source + path):
+                _ask_again(inlet, path)
 
     if paths:
         inlet.after(_patience(inlet), again)

@@ -88,6 +88,8 @@ def settle(task: Task, path: str, source: int, target: int, wanted: os.stat_resu
                 attributes = xattrs.read_entry(source, ".", task.rule)
             if attributes is not None or not is_same_meta(wanted, have, task.rule):
                 apply(task, handle, wanted, have, attributes)
+            if task.patience > 0:
+                task.missing.leave(os.stat(handle))
     except OSError as error:
         task.report.trouble("set the attributes of", path, error)
 

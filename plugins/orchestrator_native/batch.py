@@ -121,6 +121,10 @@ class _Batch:
             self._ancestor(parent)
             return
         have = target_status(spot)
+        self.task.before_change(spot.target)
+        if have is None and self.task.may_be_deleted(path, wanted, spot.target):
+            self.task.put_off(path, spot.source, spot.target)
+            return
         if stat.S_ISDIR(wanted.st_mode):
             if have is None or not stat.S_ISDIR(have.st_mode):
                 self.begun.add(path)
@@ -179,6 +183,7 @@ class _Batch:
             self.mirror.let_in(parent)
         if have is not None:
             self.named.add(path)
+            self.task.before_change(self.mirror.target.open(parent))
             self.mirror.remover.remove(path, have.st_mode)
             self.mirror.target.forget()
 
@@ -234,6 +239,8 @@ class _Batch:
             self.run.later_settle(join(*destination))
         old = mirror.remover.tree.open(origin[0])
         new = mirror.target.open(destination[0])
+        self.task.before_change(old)
+        self.task.before_change(new)
         os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
         if not is_dir:
             was_right = self._was_right(origin, old)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import batch, deletions, meta
 from orchestrator_native.links import Links
+from orchestrator_native.missing import Missing
 from orchestrator_native.newer import Newer
 from orchestrator_native.proofs import Proofs
 from orchestrator_native.report import CUT, FILE_IO, STOPPED, Report, Stopped, TooMuch
@@ -35,6 +36,7 @@ class Memory:
     links: Links = field(default_factory=Links)
     proofs: Proofs = field(default_factory=Proofs)
     newer: Newer = field(default_factory=Newer)
+    missing: Missing = field(default_factory=Missing)
     granularity: int | None = None
     source: tuple[int, int] | None = None
     """Device and inode of the source's directory."""
@@ -51,7 +53,7 @@ class Trees(NamedTuple):
     hard_links: bool = True
     threads: int = 4
     patience: float = 0.0
-    """Seconds that a changed file waits which is newer on the target (newer.py)."""
+    """Seconds that a change waits of what is newer on the target, or was deleted there (newer.py, missing.py)."""
     may_delete: int | None = None
     """So much of what the source has not may be deleted; None: all."""
 
@@ -144,6 +146,7 @@ def _work_between(
         budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
         proofs=memory.proofs,
         newer=memory.newer,
+        missing=memory.missing,
         patience=trees.patience if changes is not None else 0.0,
     )
     run = Run(task, source, target, memory.links, threads=trees.threads, is_whole=changes is None)

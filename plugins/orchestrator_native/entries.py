@@ -154,5 +154,6 @@ class Entries:
             if have is not None:
                 os.unlink(spot.name, dir_fd=spot.target)
             os.mkdir(spot.name, 0o700, dir_fd=spot.target)
+            self._task.made(spot.name, spot.target)
             touched = True
         self._crew.later_directory(spot.path, touched=touched)

@@ -125,6 +125,7 @@ class Mirror:
             target = self.target.open(path)
         with os.scandir(target) as listing:
             there = {entry.name: entry for entry in listing}
+        self.task.before_change(target)
         for name in there.keys() - {entry.name for entry in here}:
             self._extra(join(path, name), there[name])
         unsettled = False
@@ -145,6 +146,9 @@ class Mirror:
                 continue
             have = _status(there.get(name))
             spot = Spot(inner, name, source, target)
+            if have is None and self.task.may_be_deleted(inner, wanted, target):
+                self.task.put_off(inner, source, target)
+                continue
             unsettled = self.entries.bring(spot, wanted, have, trust, is_written=is_known) or unsettled
         # what is closed when it is settled stays open until nothing more is to be done in it
         if unsettled or is_closed(status, self.task.rule):

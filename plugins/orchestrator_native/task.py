@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator_native.missing import Directories, Missing
 from orchestrator_native.newer import Newer
 from orchestrator_native.proofs import Proofs
 from orchestrator_native.report import Report, TooMuch
@@ -52,9 +53,13 @@ class Task:
     """Directories of the target that are not closed to ourselves (any more), in this run."""
     proofs: Proofs = field(default_factory=Proofs)
     newer: Newer = field(default_factory=Newer)
+    missing: Missing = field(default_factory=Missing)
     patience: float = 0.0
-    """Seconds for which what is newer on the target waits; 0: it does not."""
+    """Seconds for which what is newer on the target, or was deleted there, waits; 0: it does not."""
     report: Report = field(default_factory=Report)
+
+    def __post_init__(self) -> None:
+        self.directories = Directories(self.missing)
 
     def is_excluded(self, path: str, *, is_dir: bool) -> bool:
         if self.excluded is None:
@@ -69,6 +74,20 @@ class Task:
     def has_to_wait(self, path: str, wanted: os.stat_result, have: os.stat_result | None) -> bool:
         """A file that is newer on the target: see newer.py."""
         return self.patience > 0 and self.newer.puts_off(path, wanted, have, self.patience)
+
+    def may_be_deleted(self, path: str, wanted: os.stat_result, target: int) -> bool:
+        """Whether an entry that the target has not has to wait: see missing.py. `target`: its directory there."""
+        return self.patience > 0 and self.missing.puts_off(path, wanted, self.directories.look(target), self.patience)
+
+    def before_change(self, target: int) -> None:
+        """An open directory of the target is about to be changed by us."""
+        if self.patience > 0:
+            self.directories.look(target)
+
+    def made(self, name: str, target: int) -> None:
+        """We have made a directory, in an open one of the target."""
+        if self.patience > 0:
+            self.directories.make(name, target)
 
     def put_off(self, path: str, source: int, target: int) -> None:
         """An entry of two directories (descriptors) is to be looked at again, soon."""

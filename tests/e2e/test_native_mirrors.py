@@ -54,6 +54,17 @@ def test_two_mirrors_of_each_other(tmp_path: Path) -> None:
         (b / "d").mkdir()
         (b / "d/f").write_text("f")
         rest("a directory with a file", 4)
+        for name in ("new/f", "also"):  # deleted, renamed as soon as they have come: they do not come back
+            (a / name).parent.mkdir(exist_ok=True)
+            (a / name).write_text("new")
+            wait_until((b / name).exists, f"{name} to arrive")
+        (a / "new").rename(a / "renamed")
+        (a / "also").unlink()
+        rest("rename and deletion of what has just come", 5)
+        assert sorted(snapshot(os.fsencode(a))) == [b"d", b"d/f", b"gone", b"linked", b"old", b"renamed", b"renamed/f"]
+        (a / "renamed/f").unlink()
+        (a / "renamed").rmdir()
+        rest("deletions", 2)
         (a / "gone").unlink()
         (b / "d").rename(b / "e")
         (a / "linked").chmod(0o600)

@@ -39,6 +39,10 @@ def rsync_inplace(source: Path, target: Path, sshd: Sshd | None) -> str:
     return rsync(source, target, sshd).replace("archive = true", "archive = true, inplace = true")
 
 
+def native(source: Path, target: Path, sshd: Sshd | None) -> str:
+    return f"""sync{{default.native, source = "{source}", target = "{target}", delay = {DELAY}, delete = "running"}}"""
+
+
 def rsyncssh(source: Path, target: Path, sshd: Sshd | None) -> str:
     assert sshd is not None
     return f"""sync{{default.rsyncssh, source = "{source}", host = "{sshd.user}@127.0.0.1", targetdir = "{target}",
@@ -125,7 +129,7 @@ def start(stack: ExitStack, box: Path, configs: list[str]) -> Pair:
 
 
 @pytest.mark.row(26)
-@pytest.mark.parametrize("config", [rsync, rsyncssh])
+@pytest.mark.parametrize("config", [rsync, native, rsyncssh])
 def test_two_daemons_that_mirror_each_other_come_to_rest(
     box: Path, config: Callable[[Path, Path, Sshd | None], str], request: pytest.FixtureRequest
 ) -> None:

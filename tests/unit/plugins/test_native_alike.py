@@ -245,3 +245,96 @@ def test_what_was_just_written_on_the_target_waits(deploy: Deploy) -> None:
     append(deploy.source, now + 6)
     assert run(60) == {}, "the source's is newer"
     assert snapshot(deploy.target)[b"f"] == b"1++"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_nobody_else_changes_the_target_nothing_waits(tmp_path: Path, seed: int) -> None:
+    base = os.fsencode(tmp_path)
+    tree, target = AlikeTree(base + b"/source", base + b"/outside", seed), base + b"/target"
+    tree.grow(tree.root)
+    chance = random.Random(seed)
+    trees, memory, stop = Trees(tree.root, target, patience=60), Memory(), threading.Event()
+    mirror(trees, memory, stop, deletes=True)
+    for step in range(25):
+        tree.change(chance.randrange(1, 7))
+        changes = [Change(*change) for change in tree.take_changes()]
+        report = update(trees, changes, memory, stop, deletes=True)
+        assert (report.lines(), report.put_off) == ([], {})
+        assert snapshot(target) == snapshot(tree.root), (step, changes)
+
+
+class Deleted:
+    """Something that came to the source from the target, and was deleted there before it was given back."""
+
+    def __init__(self, deploy: Deploy) -> None:
+        self.deploy = deploy
+        self.target = deploy.target
+        write(deploy.source + b"kept", b"1")
+        deploy.startup()
+
+    def come_and_go(self, path: bytes) -> None:
+        write(self.deploy.source + path, b"new")
+        wait_for_tick(self.deploy.source + path)
+        write(self.target + b"by others", b"")
+        os.unlink(self.target + b"by others")
+
+    def run(self, patience: float, *changes: tuple[str, bytes]) -> list[str]:
+        """What is put off."""
+        trees = Trees(self.deploy.source, self.target, patience=patience)
+        told = [Change(*change) for change in changes]
+        report = update(trees, told, self.deploy.memory, self.deploy.stop, deletes=True)
+        assert report.lines() == []
+        return list(report.put_off)
+
+
+def wait_for_tick(path: bytes) -> None:
+    """Until the kernel's time has gone on since a file was changed last."""
+    while os.stat(path).st_ctime_ns + TICK > time.time_ns():
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def deleted(deploy: Deploy) -> Deleted:
+    return Deleted(deploy)
+
+
+def test_what_may_have_been_deleted_on_the_target_waits_once(deleted: Deleted) -> None:
+    deleted.come_and_go(b"f")
+    assert deleted.run(60, ("Create", b"/f")) == deleted.run(60, ("Create", b"/f")) == ["f"]
+    assert b"f" not in snapshot(deleted.target)
+    assert deleted.run(1e-9, ("Create", b"/f")) == [], "nobody takes the deletion over"
+    assert snapshot(deleted.target)[b"f"] == b"new"
+
+
+def test_what_is_written_anew_after_the_deletion_does_not_wait(deleted: Deleted) -> None:
+    deleted.come_and_go(b"f")
+    wait_for_tick(deleted.target)
+    write(deleted.deploy.source + b"f", b"again")
+    assert deleted.run(60, ("Modify", b"/f")) == []
+    assert snapshot(deleted.target)[b"f"] == b"again"
+
+
+def test_a_directory_that_may_have_been_deleted_on_the_target_waits_with_all_in_it(deleted: Deleted) -> None:
+    deleted.come_and_go(b"d/f")
+    assert deleted.run(60, ("Create", b"/d/"), ("Create", b"/d/f")) == ["d"]
+    assert deleted.run(60, ("Create", b"/d/f")) == ["d"]
+    assert set(snapshot(deleted.target)) == {b"kept"}
+    assert deleted.run(1e-9, ("Create", b"/d/")) == []
+    assert snapshot(deleted.target)[b"d/f"] == b"new"
+
+
+def test_what_may_have_been_deleted_does_not_come_with_its_directory_either(deleted: Deleted) -> None:
+    write(deleted.deploy.source + b"d/f", b"new")
+    wait_for_tick(deleted.deploy.source + b"d/f")
+    os.mkdir(deleted.target + b"d")
+    assert deleted.run(60, ("Create", b"/d/"), ("Create", b"/d/f")) == ["d/f"]
+    assert b"d/f" not in snapshot(deleted.target)
+
+
+def test_what_we_deleted_ourselves_is_no_reason_to_wait(deleted: Deleted) -> None:
+    write(deleted.deploy.source + b"new", b"2")
+    wait_for_tick(deleted.deploy.source + b"new")
+    os.unlink(deleted.deploy.source + b"kept")
+    assert deleted.run(60, ("Delete", b"/kept"), ("Create", b"/new")) == []
+    assert deleted.run(60, ("Create", b"/new")) == []
+    assert snapshot(deleted.target) == {b"new": b"2"}
