@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from orchestrator.clock import MonotonicClock
@@ -21,17 +21,19 @@ from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
-from orchestrator.process.child import Child
+from orchestrator.process.dry import DryProcesses
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.pathlist import lists_not_made
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from orchestrator.clock import Clock
     from orchestrator.config.settings import Settings
-    from orchestrator.process.processes import Processes
+    from orchestrator.masterloop import LoopLike
+    from orchestrator.process.child import Child
+    from orchestrator.process.dry import Started
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.sync import Sync
     from orchestrator.sync.target import Target
@@ -67,52 +69,32 @@ class Noted:
     call: str | None = None
 
 
-@dataclass
-class DryProcesses:
-    """Stands in for Processes."""
+class NotedProcesses(DryProcesses):
+    """`noted`: what would have been started, and which functions of the user's called, in that order."""
 
-    noted: list[Noted] = field(default_factory=list)
-    clock: MonotonicClock = field(default_factory=MonotonicClock)
+    noted: list[Noted]
 
-    def __len__(self) -> int:
-        return 0
+    def __init__(self, loop: LoopLike, log: Log, clock: Clock) -> None:
+        super().__init__(loop, log, clock)
+        self.noted = []
 
-    def __iter__(self) -> Iterator[Child]:
-        return iter(())
-
-    def spawn(
-        self,
-        argv: Sequence[bytes],
-        *,
-        on_exit: Callable[[Child, int], None],
-        stdin: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        **_: Any,
-    ) -> Child:
-        child = Child(list(argv), self.clock.now(), on_exit)
-        self.noted.append(Noted(child, stdin))
-        return child
-
-    def run_job(
-        self,
-        job: Callable[[threading.Event], int],
-        on_exit: Callable[[Child, int], None],
-        argv: Sequence[bytes] | None = None,
-    ) -> Child:
-        child = Child(list(argv or ()), self.clock.now(), on_exit)
-        self.noted.append(Noted(child, job=None if argv else getattr(job, "__doc__", None) or type(job).__name__))
-        return child
+    def note(self, started: Started) -> None:
+        super().note(started)
+        child, job = started.child, started.job
+        is_own_work = job is not None and not child.argv
+        self.noted.append(Noted(child, started.stdin, (job.__doc__ or type(job).__name__) if is_own_work else None))
 
     def take(self) -> list[Noted]:
-        """What was noted since the last call; each is told that it went well, and may bring more."""
+        """What was noted since the last call; each ends well, and may bring more."""
         taken: list[Noted] = []
         for _ in range(CHAIN):
             noted, self.noted = self.noted, []
-            for one in noted:
-                if one.child is not None:
-                    one.child.on_exit(one.child, 0)
+            all_started, self.started = self.started, []
+            for started in all_started:
+                self.end(started, 0)
             taken += noted
         self.noted.clear()
+        self.started.clear()
         return taken
 
 
@@ -161,7 +143,7 @@ class DryCore(Core):
         self._config.notes.append(Note(to_text(kind), to_text(text), to_text(place)))
 
     def note_call(self, name: bytes, place: bytes) -> None:
-        noted = cast("DryProcesses", self._host.processes).noted
+        noted = cast("NotedProcesses", self._host.processes).noted
         noted.append(Noted(call=f"the function {to_text(name)} ({to_text(place)}) would be called"))
 
     def popen_start(self, command: bytes, mode: bytes) -> tuple[int | None, bytes | None, bytes | None]:
@@ -241,7 +223,6 @@ class DryRun:
 
     def __init__(self, path: str, lua: str | None = None, *, for_real: bool = False, elsewhere: bool = False) -> None:
         self.path = os.path.abspath(path)
-        self.processes = DryProcesses()
         self.log = DryLog()
         self.manager = make_manager()
         self.monitors = {AUTO, DEFAULT, *self.manager.monitors()}
@@ -250,7 +231,10 @@ class DryRun:
         self._open.enter_context(lists_not_made())
         self._loop = Loop()
         self._open.callback(self._loop.close)
-        self.host = Host(MonotonicClock(), self.log, cast("Processes", self.processes), Hooks(None, self.log))
+        clock = MonotonicClock()
+        self.processes = NotedProcesses(self._loop, self.log, clock)
+        self._open.callback(self.processes.close)
+        self.host = Host(clock, self.log, self.processes, Hooks(None, self.log))
         try:
             self.config = DryConfig(
                 self.host, self._loop, self.manager.actions(), self.monitors, {}, lua or DEFAULT_VERSION,

@@ -89,7 +89,7 @@ class Sync:
 
     def __init__(
         self, host: Host, number: int, name: str, source: bytes, config: Config, calls: Calls, filters: Filters,
-        options: Options,
+        options: Options, make_inlet: Callable[[Sync], Inlet] = Inlet,
     ) -> None:  # fmt: skip
         self.host = host
         self.number = number
@@ -102,7 +102,7 @@ class Sync:
         self.log = host.log_of(name)
         report = (lambda line: self.log("Delay", line)) if host.log.shows("Delay") else None
         self.queue = Queue(sets=options.sets, on_move=options.on_move, chains_moves=options.chains_moves, report=report)
-        self.inlet = Inlet(self)
+        self.inlet = make_inlet(self)
         self.life = Life(host, name)
         self.history = History(host.clock)
         self.retries = Retries(self.queue, options.delay)

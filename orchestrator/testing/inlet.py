@@ -1,4 +1,4 @@
-"""A sync without a daemon: what an action sees, with real queue and filters, and nothing that runs by itself.
+"""A sync without a daemon: all of it is real but the processes, which a test ends, and the clock, which it moves.
 
     inlet = FakeInlet(MyAction(), {"target": "/trg"})
     inlet.change("Modify", b"/d/f")
@@ -6,7 +6,7 @@
     assert inlet.spawned[0].argv == [b"push", b"/src//d/f"]
     assert inlet.end(inlet.spawned[0], 0) == "ok"
 
-Time stands still unless `clock.advance` is called; `execute` really runs what was spawned.
+Time stands still unless `advance` is called; `execute` really runs what was spawned.
 """
 
 from __future__ import annotations
@@ -15,39 +15,46 @@ import os
 import subprocess
 import threading
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.api import Agent, Check, DeletionCount, Event, EventList, Inlet, Option, etypes, exit_codes_of
+from orchestrator.api import Agent, Check, DeletionCount, Event, Inlet, Option
 from orchestrator.config.model import DictConfig
-from orchestrator.logic.alarms import Alarms
+from orchestrator.errors import Died
+from orchestrator.logic.event import ACTIVE, WAIT
 from orchestrator.logic.filters import Filters
-from orchestrator.logic.queue import Queue
-from orchestrator.logic.verdict import AGAIN, COMMON, DIE, Kind, Verdict, Wording, judge
-from orchestrator.sync import transfer
-from orchestrator.sync.collector import delays_of
-from orchestrator.sync.scan import is_there
+from orchestrator.logic.verdict import AGAIN, DIE, Verdict
+from orchestrator.process.dry import DryProcesses, Started
+from orchestrator.sync.hooks import Hooks
+from orchestrator.sync.host import Host
+from orchestrator.sync.sync import Options as SyncOptions
+from orchestrator.sync.sync import Sync
+from orchestrator.sync.transfer import nothing
 from orchestrator.testing.clock import FakeClock
+from orchestrator.testing.log import FakeLog
+from orchestrator.testing.loop import FakeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from orchestrator.api import Action, Options
-    from orchestrator.logic.delay import Delay
+    from orchestrator.process.jobs import Job
+    from orchestrator.sync import transfer
 
 
 @dataclass(eq=False)
 class Spawn:
     """What an action started: a program, or a job for a worker thread (then `argv` is that of the program whose work
-    it does, if of any)."""
+    it does, if of any).
+
+    With a `check`, that is what runs first. `runs`: what runs for it now, or ran last; None: nothing yet.
+    """
 
     agent: Agent
     argv: list[bytes]
     stdin: bytes | None = None
-    job: Callable[[threading.Event], int] | None = None
-    on_finished: Callable[[], object] = lambda: None
+    job: Job | None = None
     check: Check | None = None
-    on_stderr: Callable[[bytes], object] = lambda data: None
+    runs: Started | None = None
 
     @property
     def paths(self) -> list[bytes]:
@@ -58,8 +65,8 @@ class Spawn:
 class FakeInlet(Inlet):
     """The inlet of one sync, and the handles a test turns it with.
 
-    `spawned` holds all that was ever started, `running` what has not ended, `logged` every log line
-    as (category, text).
+    `spawned` holds all that was ever started, `running` what has not ended, `logged` every log line as
+    (category, text). `sync` is the sync itself.
     """
 
     def __init__(
@@ -71,77 +78,71 @@ class FakeInlet(Inlet):
         insist: bool = True,
         prepare: bool = True,
     ) -> None:
-        """`config`: the user's keys; the action's defaults are added. Raises ConfigError as `prepare` does."""
+        """`config`: the user's keys; the action's defaults are added. `delay` counts only where the user's keys have
+        it. Raises ConfigError as `prepare` does.
+        """
+        config = config or {}
         self.action = action
         self.clock = FakeClock()
         self.spawned: list[Spawn] = []
         self.running: list[Spawn] = []
-        self.logged: list[tuple[str, str]] = []
-        self.insist = insist
-        self._world = _World(self, source, complete(config or {}, action))
-        super().__init__(self._world)  # type: ignore[arg-type]  # plays the part of a Sync
+        self.was_partial = False
+        """Whether the action said of what ended last that not all arrived (`report_partial`)."""
+        self._log = FakeLog(shown=None)
+        self._processes = DryProcesses(FakeLoop(self.clock), self._log, self.clock)
+        completed = complete(config, action)
         if prepare:
-            action.prepare(self.config)
-            self._world.make_queue()  # `prepare` may ask for Moves
-        for pattern in _list_of(self.config.get("exclude")):
-            self.add_exclude(pattern)
-        for line in _list_of(self.config.get("filter")):
-            self.append_filter(line)
+            action.prepare(completed)
+        filters = Filters()
+        for pattern in _list_of(completed.get("exclude")):
+            filters.add_exclude(pattern)
+        for line in _list_of(completed.get("filter")):
+            filters.append_filter(line)
+        self._calls = _Calls(self)
+        host = Host(self.clock, self._log, self._processes, Hooks(None, self._log), insist=insist)
+        name = str(completed.get("name", "Sync1"))
+        options = _options(completed, action, config)
+        self.sync = Sync(host, 1, name, source, completed, self._calls, filters, options, self._become_inlet)
+
+    def _become_inlet(self, sync: Sync) -> Inlet:
+        super().__init__(sync)
+        return self
 
     # ---- what happens to the sync
 
     def change(self, etype: str, path: bytes, path2: bytes | None = None) -> None:
-        """Something changed: `/d/f`, a directory `/d/e/`. Due at once."""
-        if not self._world.filters.excludes_path(path):
-            was_split = self._world.queue.add(etype, self.clock.now(), path, path2)
-            if was_split and path2 is not None:
-                self._world.add_below(path2)
+        """Something changed, `delay` seconds ago: `/d/f`, a directory `/d/e/`. Due at once."""
+        source = self.source
+        self.sync.change(etype, self.clock.now(), source + path[1:], None if path2 is None else source + path2[1:])
 
     def startup(self) -> Event:
-        """Queue the Init event and hand it to the action."""
-        event = self.event(self._world.queue.append(etypes.INIT, self.clock.now(), b"", stacked=False))
-        self.action.init(event)
+        """Queue the Init event and offer it to the action."""
+        self.sync.start()
+        event = self.event(next(iter(self.sync.queue)))
+        self.turn()
         return event
 
     def turn(self) -> None:
         """Offer the action all that is due, as the daemon's loop does."""
-        while not self._world.is_at_limit():
-            delay = self._world.queue.first_due(self.clock.now(), 1000)
-            if delay is None:
-                return
-            if delay.etype == etypes.INIT:
-                self.action.init(self.event(delay))
-            elif delay.etype == etypes.FULL:
-                self.action.full(self.event(delay))
-            else:
-                self.action.action(self)
-            if delay.status == etypes.WAIT and delay in list(self._world.queue):
-                self._world.queue.decline(delay)
+        self.sync.invoke(self.clock.now())
 
     def end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
-        """The program ended: what the action makes of it, or the common rule of spec 3.7."""
-        self.running.remove(spawn)
-        self._world.stderr_tail = stderr
-        spawn.on_stderr(stderr)
-        self._world.partial = None
-        verdict = self.action.collect(spawn.agent, exit_code)
-        if verdict is None:
-            verdict = self.judge(spawn.agent, exit_code, self.action.wording, self.action.exit_codes(spawn.agent))
-        failed = delays_of(self._world.partial or (), spawn.agent.delays)
-        for delay in spawn.agent.delays:
-            if delay in failed:
-                self._world.queue.retry(delay, self.clock.now() + 1.0, is_apart=True)
-            elif verdict == AGAIN:
-                self._world.queue.retry(delay, self.clock.now() + (0.0 if failed else 1.0))
-            elif verdict != DIE:
-                self._world.queue.remove(delay)
-        spawn.on_finished()
-        return verdict
+        """The program ended: what the action makes of it, or the common rule of spec 3.7, after which the sync goes
+        on, tries again, or stops. A check that still counts has allowed it before.
+        """
+        if spawn.check is not None and self._is_counting(spawn):
+            self._end(spawn, 0)
+        return self._end(spawn, exit_code, stderr)
 
     def execute(self, spawn: Spawn, timeout: float = 60.0, **environment: str) -> Verdict:
-        """Really run it, wait for its end, and `end` it with its exit code."""
-        if spawn.job is not None:
-            return self.end(spawn, spawn.job(threading.Event()))
+        """Really run it, and its check before, wait for its end, and `end` it with its exit code."""
+        if self._is_counting(spawn):
+            self.count_deletions(spawn)
+            if spawn not in self.running:
+                return self._calls.verdict
+        assert spawn.runs is not None
+        if spawn.runs.job is not None:
+            return self._end(spawn, spawn.runs.job(threading.Event()))
         done = subprocess.run(
             spawn.argv,
             input=spawn.stdin if spawn.stdin is not None else b"",
@@ -151,21 +152,31 @@ class FakeInlet(Inlet):
             env={**os.environ, **environment},
         )
         code = done.returncode
-        return self.end(spawn, code if code >= 0 else 128 - code, done.stderr)
+        return self._end(spawn, code if code >= 0 else 128 - code, done.stderr)
 
     def count_deletions(self, spawn: Spawn) -> DeletionCount | None:
-        """What its check finds that it would delete (`maxDelete`); None where it has none."""
+        """Let its check count what it would delete (`maxDelete`); None where it has none.
+
+        If that is not too much it runs from now on, its argv as the check has limited it; else it is refused, and not
+        among `running` any more.
+        """
         if spawn.check is None:
             return None
-        program = None if spawn.job is not None else transfer.Spawn(spawn.argv, spawn.stdin)
-        return spawn.check.count(threading.Event(), program)
+        assert self._is_counting(spawn), "it has counted"
+        assert spawn.runs is not None
+        assert spawn.runs.job is not None
+        self._counted = None
+        self._end(spawn, spawn.runs.job(spawn.runs.child.stop or threading.Event()))
+        return self._counted
 
     def advance(self, seconds: float) -> None:
         """Let time pass: what the action asked for by `after` is called when due."""
-        end = self.clock.now() + seconds
-        while (soonest := self._world.host.alarms.next()) is not None and soonest <= end:
+        host, end = self.sync.host, self.clock.now() + seconds
+        while (soonest := host.alarms.next()) is not None and soonest <= end:
             self.clock.advance(max(0.0, soonest - self.clock.now()))
-            self._world.host.alarms.pop_due(self.clock.now())()
+            callback = host.alarms.pop_due(self.clock.now())
+            assert callback is not None
+            callback()
         self.clock.advance(end - self.clock.now())
 
     def settle(self) -> None:
@@ -178,174 +189,160 @@ class FakeInlet(Inlet):
     # ---- what a test looks at
 
     @property
-    def was_partial(self) -> bool:
-        """Whether the action said of what ended last that not all arrived (`report_partial`)."""
-        return self._world.partial is not None
-
-    @property
     def waiting(self) -> list[tuple[str, bytes]]:
         """What is pending, active changes left out: (etype, path), in the order of the queue."""
-        return [(delay.etype, delay.path) for delay in self._world.queue if delay.status != etypes.ACTIVE]
+        return [(delay.etype, delay.path) for delay in self.sync.queue if delay.status != ACTIVE]
 
     @property
     def retrying(self) -> int:
         """How many paths the action says wait outside the queue."""
-        return self._world.retrying
+        return self.sync.retrying
+
+    @property
+    def logged(self) -> list[tuple[str, str]]:
+        """Every log line, as (category, text)."""
+        return self._log.lines
 
     def lines(self, category: str) -> list[str]:
         """The texts logged under a category."""
         return [text for logged, text in self.logged if logged == category]
 
-    # ---- the world's part
-
-    def judge(
-        self,
-        agent: Agent,
-        exit_code: int,
-        wording: Wording = COMMON,
-        exit_codes: Mapping[int, Verdict] | None = None,
-    ) -> Verdict:
-        """The common rule of spec 3.7, its log line among `logged`. `exit_codes` None: the config's `exitcodes`."""
-        if exit_codes is None:
-            exit_codes = exit_codes_of(self.config, "exitcodes")
-        event = agent if isinstance(agent, Event) else None
-        kind: Kind = "list" if event is None else "init" if event.etype == etypes.INIT else "event"
-        judgement = judge(
-            kind,
-            "" if event is None else event.etype,
-            b"" if event is None else event.source_path,
-            self.source,
-            self.target,
-            exit_code,
-            exit_codes,
-            self.insist,
-            wording,
-        )
-        self.log(judgement.category, judgement.message)
-        return judgement.verdict
-
-
-class _World:
-    """What an inlet asks of its sync."""
-
-    def __init__(self, inlet: FakeInlet, source: bytes, config: DictConfig) -> None:
-        self.inlet = inlet
-        self.name = config.get("name", "Sync1")
-        self.number = 1
-        self.config = config
-        self.source = source
-        self.filters = Filters()
-        self.queue: Queue
-        self.make_queue()
-        self.log = _Log(inlet)
-        self.host = SimpleNamespace(
-            clock=inlet.clock,
-            log=self.log,
-            insist=inlet.insist,
-            is_at_limit=lambda: False,
-            max_delete=None,
-            hooks=None,
-            alarms=Alarms(),
-        )
-        self.retrying = 0
-        self.is_full_run_due = False
-        self.stderr_tail = b""
-        self.cause = ""
-        self.partial: set[bytes] | None = None
-
-    def report_partial(self, failed: Iterable[bytes]) -> None:
-        self.partial = (self.partial or set()) | set(failed)
-
-    @property
-    def transfers(self) -> _World:
-        """It plays this part as well."""
-        return self
-
-    @property
-    def collector(self) -> _World:
-        """And this."""
-        return self
-
-    def make_queue(self) -> None:
-        action, on_move = self.inlet.action, bool(self.config.get("onMove"))
-        self.queue = Queue(sets=action.sets, on_move=on_move, chains_moves=action.chains_moves)
-
-    def is_at_limit(self) -> bool:
-        return len(self.inlet.running) >= int(self.config.get("maxProcesses", 1))
-
-    def add(self, etype: str, path: bytes) -> None:
-        """As the daemon does: a Create of a directory brings Creates of all that is in it, and none of what is gone."""
-        if etype == etypes.CREATE and not self.inlet.action.sets and not is_there(self.source + path[1:]):
-            return
-        self.queue.add(etype, self.inlet.clock.now(), path)
-        if etype == etypes.CREATE:
-            self.add_below(path)
-
-    def add_below(self, path: bytes) -> None:
-        """Creates for all that is in a directory, if it is one."""
-        if not path.endswith(b"/"):
-            return
-        for top, directories, files in os.walk(self.source + path[1:]):
-            below = b"/" + top[len(self.source) :].rstrip(b"/") + b"/"
-            for name in [*(directory + b"/" for directory in sorted(directories)), *sorted(files)]:
-                self.queue.add(etypes.CREATE, self.inlet.clock.now(), below + name)
-
-    def discard(self, event: Event) -> None:
-        if event.delay.status != etypes.WAIT:
-            self.inlet.log("Error", "Ignored cancel of a non-waiting event of type ", event.etype)
-        else:
-            self.queue.remove(event.delay)
+    # ---- what the action does
 
     def spawn(
         self,
         agent: Agent,
-        argv: Sequence[bytes],
-        stdin: bytes | None,
-        on_finished: Callable[[], object],
-        check: Check | None,
-        on_stderr: Callable[[bytes], object] | None,
-    ) -> str | None:
-        spawn = Spawn(agent, list(argv), stdin, on_finished=on_finished, check=check)
-        if on_stderr is not None:
-            spawn.on_stderr = on_stderr
-        return self._begin(spawn)
+        argv: Sequence[str | bytes],
+        stdin: bytes | None = None,
+        on_finished: Callable[[], object] = nothing,
+        check: Check | None = None,
+        on_stderr: Callable[[bytes], object] | None = None,
+    ) -> None:
+        known = len(self._processes.started)
+        super().spawn(agent, argv, stdin, on_finished, self._recorded(check), on_stderr)
+        self._note(Spawn(agent, [], stdin, check=check), known)
 
     def run(
         self,
         agent: Agent,
-        job: Callable[[threading.Event], int],
-        on_finished: Callable[[], object],
-        check: Check | None,
-        argv: Sequence[bytes] | None,
-    ) -> str | None:
-        return self._begin(Spawn(agent, list(argv or ()), job=job, on_finished=on_finished, check=check))
+        job: Job,
+        on_finished: Callable[[], object] = nothing,
+        check: Check | None = None,
+        argv: Sequence[str | bytes] | None = None,
+    ) -> None:
+        known = len(self._processes.started)
+        super().run(agent, job, on_finished, self._recorded(check), argv)
+        self._note(Spawn(agent, [], job=job, check=check), known)
 
-    def filters_changed(self) -> None:
-        """Nothing is watched here."""
+    def report_partial(self, failed: Iterable[bytes] = ()) -> None:
+        self.was_partial = True
+        super().report_partial(failed)
 
-    def _begin(self, spawn: Spawn) -> str | None:
-        may_be = (etypes.WAIT, etypes.BLOCK) if isinstance(spawn.agent, EventList) else (etypes.WAIT,)
-        delays: list[Delay] = spawn.agent.delays
-        if any(delay.status not in may_be for delay in delays):
-            return f"spawn() called on an non-waiting event{' list' if spawn.agent.is_list else ''}"
-        self.queue.activate(delays)
-        self.inlet.spawned.append(spawn)
-        self.inlet.running.append(spawn)
+    def _note(self, spawn: Spawn, known: int) -> None:
+        """`known`: how many processes there were before."""
+        self._follow(spawn, known)
+        if spawn.runs is not None:
+            self.spawned.append(spawn)
+            self.running.append(spawn)
+
+    def _follow(self, spawn: Spawn, known: int) -> bool:
+        """What was started since is the next step of it. Gives whether there is one."""
+        started = self._processes.started[known:]
+        if started:
+            spawn.runs = started[0]
+            spawn.argv = list(started[0].child.argv)
+        return bool(started)
+
+    def _is_counting(self, spawn: Spawn) -> bool:
+        return spawn.check is not None and spawn.runs is not None and spawn.runs.job not in (None, spawn.job)
+
+    def _recorded(self, check: Check | None) -> Check | None:
+        if check is None:
+            return None
+        counts = check.count
+
+        def count(stop: threading.Event, spawn: transfer.Spawn | None) -> DeletionCount:
+            self._counted = counts(stop, spawn)
+            return self._counted
+
+        return Check(check.limit, count, check.announce, check.limited, check.was_cut)
+
+    _counted: DeletionCount | None = None
+
+    def _end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
+        assert spawn.runs is not None
+        is_counting, known = self._is_counting(spawn), len(self._processes.started)
+        self.was_partial = False
+        self._calls.verdict = AGAIN
+        if not is_counting:
+            self.running.remove(spawn)
+        try:
+            self._processes.end(spawn.runs, exit_code, stderr)
+        except Died:
+            assert self._calls.verdict == DIE
+        if is_counting and not self._follow(spawn, known):
+            self.running.remove(spawn)
+        return self._calls.verdict
+
+
+class _Calls:
+    """The functions of a sync's config, where nothing of the action was replaced. `verdict`: the last one."""
+
+    def __init__(self, inlet: FakeInlet) -> None:
+        self.verdict: Verdict = AGAIN
+        self._inlet = inlet
+        self._action = inlet.action
+
+    def moved(self, source: bytes) -> None: ...
+
+    def has_init(self) -> bool:
+        return True
+
+    def init(self, event: Event) -> None:
+        self._action.init(event)
+        self._drop_left(event)
+
+    def full(self, event: Event) -> None:
+        self._action.full(event)
+        self._drop_left(event)
+
+    def action(self) -> None:
+        self._action.action(self._inlet)
+
+    def collect(self, agent: Agent, exit_code: int) -> str | None:
+        action, verdict = self._action, self._action.collect(agent, exit_code)
+        if verdict is None:
+            verdict = self._inlet.judge(agent, exit_code, action.wording, action.exit_codes(agent))
+        self.verdict = verdict
+        return verdict
+
+    def batch_start(self, agent: Agent) -> bytes | bool | None:
         return None
 
+    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+        return None
 
-class _Log:
-    def __init__(self, inlet: FakeInlet) -> None:
-        self._inlet = inlet
+    def _drop_left(self, event: Event) -> None:
+        """An action that leaves its startup waiting has nothing to do."""
+        sync = self._inlet.sync
+        if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_put_off:
+            sync.discard(event)
 
-    def __call__(self, category: str, *parts: object) -> None:
-        text = "".join(
-            part.decode("utf-8", "surrogateescape") if isinstance(part, bytes) else str(part) for part in parts
-        )
-        self._inlet.logged.append((category, text))
 
-    def shows(self, category: str) -> bool:
-        return True
+def _options(config: DictConfig, action: Action, own: Mapping[str, Any]) -> SyncOptions:
+    """`own`: the user's keys."""
+    return SyncOptions(
+        delay=float(own.get("delay", 0)),
+        max_delays=float(config.get("maxDelays", 1000)),
+        max_processes=float(config.get("maxProcesses", 1)),
+        sets=action.sets,
+        mirrors_source=action.mirrors_source,
+        on_move=bool(config.get("onMove")),
+        chains_moves=action.chains_moves,
+        own_die_codes=frozenset(code for code, verdict in own.get("exitcodes", {}).items() if verdict == DIE),
+        settle=float(config.get("settle", 0)),
+        obeys_max_delete="maxDelete" in action.options,
+    )
 
 
 def complete(config: Mapping[str, Any], action: Action) -> DictConfig:

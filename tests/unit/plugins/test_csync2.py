@@ -339,7 +339,7 @@ def test_scratch_files_of_csync2s_are_left_out(world: World, tmp_path: Path) -> 
     world.change(("Delete", b"/.f.AbCdEf"), ("Modify", b"/.g.AbCdEf"))
     assert world.calls() == []
     assert world.ended[-1] == OK
-    assert world.inlet.logged == []
+    assert {category for category, _ in world.inlet.logged} <= {"Delay"}
 
 
 def test_no_file_is_taken_for_scratch_while_csync2_cannot_list_what_it_knows(world: World) -> None:

@@ -213,7 +213,8 @@ def test_only_what_rsync_names_is_tried_again(pair: Pair, tmp_path: Path) -> Non
         inlet.change("Create", name)
     inlet.settle()
     assert inlet.retrying == 4
-    inlet.advance(1.1)
+    inlet.advance(1.1)  # the pause
+    inlet.advance(1)  # the delay
     inlet.turn()
     assert sorted(inlet.running[0].paths) == [b"/bad", b"/d/e/", b"/d/e/in", b"/d/in"]
     os.chmod(pair.source + b"bad", 0o644)
@@ -237,7 +238,8 @@ def test_of_a_startup_only_what_rsync_names_is_tried_again(pair: Pair, tmp_path:
     os.chmod(pair.source + b"bad", 0o644)
     os.chmod(pair.target + b"d", 0o777)
     os.chmod(pair.target + b"d/old", 0o777)
-    inlet.advance(1.1)
+    inlet.advance(1.1)  # the pause
+    inlet.advance(1)  # the delay
     inlet.settle()
     assert inlet.retrying == 0
     assert all(spawn.agent.is_list for spawn in inlet.spawned[1:]), "everything was looked at again"
@@ -292,7 +294,8 @@ def test_the_list_of_what_is_tried_again_is_told_in_part(pair: Pair) -> None:
     first = inlet.lines("Normal")[-1]
     assert first.count("\n") == 31
     inlet.end(inlet.running[0], 23, b"rsync: who knows\n")
-    inlet.advance(1.1)
+    inlet.advance(1.1)  # the pause
+    inlet.advance(1)  # the delay
     inlet.turn()
     again = inlet.lines("Normal")[-1].splitlines()
     assert again == [*first.splitlines()[:11], "(and 21 more)"]

@@ -18,9 +18,12 @@ from tests.kit.trees import Pair, snapshot, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+DELAY = 1
+"""Seconds: the first pause, and the time that what comes back to the queue waits there."""
+
 
 def inlet_of(**config: Any) -> FakeInlet:
-    return FakeInlet(Rsync(), {"target": "/trg", "delay": 1, **config})
+    return FakeInlet(Rsync(), {"target": "/trg", "delay": DELAY, **config})
 
 
 def change(inlet: FakeInlet, *paths: bytes) -> Spawn:
@@ -44,7 +47,7 @@ def test_they_come_back_after_growing_pauses_in_a_run_of_their_own() -> None:
     for pause in (1, 2, 4):
         inlet.advance(pause - 0.1)
         assert inlet.waiting == []
-        inlet.advance(0.2)
+        inlet.advance(DELAY + 0.2)
         inlet.turn()
         assert inlet.running[0].paths == [b"/bad", b"/good"]
         inlet.end(inlet.running[0], 23)
@@ -54,6 +57,7 @@ def test_what_changes_meanwhile_goes_at_once_and_apart() -> None:
     inlet = inlet_of(maxProcesses=2)
     inlet.end(change(inlet, b"/bad"), 23)
     inlet.advance(1.1)
+    inlet.advance(DELAY)
     inlet.change("Modify", b"/fresh")
     inlet.turn()
     assert [spawn.paths for spawn in inlet.running] == [[b"/bad"], [b"/fresh"]]
@@ -83,6 +87,7 @@ def test_the_pause_has_a_limit_and_the_log_does_not_fill() -> None:
     for _ in range(40):
         inlet.end(inlet.running[0], 23)
         inlet.advance(300.1)
+        inlet.advance(DELAY)
         inlet.turn()
     assert len(inlet.spawned) == 41
     assert len(inlet.lines("Warn")) == 10
@@ -96,7 +101,7 @@ def test_a_table_of_the_users_own_comes_first() -> None:
 
 @pytest.mark.parametrize("action", [Rsync(), Direct()], ids=["rsync", "direct"])
 def test_a_startup_that_could_not_transfer_everything_says_so_and_is_made_again(action: Any, tmp_path: Path) -> None:
-    inlet = FakeInlet(action, Pair(tmp_path).config(delay=1))
+    inlet = FakeInlet(action, Pair(tmp_path).config(delay=DELAY))
     inlet.startup()
     assert inlet.end(inlet.spawned[0], 23, b"trouble\n") == "ok"
     assert inlet.lines("Warn") == ["rsync could not transfer everything; one more full run in 1 second: trouble"]
@@ -138,9 +143,10 @@ def test_a_long_run_is_not_made_again_all_the_time() -> None:
 
 
 def test_rsyncssh_has_a_lane_too() -> None:
-    inlet = FakeInlet(RsyncSsh(), {"host": "h", "targetdir": "/t", "delay": 1})
+    inlet = FakeInlet(RsyncSsh(), {"host": "h", "targetdir": "/t", "delay": DELAY})
     inlet.end(change(inlet, b"/bad"), 23)
     inlet.advance(1.1)
+    inlet.advance(DELAY)
     inlet.turn()
     assert inlet.running[0].paths == [b"/bad"]
 
@@ -149,11 +155,12 @@ def test_a_deleted_tree_is_still_deleted_when_tried_again(tmp_path: Path) -> Non
     pair = Pair(tmp_path)
     write(pair.target + b"gone/deep/f")
     write(pair.target + b"kept")
-    inlet = FakeInlet(Rsync(), pair.config(delay=1), source=pair.source)
+    inlet = FakeInlet(Rsync(), pair.config(delay=DELAY), source=pair.source)
     inlet.change("Delete", b"/gone/")
     inlet.turn()
     inlet.end(inlet.running[0], 23)
     inlet.advance(1.1)
+    inlet.advance(DELAY)
     inlet.settle()
     assert sorted(snapshot(pair.target)) == [b"kept"]
 
@@ -163,18 +170,20 @@ def test_what_the_real_rsync_could_not_transfer_arrives_when_nothing_is_in_its_w
     write(pair.source + b"good")
     write(pair.source + b"bad")
     write(pair.target + b"bad/of somebody else")
-    inlet = FakeInlet(Rsync(), pair.config(delay=1), source=pair.source)
+    inlet = FakeInlet(Rsync(), pair.config(delay=DELAY), source=pair.source)
     inlet.change("Create", b"/good")
     inlet.change("Create", b"/bad")
     inlet.settle()
     assert inlet.retrying == 1
     assert "could not transfer everything" in inlet.lines("Warn")[0]
     inlet.advance(1.1)
+    inlet.advance(DELAY)
     inlet.settle()
     assert inlet.spawned[-1].paths == [b"/bad"]
     assert inlet.retrying == 1
     shutil.rmtree(pair.target + b"bad")
     inlet.advance(2.1)
+    inlet.advance(DELAY)
     inlet.settle()
     assert inlet.retrying == 0
     assert snapshot(pair.target) == snapshot(pair.source)

@@ -83,11 +83,12 @@ def test_on_another_host_the_next_run_over_that_file_removes_it(end: tuple[int, 
     inlet = FakeInlet(Rsync(), {"target": "h:/trg", "delay": 1, "maxProcesses": 2})
     inlet.change("Modify", b"/f")
     inlet.turn()
-    inlet.end(inlet.running[0], *end)
     inlet.change("Modify", b"/g")
     inlet.turn()
-    assert inlet.running[0].paths == [b"/g"]
-    inlet.end(inlet.running[0], 0)
+    first, other = inlet.running
+    assert other.paths == [b"/g"]
+    inlet.end(first, *end)
+    inlet.end(other, 0)
     inlet.advance(1.1)
     inlet.turn()
     assert inlet.running[0].paths == [b"/f"]

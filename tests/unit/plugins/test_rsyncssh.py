@@ -290,6 +290,7 @@ def test_a_host_that_was_down_for_long_has_its_renames_again() -> None:
     for _ in range(3):
         inlet.turn()
         inlet.end(inlet.running[0], 255)
+        inlet.advance(60)
     inlet.turn()
     inlet.end(inlet.running[0], 0)
     inlet.change("Move", b"/c", b"/d")
@@ -308,6 +309,7 @@ def test_an_ssh_that_never_gets_through_where_rsync_does_is_not_waited_for() -> 
         inlet.turn()
         assert inlet.running[0].argv[0] == b"ssh"
         inlet.end(inlet.running[0], 255)
+        inlet.advance(60)
     inlet.turn()
     assert (inlet.spawned[-1].argv[0], inlet.waiting) == (b"rsync", [("Move", b"/c"), ("Create", b"/b")])
     inlet.end(inlet.running[0], 0)
@@ -315,6 +317,7 @@ def test_an_ssh_that_never_gets_through_where_rsync_does_is_not_waited_for() -> 
     inlet.turn()
     assert inlet.running[0].argv[0] == b"ssh"
     inlet.end(inlet.running[0], 255)
+    inlet.advance(60)
     inlet.turn()
     assert inlet.spawned[-1].argv[0] == b"rsync"
     assert [line.partition(":")[0] for line in inlet.lines("Warn")] == [
@@ -329,6 +332,7 @@ def test_where_rsync_gets_through_no_more_than_ssh_does_the_host_is_waited_for()
     for _ in range(3):
         inlet.turn()
         inlet.end(inlet.running[0], 255)
+        inlet.advance(60)
     inlet.turn()
     inlet.end(inlet.running[0], 255)
     assert ("Move", b"/c") in inlet.waiting
