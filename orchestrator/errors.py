@@ -7,6 +7,10 @@ here carries the one line that the user reads and the exit status; only daemon/ 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 EXIT_FAILURE = 255
 """lsyncd's exit status -1 as a shell sees it (spec 1.1)."""
@@ -57,25 +61,46 @@ LONGEST = 1000
 """Characters of what an exception says that are shown."""
 
 
+def named(error: BaseException) -> str:
+    """The type and the message of an exception. Whatever its class does, this raises nothing."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
 def fault(error: BaseException, home: str = "") -> str:
     """What somebody else's code raised, in one line: what, and FILE:LINE of where, as far as it can be told.
 
     `home`: the module that it belongs to. Its innermost line is named, not that of a library that it calls.
     """
-    try:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-    except Exception:
-        told = type(error).__name__
-    told = told if len(told) <= LONGEST else f"{told[:LONGEST]}…"
+    what = " ".join(named(error).split())
+    what = what if len(what) <= LONGEST else f"{what[:LONGEST]}…"
     place = _place(error, home.partition(".")[0])
-    return f"{told} ({place})" if place else told
+    return f"{what} ({place})" if place else what
 
 
 def trace(error: BaseException) -> str:
-    """All that Python tells of it, for who wants to see that (`-log Debug`)."""
+    """Python's traceback of an exception that somebody else's code raised, for `-log Debug`.
+
+    It begins with that code: what called it is left out, unless nothing else would be left.
+    """
     import traceback
 
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
+    step = error.__traceback__
+    while step is not None and _module(step) in _CALLERS:
+        step = step.tb_next
+    lines = traceback.format_exception(type(error), error, step or error.__traceback__)
+    return "".join(lines).rstrip("\n")
+
+
+_CALLERS = {"orchestrator", "pluggy", "importlib"}
+"""Packages that call plugins' code."""
+
+
+def _module(step: TracebackType) -> str:
+    """The name of the package, or of the module that is in none, in which a step of a traceback is."""
+    return str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _place(error: BaseException, home: str) -> str:
@@ -84,7 +109,7 @@ def _place(error: BaseException, home: str) -> str:
     at_home = outside = ""
     step = error.__traceback__
     while step is not None:
-        module = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        module = _module(step)
         place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
         if home and home != "orchestrator" and module == home:
             at_home = place

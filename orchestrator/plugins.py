@@ -16,7 +16,7 @@ import pluggy
 
 from orchestrator import hookspecs
 from orchestrator.api import API_VERSION, Action, MonitorKind, Option
-from orchestrator.errors import ConfigError, fault
+from orchestrator.errors import ConfigError, fault, trace
 from orchestrator.installed import EntryPoint, entry_points
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ OPTION_TYPES: Final = frozenset({bool, str, int, float, list, dict})
 
 
 class Found(NamedTuple):
-    """One entry point: a plugin, or why it is none."""
+    """One entry point: a plugin, or why it is none. `trace`: the traceback, where its own code raised an exception."""
 
     name: str
     version: str
@@ -54,6 +54,7 @@ class Found(NamedTuple):
     actions: tuple[Action, ...] = ()
     monitors: tuple[MonitorKind, ...] = ()
     problem: str | None = None
+    trace: str | None = None
 
 
 class Manager:
@@ -171,18 +172,15 @@ class Manager:
                 )
 
     def _load(self, entry_point: EntryPoint) -> Found:
-        def found(
-            actions: tuple[Action, ...] = (), monitors: tuple[MonitorKind, ...] = (), problem: str | None = None
-        ) -> Found:
-            return Found(entry_point.name, entry_point.version, entry_point.value, actions, monitors, problem)
-
+        found = Found(entry_point.name, entry_point.version, entry_point.value)
         try:
-            return found(*self.register(entry_point.load(), entry_point.name))
+            actions, monitors = self.register(entry_point.load(), entry_point.name)
         except ConfigError as error:
-            return found(problem=str(error))
-        # whatever a plugin's import raises is that plugin's trouble alone
+            return found._replace(problem=str(error), trace=trace(error.__cause__) if error.__cause__ else None)
+        # whatever a plugin's import raises concerns that plugin alone
         except (Exception, SystemExit) as error:
-            return found(problem=f"cannot be loaded: {fault(error)}")
+            return found._replace(problem=f"cannot be loaded: {fault(error)}", trace=trace(error))
+        return found._replace(actions=actions, monitors=monitors)
 
 
 def _check_version(version: object) -> None:

@@ -18,6 +18,7 @@ from orchestrator.config.lua.loader import LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, to_text
 from orchestrator.config.lua.table import TableConfig
 from orchestrator.log import Log
+from orchestrator.log.plugins import PluginMessages
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
@@ -224,10 +225,14 @@ class DryRun:
     def __init__(self, path: str, lua: str | None = None, *, for_real: bool = False, elsewhere: bool = False) -> None:
         self.path = os.path.abspath(path)
         self.log = DryLog()
+        self._open = ExitStack()
+        plugin_messages = PluginMessages(self.log)
+        self._open.callback(plugin_messages.disconnect)
+        plugin_messages.connect()
         self.manager = make_manager()
+        plugin_messages.connect()
         self.monitors = {AUTO, DEFAULT, *self.manager.monitors()}
         self.settings: Settings
-        self._open = ExitStack()
         self._open.enter_context(lists_not_made())
         self._loop = Loop()
         self._open.callback(self._loop.close)

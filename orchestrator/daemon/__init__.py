@@ -25,10 +25,11 @@ from orchestrator.errors import (
     MonitorError,
     OrchestratorError,
     Terminated,
+    trace,
 )
 from orchestrator.lifeline import close_lifeline, open_lifeline
 from orchestrator.log import Log
-from orchestrator.log.adoption import adopt_loguru
+from orchestrator.log.plugins import PluginMessages
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
@@ -68,6 +69,7 @@ class Daemon:
         self._line = line
         self._clock = MonotonicClock()
         self._log = Log(self._clock)
+        self._plugin_messages = PluginMessages(self._log)
         self._loop = Loop()
         self._processes = Processes(self._loop, self._log, self._clock)
         self._monitors: dict[str, MonitorKind] = {}
@@ -94,6 +96,7 @@ class Daemon:
             return error.exit_code
         except OrchestratorError as error:
             self._log("Error", str(error))
+            self._log_cause(error)
             return error.exit_code
         except Exception:
             self._log("Error", _bug())
@@ -106,10 +109,14 @@ class Daemon:
             self._log.enable(category)
         words = (self._line.program, *self._line.arguments)
         set_title(b"lsyncd", [word.encode("utf-8", "surrogateescape") for word in words])
+        self._plugin_messages.connect()
         manager = make_manager()
-        adopt_loguru(self._log)
+        self._plugin_messages.connect()
         for problem in manager.problems():
             self._log("Error", problem)
+        for found in manager.found:
+            if found.trace is not None:
+                self._log("Debug", found.trace)
         actions, problems = manager.actions(), manager.problem_by_name()
         self._monitors = {DEFAULT: MonitorKind(DEFAULT, InotifyMonitor)} | manager.monitors()
         self._hooks = Hooks(manager.hook, self._log, self._clock.now)
@@ -243,12 +250,18 @@ class Daemon:
             return None
         except Exception as error:  # whatever it is: the old configuration has done nothing wrong
             self._log("Error", str(error) if isinstance(error, OrchestratorError) else _bug())
+            self._log_cause(error)
             self._log("Error", "keeping the old configuration.")
             if following is not None:
                 following.config.close()
             return None
         self._fading.reset(runner.host)
         return None if self._signals.end is not None else following
+
+    def _log_cause(self, error: Exception) -> None:
+        """What a plugin's own code raised, if that is why."""
+        if isinstance(error, OrchestratorError) and error.__cause__ is not None:
+            self._log("Debug", trace(error.__cause__))
 
     # ---- the end ------------------------------------------------------------------------------
 
@@ -269,6 +282,7 @@ class Daemon:
             self._pidfile.remove()
         self._processes.close()
         close_lifeline()
+        self._plugin_messages.disconnect()
         self._log.close()
         self._loop.close()
 
@@ -286,6 +300,7 @@ class Daemon:
             # bare, as lsyncd says it: there is no log to say it in
             sys.stderr.write(f"{error}\n")
             raise Died(str(error)) from None
+        self._plugin_messages.connect()  # modules have been imported since: plugins, and what the config needs of them
         self._processes.output = self._log.logfile if not settings.nodaemon else None
 
     def _from_start(self, path: str | None) -> str | None:

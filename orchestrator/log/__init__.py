@@ -1,53 +1,117 @@
-"""The log: which messages are shown, where (spec 5.1). Knows categories, not what is said.
+"""The log: which messages are shown, and where (spec 5.1). Knows categories, not what the messages are about.
 
-A message goes straight to its sinks: terminal.py, file.py, system.py.
+loguru is the engine. lsyncd's categories are its levels (levels.py), the places of a daemon its sinks (terminal.py,
+file.py, system.py), and what modules of plugins log through loguru comes here as well (plugins.py). What is our own is
+what lsyncd promises: the form of the lines, harmless text, and files that follow logrotate and survive a full disk.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+from loguru import _logger as engine
 
 from orchestrator.clock import Clock, MonotonicClock
 from orchestrator.errors import UsageError
 from orchestrator.log.file import LogFile
-from orchestrator.log.system import facility_code, open_syslog, to_syslog
+from orchestrator.log.levels import ERROR, NORMAL, SHOWN_IF_NAMED, WARN, add_level, number_of
+from orchestrator.log.system import SYSLOG_FORM, facility_code, open_syslog, to_syslog
 from orchestrator.log.terminal import Terminal, before_startup
 from orchestrator.logic.message import escape, to_text, without_passwords
 
-NORMAL, WARN, ERROR = "Normal", "Warn", "Error"
+if TYPE_CHECKING:
+    from loguru import Logger, Message
 
-Sink = Callable[[str, str], None]
-"""Writes a message, of a category, somewhere. Deals with its own errors."""
+FORM = "{level.name}: {message}"
+"""loguru's format for every place but the syslog. What stands in front of it, a time, is the sink's to add."""
+
+Sink = Callable[["Message"], None]
+"""Writes a message, which is a line in the form that goes with the sink, newline included. Must not raise."""
+
+
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _hold_locks() -> None:
+    for lock in _locks:
+        lock.acquire()
+
+
+def _release_locks() -> None:
+    for lock in _locks:
+        lock.release()
+
+
+# As loguru does with its locks, which are taken after these. Else a lock that another thread holds is never free
+# in the child.
+os.register_at_fork(before=_hold_locks, after_in_parent=_release_locks, after_in_child=_release_locks)
+
+
+def _new_logger() -> Logger:
+    """A logger of loguru that shares nothing with the one that modules import.
+
+    Any module may call `logger.remove()`, `disable("")` or `configure()` on that one, and the daemon's log must go on.
+    For this loguru documents `copy.deepcopy(logger)`, which needs all sinks to be removed before; those of a process
+    that merely imports this package are not ours to remove. Hence two names that loguru does not export:
+    pyproject.toml keeps to the versions that have them.
+    """
+    options = dict.fromkeys(("exception", "record", "lazy", "colors", "raw", "capture"))
+    core = engine.Core()  # type: ignore[no-untyped-call]
+    made = engine.Logger(core=core, depth=0, patchers=[], extra={}, **options)  # type: ignore[no-untyped-call]
+    return cast("Logger", made)
 
 
 class Log:
-    """Called as `log(category, *parts)`. Never raises because of what it is told, nor because of where it goes.
+    """Called as `log(category, *parts)`. Never raises, whatever the parts are and whatever happens to the places.
 
-    Until `configure` is called, everything goes to stderr without a time. May be called from any thread.
+    Until `configure` is called, everything goes to stderr without a time. May be called from any thread, from signal
+    handlers, and from a `__del__` that happens to run while another message is being written.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, sink: Sink = before_startup) -> None:
+        """`sink`: where messages go until `configure` is called."""
         self._clock = clock or MonotonicClock()
         self._named: set[str] = set()
         self._all = False
         self._scarce = False
         self._detached = False
         self._lock = threading.RLock()
-        self._sinks: list[Sink] = [before_startup]
+        _locks.add(self._lock)
+        self._is_writing = False
+        self._nested: deque[tuple[str, str]] = deque()
+        self._logger = _new_logger()
+        self._levels: dict[str, str] = {}  # of the categories that have been shown
+        self._handlers: list[int] = []
         self._file: LogFile | None = None
-        self._terminal = Terminal(self._clock)
+        self._terminal: int | None = None
+        self._use([(sink, FORM)])
 
     def __call__(self, category: str, *parts: Any) -> None:
-        if not self.shows(category):
-            return
-        text = escape(without_passwords("".join(map(to_text, parts))))
-        category = category if category.isalpha() else escape(category)
+        level = self._levels.get(category)
+        if level is None:
+            if not self.shows(category):
+                return
+            level = self._levels[category] = add_level(self._logger, category)
+        text = ""
+        for part in parts:
+            text += part if type(part) is str else to_text(part)
+        text = escape(without_passwords(text))
         with self._lock:
-            for sink in self._sinks:
-                sink(category, text)
+            if self._is_writing:  # loguru's locks are not reentrant
+                self._nested.append((level, text))
+                return
+            self._is_writing = True
+            try:
+                self._logger.log(level, text)
+                while self._nested:
+                    self._logger.log(*self._nested.popleft())
+            finally:
+                self._is_writing = False
 
     def shows(self, category: str) -> bool:
         """Whether anybody would see it. Asked before anything costly is formatted."""
@@ -59,6 +123,14 @@ class Log:
             return False
         return category == NORMAL or category in self._named
 
+    def lowest_level(self) -> int:
+        """The lowest of loguru's level numbers of which a message may be shown."""
+        if self._all:
+            return 0
+        if self._scarce:
+            return number_of(WARN)
+        return 0 if self._named else number_of(NORMAL)
+
     def enable(self, name: str) -> None:
         """One `-log NAME`. Of `all` and `scarce` the later one counts; `scarce` silences named ones too (as 2.2.3).
 
@@ -67,10 +139,15 @@ class Log:
         if name in ("all", "scarce"):
             self._all = name == "all"
             self._scarce = name == "scarce"
+            self._levels.clear()
         elif name[:1].isalpha() and name[:1].isupper():
             self._named.add(name)
         else:
             raise UsageError(f"'{name}' is not a valid logging category")
+
+    def categories(self) -> set[str]:
+        """The categories that are known by name: lsyncd's own and those of `-log NAME`."""
+        return {ERROR, WARN, NORMAL} | SHOWN_IF_NAMED | self._named
 
     def configure(
         self,
@@ -87,21 +164,20 @@ class Log:
         """
         code = facility_code(facility)
         file = self._open(logfile)
-        if file and self._file and file.path == self._file.path:
-            file.take_over(self._file)
-        sinks: list[Sink] = []
-        if not self._detached:
-            sinks.append(self._terminal)
+        sinks: list[tuple[Sink, str]] = [] if self._detached else [(Terminal(self._clock), FORM)]
         if file:
-            sinks.append(file)
+            sinks.append((file, FORM))
         elif not nodaemon:
             open_syslog(ident or "lsyncd", code)
-            sinks.append(to_syslog)
+            sinks.append((to_syslog, SYSLOG_FORM))
         with self._lock:
-            self._sinks = sinks
             if self._file:
+                if file and file.path == self._file.path:
+                    file.take_over(self._file)
                 self._file.close()
             self._file = file
+            self._use(sinks)
+            self._terminal = None if self._detached else self._handlers[0]
 
     def check(self, *, logfile: str | bytes | None = None, facility: str | int | None = None) -> None:
         """Raise what `configure` would, and switch nothing."""
@@ -113,6 +189,13 @@ class Log:
     def _open(self, logfile: str | bytes | None) -> LogFile | None:
         return LogFile(os.path.abspath(os.fsencode(logfile)), self._clock) if logfile else None
 
+    def _use(self, sinks: list[tuple[Sink, str]]) -> None:
+        """Replace the sinks. The lock is held: a message goes to all of the old ones or to all of the new ones."""
+        for handler in self._handlers:
+            self._logger.remove(handler)
+        # Errors are the sinks' own business. catch=True would swallow what a signal handler raises meanwhile.
+        self._handlers = [self._logger.add(sink, format=form, level=0, catch=False) for sink, form in sinks]
+
     @property
     def logfile(self) -> bytes | None:
         """The log file's absolute path, where one is set: children's output goes there as well."""
@@ -120,14 +203,18 @@ class Log:
 
     def detach(self) -> None:
         """From now on there is no terminal: nothing is written to stdout and stderr any more."""
-        self._detached = True
         with self._lock:
-            self._sinks = [sink for sink in self._sinks if sink != self._terminal]
+            self._detached = True
+            if self._terminal is not None:
+                self._handlers.remove(self._terminal)
+                self._logger.remove(self._terminal)
+                self._terminal = None
 
     def close(self) -> None:
-        """Let go of every place. What is logged later is lost."""
+        """Close all places. What is logged later is lost."""
         with self._lock:
-            self._sinks = []
+            self._use([])
+            self._terminal = None
             if self._file:
                 self._file.close()
                 self._file = None

@@ -1,4 +1,9 @@
-"""The log file."""
+"""The log file, a sink of loguru's log.
+
+loguru's own file sink is for files on a disk that is never full. It makes directories that are missing, follows links
+of anybody, waits for the reader of a FIFO, closes the old file before it has the new one (which it can't have while no
+descriptor is left), and keeps in a buffer what it could not write, so that a later line comes out torn.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +20,16 @@ from orchestrator.logic.text import counted
 from orchestrator.ownfiles import open_file
 
 if TYPE_CHECKING:
+    from loguru import Message
+
     from orchestrator.clock import Clock
 
-_PATIENCE = 100
+_FIFO_TIMEOUT = 100
 """Milliseconds that the reader of a FIFO gets to make room, unless he had them for the message before."""
 
 
 class LogFile:
-    """A sink. Follows logrotate: opened anew when the name means another file, or none.
+    """Follows logrotate: the file is opened again when its path leads to another file, or to none.
 
     The descriptor is kept rather than taken for each message, so that there is something to write to
     when descriptors have run out. A disk that is full must not end the daemon, nor a FIFO that is full
@@ -41,16 +48,16 @@ class LogFile:
         except OSError:
             raise LogfileError(f"Cannot open logfile [{os.fsdecode(path)}]!") from None
 
-    def __call__(self, category: str, text: str) -> None:
+    def __call__(self, message: Message) -> None:
         stamp = _date(int(self._clock.wall()))
-        line = b"%s %s\n" % (stamp, to_bytes(f"{category}: {text}"))
+        line = b"%s %s" % (stamp, to_bytes(message))
         if self._lost:
-            told = f"Warn: {counted(self._lost, 'message')} could not be written to this file: {self._trouble}"
-            line = b"%s %s\n%s" % (stamp, to_bytes(told), line)
+            warning = f"Warn: {counted(self._lost, 'message')} could not be written to this file: {self._trouble}"
+            line = b"%s %s\n%s" % (stamp, to_bytes(warning), line)
         if self._torn:
             line = b"\n" + line
         try:
-            self._follow()
+            self._reopen_if_moved()
             self._write(line)
         except OSError as error:
             self._lost += 1
@@ -59,7 +66,7 @@ class LogFile:
             self._lost = 0
 
     def take_over(self, old: LogFile) -> None:
-        """What is still to be told of the same file."""
+        """Take over how many messages were lost, from the object that wrote to the same file before."""
         self._lost, self._trouble, self._torn = old._lost, old._trouble, old._torn
 
     def close(self) -> None:
@@ -75,13 +82,15 @@ class LogFile:
         self.close()
         self._fd = fd
 
-    def _follow(self) -> None:
+    def _reopen_if_moved(self) -> None:
         if self._fd >= 0:
             try:
-                if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
-                    return
+                there, here = os.stat(self.path), os.fstat(self._fd)
             except FileNotFoundError:
                 pass
+            else:
+                if there.st_ino == here.st_ino and there.st_dev == here.st_dev:
+                    return
         self._open()
 
     def _write(self, line: bytes) -> None:
@@ -90,16 +99,16 @@ class LogFile:
             try:
                 written = os.write(self._fd, view)
             except BlockingIOError:  # a FIFO whose reader does not read: it gets a moment, once
-                if self._lost or not self._takes_more():
+                if self._lost or not self._has_room():
                     raise
                 continue
             self._torn = written > 0 and view[written - 1] != 0x0A
             view = view[written:]
 
-    def _takes_more(self) -> bool:
+    def _has_room(self) -> bool:
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        return bool(poll.poll(_PATIENCE))
+        return bool(poll.poll(_FIFO_TIMEOUT))
 
 
 # Of one second there are many messages.

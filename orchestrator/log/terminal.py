@@ -13,6 +13,8 @@ from orchestrator.log.system import priority_of
 from orchestrator.logic.message import to_bytes
 
 if TYPE_CHECKING:
+    from loguru import Message
+
     from orchestrator.clock import Clock
 
 
@@ -22,22 +24,23 @@ class Terminal:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def __call__(self, category: str, text: str) -> None:
+    def __call__(self, message: Message) -> None:
+        category = message.record["level"].name
         stamp = _time_of_day(int(self._clock.wall()))
-        _say(2 if category == "Error" else 1, category, to_bytes(f"{stamp} {category}: {text}\n"))
+        _write_line(2 if category == "Error" else 1, category, to_bytes(f"{stamp} {message}"))
 
 
-def before_startup(category: str, text: str) -> None:
-    """A sink for what is said before anybody knows where it is to go: stderr, without a time."""
-    _say(2, category, to_bytes(f"{category}: {text}\n"))
+def before_startup(message: Message) -> None:
+    """A sink for the time before the settings are known: stderr, without a time."""
+    _write_line(2, message.record["level"].name, to_bytes(message))
 
 
-def _say(fd: int, category: str, message: bytes) -> None:
+def _write_line(fd: int, category: str, line: bytes) -> None:
     if _is_journal(fd):
         # sd-daemon(3): what stands in front of each line is its priority, and is not shown
         mark = b"<%d>" % priority_of(category)
-        message = b"".join(mark + line for line in message.splitlines(keepends=True))
-    _write(fd, message)
+        line = b"".join(mark + part for part in line.splitlines(keepends=True))
+    _write(fd, line)
 
 
 def _is_journal(fd: int) -> bool:
@@ -59,24 +62,24 @@ def _time_of_day(second: int) -> str:
 
 
 def _write(fd: int, data: bytes) -> None:
-    """Write past Python's buffers, which a crash would lose. A terminal that is gone is no reason to stop."""
+    """Write without Python's buffers, which a crash would lose. A terminal that is gone is no reason to stop."""
     stream = sys.stdout if fd == 1 else sys.stderr
     try:
         if stream is not None:
-            stream.flush()  # what Lua's or a plugin's print has put there came first
+            stream.flush()  # Lua's or a plugin's print came first
         view = memoryview(data)
         while view:
             try:
                 view = view[os.write(fd, view) :]
             except BlockingIOError:  # whoever shares the terminal made it non-blocking
-                if not _takes_more(fd):
+                if not _has_room(fd):
                     return
     except (OSError, ValueError):
         pass
 
 
-def _takes_more(fd: int) -> bool:
-    """Whether `fd` takes more within a second."""
+def _has_room(fd: int) -> bool:
+    """Whether `fd` can be written to within a second."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(1000))

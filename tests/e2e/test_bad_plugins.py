@@ -224,6 +224,74 @@ def test_a_fault_shows_its_place_and_with_log_all_its_traceback(box: Path) -> No
         assert running.wait() == 143
 
 
+LOAD = {
+    "its import": ("import json\njson.loads('no luck')\n", "json.loads"),
+    "orchestrator_actions": (HEAD + "        pass\n" + TAIL.replace("[Bad()]", "[1 / 0]"), "[1 / 0]"),
+    "prepare": (HEAD + "        pass\n\n    def prepare(self, *given):\n        1 / 0\n" + TAIL, "1 / 0"),
+}
+
+
+@pytest.mark.parametrize("where", LOAD)
+def test_what_fails_at_the_start_has_its_traceback_with_log_debug(box: Path, where: str) -> None:
+    """From the plugin's own line on: who called it does not help its author."""
+    plugin, raises = LOAD[where]
+    line = plugin[: plugin.index(raises)].count("\n") + 1
+    with Daemon(box, "-log", "Debug", lua=BAD.format(box=box), plugins={"bad": plugin}) as running:
+        assert running.wait() == 255
+        begin, _, rest = running.said().partition("Debug: Traceback (most recent call last):\n")
+        assert f"/plugin_of_a_test_bad.py:{line})" in begin
+        assert re.match(rf'  File "\S+/plugin_of_a_test_bad.py", line {line}, in ', rest)
+
+
+def test_what_plugins_log_through_loguru_is_in_the_log_file(box: Path) -> None:
+    """Though the plugin begins as many programs do, and logs from a thread as well."""
+    plugin = """
+import sys
+from loguru import logger
+from orchestrator.api import Action, hookimpl
+logger.warning("imported")
+logger.remove()
+logger.add(sys.stderr, format="its own: {message}")
+
+class Bad(Action):
+    name = "bad"
+
+    def init(self, event):
+        event.inlet.spawn(event, ["true"])
+
+    def action(self, inlet):
+        logger.info("a change of {}", inlet.name)
+        inlet.run(inlet.get_events(), self.job)
+
+    def job(self, stop):
+        try:
+            open("/there/is/none")
+        except OSError:
+            logger.exception("not pushed")
+        logger.log("Exec", "by name")
+        return 0
+
+@hookimpl
+def orchestrator_actions():
+    return [Bad()]
+"""
+    log = box / "log"
+    lua = f'settings {{ logfile = "{log}" }}\nsync {{ default.bad, source = "{box}/source", delay = 0 }}'
+    with Daemon(box, "-log", "Exec", lua=lua, plugins={"bad": plugin}) as running:
+        running.wait_for_watches(1)
+        (box / "source/one").touch()
+        running.wait_for("Exec: by name")
+        lines = [line[25:] for line in log.read_text().splitlines()]
+        running.process.terminate()  # here, since its own sink has a traceback
+        assert running.wait() == 143
+    assert "Warn: imported" in running.said()
+    assert "Normal: a change of Sync1" in lines
+    assert "Error: not pushed: FileNotFoundError: [Errno 2] No such file or directory: '/there/is/none'" in lines
+    assert "Exec: by name" in lines
+    assert not [line for line in lines if "Traceback" in line or "its own" in line]
+    assert "its own: a change of Sync1" in running.said()
+
+
 def test_who_lets_all_wait_is_named(box: Path) -> None:
     body = """
     def action(self, inlet):

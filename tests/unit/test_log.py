@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import resource
+import signal
 import subprocess
 import sys
 import syslog
@@ -14,17 +15,21 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from loguru import logger
 
 from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.log import Log
-from orchestrator.log.adoption import adopt_loguru
+from orchestrator.log.plugins import PluginMessages
 from orchestrator.logic.message import escape
 from tests.kit.clock import FakeClock
 from tests.kit.need import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import FrameType
+
+    import loguru
 
 WALL = 1_470_062_304.0  # Mon Aug  1 14:38:24 2016 in UTC
 
@@ -549,55 +554,281 @@ def test_from_several_threads_no_line_is_torn(log: Log, tmp_path: Path) -> None:
     assert sorted(lines) == sorted(f"Mon Aug  1 14:38:24 2016 Normal: {name * 50}" for name in "abcd" * 200)
 
 
-def test_what_a_plugin_says_through_loguru_is_told_in_our_form(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
-    from loguru import logger
+def test_a_message_that_comes_while_another_is_written_is_written_after_it() -> None:
+    """A signal handler may log, and so may a `__del__`: loguru itself refuses that."""
+    lines: list[str] = []
 
+    def sink(message: loguru.Message) -> None:
+        if "first" in message:
+            log("Warn", "from within")
+            log("Warn", "and again")
+        lines.append(message)
+
+    log = Log(sink=sink)
+    log("Normal", "first")
+    log("Normal", "second")
+    assert lines == ["Normal: first\n", "Warn: from within\n", "Warn: and again\n", "Normal: second\n"]
+
+
+def test_what_a_signal_handler_raises_while_a_message_is_written_is_not_lost() -> None:
+    lines: list[str] = []
+
+    def handle(signum: int, frame: object) -> None:
+        raise InterruptedError("by a signal")
+
+    def sink(message: loguru.Message) -> None:
+        lines.append(message)
+        if "first" in message:
+            signal.raise_signal(signal.SIGUSR1)
+
+    log = Log(sink=sink)
+    old = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(InterruptedError):
+            log("Normal", "first")
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    log("Normal", "second")
+    assert lines == ["Normal: first\n", "Normal: second\n"]
+
+
+def test_while_places_are_replaced_no_line_is_lost_nor_written_twice(log: Log, tmp_path: Path) -> None:
+    log.configure(logfile=str(tmp_path / "0"))
+    log.detach()
+    is_over = threading.Event()
+    count = 0
+
+    def write() -> None:
+        nonlocal count
+        while not is_over.is_set():
+            log("Normal", count)
+            count += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for number in range(1, 50):
+        log.configure(logfile=str(tmp_path / str(number)))
+    is_over.set()
+    thread.join()
+    numbers = [
+        int(line.rpartition(" ")[2])
+        for number in range(50)
+        for line in (tmp_path / str(number)).read_text().splitlines()
+    ]
+    assert numbers == list(range(count))
+
+
+def test_a_forked_process_logs_though_a_thread_was_writing(tmp_path: Path) -> None:
+    script = """
+import os, sys, threading
+from orchestrator.log import Log
+log = Log()
+log.configure(logfile=sys.argv[1])
+log.detach()
+is_over = threading.Event()
+def write():
+    while not is_over.is_set():
+        log("Normal", "from the thread")
+thread = threading.Thread(target=write)
+thread.start()
+for number in range(20):
+    child = os.fork()
+    if child == 0:
+        log("Normal", "child ", number)
+        os._exit(0)
+    os.waitpid(child, 0)
+is_over.set()
+thread.join()
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, tmp_path / "log"], check=True, timeout=60)
+    text = (tmp_path / "log").read_text()
+    assert [number for number in range(20) if f"Normal: child {number}\n" not in text] == []
+
+
+# -- what it costs
+
+
+def python_calls(work: Callable[[], None]) -> int:
+    """Calls of Python functions that the work makes, its own one left out."""
+    count = -1
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_category_that_nobody_asked_for_stops_before_loguru(log: Log) -> None:
+    assert python_calls(lambda: log("Exec", b"/usr/bin/rsync", 1)) == 2
+
+
+def test_a_line_in_the_log_file_costs_little_beside_loguru(log: Log, tmp_path: Path) -> None:
+    """loguru's own part is 25 calls, the clock of this test one."""
+    log.configure(logfile=str(tmp_path / "log"))
+    log.detach()
+    log("Normal", "one")
+    assert python_calls(lambda: log("Normal", "one")) <= 36
+
+
+# -- plugins that use loguru
+
+
+@pytest.fixture
+def messages(log: Log) -> Iterator[PluginMessages]:
+    """What modules log through loguru comes to `log`. All sinks that a test adds are removed."""
+    logger.configure(patcher=lambda record: None, activation=[("", True)])
     log.configure(nodaemon=True)
-    adopt_loguru(log)
-    logger.info("pushed {} files", 3)
+    messages = PluginMessages(log)
+    messages.connect()
+    yield messages
+    logger.remove()
+    logger.configure(patcher=lambda record: None, activation=[("", True)])
+
+
+@pytest.mark.usefixtures("messages")
+def test_what_a_plugin_logs_through_loguru_has_our_form(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    logger.trace("nobody asked")
     logger.debug("nobody asked")
+    logger.info("pushed {} files", 3)
+    logger.success("done")
     logger.warning("slow")
     logger.error("<red>{}</red>\n14:38:24 Normal: forged")
-    log.enable("Debug")
-    logger.debug("somebody asked")
-    try:
-        raise OSError("no route")
-    except OSError:
-        logger.exception("push failed")
+    logger.critical("to curl -u name:secret")
+    assert capfd.readouterr() == (
+        "14:38:24 Normal: pushed 3 files\n14:38:24 Normal: done\n14:38:24 Warn: slow\n",
+        "14:38:24 Error: <red>{}</red>\\n14:38:24 Normal: forged\n14:38:24 Error: to curl -u name:***\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ([], ["Normal: 20", "Error: 40"]),
+        (["Debug"], ["Debug: 10", "Normal: 20", "Error: 40"]),
+        (["Exec"], ["Exec: by name", "Normal: 20", "Error: 40"]),
+        (["Mine"], ["Mine: by name", "Normal: 20", "Error: 40"]),
+        (["scarce"], ["Error: 40"]),
+        (["all"], ["Debug: 10", "Exec: by name", "Normal: 20", "Error: 40"]),
+    ],
+)
+def test_a_level_of_loguru_is_a_category(
+    log: Log, messages: PluginMessages, capfd: pytest.CaptureFixture[str], named: list[str], shown: list[str]
+) -> None:
+    for name in named:
+        log.enable(name)
+    messages.connect()
+    logger.log(10, "10")
+    logger.log("Exec", "by name")
+    if "Mine" in named:
+        logger.log("Mine", "by name")
+    logger.log(20, "20")
+    logger.log(40, "40")
     out, err = capfd.readouterr()
-    assert out.splitlines() == [
-        "14:38:24 Normal: pushed 3 files",
-        "14:38:24 Warn: slow",
-        "14:38:24 Debug: somebody asked",
-    ]
-    assert err.splitlines() == [
-        "14:38:24 Error: <red>{}</red>\\n14:38:24 Normal: forged",
-        "14:38:24 Error: push failed: OSError: no route",
-    ]
+    assert [line.partition(" ")[2] for line in (out + err).splitlines()] == shown
 
 
-def test_what_a_plugin_says_that_loads_loguru_late(tmp_path: Path) -> None:
+def test_what_nobody_asked_for_costs_a_plugin_little(messages: PluginMessages) -> None:
+    assert python_calls(lambda: logger.debug("nobody asked")) == 2
+
+
+@pytest.mark.usefixtures("messages")
+def test_an_exception_is_one_line_and_its_traceback_is_debug(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    def push(password: str) -> None:
+        raise OSError("no route")
+
+    password = "se" + "same"
+
+    def log_it() -> None:
+        try:
+            push(password)
+        except OSError:
+            logger.exception("push failed")
+
+    log_it()
+    assert capfd.readouterr() == ("", "14:38:24 Error: push failed: OSError: no route\n")
+    log.enable("Debug")
+    log_it()
+    out, err = capfd.readouterr()
+    assert err == "14:38:24 Error: push failed: OSError: no route\n"
+    assert out.startswith("14:38:24 Debug: Traceback (most recent call last):\n")
+    assert f'  File "{__file__}", line {push.__code__.co_firstlineno + 1}, in push\n' in out
+    assert out.endswith("\nOSError: no route\n")
+    assert password not in out
+
+
+@pytest.mark.usefixtures("messages")
+def test_an_exception_that_cannot_be_shown_is_one_line_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    class Wicked(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    try:
+        raise Wicked
+    except Wicked:
+        logger.exception("push failed")
+    assert capfd.readouterr().err == "14:38:24 Error: push failed: Wicked\n"
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        lambda: logger.remove(),
+        lambda: logger.disable(""),
+        lambda: logger.configure(handlers=[], patcher=lambda record: record.update(message="changed")),
+        lambda: logger.configure(activation=[("", False)]),
+        lambda: logger.level("Normal", color="<red>") and None,
+    ],
+    ids=["remove", "disable", "configure", "activation", "level"],
+)
+def test_nothing_that_a_plugin_does_to_loguru_changes_the_daemon_s_own_lines(
+    log: Log, messages: PluginMessages, capfd: pytest.CaptureFixture[str], does: Callable[[], object]
+) -> None:
+    does()
+    log("Normal", "ours")
+    assert capfd.readouterr().out == "14:38:24 Normal: ours\n"
+
+
+def test_a_plugin_may_have_sinks_of_its_own(
+    log: Log, messages: PluginMessages, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its lines still come to the daemon's log, once each, also where it begins with `logger.remove()`, as many do."""
+    own: list[str] = []
+    logger.remove()
+    logger.add(own.append, format="own {message}")
+    messages.connect()
+    messages.connect()
+    logger.info("pushed")
+    log("Normal", "ours")
+    assert own == ["own pushed\n"]
+    assert capfd.readouterr() == ("14:38:24 Normal: pushed\n14:38:24 Normal: ours\n", "")
+    messages.disconnect()
+    messages.disconnect()
+    logger.info("pushed again")
+    assert own == ["own pushed\n", "own pushed again\n"]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_it_does_not_matter_when_a_plugin_imports_loguru(when: str) -> None:
     script = """
 import sys
-from orchestrator.log import Log
-from orchestrator.log.adoption import adopt_loguru
-adopt_loguru(Log())
-assert "loguru" not in sys.modules
-def late():
+if sys.argv[1] == "early":
     from loguru import logger
-    logger.warning("said late {}", 3)
-late()
-late()
+from orchestrator.log import Log
+from orchestrator.log.plugins import PluginMessages
+PluginMessages(Log()).connect()
+if sys.argv[1] == "late":
+    from loguru import logger
+logger.warning("pushed {}", 3)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("", "Warn: said late 3\n" * 2)
-
-
-def test_loguru_is_loaded_only_with_a_plugin_that_speaks_through_it() -> None:
-    code = (
-        "import sys, orchestrator.daemon, orchestrator.plugins as p; p.make_manager(); print('loguru' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    done = subprocess.run([sys.executable, "-c", script, when], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "Warn: pushed 3\n")
 
 
 def test_what_print_has_put_into_the_buffer_comes_first() -> None:

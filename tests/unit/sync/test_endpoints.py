@@ -60,8 +60,7 @@ class World:
         self.clock = FakeClock()
         self.loop = Loop()
         self.said: list[str] = []
-        self.log = Log(self.clock)
-        self.log._sinks = [lambda category, text: self.said.append(f"{category}: {text}")]
+        self.log = Log(self.clock, lambda message: self.said.append(message[:-1]))
         self.processes = Processes(self.loop, self.log, self.clock)
         self.down = True
         self.broken: set[str] = set()

@@ -1,0 +1,67 @@
+"""What modules of plugins log through loguru comes to the daemon's log, whenever they import it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from orchestrator.errors import named, trace
+from orchestrator.log.levels import DEBUG, add_level, category_of
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+    from orchestrator.log import Log
+
+_DEFAULT = 0
+"""loguru's own sink: stderr, in a form of its own."""
+
+
+class PluginMessages:
+    """A sink of the logger that everybody imports. Takes the place of loguru's default one.
+
+    A level that has the name of a category is that category; of any other the number decides. An exception is one
+    line with its type and message; its traceback is a Debug message.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._handler: int | None = None
+        self._categories: set[str] = set()
+
+    def connect(self) -> None:
+        """Begin, or begin again: a module that was imported since may have called `logger.remove()`.
+
+        Sinks that modules have added for themselves stay.
+        """
+        self._categories = self._log.categories()
+        for category in self._categories:
+            add_level(logger, category)
+        level = self._log.lowest_level()
+        handler = logger.add(self._write, level=level, format="{message}", backtrace=False, diagnose=False, catch=False)
+        _remove(_DEFAULT if self._handler is None else self._handler)
+        self._handler = handler
+
+    def disconnect(self) -> None:
+        """End it. Messages of modules go to the sinks that they have added, if any."""
+        if self._handler is not None:
+            _remove(self._handler)
+            self._handler = None
+
+    def _write(self, message: Message) -> None:
+        record = message.record
+        level, error = record["level"], record["exception"]
+        category = level.name if level.name in self._categories else category_of(level.no)
+        if error is None or error.value is None:
+            self._log(category, record["message"])
+            return
+        self._log(category, record["message"], ": ", named(error.value))
+        if self._log.shows(DEBUG):
+            self._log(DEBUG, trace(error.value))
+
+
+def _remove(handler: int) -> None:
+    with suppress(ValueError):  # a module has removed it
+        logger.remove(handler)
