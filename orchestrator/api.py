@@ -45,6 +45,7 @@ from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.pathlist import remove_list, write_list
 from orchestrator.sync.scan import is_there
 from orchestrator.sync.target import Target
@@ -85,6 +86,7 @@ __all__ = [
     "Agent",
     "Change",
     "Check",
+    "Collected",
     "Config",
     "ConfigError",
     "DeletionCount",
@@ -98,6 +100,7 @@ __all__ = [
     "MonitorKind",
     "Option",
     "Options",
+    "Outcome",
     "Rounds",
     "SourceWatch",
     "Spawn",
@@ -164,7 +167,7 @@ class Action:
     """Values for keys that every sync has (`delay`, `maxProcesses`, `exitcodes`, …)."""
 
     wording: ClassVar[Wording] = COMMON
-    """The log lines that tell how a transfer ended, where the common rule judges it (spec 3.7)."""
+    """The log lines about how a transfer ended, where the common rule judges it (spec 3.7)."""
 
     checks_types: ClassVar[bool] = True
     """Whether the types of `options` hold in Lua too; lsyncd's own actions take what they get."""
@@ -199,8 +202,11 @@ class Action:
         """Something is due: take it from the inlet and spawn, or discard it."""
         raise NotImplementedError
 
-    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        """Judge a transfer's end, or None for the common rule (spec 3.7) over `exit_codes`."""
+    def collect(self, outcome: Outcome) -> Verdict | Collected | None:
+        """The verdict on a transfer that has ended; None: that of the common rule (spec 3.7) over `exit_codes`.
+
+        A `Collected` says more: which paths failed, and why.
+        """
         return None
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:

@@ -29,7 +29,7 @@ METHODS: Final = {
     "init": ("event",),
     "full": ("event",),
     "action": ("inlet",),
-    "collect": ("agent", "exit_code"),
+    "collect": ("outcome",),
     "exit_codes": ("agent",),
     "endpoint": ("config",),
     "target": ("config",),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.event import Agent
     from orchestrator.sync.host import Calls, Host
     from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.outcome import Outcome
 
 BATCH_START: Final = "onBatchStart"
 BATCH_END: Final = "onBatchEnd"
@@ -59,15 +60,18 @@ class BatchCommands:
         """Run an onBatchStart. Raises OSError where the list of paths can't be written."""
         return self._run(BATCH_START, command, agent, on_exit)
 
-    def end(self, agent: Agent, began: float, exit_code: int, verdict: str) -> None:
+    def end(self, outcome: Outcome, verdict: str) -> None:
         """Run the onBatchEnd of a transfer, if there is one; nothing depends on it."""
-        seconds = self._host.clock.now() - began
-        command = self._calls.batch_end(agent, exit_code, seconds, verdict) if agent.delays else None
+        command = self._calls.batch_end(outcome, verdict) if outcome.agent.delays else None
         if command is None:
             return
-        told = {"exitcode": b"%d" % exit_code, "seconds": b"%.3f" % seconds, "verdict": verdict.encode()}
+        values = {
+            "exitcode": b"%d" % outcome.exit_code,
+            "seconds": b"%.3f" % outcome.duration,
+            "verdict": verdict.encode(),
+        }
         try:
-            self.ends.add(self._run(BATCH_END, command, agent, self._end_ended, **told))
+            self.ends.add(self._run(BATCH_END, command, outcome.agent, self._end_ended, **values))
         except OSError as error:
             self._log(
                 "Error", f"{BATCH_END} of {self._inlet.name}: the list of paths cannot be written: {error.strerror}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.maxdelete import DeletionCount
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.process.child import Child
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.outcome import Outcome
     from orchestrator.sync.transfer import Check, Transfer
 
 REFUSED = 25
@@ -56,14 +58,13 @@ class Guard:
             child.argv = spawn.argv
         return child
 
-    def tell_not_counted(self, child: Child, counted: DeletionCount) -> None:
-        """What was asked has not said it to the log, as the run itself would have."""
-        child.stderr_tail = counted.stderr
+    def not_counted(self, child: Child, outcome: Outcome, counted: DeletionCount) -> Outcome:
+        """Counting has failed: log it, as the run itself would have. Gives the outcome with the reason in it."""
         if counted.error:
-            child.error = counted.error
             self._log("Error", "Failed executing [ ", child.argv[0], " ]!")
         elif counted.stderr.strip():
             self._log("Normal", counted.stderr.strip())
+        return replace(outcome, stderr=counted.stderr, error=counted.error or outcome.error)
 
     def refuse(self, check: Check, counted: DeletionCount) -> str:
         """Say why a full run is refused: once, it is counted again after growing pauses. Gives the reason."""

@@ -1,13 +1,15 @@
-"""How the transfers of one sync went last, for the status."""
+"""The last success and the last error of one sync, for the status."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.logic.secrets import mask
+from orchestrator.logic.verdict import OK
 
 if TYPE_CHECKING:
     from orchestrator.clock import Clock
+    from orchestrator.sync.outcome import Outcome
 
 
 class History:
@@ -18,8 +20,12 @@ class History:
         self.last_error: dict[str, Any] | None = None
         self._clock = clock
 
-    def succeeded(self) -> None:
-        self.last_success = self._clock.wall()
+    def record(self, outcome: Outcome, verdict: str, cause: str = "") -> None:
+        """A transfer has ended. `cause`: why it failed, where its action knows that better than the outcome."""
+        if verdict == OK and outcome.exit_code == 0:
+            self.last_success = self._clock.wall()
+        else:
+            self.failed(outcome.exit_code, outcome.error or cause or outcome.cause)
 
     def failed(self, exit_code: int, cause: str) -> None:
         """`cause` in a few words, without its passwords; empty where nobody knows more than the exit code."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.process.processes import Processes
     from orchestrator.sync.event import Agent, Event
     from orchestrator.sync.hooks import Hooks
+    from orchestrator.sync.outcome import Collected, Outcome
 
 
 @dataclass
@@ -95,10 +96,10 @@ class Calls(Protocol):
 
     def action(self) -> None: ...
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None: ...
+    def collect(self, outcome: Outcome) -> Collected: ...
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
         """A transfer is about to be started: a command to run before it, or whether it may be (False: not now)."""
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+    def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
         """A transfer has ended: a command to run after it, if any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import OrchestratorError
@@ -11,7 +11,6 @@ from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODI
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.message import is_category
-from orchestrator.logic.verdict import COMMON, Verdict, Wording
 from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.faults import guarded, say
 from orchestrator.sync.transfer import Check, nothing
@@ -186,21 +185,6 @@ class Inlet:
         """Tell the status how many paths wait to be tried again outside the queue."""
         self._sync.retrying = count
 
-    def report_cause(self, cause: str) -> None:
-        """In `collect`: why a job failed, in a few words for the status; of a program it is taken from its stderr."""
-        self._sync.collector.cause = cause
-
-    def report_partial(self, failed: Iterable[bytes] = ()) -> None:
-        """In `collect`: not all arrived. Where the verdict is ok, onBatchEnd and hooks are told "partial" instead.
-
-        `failed`: the paths that did not (leading slash). Those of the agent's changes that they belong to stay in the
-        queue, apart from all others: they come back after growing pauses, in lists of their own (`get_events` never
-        mixes the two). The rest is done with if the verdict is ok; if it is again, it is offered again at once, and the
-        sync pauses only when nothing gets through several times in a row. Without paths the action itself sees to what
-        is left.
-        """
-        self._sync.collector.report_partial(failed)
-
     # ---- acting -------------------------------------------------------------------------------
 
     def spawn(
@@ -285,21 +269,6 @@ class Inlet:
         if self._sync.is_at_limit():
             return "sync"
         return "global" if self._sync.host.is_at_limit() else None
-
-    @property
-    def stderr(self) -> bytes:
-        """In `collect`: the end of what the process wrote to stderr (kept for actions with `sets`)."""
-        return self._sync.collector.stderr_tail
-
-    def judge(
-        self,
-        agent: Agent,
-        exit_code: int,
-        wording: Wording = COMMON,
-        exit_codes: Mapping[int, Verdict] | None = None,
-    ) -> Verdict:
-        """The common rule (spec 3.7), its log line said in the given wording. `exit_codes` None: `exitcodes`."""
-        return self._sync.judge.judge(agent, exit_code, wording, exit_codes)
 
     def wake(self) -> None:
         """Offer again what the action has left waiting: something it waited for has changed."""

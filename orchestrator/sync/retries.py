@@ -9,7 +9,7 @@ syncs that go there wait together (logic/endpoint.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.endpoint import UNREACHABLE
@@ -22,19 +22,11 @@ if TYPE_CHECKING:
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.endpoint import Endpoint, Member
     from orchestrator.logic.queue import Queue
+    from orchestrator.sync.outcome import Outcome
 
 
 TRIES_AT_ONCE: Final = 5
 """Lists that may fail one after the other, each for changes that did not fail before, until the sync pauses."""
-
-
-class Failure(NamedTuple):
-    """A transfer that is to be tried again: of whom, its exit code (None: it never ran), when it began and ended."""
-
-    agent: Agent
-    exit_code: int | None
-    began: float
-    ended: float
 
 
 class Retries:
@@ -91,41 +83,41 @@ class Retries:
         member = self._member
         return member.endpoint.name if member is not None and member.endpoint.holds(member) else None
 
-    def would_grow(self, failure: Failure) -> bool:
+    def would_grow(self, outcome: Outcome) -> bool:
         """Whether the pause after this failure is longer than the last: worth a log line."""
-        member = self._on_the_way(failure)
+        member = self._unreached(outcome)
         if member is not None:
-            return member.endpoint.would_grow(member, failure.began)
-        delays = failure.agent.delays
-        if failure.agent.is_list and delays and all(delay in self._alone for delay in delays):
+            return member.endpoint.would_grow(member, outcome.started)
+        delays = outcome.agent.delays
+        if outcome.agent.is_list and delays and all(delay in self._alone for delay in delays):
             return any(self._alone[delay].would_grow() for delay in delays)
-        return self._backoff_of(failure.agent).would_grow()
+        return self._backoff_of(outcome.agent).would_grow()
 
     def begins(self, now: float) -> None:
         """A transfer is started."""
         if self._member is not None:
             self._member.endpoint.begins(self._member, now)
 
-    def again(self, failure: Failure, delays: list[Delay]) -> str | None:
+    def again(self, outcome: Outcome, delays: list[Delay]) -> str | None:
         """The delays have failed: they wait again, longer each time.
 
         Gives the host's name where it is now found that it cannot be reached, and others go there, too.
         """
         news = None
-        member = self._on_the_way(failure)
+        member = self._unreached(outcome)
         if member is not None:
             endpoint = member.endpoint
             was_held = endpoint.holds(member)
             backoff = self._target
             backoff.fail()
-            due = self._hold_until = endpoint.failed(member, failure.began, failure.ended)
+            due = self._hold_until = endpoint.failed(member, outcome.started, outcome.ended)
             if endpoint.is_shared() and endpoint.holds(member) and not was_held:
                 news = endpoint.name
         else:
             self._ended()
-            backoff = self._backoff_of(failure.agent)
+            backoff = self._backoff_of(outcome.agent)
             backoff.fail()
-            due = failure.ended + backoff.pause
+            due = outcome.ended + backoff.pause
             if backoff is self._target:
                 self._hold_until = due
         self._drop_stale()
@@ -136,7 +128,7 @@ class Retries:
                 self._wait(delay, due)
         return news
 
-    def set_aside(self, failure: Failure, failed: Collection[Delay], rest: Collection[Delay]) -> None:
+    def set_aside(self, outcome: Outcome, failed: Collection[Delay], rest: Collection[Delay]) -> None:
         """Of a list it is known which changes have failed: they wait apart, each longer each time. The rest, of which
         nobody knows, is offered again at once: unless list after list fails for something new."""
         self._ended()
@@ -145,11 +137,11 @@ class Retries:
             self._failed_in_a_row += 1
             if self._failed_in_a_row > TRIES_AT_ONCE:
                 self._target.fail()
-                self._hold_until = failure.ended + self._target.pause
+                self._hold_until = outcome.ended + self._target.pause
         for delay in failed:
             backoff = self._alone.get(delay) or Backoff(self._first_pause)
             backoff.fail()
-            self._stand_aside(delay, backoff, failure.ended + backoff.pause, is_apart=True)
+            self._stand_aside(delay, backoff, outcome.ended + backoff.pause, is_apart=True)
         for delay in rest:
             self._wait(delay, self._hold_until)
 
@@ -198,9 +190,9 @@ class Retries:
         if self._member is not None:
             self._member.endpoint.ended(self._member)
 
-    def _on_the_way(self, failure: Failure) -> Member | None:
-        """Who has failed, where it tells of the way to a host, not of what was to be transferred."""
-        return self._member if failure.exit_code in UNREACHABLE else None
+    def _unreached(self, outcome: Outcome) -> Member | None:
+        """This sync at its host, where the transfer failed since that could not be reached; else None."""
+        return self._member if not outcome.error and outcome.exit_code in UNREACHABLE else None
 
     def forget(self, path: bytes) -> None:
         """A path is gone, with all below it. What failed there can only fail again, and would block its deletion.

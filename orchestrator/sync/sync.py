@@ -110,7 +110,7 @@ class Sync:
         self.guard = Guard(host, self.inlet)
         batches = BatchCommands(host, self.inlet, calls)
         self.collector = Collector(
-            host, self.inlet, self.queue, calls, self.retries, batches, self.judge, self.history, self.life,
+            host, self.inlet, self.queue, calls, self.retries, batches, self.history, self.life,
             options.own_die_codes,
         )  # fmt: skip
         self.transfers = Transfers(

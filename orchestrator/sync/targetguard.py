@@ -5,7 +5,7 @@ While the target is gone nobody tells of its return. It is looked at again after
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orchestrator.logic.event import SPECIAL
 from orchestrator.logic.text import text_of
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.targetwatch import TargetWatch
     from orchestrator.sync.transfers import Transfers
 
-    Then = Callable[[Child | None, int, Finding], None]
-    """Told the job or program that has looked, if there was one, its exit code, and what is there."""
+    Then = Callable[["Looked"], None]
 
 FIRST: Final = 1.0
 LONGEST: Final = 60.0
@@ -36,6 +35,15 @@ MISSING: Final = 23
 
 UNREACHED: Final = 255
 """ssh's, where there is no way to the other machine."""
+
+
+class Looked(NamedTuple):
+    """A look at the target. `child`: the job that looked, with its exit code and stderr; None: it took no time."""
+
+    finding: Finding
+    child: Child | None = None
+    exit_code: int = 0
+    stderr: bytes = b""
 
 
 class TargetGuard:
@@ -65,10 +73,10 @@ class TargetGuard:
         if watch.target.directory is None:
             if watch.marker:
                 return self._ask(then)
-            then(None, 0, Finding.FINE)
+            then(Looked(Finding.FINE))
             return None
         if not watch.is_slow():
-            then(None, 0, watch.look())
+            then(Looked(watch.look()))
             return None
         found: list[Finding] = []
 
@@ -78,7 +86,7 @@ class TargetGuard:
             return 0
 
         return self._host.processes.run_job(
-            job, lambda child, code: then(child, code, found[0] if found else Finding.UNKNOWN)
+            job, lambda child, code: then(Looked(found[0] if found else Finding.UNKNOWN, child, code))
         )
 
     def lets(self, agent: Agent, finding: Finding) -> bool:
@@ -133,7 +141,8 @@ class TargetGuard:
             return
         self.look(self._looked_again)
 
-    def _looked_again(self, child: Child | None, code: int, finding: Finding) -> None:
+    def _looked_again(self, found: Looked) -> None:
+        finding = found.finding
         if finding is Finding.FINE:
             self._is_back()
             self._go_on()
@@ -172,7 +181,7 @@ class TargetGuard:
         if tunnel is not None:
             argv = tunnel.through(argv or [], [])
         if argv is None:
-            then(None, UNREACHED, Finding.UNKNOWN)
+            then(Looked(Finding.UNKNOWN, exit_code=UNREACHED))
             return None
         stderr: list[bytes] = []
 
@@ -183,7 +192,7 @@ class TargetGuard:
             return code
 
         def ended(child: Child, code: int) -> None:
-            child.stderr_tail = b"".join(stderr)
-            then(child, code, Finding.FINE if code == 0 else Finding.UNMARKED if code == MISSING else Finding.UNKNOWN)
+            finding = Finding.FINE if code == 0 else Finding.UNMARKED if code == MISSING else Finding.UNKNOWN
+            then(Looked(finding, child, code, b"".join(stderr)))
 
         return self._host.processes.run_job(ask_it, ended)

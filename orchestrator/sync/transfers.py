@@ -6,6 +6,7 @@ collector.py. The delays are active from the second step to the end.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from orchestrator.sync.batch import BATCH_START
 from orchestrator.sync.event import EventList
 from orchestrator.sync.guard import REFUSED
 from orchestrator.sync.holds import Holds
+from orchestrator.sync.outcome import Outcome, outcome_of
 from orchestrator.sync.targetwatch import Finding
 from orchestrator.sync.timeouts import Timeouts
 from orchestrator.sync.transfer import Spawn, Transfer, nothing
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.life import Life
     from orchestrator.sync.retries import Retries
-    from orchestrator.sync.targetguard import TargetGuard
+    from orchestrator.sync.targetguard import Looked, TargetGuard
     from orchestrator.sync.transfer import Check
 
 PAUSE = 1.0
@@ -246,12 +248,14 @@ class Transfers:
         if child is not None:
             self._watch(child, transfer)
 
-    def _looked(self, transfer: Transfer, child: Child | None, exit_code: int, finding: Finding) -> None:
+    def _looked(self, transfer: Transfer, found: Looked) -> None:
+        child = found.child
         if child is not None:
             self._over(child)
-        if child is not None and finding is Finding.UNKNOWN and self._life.goes_on():
-            self._collector.ended(child, transfer, exit_code)  # as the transfer itself would end
-        elif self._life.goes_on() and self.guarded is not None and self.guarded.lets(transfer.agent, finding):
+        if child is not None and found.finding is Finding.UNKNOWN and self._life.goes_on():
+            outcome = self._outcome(child, transfer, found.exit_code)
+            self._collect(transfer, replace(outcome, stderr=found.stderr))  # as the transfer itself would end
+        elif self._life.goes_on() and self.guarded is not None and self.guarded.lets(transfer.agent, found.finding):
             self._start_checked(transfer)
         else:
             # from the loop, as at the end of a process: what is found waiting after a spawn may be dropped
@@ -273,15 +277,17 @@ class Transfers:
             self._wait_again(transfer.agent)
             transfer.on_finished()
         elif exit_code != 0:
+            outcome = self._outcome(child, transfer, exit_code)
             if counted is not None:
-                self._guard.tell_not_counted(child, counted)
-            self._collector.ended(child, transfer, exit_code)
+                outcome = self._guard.not_counted(child, outcome, counted)
+            self._collect(transfer, outcome)
         elif counted is None or check.limit.allows(counted):
             self._guard.allow(transfer, check, counted)
             self._watch(transfer.start(self._host.processes, self._ended, self._line_of_stderr()), transfer)
         else:
             reason = self._guard.refuse(check, counted)
-            delays = self._collector.refused(child, transfer.agent, REFUSED, reason)
+            outcome = self._outcome(child, transfer, exit_code)
+            delays = self._collector.refused(outcome, REFUSED, reason)
             self._guard.refused = next(iter(delays), None)
             transfer.on_finished()
             if self._host.onepass:
@@ -292,9 +298,21 @@ class Transfers:
         return partial(self._log, "Normal") if self._host.log_sync else None
 
     def _ended(self, child: Child, exit_code: int) -> None:
-        self._collector.ended(child, self._over(child), exit_code)
+        transfer = self._over(child)
+        self._collect(transfer, self._outcome(child, transfer, exit_code))
         if self.guarded is not None:
             self.guarded.transferred()
+
+    def _outcome(self, child: Child, transfer: Transfer, exit_code: int) -> Outcome:
+        """The outcome of the process that ran for a transfer, or before it."""
+        was_cut = transfer.check is not None and transfer.check.was_cut(exit_code, child.stderr_tail)
+        return outcome_of(child, transfer.agent, exit_code, self._host.clock.now(), was_cut=was_cut)
+
+    def _collect(self, transfer: Transfer, outcome: Outcome) -> None:
+        try:
+            self._collector.ended(outcome)
+        finally:
+            transfer.on_finished()
 
     def _watch(self, child: Child, transfer: Transfer) -> None:
         child.serves = self._inlet.name

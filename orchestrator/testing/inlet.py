@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.api import Agent, Check, DeletionCount, Event, Inlet, Option
+from orchestrator.api import Agent, Check, Collected, DeletionCount, Event, Inlet, Option, Outcome
 from orchestrator.config.model import DictConfig
 from orchestrator.errors import Died
 from orchestrator.logic.event import ACTIVE, WAIT
@@ -34,7 +34,7 @@ from orchestrator.testing.log import FakeLog
 from orchestrator.testing.loop import FakeLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.api import Action, Options
     from orchestrator.process.jobs import Job
@@ -86,8 +86,8 @@ class FakeInlet(Inlet):
         self.clock = FakeClock()
         self.spawned: list[Spawn] = []
         self.running: list[Spawn] = []
-        self.was_partial = False
-        """Whether the action said of what ended last that not all arrived (`report_partial`)."""
+        self.collected = Collected()
+        """The answer of the action's `collect` about the transfer that ended last."""
         self._log = FakeLog(shown=None)
         self._processes = DryProcesses(FakeLoop(self.clock), self._log, self.clock)
         completed = complete(config, action)
@@ -189,6 +189,11 @@ class FakeInlet(Inlet):
     # ---- what a test looks at
 
     @property
+    def was_partial(self) -> bool:
+        """Whether the action said of the transfer that ended last that not all arrived (`Collected.failed`)."""
+        return self.collected.failed is not None
+
+    @property
     def waiting(self) -> list[tuple[str, bytes]]:
         """What is pending, active changes left out: (etype, path), in the order of the queue."""
         return [(delay.etype, delay.path) for delay in self.sync.queue if delay.status != ACTIVE]
@@ -234,10 +239,6 @@ class FakeInlet(Inlet):
         super().run(agent, job, on_finished, self._recorded(check), argv)
         self._note(Spawn(agent, [], job=job, check=check), known)
 
-    def report_partial(self, failed: Iterable[bytes] = ()) -> None:
-        self.was_partial = True
-        super().report_partial(failed)
-
     def _note(self, spawn: Spawn, known: int) -> None:
         """`known`: how many processes there were before."""
         self._follow(spawn, known)
@@ -272,7 +273,7 @@ class FakeInlet(Inlet):
     def _end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
         assert spawn.runs is not None
         is_counting, known = self._is_counting(spawn), len(self._processes.started)
-        self.was_partial = False
+        self.collected = Collected()
         self._calls.verdict = AGAIN
         if not is_counting:
             self.running.remove(spawn)
@@ -309,17 +310,21 @@ class _Calls:
     def action(self) -> None:
         self._action.action(self._inlet)
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        action, verdict = self._action, self._action.collect(agent, exit_code)
-        if verdict is None:
-            verdict = self._inlet.judge(agent, exit_code, action.wording, action.exit_codes(agent))
-        self.verdict = verdict
-        return verdict
+    def collect(self, outcome: Outcome) -> Collected:
+        action, answer = self._action, self._action.collect(outcome)
+        collected = answer if isinstance(answer, Collected) else Collected(answer)
+        self._inlet.collected = collected
+        if collected.verdict is None:
+            judge, exit_codes = self._inlet.sync.judge, action.exit_codes(outcome.agent)
+            judgement = judge.judge(outcome, action.wording, exit_codes)
+            collected = replace(collected, verdict=judgement.verdict, judgement=judgement)
+        self.verdict = collected.verdict or AGAIN
+        return collected
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
         return None
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+    def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
         return None
 
     def _drop_left(self, event: Event) -> None:

@@ -12,7 +12,7 @@ from orchestrator.api import SHORT, Action, Event
 from orchestrator_csync2.options import DEFAULTS, OPTIONS, settings_of
 
 if TYPE_CHECKING:
-    from orchestrator.api import Agent, Config, Inlet, Verdict
+    from orchestrator.api import Collected, Config, Inlet, Outcome
     from orchestrator_csync2.delivery import Deliveries
 
 
@@ -40,5 +40,5 @@ class Csync2(Action):
     def action(self, inlet: Inlet) -> None:
         self._deliveries.changes(inlet)
 
-    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        return self._deliveries.collect(agent, exit_code, self.exit_codes(agent))
+    def collect(self, outcome: Outcome) -> Collected | None:
+        return self._deliveries.collect(outcome, self.exit_codes(outcome.agent))

@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from orchestrator.api import AGAIN, OK, Event, EventList, etypes, next_pause
+from orchestrator.api import AGAIN, OK, Collected, Event, EventList, etypes, next_pause
 from orchestrator_csync2.jobs import Changes, Everything, Job, Leftovers, Memory
 from orchestrator_csync2.options import Settings, settings_of
 from orchestrator_csync2.program import INCOMPLETE
@@ -21,7 +21,7 @@ from orchestrator_csync2.program import INCOMPLETE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.api import Agent, Inlet, Verdict
+    from orchestrator.api import Agent, Inlet, Outcome, Verdict
 
 _BUSY_PAUSE = 1.0
 """Seconds until a try is made again that the global process limit forbade."""
@@ -62,8 +62,9 @@ class Deliveries:
             return
         self._start(inlet, elist, Changes(*self._tools(inlet), list(_changes(elist))))
 
-    def collect(self, agent: Agent, exit_code: int, exit_codes: Mapping[int, Verdict] | None) -> Verdict | None:
+    def collect(self, outcome: Outcome, exit_codes: Mapping[int, Verdict] | None) -> Collected | None:
         """`exit_codes`: the user's own table, if there is one. None: the common rule decides."""
+        agent, exit_code = outcome.agent, outcome.exit_code
         inlet = agent.inlet
         sync = self._sync(inlet)
         job = sync.jobs.pop(agent, None)
@@ -71,33 +72,33 @@ class Deliveries:
             return None
         if isinstance(job, Leftovers):
             # Never `again`: that would hold up the whole sync for a host that may be down for days.
-            self._judge_rest(inlet, sync, job)
-            return OK
+            return Collected(OK, self._judge_rest(inlet, sync, job))
         if job.was_idle:
-            return OK
+            return Collected(OK)
         if exit_code == INCOMPLETE and job.is_noted and _is_again(exit_codes):
             rest = "; not every host has everything yet"
         elif exit_code == 0:
             rest = ""
         else:
             return None
-        self._judge_rest(inlet, sync, job)
+        failed = self._judge_rest(inlet, sync, job)
         if isinstance(job, Everything):
             what = "Startup" if isinstance(agent, Event) and agent.etype == etypes.INIT else "Full sync"
             inlet.log("Normal", f"{what} of '{sync.settings.syncid}' instance finished{rest}.")
         else:
             inlet.log("Normal", f"Finished events list = {exit_code}{rest}")
-        return OK
+        return Collected(OK, failed)
 
-    def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> None:
-        """See whether anything is left to deliver, and when to try it."""
+    def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> list[bytes] | None:
+        """See whether anything is left to deliver, and when to try it. Gives the failed paths, as in `Collected`."""
         inlet.report_retrying(len({place.path for place in sync.memory.news.refused}))
         if job.is_clean:
             sync.plan = None
             sync.pause = 0.0
         elif not sync.settings.dry_run:
-            inlet.report_partial()
             self._plan_rest(inlet, sync)
+            return []
+        return None
 
     def _plan_rest(self, inlet: Inlet, sync: _Sync) -> None:
         if sync.plan is None:

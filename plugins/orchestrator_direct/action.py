@@ -12,10 +12,12 @@ from orchestrator.api import (
     SHORT,
     Action,
     Agent,
+    Collected,
     Config,
     ConfigError,
     Event,
     Inlet,
+    Outcome,
     Target,
     Verdict,
     Wording,
@@ -84,13 +86,13 @@ class Direct(Action):
             inlet.log("Warn", f'ignored an event of type "{event.etype}"')
         inlet.discard(event)
 
-    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+    def collect(self, outcome: Outcome) -> Verdict | Collected | None:
+        agent, exit_code = outcome.agent, outcome.exit_code
         if not isinstance(agent, Event):
             return None
         if agent.etype in etypes.SPECIAL:
             agent.inlet.split_moves()
-            self._lanes.collect(agent, exit_code, self.exit_codes(agent))
-            return None
+            return Collected(failed=self._lanes.collect(outcome, self.exit_codes(agent)))
         if exit_code in _NEVER_RAN or (exit_code > SIGNALLED and exit_code != 255):
             return AGAIN
         if exit_code == NO_ROOM:

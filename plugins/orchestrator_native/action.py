@@ -16,11 +16,13 @@ from orchestrator.api import (
     Action,
     Agent,
     Check,
+    Collected,
     Config,
     DeletionCount,
     Event,
     EventList,
     Inlet,
+    Outcome,
     Spawn,
     Target,
     Verdict,
@@ -46,7 +48,7 @@ class State:
     reports: dict[Agent, Report] = field(default_factory=dict)
     failing: dict[str, None] = field(default_factory=dict)
     """Paths to try again, without a leading slash, in the order in which they failed."""
-    told: tuple[str, ...] = ()
+    logged: tuple[str, ...] = ()
     pause: float = 0.0
     is_waiting: bool = False
 
@@ -82,16 +84,20 @@ class Native(Action):
         if len(events):
             self._update(inlet, events)
 
-    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
+    def collect(self, outcome: Outcome) -> Verdict | Collected | None:
         from orchestrator_native.batch import relative
 
+        agent, exit_code = outcome.agent, outcome.exit_code
         state = self._state(agent.inlet)
         report = state.reports.pop(agent, None)
         if report is not None and report.is_of_other_source and agent.inlet.is_full_run_due:
             # Kept, they would be tried first, in vain, and the full run would never have its turn.
             agent.inlet.log("Normal", "The source is another one: leaving a list to the full run that is due.")
             return DONE
-        if report is not None and exit_code in (OK, PARTIAL):
+        if report is None:
+            return None
+        failed: list[str] = []
+        if exit_code in (OK, PARTIAL):
             if isinstance(agent, EventList):
                 for path in agent.paths():
                     state.failing.pop(relative(path), None)
@@ -99,13 +105,11 @@ class Native(Action):
                 state.failing.clear()
             failed = report.paths()
             state.failing.update(dict.fromkeys(failed))
-            if failed:
-                agent.inlet.report_partial()
             _try_again_later(agent.inlet, state)
             _ask_soon(agent.inlet, list(report.put_off))
-        if report is not None:
-            _tell(agent.inlet, state, report)
-        return None
+        lines = tuple(report.lines())
+        _warn(agent.inlet, state, lines)
+        return Collected(failed=[] if failed else None, cause=lines[0] if lines else "")
 
     def _state(self, inlet: Inlet) -> State:
         from orchestrator_native.engine import Memory
@@ -202,15 +206,12 @@ def _rules(inlet: Inlet) -> bytes:
     return b" excluding\n" + b"\n".join(excludes) if excludes else b""
 
 
-def _tell(inlet: Inlet, state: State, report: Report) -> None:
-    """Trouble is told once: a path that keeps failing says nothing new."""
-    lines = tuple(report.lines())
-    if lines:
-        inlet.report_cause(lines[0])
-    if lines and lines != state.told:
+def _warn(inlet: Inlet, state: State, lines: tuple[str, ...]) -> None:
+    """Trouble is logged once: a path that keeps failing is no news."""
+    if lines and lines != state.logged:
         for line in lines:
             inlet.log("Warn", "native: ", line)
-    state.told = lines
+    state.logged = lines
 
 
 def _try_again_later(inlet: Inlet, state: State) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from orchestrator.api import (
     RSYNC_EXIT_CODES,
     Action,
-    Agent,
+    Collected,
     Config,
     ConfigError,
     Event,
     Inlet,
+    Outcome,
     Target,
-    Verdict,
     endpoint_of,
     max_delete_of,
 )
@@ -62,9 +62,8 @@ class Rsync(Action):
     def action(self, inlet: Inlet) -> None:
         spawn_changes(inlet, self._lanes.of(inlet))
 
-    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        self._lanes.collect(agent, exit_code, self.exit_codes(agent))
-        return None
+    def collect(self, outcome: Outcome) -> Collected:
+        return Collected(failed=self._lanes.collect(outcome, self.exit_codes(outcome.agent)))
 
 
 def prepare_rsync(config: Config) -> None:

@@ -28,7 +28,7 @@ from orchestrator_rsync.looks import Looks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.api import Agent, Event, Inlet, Verdict
+    from orchestrator.api import Agent, Event, Inlet, Outcome, Verdict
     from orchestrator_rsync.failing import Failing
     from orchestrator_rsync.filterlist import Change
 
@@ -111,8 +111,12 @@ class Lanes:
             lane = self._lanes[inlet] = Lane()
         return lane
 
-    def collect(self, agent: Agent, exit_code: int, exit_codes: Mapping[int, Verdict] | None) -> None:
-        """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
+    def collect(self, outcome: Outcome, exit_codes: Mapping[int, Verdict] | None) -> list[bytes] | None:
+        """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts.
+
+        Gives the failed paths, as in `Collected`.
+        """
+        agent, exit_code = outcome.agent, outcome.exit_code
         inlet = agent.inlet
         lane = self.of(inlet)
         run = lane.end_of(agent)
@@ -121,43 +125,48 @@ class Lanes:
         if verdict != OK:
             if isinstance(agent, EventList):
                 changes = changes_of(agent)
-                if exit_code > SIGNALLED or _CUT_OFF.search(inlet.stderr):
+                if exit_code > SIGNALLED or _CUT_OFF.search(outcome.stderr):
                     _clean_up(inlet, lane, changes, run.began)
                 if exit_code == NO_ROOM and verdict == AGAIN:
-                    inlet.report_partial(without_room(complaints, changes, inlet.source, roots_of(inlet)))
+                    return without_room(complaints, changes, inlet.source, roots_of(inlet))
             elif exit_code == NO_ROOM and verdict == AGAIN:
                 lane.full.max_size = room_below(complaints, inlet.source, roots_of(inlet))
-            return
+            return None
+        is_partial = False
         if isinstance(agent, EventList):
-            self._collect_batch(inlet, lane, agent, complaints if exit_code == PARTIAL else None)
+            is_partial = _collect_batch(lane, agent, outcome, complaints if exit_code == PARTIAL else None)
         elif lane.full.max_size is not None:
             lane.full.max_size = None
-            inlet.report_partial()
-            _make_again(inlet, lane)
+            is_partial = True
+            _make_again(inlet, lane, outcome.stderr)
         elif exit_code == PARTIAL:
-            _collect_full(inlet, lane, complaints, self._by_paths)
+            is_partial = _collect_full(lane, outcome, complaints, self._by_paths)
         else:
             lane.full.succeeded()
         inlet.report_retrying(len(lane.paths) + (lane.full.plan is not None))
+        return [] if is_partial else None
 
-    def _collect_batch(self, inlet: Inlet, lane: Lane, events: EventList, complaints: Complaints | None) -> None:
-        if complaints is None and not (lane.paths or lane.broken):
-            return  # as nearly always
-        changes = [lane.widened(change) for change in changes_of(events)]
-        lane.broken.difference_update(change.path for change in changes)
-        failing: list[Change] = []
-        if complaints is not None:
-            found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
-            failing = changes if found is None else found.changes
-            _warn_of_attributes(inlet, lane, found)
-        for change in changes:
-            lane.paths.pop(change.path, None)
-        lane.paths.update(failing)
-        if failing:
-            inlet.report_partial()
-            _wait(inlet, lane)
-        elif not lane.paths:
-            lane.pause = 0.0
+
+def _collect_batch(lane: Lane, events: EventList, outcome: Outcome, complaints: Complaints | None) -> bool:
+    """Whether anything of it failed: the lane tries that again."""
+    if complaints is None and not (lane.paths or lane.broken):
+        return False  # as nearly always
+    inlet = events.inlet
+    changes = [lane.widened(change) for change in changes_of(events)]
+    lane.broken.difference_update(change.path for change in changes)
+    failing: list[Change] = []
+    if complaints is not None:
+        found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
+        failing = changes if found is None else found.changes
+        _warn_of_attributes(inlet, lane, found, outcome.stderr)
+    for change in changes:
+        lane.paths.pop(change.path, None)
+    lane.paths.update(failing)
+    if failing:
+        _wait(inlet, lane, outcome.stderr)
+    elif not lane.paths:
+        lane.pause = 0.0
+    return bool(failing)
 
 
 def _clean_up(inlet: Inlet, lane: Lane, changes: list[Change], began: float) -> None:
@@ -171,21 +180,22 @@ def _clean_up(inlet: Inlet, lane: Lane, changes: list[Change], began: float) -> 
         remove_leftovers(target, inlet.source, files, began)
 
 
-def _collect_full(inlet: Inlet, lane: Lane, complaints: Complaints, by_paths: bool) -> None:
+def _collect_full(lane: Lane, outcome: Outcome, complaints: Complaints, by_paths: bool) -> bool:
+    """Whether anything failed: the lane tries that again, or everything."""
+    inlet = outcome.agent.inlet
     found = None if complaints.is_unclear else of_full_run(complaints.named, inlet.source, roots_of(inlet))
     if found is None or len(found.changes) > (MOST_OF_A_FULL_RUN if by_paths else 0):
-        inlet.report_partial()
-        _make_again(inlet, lane)
-        return
+        _make_again(inlet, lane, outcome.stderr)
+        return True
     lane.full.succeeded()
-    _warn_of_attributes(inlet, lane, found)
+    _warn_of_attributes(inlet, lane, found, outcome.stderr)
     if found.changes:
         lane.paths.update(found.changes)
-        inlet.report_partial()
-        _wait(inlet, lane)
+        _wait(inlet, lane, outcome.stderr)
+    return bool(found.changes)
 
 
-def _warn_of_attributes(inlet: Inlet, lane: Lane, found: Failing | None) -> None:
+def _warn_of_attributes(inlet: Inlet, lane: Lane, found: Failing | None, stderr: bytes) -> None:
     """Once for each directory: rsync tries, and complains, with each run that touches it."""
     directories = [] if found is None else [path for path in found.directories if path not in lane.warned]
     if not directories or len(lane.warned) > MOST_WARNED:
@@ -196,18 +206,18 @@ def _warn_of_attributes(inlet: Inlet, lane: Lane, found: Failing | None) -> None
         "Warn",
         "rsync could not set all attributes of the directory ", directories[0],
         f"{more} on the target; what is in it has been transferred, and nothing is tried again",
-        _told(inlet.stderr),
+        _told(stderr),
     )  # fmt: skip
 
 
-def _make_again(inlet: Inlet, lane: Lane) -> None:
+def _make_again(inlet: Inlet, lane: Lane, stderr: bytes) -> None:
     pause = lane.full.failed(inlet)
     if pause is not None:
         words = f"rsync could not transfer everything; one more full run in {counted(round(pause), 'second')}"
-        inlet.log("Warn", words, _told(inlet.stderr))
+        inlet.log("Warn", words, _told(stderr))
 
 
-def _wait(inlet: Inlet, lane: Lane) -> None:
+def _wait(inlet: Inlet, lane: Lane, stderr: bytes) -> None:
     if lane.is_waiting:
         return
     pause = next_pause(lane.pause, float(inlet.config.get("delay") or 0.0))
@@ -216,7 +226,7 @@ def _wait(inlet: Inlet, lane: Lane) -> None:
             "Warn",
             f"rsync could not transfer everything; "
             f"{counted(len(lane.paths), 'path is', 'paths are')} tried again in {counted(round(pause), 'second')}",
-            _told(inlet.stderr),
+            _told(stderr),
         )
     lane.pause = pause
     lane.is_waiting = True

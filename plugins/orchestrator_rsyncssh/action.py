@@ -12,10 +12,12 @@ from orchestrator.api import (
     SHORT,
     Action,
     Agent,
+    Collected,
     Config,
     ConfigError,
     Event,
     Inlet,
+    Outcome,
     Target,
     Verdict,
     Wording,
@@ -95,18 +97,17 @@ class RsyncSsh(Action):
             return
         spawn_changes(inlet, self._lanes.of(inlet), _up_to_the_next_move)
 
-    def collect(self, agent: Agent, exit_code: int) -> Verdict | None:
-        inlet = agent.inlet
+    def collect(self, outcome: Outcome) -> Verdict | Collected | None:
+        agent, inlet = outcome.agent, outcome.agent.inlet
         if _is_probe(agent):
-            return self._probed(inlet, exit_code)
+            return self._probed(outcome)
         if _is_move(agent):
-            return self._moved(agent, exit_code)
-        codes = self.exit_codes(agent)
+            return self._moved(outcome)
         if isinstance(agent, Event):
             inlet.split_moves()
-        self._lanes.collect(agent, exit_code, codes)
-        self._host(inlet).rsync_ended(exit_code != NO_CONNECTION)
-        return None
+        failed = self._lanes.collect(outcome, self.exit_codes(agent))
+        self._host(inlet).rsync_ended(outcome.exit_code != NO_CONNECTION)
+        return Collected(failed=failed)
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
         key = "sshExitCodes" if _is_probe(agent) or _is_move(agent) else "rsyncExitCodes"
@@ -131,7 +132,8 @@ class RsyncSsh(Action):
             return False
         return True
 
-    def _probed(self, inlet: Inlet, exit_code: int) -> Verdict | None:
+    def _probed(self, outcome: Outcome) -> Verdict | None:
+        inlet, exit_code = outcome.agent.inlet, outcome.exit_code
         inlet.wake()  # the Moves that waited for it
         host = self._host(inlet)
         if exit_code == NO_CONNECTION or exit_code > SIGNALLED:
@@ -140,16 +142,17 @@ class RsyncSsh(Action):
                 inlet.split(event)
             self._tell(inlet, NOT_BY_SSH if host.way is Way.NONE else None)
             return None  # the common rule, which tries again
-        self._tell(inlet, host.probed(exit_code, inlet.stderr))
+        self._tell(inlet, host.probed(exit_code, outcome.stderr))
         return OK
 
-    def _moved(self, agent: Agent, exit_code: int) -> Verdict | None:
+    def _moved(self, outcome: Outcome) -> Verdict | None:
+        agent, exit_code = outcome.agent, outcome.exit_code
         inlet, host = agent.inlet, self._host(agent.inlet)
         if exit_code > SIGNALLED or classify(exit_code, self.exit_codes(agent)) is not None:
             return None
         if host.way is Way.SCRIPT and exit_code != FAILED:
             host.forget()
-        if LINK in inlet.stderr:
+        if LINK in outcome.stderr:
             inlet.log("Warn", "A symlink on the target is in the way of a move, and was not followed.")
         for event in _events(agent):
             inlet.log(

@@ -66,7 +66,7 @@ def errors(daemon: Daemon) -> list[str]:
 RAISES = {
     "init": "def init(self, event):\n        raise RuntimeError('no luck')",
     "action": "def action(self, inlet):\n        raise RuntimeError('no luck')",
-    "collect": "def collect(self, agent, exit_code):\n        raise RuntimeError('no luck')",
+    "collect": "def collect(self, outcome):\n        raise RuntimeError('no luck')",
     "full": "def full(self, event):\n        raise RuntimeError('no luck')\n"
     "    def action(self, inlet):\n        inlet.discard(inlet.get_event()); inlet.full_event()",
 }
@@ -90,7 +90,7 @@ TWICE = """def action(self, inlet):
 
 WRONG = {
     "a wrong verdict": (
-        "def collect(self, agent, exit_code):\n        return 'fine'",
+        "def collect(self, outcome):\n        return 'fine'",
         "failed in collect(): ValueError: it gave 'fine', not ok, again, die or None",
     ),
     "exit codes that cannot be had": (

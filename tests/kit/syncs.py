@@ -12,11 +12,13 @@ from orchestrator.masterloop import Loop
 from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, Sync
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.outcome import Outcome
 
 
 class Calls:
@@ -41,13 +43,13 @@ class Calls:
     def action(self) -> None:
         self.ask()
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        return None
+    def collect(self, outcome: Outcome) -> Collected:
+        return Collected()
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
         return None
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+    def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
         return None
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import orchestrator.api
 from orchestrator import hookspecs
-from orchestrator.api import Action, Event, EventList, Inlet
+from orchestrator.api import Action, Collected, Event, EventList, Inlet, Outcome
 from orchestrator.plugins import make_manager
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ def test_every_hook_is_called(hook: str) -> None:
     assert [path.name for path in callers if path.name != "hookspecs.py"]
 
 
-@pytest.mark.parametrize("kind", [Action, Inlet, Event, EventList])
+@pytest.mark.parametrize("kind", [Action, Inlet, Event, EventList, Outcome, Collected])
 def test_every_member_that_plugins_may_use_is_documented(kind: type) -> None:
-    members = [name for name in vars(kind) if not name.startswith("_")]
+    members = {name for name in (*vars(kind), *vars(kind).get("__annotations__", ())) if not name.startswith("_")}
     unknown = {
         name
         for name in members
         if not re.search(rf"\b{name}\b", README) and not name.startswith(("source_path", "target_path"))
     }
     # the queue's own affair, and what is said in other words
-    assert unknown - {"delay", "delays", "event", "half", "is_list", "status"} == set()
+    assert unknown - {"delay", "delays", "event", "half", "is_list", "judgement", "status"} == set()
 
 
 def test_what_is_exported_is_there() -> None:
@@ -110,8 +110,6 @@ CALLED: dict[str, tuple[object, ...]] = {
     "create": (b"/x",),
     "retry": (b"/x",),
     "report_retrying": (1,),
-    "report_cause": ("x",),
-    "report_partial": ([],),
     "after": (1.0, lambda: None),
     "add_exclude": (b"*.x",),
     "rm_exclude": (b"*.x",),
@@ -141,9 +139,6 @@ def test_everything_of_an_inlet_works_in_the_kit(tmp_path: Path) -> None:
     inlet.change("Create", b"/f")
     event = inlet.get_event()
     assert event is not None
-    assert inlet.judge(event, 0) == "ok"
-    assert inlet.judge(event, 3, exit_codes={3: "again"}) == "again"
-    assert inlet.lines("Error") or inlet.lines("Normal")
     inlet.spawn(event, ["true"])
     assert inlet.execute(inlet.spawned[0]) == "ok"
     inlet.change("Create", b"/g")

@@ -6,6 +6,7 @@ again after a pause, and nothing else is touched.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.anchor import anchor_paths
@@ -18,6 +19,7 @@ from orchestrator.logic.event import WAIT
 from orchestrator.logic.secrets import declare
 from orchestrator.logic.verdict import AGAIN, DIE, OK
 from orchestrator.sync.faults import Waits, say
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.target import Target
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Action
     from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.logic.verdict import Verdict
     from orchestrator.sync.event import Agent, Event
     from orchestrator.sync.sync import Sync
 
@@ -111,20 +114,22 @@ class ActionCalls:
         self._drop_left(event)
 
     def collect(self, agent: Agent, exit_code: float) -> bytes | None:
-        action, verdict = self._action, None
+        action = self._action
+        outcome = self._config.endings.outcome(agent, int(exit_code))
         try:
             with self._waits.watch(f'plugin "{action.name}" in collect()'):
-                verdict = action.collect(agent, int(exit_code))
-                if verdict is None:
-                    verdict = agent.inlet.judge(agent, int(exit_code), action.wording, action.exit_codes(agent))
-                elif verdict not in (OK, AGAIN, DIE):
-                    raise ValueError(f"it gave {verdict!r}, not ok, again, die or None")
+                collected = _checked(action.collect(outcome))
+                if collected.verdict is None:
+                    judge = self._config.syncs_by_number[agent.inlet.number].judge
+                    judgement = judge.judge(outcome, action.wording, action.exit_codes(agent))
+                    collected = replace(collected, verdict=judgement.verdict, judgement=judgement)
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
             say(self._config.host.log, _failed(action, "collect"), error, type(action).__module__)
-            verdict = AGAIN
-        return to_bytes(verdict)
+            collected = Collected(AGAIN)
+        self._config.endings.note(agent, collected)
+        return to_bytes(collected.verdict or OK)
 
     def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
         try:
@@ -144,6 +149,17 @@ class ActionCalls:
 
     def _sync_of(self, event: Event) -> Sync:
         return self._config.syncs_by_number[event.inlet.number]
+
+
+def _checked(answer: Collected | Verdict | None) -> Collected:
+    """The answer of a plugin's `collect`. Raises ValueError or TypeError for one that is none."""
+    collected = answer if isinstance(answer, Collected) else Collected(answer)
+    if collected.verdict not in (OK, AGAIN, DIE, None):
+        raise ValueError(f"it gave {collected.verdict!r}, not ok, again, die or None")
+    failed: object = collected.failed
+    if isinstance(failed, (str, bytes)) or not all(isinstance(path, bytes) for path in collected.failed or ()):
+        raise TypeError(f"the failed paths are a list of bytes, not {failed!r}")
+    return collected
 
 
 def _declare_secrets(config: Config, options: Mapping[str, Any]) -> None:

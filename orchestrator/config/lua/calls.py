@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.lua.core import key_of
@@ -11,6 +12,7 @@ from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
 if TYPE_CHECKING:
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.outcome import Collected, Outcome
 
 
 class SyncCalls:
@@ -36,16 +38,20 @@ class SyncCalls:
     def action(self) -> None:
         self._config.call("action", self._number)
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        verdict = self._config.call("collect", self._number, agent, key_of(agent), exit_code)
+    def collect(self, outcome: Outcome) -> Collected:
+        agent = outcome.agent
+        with self._config.endings.collecting(outcome) as ending:
+            verdict = self._config.call("collect", self._number, agent, key_of(agent), outcome.exit_code)
         self._config.done_with(len(agent.delays))
-        if verdict is None or isinstance(verdict, bytes):
-            return None if verdict is None else to_text(verdict)
-        if verdict is True or verdict is False:
-            return None
-        self._config.host.log(
-            "Error", f"collect returned {_shown(verdict)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
-        )
+        return replace(ending.collected, verdict=self._verdict(verdict))
+
+    def _verdict(self, given: Any) -> Any:
+        """What the config's function has returned: lsyncd takes any text but `again` and `die` as `ok`."""
+        if isinstance(given, bytes):
+            return to_text(given)
+        if given is not None and given is not True and given is not False:
+            returned = f"collect returned {_shown(given)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
+            self._config.host.log("Error", returned)
         return None
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
@@ -55,12 +61,13 @@ class SyncCalls:
         paths = self._config.lua.table(batch_paths(agent))
         return False if self._config.call("batch_start", self._number, paths, agent, key_of(agent)) is False else None
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> bytes | None:
+    def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
         handler = self._table[to_bytes(BATCH_END)]
         if not self._config.lua.is_function(handler):
             return handler if isinstance(handler, bytes) else None
-        paths = self._config.lua.table(batch_paths(agent))
-        self._config.call("batch_end", self._number, paths, exit_code, seconds, to_bytes(verdict))
+        paths = self._config.lua.table(batch_paths(outcome.agent))
+        answer = (paths, outcome.exit_code, outcome.duration, to_bytes(verdict))
+        self._config.call("batch_end", self._number, *answer)
         return None
 
 

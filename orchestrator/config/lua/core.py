@@ -28,6 +28,7 @@ from orchestrator.logic.layer3 import VARIABLES, Template, translate
 from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
 from orchestrator.sync.batch import batch_template
 from orchestrator.sync.event import EventList
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.transfer import nothing
 from orchestrator.sync.variables import VALUES, variable_value
 
@@ -334,7 +335,11 @@ class Core:
         return None
 
     def default_collect(self, agent: Agent, exit_code: float) -> bytes:
-        return to_bytes(agent.inlet.judge(agent, int(exit_code)))
+        config = self._config
+        outcome = config.endings.outcome(agent, int(exit_code))
+        judgement = config.syncs_by_number[agent.inlet.number].judge.judge(outcome)
+        config.endings.note(agent, Collected(judgement.verdict, judgement=judgement))
+        return to_bytes(judgement.verdict)
 
     def exec(self, binary: bytes, args: Any) -> int:
         """`lsyncd.exec`: a process that nobody hears of again; its pid."""

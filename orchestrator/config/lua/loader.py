@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from orchestrator.config.lua.actions import add_action, asked_endpoint, asked_target
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
+from orchestrator.config.lua.endings import Endings
 from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
@@ -77,6 +78,7 @@ class LuaConfig:
         self.syncs_by_number: dict[int, Sync] = {}
         self.actions = actions
         self.problems = problems or {}
+        self.endings = Endings()
         self._loop = loop
         self._observed: dict[int, None] = {}
         self._numbers = 0

@@ -145,8 +145,8 @@ def test_two_managers_share_nothing() -> None:
             'its action "push" has action(), but it is called as action(inlet)',
         ),
         (
-            plugin(changed(collect=lambda self, agent: None)),
-            'its action "push" has collect(agent), but it is called as collect(agent, exit_code)',
+            plugin(changed(collect=lambda self: None)),
+            'its action "push" has collect(), but it is called as collect(outcome)',
         ),
         (plugin(changed(init=None)), 'its action "push": init must be a method, not None'),
         (plugin(changed(options=["a"])), "its action \"push\": options must be a dict, not ['a']"),

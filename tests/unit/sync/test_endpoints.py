@@ -15,6 +15,7 @@ from orchestrator.masterloop import Loop
 from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, Sync
 from tests.kit.clock import FakeClock
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.outcome import Outcome
 
 COUNT = 10
 HOUR = 3600
@@ -47,12 +49,13 @@ class Transferring:
         events = self.sync.inlet.get_events()
         self.sync.transfers.spawn(events, [b"sh", b"-c", b"exit %d" % self.world.code_of(self.sync)])
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        return self.sync.inlet.judge(agent, exit_code, exit_codes={0: "ok", 5: "again", 255: "again"})
+    def collect(self, outcome: Outcome) -> Collected:
+        judgement = self.sync.judge.judge(outcome, exit_codes={0: "ok", 5: "again", 255: "again"})
+        return Collected(judgement.verdict, judgement=judgement)
 
     def batch_start(self, agent: Agent) -> None: ...
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None: ...
+    def batch_end(self, outcome: Outcome, verdict: str) -> None: ...
 
 
 class World:

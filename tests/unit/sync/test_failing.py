@@ -16,6 +16,7 @@ from orchestrator.masterloop import Loop
 from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, Sync
 from tests.kit.clock import FakeClock
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.outcome import Outcome
 
 
 class Failing:
@@ -46,12 +48,12 @@ class Failing:
         self.taken.append(event.raw_path)
         self.sync.transfers.spawn(event, [b"false"])
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        return self.verdict
+    def collect(self, outcome: Outcome) -> Collected:
+        return Collected(self.verdict)
 
     def batch_start(self, agent: Agent) -> None: ...
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None: ...
+    def batch_end(self, outcome: Outcome, verdict: str) -> None: ...
 
 
 class World:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, State
 from tests.kit.syncs import Calls, SyncWorld
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.outcome import Outcome
     from orchestrator.sync.transfer import Spawn
 
 
@@ -48,8 +50,9 @@ class Held(Calls):
         self.ask()
         return None if self.no.isdisjoint(self.paths(agent)) else False
 
-    def collect(self, agent: Agent, exit_code: int) -> None:
-        self.began.append(self.paths(agent))
+    def collect(self, outcome: Outcome) -> Collected:
+        self.began.append(self.paths(outcome.agent))
+        return Collected()
 
     def paths(self, agent: Agent) -> list[bytes]:
         return sorted(delay.path for delay in agent.delays)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, State
 from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.outcome import Outcome
 
 
 class Action(Calls):
@@ -31,20 +32,19 @@ class Action(Calls):
         self.lists.append(sorted(events.paths()))
         self.sync.transfers.spawn(events, [b"true"])
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        assert agent.is_list
-        failed = [delay.path for delay in agent.delays if self.too_big(delay.path)]
+    def collect(self, outcome: Outcome) -> Collected:
+        assert outcome.agent.is_list
+        failed = [delay.path for delay in outcome.agent.delays if self.too_big(delay.path)]
         if not failed:
-            return None
+            return Collected()
         if self.ends_with == "again":
             failed = failed[:1]  # as rsync, which stops there
-        self.sync.inlet.report_partial(self.reported(failed))
-        return self.ends_with
+        return Collected(self.ends_with, self.reported(failed))
 
-    def reported(self, failed: Iterable[bytes]) -> Iterable[bytes]:
+    def reported(self, failed: Collection[bytes]) -> Collection[bytes]:
         return failed if self.names_paths else ()
 
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None:
+    def batch_end(self, outcome: Outcome, verdict: str) -> None:
         self.told.append(verdict)
 
 

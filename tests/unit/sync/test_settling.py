@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, State
 from tests.kit.syncs import Calls, SyncWorld
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.outcome import Outcome
 
 
 class Noting(Calls):
@@ -27,9 +28,10 @@ class Noting(Calls):
     def action(self) -> None:
         self.sync.inlet.spawn(self.sync.inlet.get_events(), ["true"])
 
-    def collect(self, agent: Agent, exit_code: int) -> None:
+    def collect(self, outcome: Outcome) -> Collected:
         now = self.sync.host.clock.now() - 1000
-        self.done += [(round(now, 3), delay.etype, delay.path) for delay in agent.delays]
+        self.done += [(round(now, 3), delay.etype, delay.path) for delay in outcome.agent.delays]
+        return Collected()
 
 
 class World(SyncWorld):

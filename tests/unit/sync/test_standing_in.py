@@ -17,6 +17,7 @@ from orchestrator.plugins import make_manager
 from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, Sync
 from tests.kit.clock import FakeClock
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.sync.event import Agent
+    from orchestrator.sync.outcome import Outcome
     from orchestrator.sync.transfer import Spawn
 
 
@@ -58,9 +60,9 @@ class World:
         assert event is not None
         self.sync.inlet.run(event, self.job, argv=["touch", str(self.path)])
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        self.codes.append(exit_code)
-        return "ok"
+    def collect(self, outcome: Outcome) -> Collected:
+        self.codes.append(outcome.exit_code)
+        return Collected("ok")
 
     def has_init(self) -> bool:
         return False
@@ -68,7 +70,7 @@ class World:
     def init(self, event: Any) -> None: ...
     def full(self, event: Any) -> None: ...
     def batch_start(self, agent: Agent) -> None: ...
-    def batch_end(self, agent: Agent, exit_code: int, seconds: float, verdict: str) -> None: ...
+    def batch_end(self, outcome: Outcome, verdict: str) -> None: ...
 
     def run(self) -> None:
         self.sync.change("Modify", 0.0, b"/src/f", None)

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.logic.mounts import Mounts
 from orchestrator.sync import targetwatch
+from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options, State
 from orchestrator.sync.target import Target
 from orchestrator.sync.targetwatch import Finding, TargetWatch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.outcome import Outcome
 
 
 @pytest.fixture
@@ -213,9 +215,9 @@ class Copying(Calls):
     def action(self) -> None:
         self.sync.inlet.spawn(self.sync.inlet.get_events(lambda event: event.etype != "Full"), ["true"])
 
-    def collect(self, agent: Agent, exit_code: int) -> str | None:
-        self.done.append(sorted(delay.path for delay in agent.delays))
-        return None if exit_code == 0 else "again"
+    def collect(self, outcome: Outcome) -> Collected:
+        self.done.append(sorted(delay.path for delay in outcome.agent.delays))
+        return Collected(None if outcome.exit_code == 0 else "again")
 
 
 class World(SyncWorld):

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.sync.event import EventList
+from orchestrator.sync.outcome import Collected
 from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.event import Event
+    from orchestrator.sync.outcome import Outcome
 
 
 class Leaving(Calls):
@@ -101,10 +103,10 @@ def test_what_waits_for_something_that_was_started_in_its_place_is_nothing_to_wa
             elif (event := self.sync.inlet.get_event()) is not None:
                 self.sync.inlet.discard(event)
 
-        def collect(self, agent: Agent, exit_code: int) -> str | None:
+        def collect(self, outcome: Outcome) -> Collected:
             self.takes = True
             self.sync.inlet.wake()
-            return "ok"
+            return Collected("ok")
 
     calls = Preparing()
     world = SyncWorld(calls)
