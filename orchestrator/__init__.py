@@ -10,4 +10,4 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 LSYNCD_VERSION = "2.3.1"
-"""The lsyncd whose behaviour this is (spec 1): what `-version` and `lsyncd_version` say."""
+"""The version of lsyncd whose behaviour this is (spec 1), as shown by `-version` and `lsyncd_version`."""

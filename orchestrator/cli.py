@@ -22,7 +22,7 @@ VERSION = f"Version: {LSYNCD_VERSION}"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `lsyncd`. Returns the exit status."""
     if arguments is None:
-        # Until the daemon minds them: a HUP asks for what is about to be done, and Ctrl-C needs no traceback.
+        # Until the daemon handles signals: HUP asks for the loading that is about to begin, Ctrl-C needs no traceback.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -42,16 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
     become_second()
-    # nothing of what is loaded now is garbage; the daemon lets Python look for some when it lives
+    # nothing that is loaded now is garbage; the daemon enables the collector when it is at work
     gc.disable()
-    # imported late: `-version` and a mistake are answered at once
+    # imported late: `-version` and a wrong command line are answered at once
     from orchestrator.daemon import Daemon
 
     return Daemon(line).run()
 
 
 def _decode(argument: str) -> str:
-    """Python decodes arguments as the locale says; here a path is UTF-8 wherever it comes from."""
+    """Decode an argument as UTF-8: Python has decoded it by the locale."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The one door to time. A test hands in a clock of its own (tests/kit/clock.py)."""
+"""The only access to time. Tests pass a clock of their own (tests/kit/clock.py)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings, both in seconds."""
+    """Both readings are in seconds."""
 
     def now(self) -> float:
-        """Monotonic: for delays, alarms, durations. Setting the system's clock does not move it."""
+        """Monotonic time, for delays, alarms and durations. Setting the system's clock does not change it."""
 
     def wall(self) -> float:
-        """Since 1970: for log lines, the status file and crontabs, for nothing else."""
+        """Time since 1970, for log lines, the status file and crontabs only."""
 
 
 class MonotonicClock:

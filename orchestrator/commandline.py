@@ -1,4 +1,4 @@
-"""lsyncd's command line (spec 1.1): one table says which options there are and what they take."""
+"""lsyncd's command line (spec 1.1): one table has all options and the values that they take."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ SEE:
 
 @dataclass
 class CommandLine:
-    """What was asked for. `settings` override those of the config; `syncs` are (action, config table).
+    """A parsed command line. `settings` override those of the config; `syncs` are pairs of action and config table.
 
-    `program`: what the command was called by.
+    `program`: the name that the command was called by.
     """
 
     program: str = "lsyncd"
@@ -134,11 +134,14 @@ OPTIONS: dict[str, tuple[int, Handler]] = {
     "strict": (0, lambda line, values: setattr(line, "is_strict", True)),
     "lua": (1, lambda line, values: setattr(line, "lua", values[0])),
 }
-"""Option → how many values it takes, what it does. `monitor` takes none or one, and is apart."""
+"""Option → the number of its values, and its handler. `monitor`, which takes none or one, is not among them."""
 
 
 def parse(arguments: Sequence[str], program: str = "lsyncd") -> CommandLine:
-    """Read the command line, `program` being what the command was called by. Raises UsageError with lsyncd's words."""
+    """Parse the command line. Raises UsageError, worded as by lsyncd.
+
+    `program`: the name that the command was called by.
+    """
     line = CommandLine(program, list(arguments))
     place = 0
     while place < len(arguments):

@@ -1,8 +1,8 @@
-"""Opening directories without being led astray: step by step, following no link that a stranger may have put there.
+"""Opens directories component by component, and follows no symlink that another user may have made.
 
-Whoever owns a part of a source may put a symlink in the place of a directory at any moment, also between two looks at
-it. So nothing below a source is reached by a path alone. On the way to a source, links are the administrator's own
-way of naming it (`current`), and are followed where root or the daemon's own user owns them.
+The owner of a part of a source can replace a directory by a symlink at any moment, also between two system calls. So
+nothing below a source is reached by a path alone. A source's own path may contain links of the administrator's
+(`current`): those are followed that root or the daemon's own user owns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AT_FDCWD = -100
 _OPENAT2 = 437  # the same on all architectures that came to Linux by 5.6
 _RESOLVE_NO_SYMLINKS = 0x04
 _PIECE = 3000  # bytes of a path walked in one system call; PATH_MAX is 4096
-_LINKS = 40  # links followed on one way, as the kernel does: path_resolution(7)
+_LINKS = 40  # links followed in one path, as many as by the kernel: path_resolution(7)
 
 _HOW = pack("QQQ", _PLACE, 0, _RESOLVE_NO_SYMLINKS)
 """`struct open_how`: openat2(2)."""
@@ -37,10 +37,10 @@ _libc.syscall.restype = ctypes.c_long
 
 @contextmanager
 def opened(path: bytes, sources: Iterable[bytes] = ()) -> Iterator[bytes]:
-    """Opens a directory (absolute path) for the time of a block; gives a path that leads to it and nowhere else.
+    """Open a directory (absolute path) for the time of a block; yields a path that leads to it and nowhere else.
 
-    `sources` (each with a slash at the end): below the first of them that the path lies in, no link is followed.
-    Elsewhere it is if root or our own user owns it. Raises OSError; ELOOP for a link that is not to be followed.
+    `sources` (each with a slash at the end): below the first of them that contains the path, no link is followed.
+    Elsewhere a link is followed if root or our own user owns it. Raises OSError, ELOOP for a link that is not followed.
     """
     place = open_directory(path, sources)
     try:
@@ -50,15 +50,15 @@ def opened(path: bytes, sources: Iterable[bytes] = ()) -> Iterator[bytes]:
 
 
 def way_into(place: int, path: bytes) -> bytes:
-    """The path, with a slash at the end, by which the kernel finds an open directory again.
+    """A path, with a slash at the end, that leads to an open directory whatever it is called by now.
 
-    Without /proc there is none, and the directory's own has to do.
+    Without /proc there is none, and the directory's own path is used.
     """
     return b"/proc/self/fd/%d/" % place if _has_proc() else path.rstrip(b"/") + b"/"
 
 
 def open_directory(path: bytes, sources: Iterable[bytes] = ()) -> int:
-    """As `opened`: a descriptor that is good for naming what is in the directory."""
+    """As `opened`, but returns a descriptor (O_PATH) of the directory, to be closed by the caller."""
     try:
         return _open_unlinked(_AT_FDCWD, path)
     except OSError as error:
@@ -73,9 +73,9 @@ def open_directory(path: bytes, sources: Iterable[bytes] = ()) -> int:
 
 
 def follow(path: bytes, links: list[bytes] | None = None) -> tuple[int, list[bytes]]:
-    """A descriptor of a directory, and the links on the way to it, each by its own path. Raises OSError, as above.
+    """A descriptor of a directory, and the links in its path, each by its own path. Raises OSError as `opened` does.
 
-    `links`: a list to put them in. If there is trouble, it holds those before it, and the name where it is.
+    `links`: a list to append them to. After an error it has the links before the failing component, and that one.
     """
     links = [] if links is None else links
     names = _names(path)
@@ -119,7 +119,7 @@ def _names(path: bytes) -> list[bytes]:
 
 
 def _open_unlinked(place: int, path: bytes) -> int:
-    """Opens a directory, of a path of any length, following no link at all."""
+    """Open a directory by a path of any length, following no link at all."""
     step = -1
     try:
         while len(path) > _PIECE:
@@ -166,7 +166,7 @@ def _open_by_steps(place: int, path: bytes) -> int:
 
 @functools.cache
 def _has_openat2() -> bool:
-    """Not before Linux 5.6, nor where a container forbids what it does not know."""
+    """Whether openat2(2) works: not before Linux 5.6, nor in a container whose seccomp filter does not know it."""
     found: int = _libc.syscall(_OPENAT2, _AT_FDCWD, b"/", _HOW, len(_HOW))
     if found >= 0:
         os.close(found)

@@ -1,7 +1,7 @@
 """One family of errors: everything that ends the daemon in an orderly way.
 
-Recoverable trouble is not an exception: it is a log line and a verdict. What is raised from
-here carries the one line that the user reads and the exit status; only daemon/ catches all.
+A fault that the daemon can recover from is no exception: it is a log line and a verdict. Each exception defined here
+carries the one line that the user reads and the exit status; only daemon/ catches all exceptions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ConfigError(OrchestratorError):
 
 
 class LogfileError(OrchestratorError):
-    """The log file cannot be opened: there is no place to log that."""
+    """The log file cannot be opened, so this error cannot be logged there."""
 
 
 class MonitorError(OrchestratorError):
@@ -43,11 +43,11 @@ class MonitorError(OrchestratorError):
 
 
 class Died(OrchestratorError):
-    """A transfer's verdict was `die`; what there was to say has been logged already."""
+    """A transfer's verdict was `die`, which has been logged already."""
 
 
 class Interrupted(OrchestratorError):
-    """A function of the config was cut short, since the daemon is to end."""
+    """A function of the config was interrupted, since the daemon is to end."""
 
 
 class Terminated(OrchestratorError):
@@ -58,7 +58,7 @@ class Terminated(OrchestratorError):
 
 
 LONGEST = 1000
-"""Characters of what an exception says that are shown."""
+"""Characters of an exception's message that are shown."""
 
 
 def named(error: BaseException) -> str:
@@ -70,9 +70,9 @@ def named(error: BaseException) -> str:
 
 
 def fault(error: BaseException, home: str = "") -> str:
-    """What somebody else's code raised, in one line: what, and FILE:LINE of where, as far as it can be told.
+    """An exception of a plugin's or a user's code, in one line: type, message and, where known, FILE:LINE.
 
-    `home`: the module that it belongs to. Its innermost line is named, not that of a library that it calls.
+    `home`: the module that the code belongs to. The line is the innermost one there, not one of a library.
     """
     what = " ".join(named(error).split())
     what = what if len(what) <= LONGEST else f"{what[:LONGEST]}…"
@@ -81,9 +81,9 @@ def fault(error: BaseException, home: str = "") -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Python's traceback of an exception that somebody else's code raised, for `-log Debug`.
+    """Python's traceback of an exception of a plugin's or a user's code, for `-log Debug`.
 
-    It begins with that code: what called it is left out, unless nothing else would be left.
+    It begins with that code: the frames that called it are left out, unless they are all there are.
     """
     import traceback
 

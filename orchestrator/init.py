@@ -1,8 +1,8 @@
-"""The first process of a container: it buries what has lost its parent, and passes signals on (kill(2), wait(2)).
+"""The init process of a container: it reaps adopted children, and forwards signals (kill(2), wait(2)).
 
-The kernel gives it the orphans of all others, and holds back what it does not ask for. A daemon that is the first
-itself cannot wait for any child there is: what a config or a plugin has started by itself is theirs to wait for, and
-nothing tells the two apart. So it is the second, whose orphans go to the first.
+The kernel makes process 1 the parent of all orphans, and drops signals that it has no handler for. A daemon that is
+process 1 itself cannot wait for just any child: a config or a plugin waits for those that it has started by itself,
+and an orphan looks the same. So the daemon is a child of process 1, which adopts its orphans.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FIRST = 1
 
 
 def become_second() -> None:
-    """Returns in a new process if this is the first one, which stays behind and exits with the other's status."""
+    """Where this is process 1, return in a new child; process 1 never returns, and exits with the child's status."""
     if os.getpid() != FIRST:
         return
     every = signal.valid_signals()
@@ -24,8 +24,8 @@ def become_second() -> None:
         try:
             _serve(child, every)
         finally:
-            os._exit(255)  # whatever happens: the rest of the program is the other's
-    # a group of its own, and the terminal's attention: else Ctrl-C came twice, by the terminal and passed on
+            os._exit(255)  # in any case: only the child runs the rest of the program
+    # a process group of its own in the foreground: else Ctrl-C came twice, from the terminal and forwarded
     os.setpgid(0, 0)
     try:
         os.tcsetpgrp(0, os.getpid())
@@ -38,24 +38,24 @@ def _serve(child: int, every: set[signal.Signals]) -> None:
     while True:
         signum = signal.sigwait(every)
         if signum != signal.SIGCHLD:
-            _pass_on(child, signum)
+            _forward(child, signum)
             continue
-        while (ended := _bury()) is not None:
+        while (ended := _reap()) is not None:
             pid, status = ended
             if pid == child:
                 code = os.waitstatus_to_exitcode(status)
                 os._exit(code if code >= 0 else 128 - code)
 
 
-def _pass_on(child: int, signum: int) -> None:
+def _forward(child: int, signum: int) -> None:
     try:
         os.kill(child, signum)
     except ProcessLookupError:
-        pass  # it has just ended: that is the next thing to hear of
+        pass  # it has just ended: SIGCHLD comes next
 
 
-def _bury() -> tuple[int, int] | None:
-    """One that has ended, with its status; None where there is none left."""
+def _reap() -> tuple[int, int] | None:
+    """Process id and wait status of a child that has ended; None where there is none left."""
     try:
         pid, status = os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:

@@ -1,7 +1,7 @@
-"""What installed distributions offer under an entry-point group (packaging.python.org, "Entry points specification").
+"""The entry points of installed distributions (packaging.python.org, "Entry points specification").
 
-importlib.metadata tells the same, and brings email, zipfile and csv along: an eighth of the start of an empty
-daemon and 4 MB of its memory. Not seen here: distributions inside of zip files.
+importlib.metadata has them, too, but imports email, zipfile and csv: an eighth of the start of an empty daemon and
+4 MB of its memory. Distributions inside of zip files are not found here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class EntryPoint(NamedTuple):
-    """`value` is `MODULE` or `MODULE:ATTRIBUTE.…`; `distribution` and `version` say whose it is."""
+    """`value` is `MODULE` or `MODULE:ATTRIBUTE.…`; `distribution` and `version` are those of the owner."""
 
     name: str
     value: str
@@ -21,7 +21,7 @@ class EntryPoint(NamedTuple):
     version: str = "?"
 
     def load(self) -> Any:
-        """Import it. Raises whatever the import raises; AttributeError where the module has no such thing."""
+        """Import it. Raises the exceptions of the import, and AttributeError where the module has no such attribute."""
         module, _, attributes = self.value.partition(":")
         found: Any = import_module(module.strip())
         for attribute in attributes.split("."):
@@ -31,7 +31,7 @@ class EntryPoint(NamedTuple):
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """All of a group; of a distribution that is there twice, those of the one that comes first in sys.path."""
+    """The entry points of a group. Of a distribution that is installed twice, the first one in sys.path counts."""
     found: list[EntryPoint] = []
     seen: set[str] = set()
     for directory in dict.fromkeys(sys.path):
@@ -53,7 +53,7 @@ def _of(directory: str, group: str, seen: set[str]) -> list[EntryPoint]:
 
 
 def _section(text: str, group: str) -> list[tuple[str, str]]:
-    """The `name = value` lines below `[group]`, without the extras that may stand behind a value."""
+    """The `name = value` lines below `[group]`, without the extras that may follow a value."""
     found = []
     section = ""
     for line in map(str.strip, text.splitlines()):
@@ -66,7 +66,7 @@ def _section(text: str, group: str) -> list[tuple[str, str]]:
 
 
 def _identity(directory: str) -> tuple[str, str]:
-    """A distribution's name and version, as its headers tell."""
+    """A distribution's name and version, from its headers."""
     headers = {}
     for line in (_text(os.path.join(directory, "METADATA")) or _text(os.path.join(directory, "PKG-INFO"))).splitlines():
         if not line:

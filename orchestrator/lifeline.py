@@ -1,18 +1,19 @@
-"""What the daemon has started ends with it, however that ends: also killed by -9 or for want of memory.
+"""Programs that the daemon has started end with it, however it ends: also by SIGKILL and the kernel's OOM killer.
 
-Else a transfer of a daemon that is no more races those of the next one, which may be the original lsyncd. The ways
-weighed:
+Else a transfer of a dead daemon races those of the next one, which may be the original lsyncd. Alternatives
+considered:
 
 * prctl(2), PR_SET_PDEATHSIG: has to be called in the child before it executes its program, which posix_spawn(3) does
-  not do, and a fork copies the parent. A program that does (setpriv --pdeathsig) costs each transfer another
-  execution, answers for programs that are not there, and is not everywhere; the signal comes when the thread that
-  started the child ends, is lost where a program is setuid, and reaches nothing that it has started.
-* The process group: in the foreground it is the terminal's or the service's, with others in it; and what a command
-  of a config's has left behind on purpose is in it as well.
-* A process that watches the daemon by a pipe, is told what runs, and ends just that and what is below it. This one.
+  not do, and a fork copies the parent. A wrapper (setpriv --pdeathsig) costs each transfer another execution, hides
+  that a program does not exist, and is not installed everywhere; the signal comes when the thread that started the
+  child ends, is lost where a program is setuid, and reaches none of the child's own children.
+* The process group: in the foreground it is the terminal's or the service's, with other programs in it; background
+  programs that a command of a config has started on purpose are in it as well.
+* A process that watches the daemon by a pipe, gets the process ids of running programs by it, and ends just those and
+  their descendants. This one.
 
-Several threads may start programs, so what is written to the pipe is one write each. One daemon, one pipe: it is the
-state of the process, and kept here.
+Several threads may start programs, so each message is one write to the pipe. There is one pipe for each daemon
+process, hence the module's own state.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 _SCRIPT = os.path.join(os.path.dirname(__file__), "lifeline.sh")
 _SHELL = "/bin/sh"
 _NAME = b"what-ends-with"
-"""What it shows as, before the daemon's session: not by the daemon's name, which is looked for to find daemons."""
+"""Its name in process lists, before the daemon's session: not the daemon's name, by which daemons are searched for."""
 
 _pipe = -1
 
 
 def open_lifeline() -> None:
-    """Start the watcher. To be called in the process that is the daemon. Where there is no shell there is none."""
+    """Start the watcher. To be called in the daemon's final process. Without a shell there is no watcher."""
     global _pipe
     if _pipe >= 0:
         return
@@ -49,12 +50,12 @@ def open_lifeline() -> None:
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, fd, at) for fd, at in ((null, 1), (null, 2), (reading, 0), (script, 3))
             ],
-            setsid=True,  # Ctrl-C is not for it
+            setsid=True,  # out of reach of Ctrl-C
         )
     except OSError:
         os.close(writing)
     else:
-        os.set_blocking(writing, False)  # one that is stopped must not stop us
+        os.set_blocking(writing, False)  # a stopped watcher must not block the daemon
         _pipe = writing
     finally:
         for fd in fds:
@@ -62,7 +63,7 @@ def open_lifeline() -> None:
 
 
 def close_lifeline() -> None:
-    """What still runs ends now."""
+    """End all programs that still run."""
     global _pipe
     if _pipe >= 0:
         os.close(_pipe)
@@ -70,20 +71,20 @@ def close_lifeline() -> None:
 
 
 def begins(pid: int) -> None:
-    """A program that was started: it ends with the daemon."""
-    _tell(b"+%d\n" % pid)
+    """Report a program that was started: it ends with the daemon."""
+    _send(b"+%d\n" % pid)
 
 
 def ended(pid: int) -> None:
-    """It has ended, and was waited for."""
-    _tell(b"-%d\n" % pid)
+    """Report that a program has ended and was waited for."""
+    _send(b"-%d\n" % pid)
 
 
 @contextmanager
 def ends_with_daemon(pid: int) -> Iterator[None]:
-    """For a program that a job starts by itself: while the block runs, it ends with the daemon, whatever befalls that.
+    """For a program that a job starts by itself: while the block runs, it ends with the daemon, however that ends.
 
-    The block is to wait for it.
+    The block must wait for the program.
     """
     begins(pid)
     try:
@@ -92,9 +93,9 @@ def ends_with_daemon(pid: int) -> Iterator[None]:
         ended(pid)
 
 
-def _tell(message: bytes) -> None:
+def _send(message: bytes) -> None:
     if _pipe >= 0:
         try:
             os.write(_pipe, message)
         except OSError:
-            pass  # somebody has killed or stopped it: then all is as without it
+            pass  # the watcher was killed or stopped: all goes on as without it

@@ -1,8 +1,8 @@
-# Ends what a daemon has left running, however the daemon ended. $1 is the daemon's session. Its stdin is a pipe that only
-# the daemon can write to: "+PID" when a program was started, "-PID" when it has ended, and its end when the daemon has.
-# Nothing but a POSIX shell: that starts in a millisecond and needs a megabyte.
+# Ends the programs that a daemon has left running, however the daemon ended. $1 is the daemon's session. stdin is a pipe
+# that only the daemon can write to: "+PID" when a program was started, "-PID" when it has ended, and end of file when
+# the daemon has ended. In plain POSIX shell, which starts in a millisecond and needs a megabyte.
 
-trap '' HUP INT QUIT TERM # it is the daemon's end that counts
+trap '' HUP INT QUIT TERM # only the daemon's end counts
 cd /
 session=$1
 
@@ -15,8 +15,8 @@ while read -r line; do
     esac
 done
 
-# A program that ended together with the daemon may have left its number to another one: so only what is of the daemon's
-# session, or leads one of its own, as tunnels do.
+# The process id of a program that ended together with the daemon may be another's by now: so only processes of the
+# daemon's session, or leaders of their own, as tunnels are.
 belongs() {
     read -r stat <"/proc/$1/stat" && is_in ${stat##*) }
 }
@@ -24,7 +24,7 @@ is_in() { # STATE PARENT GROUP SESSION …
     [ "$4" = "$session" ] || [ "$4" = "$pid" ]
 }
 
-# What they have started goes with them. What commands that have ended left behind is nobody's any more, and stays.
+# Their descendants end, too. Background processes of commands that have ended have no such ancestor, and stay.
 left= todo=
 for pid in $running; do
     belongs "$pid" && todo="$todo $pid"

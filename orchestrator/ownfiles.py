@@ -1,8 +1,8 @@
-"""Where the files of the daemon's own are (log, status, pid file), in directories that others may have rights to.
+"""Opens the daemon's own files (log, status, pid file) in directories that other users may write to.
 
-The daemon often is root. A link that somebody else laid on the way, in a directory of his or of everybody's, would
-let him choose what is written to: so the way is gone step by step, and a link is followed only if root or the
-daemon's own user made it.
+The daemon often is root. A symlink that another user made, in his own directory or in a shared one, would let him
+choose the file that is written to. So a path is resolved component by component, and a link is followed only if root
+or the daemon's own user owns it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODE = 0o664
-"""Of a new file, beside what the umask takes away: whatever that is, not everybody may write it."""
+"""Mode of a new file before the umask is applied: never writable by others, whatever the umask."""
 
 _LINKS = 40
-"""As many as the kernel follows, path_resolution(7)."""
+"""Links followed in one path, as many as by the kernel: path_resolution(7)."""
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LastLink(Enum):
-    """Whether a path's last name, where it is a link, is followed. Never one of somebody else's."""
+    """Whether a link as a path's last component is followed. One of another user never is."""
 
     FOLLOWED = "followed"
     NOT_FROM_SHARED = "not out of a directory that everybody may write, like /tmp"
@@ -36,30 +36,30 @@ class LastLink(Enum):
 
 
 class Place(NamedTuple):
-    """A name in an open directory. `is_magic`: a link of /proc, which leads to an open file and not to a path."""
+    """A name in an open directory. `is_magic`: it is a link of /proc, which leads to an open file and not to a path."""
 
     directory: int
     name: bytes
     is_magic: bool = False
 
     def stat(self) -> os.stat_result | None:
-        """Of what is there, a link that is not to be followed included; None where nothing is."""
+        """The status of the file, or of a link that is not followed; None where there is neither."""
         try:
             return os.stat(self.name, dir_fd=self.directory, follow_symlinks=self.is_magic)
         except FileNotFoundError:
             return None
 
     def open(self, flags: int, mode: int = MODE) -> int:
-        """A descriptor, which children do not inherit. A link is an error (ELOOP)."""
+        """Open it; children do not inherit the descriptor. Raises OSError, ELOOP for a link."""
         nofollow = 0 if self.is_magic else os.O_NOFOLLOW
         return os.open(self.name, flags | nofollow | os.O_CLOEXEC | os.O_NOCTTY, mode, dir_fd=self.directory)
 
 
 @contextmanager
 def located(path: bytes, last_link: LastLink = LastLink.FOLLOWED) -> Iterator[Place]:
-    """The place that a path leads to. Raises OSError where it leads nowhere, or by somebody else's link.
+    """The place that a path leads to. Raises OSError where a directory is missing or a link is another user's.
 
-    Where a last link is not followed, the place is the link itself.
+    Where a link as last component is not followed, the place is the link itself.
     """
     place = _walk(path, last_link)
     try:
@@ -69,7 +69,7 @@ def located(path: bytes, last_link: LastLink = LastLink.FOLLOWED) -> Iterator[Pl
 
 
 def open_file(path: bytes, flags: int, mode: int = MODE) -> int:
-    """As open(2), by a way without other people's links. Raises OSError."""
+    """As open(2), but links of other users are not followed. Raises OSError."""
     with located(path) as place:
         return place.open(flags, mode)
 
@@ -87,7 +87,7 @@ def _walk(path: bytes, last_link: LastLink) -> Place:
                     return Place(directory, name)
                 directory = _exchange(directory, os.open(name, _DIRECTORY, dir_fd=directory))
                 continue
-            if target == b"":  # it leads to no path
+            if target == b"":  # a link of /proc leads to no path
                 return Place(directory, name, is_magic=True)
             links += 1
             if links > _LINKS:
@@ -101,9 +101,9 @@ def _walk(path: bytes, last_link: LastLink) -> Place:
 
 
 def _target(directory: int, name: bytes, last_link: LastLink | None) -> bytes | None:
-    """Where a link leads that is to be followed; None: it is none, or is not to be; empty: see Place.
+    """The target of a link that is to be followed; None for any other file; empty for a link of /proc (see Place).
 
-    `last_link` None: it is not the last name.
+    `last_link` None: the name is not the last component.
     """
     try:
         link = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
@@ -122,7 +122,7 @@ def _target(directory: int, name: bytes, last_link: LastLink | None) -> bytes | 
             raise OSError(errno.ELOOP, "a link of somebody else's is on the way")
         if last_link is not None and status.st_dev == _proc_device():
             return b""
-        # of the link itself that was looked at: another may have its name by now
+        # by the descriptor of the link that was examined: another may have its name by now
         return os.readlink(b"", dir_fd=link)
     finally:
         os.close(link)

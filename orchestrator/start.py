@@ -1,6 +1,6 @@
-"""Where the commands `lsyncd` and `orchestrator` begin: before all else is loaded, Ctrl-C ends them as any program.
+"""Entry points of the commands `lsyncd` and `orchestrator`: Ctrl-C ends them quietly before anything else is loaded.
 
-Python would raise KeyboardInterrupt in the midst of an import, and show where.
+Python would raise KeyboardInterrupt in the middle of an import, and print a traceback.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The keys that every sync has, whatever its action (spec 2.3, 4.2). One table: checks and documents read it."""
+"""The keys that every sync has, whatever its action (spec 2.3, 4.2): one table for checks and documents."""
 
 from __future__ import annotations
 

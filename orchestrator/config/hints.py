@@ -1,6 +1,6 @@
-"""What may have been meant by a key that is not known: for `orchestrator check`, in words.
+"""Suggestions for unknown keys, for `orchestrator check`.
 
-The error itself is lsyncd's, to the letter, and knows one action; here all that are installed are looked through.
+The error message itself is lsyncd's, to the letter, and considers one action; here all installed actions are searched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def hint(message: str, actions: Mapping[str, Options]) -> str:
-    """A sentence about the unknown key that an error names; empty: there is none, or nothing to say of it."""
+    """A suggestion for the unknown key that an error message names; empty where it names none, or none is close."""
     unknown = re.search(r'(Parameter|setting) "([^"]+)" unknown', message)
     if unknown is None:
         return ""
@@ -37,7 +37,7 @@ def _setting(key: str) -> str:
 
 
 def _parameter(path: str, actions: Mapping[str, Options]) -> str:
-    owners: dict[str, list[str]] = {}  # each key with all that is above it → the actions that know it
+    owners: dict[str, list[str]] = {}  # the full path of each key → the actions that have it
     for name, options in actions.items():
         for known in _paths(options):
             owners.setdefault(known, []).append(f"default.{name}")

@@ -1,8 +1,7 @@
 """A sync's configuration as Python sees it, whatever language it was written in.
 
-Knows nothing of Lua: `config.lua` gives a `Config` over a Lua table, `DictConfig` one over plain
-dicts and lists (the plugin kit, tests). A view, not a copy: what a user's Lua function
-changes later is seen here, and the other way round.
+Knows nothing of Lua: `config.lua` has a `Config` over a Lua table, `DictConfig` is one over plain dicts and lists
+(the plugin kit, tests). A view, not a copy: later changes by a user's Lua function are seen here, and vice versa.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ class Config(ABC):
     def derived(self, make: Callable[..., T], *keys: str) -> T:
         """`make(config, *keys)`, which reads nothing but the values of these keys, with all tables in them.
 
-        For what is needed at each transfer: the result is kept, and made again only when one of the values has
-        changed, which a user's Lua function may do at any time. Nobody may change the result; `make` is a function
+        For results that each transfer needs: the result is cached, and made again only when one of the values has
+        changed, which a user's Lua function may do at any time. The result must not be changed; `make` is a function
         with a name, not a lambda.
         """
         return make(self, *keys)
@@ -86,10 +85,10 @@ class DictConfig(Config):
 
 
 class Option(NamedTuple):
-    """One config key of an action: what it may hold, what it is without being set, what it means.
+    """One config key of an action: its types, its default value, and one line of help.
 
-    `types` are Python types (bool, str, int, float, list, dict); no types: anything goes. `secret`: a text that is set
-    here is shown as `***` wherever it turns up: in logs, in the status, by `orchestrator check`.
+    `types` are Python types (bool, str, int, float, list, dict); none means any value. `secret`: the text is shown as
+    `***` wherever it turns up: in logs, in the status, by `orchestrator check`.
 
     `path`: the value names a file or directory of this machine ("file"), or a program, looked up in PATH unless there
     is a slash in it ("program"). A daemon works in `/`: a relative one is made absolute before `prepare` is called. Of

@@ -1,6 +1,6 @@
-"""The one check that every number of a config passes: finite, and in its range (spec 2.2, 2.3).
+"""The check of every number in a config: finite, and within its range (spec 2.2, 2.3).
 
-One table for settings and syncs, since some keys stand in both. Says what is wrong in words; where, its caller knows.
+One table for settings and syncs, since both have some of the keys. Messages say what is wrong; the caller adds where.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from orchestrator.config.types import shown
 
 
 class Range(NamedTuple):
-    """What a number may be. `least`: None where any will do. `may_be_endless`: `math.huge`, for "no limit"."""
+    """The values that a number may have. `least` None: any. `may_be_endless`: also `math.huge`, for "no limit"."""
 
     least: float | None = 0
     may_be_endless: bool = False
@@ -24,16 +24,16 @@ RANGES: Final = {
     "maxProcesses": Range(least=1, may_be_endless=True),
     "batchSizeLimit": Range(),
 }
-"""Of the keys that have one of their own; any other is a number >= 0."""
+"""The ranges of keys; any other is a number >= 0."""
 
 LARGEST: Final = 1e15
-"""Seconds, bytes and counts beyond this are a slip of the pen, and sums of them lose whole seconds."""
+"""Seconds, bytes and counts above this are a mistake, and sums of them lose whole seconds."""
 
 
 def number(key: str, value: Any) -> float:
-    """The value as a number: lsyncd's users write numbers as strings, too.
+    """The value as a number; lsyncd accepts numbers written as strings.
 
-    Raises ValueError with what is wrong of the key: `must be …, not …`.
+    Raises ValueError, whose text follows the name of the key: `must be …, not …`.
     """
     least, may_be_endless = RANGES.get(key, Range())
     wanted = "a number" if least is None else f"a number and >= {least:g}"

@@ -1,4 +1,4 @@
-"""The settings of a daemon: every key, its type, its meaning (spec 2.2, 6). One table rules."""
+"""The settings of a daemon: one table of every key, its type and meaning (spec 2.2, 6)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SETTINGS: Final[Mapping[str, Option]] = {
 
 @dataclass
 class Settings:
-    """The settings in force, checked. Names as in the config, in snake case."""
+    """Checked settings. Names as in the config, in snake case. Times are in seconds."""
 
     logfile: str | None = None
     pidfile: str | None = None
@@ -80,7 +80,7 @@ class Settings:
 
     @property
     def delete_limit(self) -> MaxDelete | None:
-        """What `max_delete` means."""
+        """The parsed `max_delete`; None where it is not set."""
         return max_delete(self.max_delete)
 
 
@@ -106,7 +106,7 @@ def settings_by_name(settings: Settings) -> dict[str, Any]:
 
 
 def make_settings(values: Mapping[str, Any]) -> Settings:
-    """Settings from what config and command line gave. Raises ConfigError for a value that is none."""
+    """Settings from the values of config and command line. Raises ConfigError for an invalid one."""
     settings = Settings()
     for key, value in values.items():
         if value is not None:
@@ -115,7 +115,7 @@ def make_settings(values: Mapping[str, Any]) -> Settings:
 
 
 def checked_setting(key: str, value: Any) -> Any:
-    """The value that a setting has where this was given. Raises ConfigError where it is none."""
+    """The checked and converted value of a setting. Raises ConfigError for an invalid one."""
     checked = _checked(key, value, SETTINGS[key].types)
     if key in _CHOICES and checked not in _CHOICES[key]:
         choices = " or ".join(f'"{choice}"' for choice in _CHOICES[key])
@@ -128,7 +128,7 @@ def checked_setting(key: str, value: Any) -> Any:
 
 
 def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
-    """The value, converted where lsyncd's users rely on it: numbers as strings, and the other way round."""
+    """The value, converted as lsyncd does: numbers given as strings, and strings given as numbers."""
     if bool in types:
         return value not in (False, "false")
     if isinstance(value, bool):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.config.model import Options
 
 PATH_MAX: Final = 4096
-"""Bytes of a path that the kernel takes, the one that ends it included."""
+"""The longest path that the kernel accepts, in bytes, the final NUL included."""
 
 KINDS: Final[Mapping[type, str]] = {
     bool: "true or false",
@@ -25,7 +25,7 @@ KINDS: Final[Mapping[type, str]] = {
 
 
 def kinds(types: tuple[type, ...]) -> str:
-    """What an option takes, in words: `a string or a list`."""
+    """Names of types for messages: `a string or a list`."""
     return " or ".join(dict.fromkeys(KINDS[kind] for kind in types))
 
 
@@ -39,7 +39,7 @@ def fits(value: Any, types: tuple[type, ...]) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value that is not what it should be, in words."""
+    """A wrong value, for messages."""
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):
@@ -50,14 +50,14 @@ def shown(value: Any) -> str:
 
 
 def nearest(key: str, known: Iterable[str]) -> str | None:
-    """What may have been meant."""
+    """The known key that is most like this one, if any is."""
     import difflib  # late: only a mistake needs it
 
     return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)), None)
 
 
 def problem_with(config: Config, options: Options, prefix: str = "") -> str | None:
-    """What is wrong with the type of a value in a Lua table, in lsyncd's form of words; None: nothing is."""
+    """The message, in lsyncd's words, for the first value of a wrong type in a Lua table; None if there is none."""
     for key, option in options.items():
         value = config.get(key)
         if value is None:

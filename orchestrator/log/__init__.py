@@ -1,8 +1,8 @@
 """The log: which messages are shown, and where (spec 5.1). Knows categories, not what the messages are about.
 
 loguru is the engine. lsyncd's categories are its levels (levels.py), the places of a daemon its sinks (terminal.py,
-file.py, system.py), and what modules of plugins log through loguru comes here as well (plugins.py). What is our own is
-what lsyncd promises: the form of the lines, harmless text, and files that follow logrotate and survive a full disk.
+file.py, system.py), and messages that modules of plugins log through loguru come here as well (plugins.py). Our own
+part is the form of the lines, harmless text, and a log file that follows logrotate and survives a full disk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from loguru import Logger, Message
 
 FORM = "{level.name}: {message}"
-"""loguru's format for every place but the syslog. What stands in front of it, a time, is the sink's to add."""
+"""loguru's format for every place but the syslog. Sinks put the time in front of it."""
 
 Sink = Callable[["Message"], None]
 """Writes a message, which is a line in the form that goes with the sink, newline included. Must not raise."""
@@ -180,7 +180,7 @@ class Log:
             self._terminal = None if self._detached else self._handlers[0]
 
     def check(self, *, logfile: str | bytes | None = None, facility: str | int | None = None) -> None:
-        """Raise what `configure` would, and switch nothing."""
+        """Raise the errors that `configure` would raise, and switch nothing."""
         facility_code(facility)
         file = self._open(logfile)
         if file:
@@ -211,7 +211,7 @@ class Log:
                 self._terminal = None
 
     def close(self) -> None:
-        """Close all places. What is logged later is lost."""
+        """Close all places. Messages that are logged later are lost."""
         with self._lock:
             self._use([])
             self._terminal = None

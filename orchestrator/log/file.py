@@ -31,9 +31,9 @@ _FIFO_TIMEOUT = 100
 class LogFile:
     """Follows logrotate: the file is opened again when its path leads to another file, or to none.
 
-    The descriptor is kept rather than taken for each message, so that there is something to write to
-    when descriptors have run out. A disk that is full must not end the daemon, nor a FIFO that is full
-    stop it: the messages are counted, and the number is the first thing written when there is room again.
+    The descriptor stays open between messages, so that the log goes on when no descriptors are left. A full disk must
+    not end the daemon, nor a full FIFO block it: lost messages are counted, and their number is the first line that is
+    written when there is room again.
     """
 
     def __init__(self, path: bytes, clock: Clock) -> None:

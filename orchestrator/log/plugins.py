@@ -1,4 +1,4 @@
-"""What modules of plugins log through loguru comes to the daemon's log, whenever they import it."""
+"""Connects loguru's global logger, which modules of plugins use, to the daemon's log."""
 
 from __future__ import annotations
 

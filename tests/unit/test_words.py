@@ -96,7 +96,6 @@ HEADLESS = re.compile(rf"(?:^|[.:;]\s|\n\n)\s*(?:What|Whatever|Who|Whoever) (?:{
 
 PENDING: Mapping[str, set[str]] = {
     "orchestrator/api.py": {"forecasts?"},
-    "orchestrator/commandline.py": {"headless", "is apart|prober"},
     "orchestrator/config": {"bury|buried|buries|strangers?", "headless", "obeys?|obeyed", "told|tells"},
     "orchestrator/control": {
         "bury|buried|buries|strangers?",
@@ -115,13 +114,7 @@ PENDING: Mapping[str, set[str]] = {
         "told|tells",
         "urged",
     },
-    "orchestrator/descent.py": {"bury|buried|buries|strangers?"},
-    "orchestrator/errors.py": {"headless", "told|tells"},
     "orchestrator/hookspecs.py": {"told|tells"},
-    "orchestrator/init.py": {"bury|buried|buries|strangers?", "told|tells"},
-    "orchestrator/installed.py": {"told|tells"},
-    "orchestrator/lifeline.py": {"for want", "told|tells"},
-    "orchestrator/log": {"headless", "told|tells"},
     "orchestrator/logic": {
         "forecasts?",
         "headless",
