@@ -111,7 +111,7 @@ def test_what_ends_soon_is_not_named(world: World, capfd: pytest.CaptureFixture[
 
 def test_those_that_run_longest_are_named(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     children = [world.spawn() for _ in range(7) if world.clock.advance(1) is None]
-    world.end_after(10)
+    world.end_after(11)  # after they were named
     world.fading.obey(world.host, signal.SIGTERM)
     line = next(line for line in told(capfd) if "still running" in line)
     assert line.startswith(f"Normal: still running: /bin/sh (pid {children[0].pid}), for 16 s, /bin/sh (pid ")
