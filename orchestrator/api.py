@@ -43,13 +43,12 @@ from orchestrator.logic.verdict import (
 from orchestrator.monitor.base import Monitor, MonitorKind
 from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
-from orchestrator.sync.event import Agent, Event, EventList
-from orchestrator.sync.inlet import Inlet
+from orchestrator.sync.inlet import Agent, Event, EventList, Inlet
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.pathlist import remove_list, write_list
 from orchestrator.sync.scan import is_there
+from orchestrator.sync.spawn import Check, Spawn
 from orchestrator.sync.target import Target
-from orchestrator.sync.transfer import Check, Spawn
 from orchestrator.sync.variables import variable_value
 
 if TYPE_CHECKING:

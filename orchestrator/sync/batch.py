@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.process.child import Child
-    from orchestrator.sync.event import Agent
-    from orchestrator.sync.host import Calls, Host
-    from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.calls import Calls
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.inlet import Agent, Inlet
     from orchestrator.sync.outcome import Outcome
 
 BATCH_START: Final = "onBatchStart"

@@ -10,7 +10,7 @@ from orchestrator.logic.event import BLANKET, INIT
 from orchestrator.logic.verdict import AGAIN, DIE, OK, PARTIAL, Judgement, end_of
 from orchestrator.process.child import EXIT_NOT_EXECUTED
 from orchestrator.sync.batch import BATCH_START
-from orchestrator.sync.event import EventList
+from orchestrator.sync.inlet import EventList
 from orchestrator.sync.outcome import Collected, Outcome
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.queue import Queue
     from orchestrator.sync.batch import BatchCommands
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.calls import Calls
     from orchestrator.sync.history import History
-    from orchestrator.sync.host import Calls, Host
-    from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.inlet import Agent, Inlet
     from orchestrator.sync.life import Life
     from orchestrator.sync.retries import Retries
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.outcome import Outcome
-    from orchestrator.sync.transfer import Check, Transfer
+    from orchestrator.sync.spawn import Check
+    from orchestrator.sync.transfer import Transfer
 
 REFUSED = 25
 """What a full run that would delete too much is said to have ended with: rsync's own code for that."""

@@ -1,10 +1,10 @@
-"""What all syncs of a daemon share, and what a sync may ask of it."""
+"""What all syncs of a daemon share."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.endpoint import Endpoint
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.maxdelete import MaxDelete
     from orchestrator.logic.tunnel import TunnelOptions
     from orchestrator.process.processes import Processes
-    from orchestrator.sync.event import Agent, Event
     from orchestrator.sync.hooks import Hooks
-    from orchestrator.sync.outcome import Collected, Outcome
 
 
 @dataclass
@@ -80,26 +78,3 @@ class Host:
 
     def is_at_limit(self) -> bool:
         return self.max_processes is not None and len(self.processes) >= self.max_processes
-
-
-class Calls(Protocol):
-    """The functions of a sync's config: a plugin's, or what the user's Lua put in their place."""
-
-    def moved(self, source: bytes) -> None:
-        """The source is another directory from now on."""
-
-    def has_init(self) -> bool: ...
-
-    def init(self, event: Event) -> None: ...
-
-    def full(self, event: Event) -> None: ...
-
-    def action(self) -> None: ...
-
-    def collect(self, outcome: Outcome) -> Collected: ...
-
-    def batch_start(self, agent: Agent) -> bytes | bool | None:
-        """A transfer is about to be started: a command to run before it, or whether it may be (False: not now)."""
-
-    def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
-        """A transfer has ended: a command to run after it, if any."""

@@ -1,30 +1,32 @@
-"""The inlet: what an action may see of, and do to, its sync (spec 2.4). Lua has a twin of it."""
+"""The plugins' side of a sync: the inlet, and the events and event lists that it gives (spec 2.4, 2.5).
+
+An event is of an inlet, and an inlet makes events, so they are one module. Of the sync behind them it asks what
+`SyncLike` says, no more. Lua has inlets and events of its own, made from these.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.message import is_category
-from orchestrator.sync.event import Agent, Event, EventList
 from orchestrator.sync.faults import guarded, say
-from orchestrator.sync.transfer import Check, nothing
+from orchestrator.sync.spawn import Check, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
+    from orchestrator.logic.filters import Filters
+    from orchestrator.logic.queue import Queue
     from orchestrator.process.jobs import Job
-    from orchestrator.sync.sync import Sync
-
-EventTest = Callable[[Event], bool | str | None]
-"""True: take it. False or None: skip it and all that it blocks. "break": stop there."""
+    from orchestrator.sync.host import Host
 
 
 def encode(value: str | bytes) -> bytes:
@@ -48,6 +50,202 @@ def _words(argv: Sequence[str | bytes]) -> list[bytes]:
     return words
 
 
+class Event:
+    """One change, or one end of a Move (`half`: 'Fr' the origin, 'To' the destination)."""
+
+    __slots__ = ("delay", "half", "inlet")
+    is_list = False
+
+    def __init__(self, inlet: Inlet, delay: Delay, half: str | None = None) -> None:
+        self.inlet = inlet
+        self.delay = delay
+        self.half = half
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Event) and other.delay is self.delay and other.half == self.half
+
+    def __hash__(self) -> int:
+        return hash((id(self.delay), self.half))
+
+    @property
+    def delays(self) -> list[Delay]:
+        return [self.delay]
+
+    @property
+    def destination(self) -> Event:
+        """The other end of a Move."""
+        return Event(self.inlet, self.delay, "To")
+
+    @property
+    def etype(self) -> str:
+        return self.delay.etype
+
+    @property
+    def status(self) -> str:
+        return self.delay.status
+
+    @property
+    def config(self) -> Config:
+        return self.inlet.config
+
+    @property
+    def raw_path(self) -> bytes:
+        """The path with its leading slash, as in log lines and lists: `/d/f`, `/d/e/`."""
+        path2 = self.delay.path2
+        return path2 if self.half == "To" and path2 is not None else self.delay.path
+
+    @property
+    def path(self) -> bytes:
+        """`d/f`, `d/e/`."""
+        return self.raw_path[1:]
+
+    @property
+    def pathname(self) -> bytes:
+        """`d/f`, `d/e`: without a directory's slash."""
+        return self.path.removesuffix(b"/")
+
+    @property
+    def pathdir(self) -> bytes:
+        """`d/`, or nothing at the top: where the file or directory lies."""
+        pathname = self.pathname
+        return pathname[: pathname.rfind(b"/") + 1]
+
+    @property
+    def name(self) -> bytes:
+        """`f`, `e/`."""
+        return self.path[len(self.pathdir) :]
+
+    @property
+    def basename(self) -> bytes:
+        """`f`, `e`."""
+        return self.name.removesuffix(b"/")
+
+    @property
+    def is_dir(self) -> bool:
+        return self.raw_path.endswith(b"/")
+
+    @property
+    def source(self) -> bytes:
+        """The sync's source, absolute, with a trailing slash."""
+        return self.inlet.source
+
+    @property
+    def source_path(self) -> bytes:
+        """`/src//d/f`; the double slash is lsyncd's, and people match on it."""
+        return self.source + self.raw_path
+
+    @property
+    def source_pathname(self) -> bytes:
+        return self.source_path.removesuffix(b"/") if self.raw_path else self.source
+
+    @property
+    def source_pathdir(self) -> bytes:
+        return self.source + b"/" + self.pathdir if self.raw_path else self.source
+
+    @property
+    def target(self) -> bytes:
+        return self.inlet.target
+
+    @property
+    def target_path(self) -> bytes:
+        """`/trg/d/f` for the target `/trg`, `/trg//d/f` for `/trg/`, as lsyncd does."""
+        return self.target + self.raw_path
+
+    @property
+    def target_pathname(self) -> bytes:
+        return self.target_path.removesuffix(b"/") if self.raw_path else self.target
+
+    @property
+    def target_pathdir(self) -> bytes:
+        return self.target + b"/" + self.pathdir if self.raw_path else self.target
+
+
+class EventList:
+    """Several changes that one spawn serves, in the order of the queue."""
+
+    __slots__ = ("delays", "inlet")
+    is_list = True
+
+    def __init__(self, inlet: Inlet, delays: list[Delay]) -> None:
+        self.inlet = inlet
+        self.delays = delays
+
+    def __len__(self) -> int:
+        return len(self.delays)
+
+    def __iter__(self) -> Iterator[Event]:
+        """One event for each change; of a Move its origin."""
+        return (Event(self.inlet, delay, "Fr" if delay.etype == MOVE else None) for delay in self.delays)
+
+    @property
+    def config(self) -> Config:
+        return self.inlet.config
+
+    def paths(self) -> list[bytes]:
+        """Every path with its leading slash; a Move gives both of its ends."""
+        paths: list[bytes] = []
+        for delay in self.delays:
+            paths.append(delay.path)
+            if delay.path2 is not None:
+                paths.append(delay.path2)
+        return paths
+
+
+Agent = Event | EventList
+"""What a spawn serves: the owner of a child."""
+
+
+EventTest = Callable[[Event], bool | str | None]
+"""True: take it. False or None: skip it and all that it blocks. "break": stop there."""
+
+
+class StartsTransfers(Protocol):
+    """What an inlet asks of the transfers of its sync; see Transfers."""
+
+    def spawn(
+        self,
+        agent: Agent,
+        argv: Sequence[bytes],
+        stdin: bytes | None,
+        on_finished: Callable[[], object],
+        check: Check | None,
+        on_stderr: Callable[[bytes], object] | None,
+    ) -> str | None: ...
+
+    def run(
+        self,
+        agent: Agent,
+        job: Job,
+        on_finished: Callable[[], object],
+        check: Check | None,
+        argv: Sequence[bytes] | None,
+    ) -> str | None: ...
+
+
+class SyncLike(Protocol):
+    """What an inlet asks of its sync; see Sync."""
+
+    number: int
+    name: str
+    source: bytes
+    config: Config
+    filters: Filters
+    host: Host
+    queue: Queue
+    retrying: int
+
+    @property
+    def log(self) -> Callable[..., None]: ...
+    @property
+    def transfers(self) -> StartsTransfers: ...
+    @property
+    def is_full_run_due(self) -> bool: ...
+    def is_at_limit(self) -> bool: ...
+    def add(self, etype: str, path: bytes) -> None: ...
+    def discard(self, event: Event) -> None: ...
+    def filters_changed(self) -> None: ...
+
+
 def _check_agent(method: str, agent: object) -> None:
     if not isinstance(agent, (Event, EventList)):
         raise TypeError(f"{method} takes an event or a list of events that get_events gave, not {_kind(agent)}")
@@ -64,12 +262,12 @@ class Inlet:
     `read_program` and what `matcher()` gave. All else raises RuntimeError there.
     """
 
-    def __init__(self, sync: Sync) -> None:
+    def __init__(self, sync: SyncLike) -> None:
         self._thread = threading.get_ident()
         self._anywhere = sync
 
     @property
-    def _sync(self) -> Sync:
+    def _sync(self) -> SyncLike:
         if threading.get_ident() != self._thread:
             raise RuntimeError(
                 "of an inlet a job may use source, name, number, log, shows, read_program and what matcher() gave; "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.event import INIT
 from orchestrator.logic.verdict import AGAIN, COMMON, OK, Judgement, Kind, Verdict, Wording, judge
-from orchestrator.sync.event import Agent, Event, EventList
+from orchestrator.sync.inlet import Agent, Event, EventList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.verdict import Judgement, Verdict
     from orchestrator.process.child import Child
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.inlet import Agent
 
 
 @dataclass(frozen=True)

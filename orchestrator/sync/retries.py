@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.endpoint import UNREACHABLE
 from orchestrator.logic.event import DELETE, SPECIAL, WAIT
-from orchestrator.sync.event import Agent, EventList
+from orchestrator.sync.inlet import Agent, EventList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from orchestrator.logic.endpoint import Endpoint
     from orchestrator.logic.filters import Filters
     from orchestrator.process.tunnel import Tunnel
+    from orchestrator.sync.calls import Calls
     from orchestrator.sync.crontab import Crontab
-    from orchestrator.sync.event import Event
-    from orchestrator.sync.host import Calls, Host
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.inlet import Event
     from orchestrator.sync.targetwatch import TargetWatch
 
 
@@ -429,7 +430,7 @@ class Sync:
     def look_after(self, target: TargetWatch) -> None:
         """Nothing is transferred to a target that is gone, or another one than before (spec 6 row 29)."""
         self.transfers.guarded = TargetGuard(
-            self.host, self.inlet, self.life, self.history, target, self.transfers, self._go_on
+            self.host, self.inlet, self.life, self.history, target, self.transfers.through, self._go_on
         )
 
     def _go_on(self) -> None:

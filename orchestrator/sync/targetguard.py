@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orchestrator.logic.event import SPECIAL
 from orchestrator.logic.text import text_of
+from orchestrator.sync.inlet import encode
 from orchestrator.sync.targetwatch import Finding
 
 if TYPE_CHECKING:
@@ -16,13 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.process.child import Child
-    from orchestrator.sync.event import Agent
     from orchestrator.sync.history import History
     from orchestrator.sync.host import Host
-    from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.inlet import Agent, Inlet
     from orchestrator.sync.life import Life
     from orchestrator.sync.targetwatch import TargetWatch
-    from orchestrator.sync.transfers import Transfers
 
     Then = Callable[["Looked"], None]
 
@@ -50,8 +49,8 @@ class TargetGuard:
     """One sync's. `go_on`: the target is there again, or another one: everything is to be transferred."""
 
     def __init__(
-        self, host: Host, inlet: Inlet, life: Life, history: History, watch: TargetWatch, transfers: Transfers,
-        go_on: Callable[[], None],
+        self, host: Host, inlet: Inlet, life: Life, history: History, watch: TargetWatch,
+        through: Callable[[list[bytes]], list[bytes] | None], go_on: Callable[[], None],
     ) -> None:  # fmt: skip
         self._host = host
         self._log = host.log_of(inlet.name)
@@ -59,7 +58,7 @@ class TargetGuard:
         self._life = life
         self._history = history
         self._watch = watch
-        self._transfers = transfers
+        self._through = through
         self._go_on = go_on
         self._pause = 0.0
         self._has_timer = False
@@ -173,13 +172,7 @@ class TargetGuard:
     def _ask(self, then: Then) -> Child | None:
         ask = self._watch.target.ask
         assert ask is not None
-        argv: list[bytes] | None = [
-            word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape")
-            for word in ask(self._watch.marker)
-        ]
-        tunnel = self._transfers.tunnel
-        if tunnel is not None:
-            argv = tunnel.through(argv or [], [])
+        argv = self._through([encode(word) for word in ask(self._watch.marker)])
         if argv is None:
             then(Looked(Finding.UNKNOWN, exit_code=UNREACHED))
             return None

@@ -4,78 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.sync.spawn import Spawn
+
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
-    from orchestrator.logic.maxdelete import DeletionCount, MaxDelete
     from orchestrator.process.child import Child
     from orchestrator.process.jobs import Job
     from orchestrator.process.processes import Processes
-    from orchestrator.sync.event import Agent
-
-
-def nothing() -> None:
-    """What is to be done when nothing is."""
-
-
-class Spawn:
-    """A process that is about to be started. A hook may change argv and env; env None: the daemon's own."""
-
-    def __init__(
-        self,
-        argv: list[bytes],
-        stdin: bytes | None = None,
-        env: dict[str, str] | None = None,
-        on_stderr: Callable[[bytes], object] | None = None,
-    ) -> None:
-        self.argv = argv
-        self.on_stderr = on_stderr
-        self.stdin = stdin
-        self.env = env
-        self._as_made = (tuple(argv), stdin, env)
-
-    def is_changed(self) -> bool:
-        """Whether a hook has made something else of it."""
-        return (tuple(self.argv), self.stdin, self.env) != self._as_made
-
-    def problem(self) -> str | None:
-        """What keeps it from being started, after hooks have had their way with it."""
-        argv: object = self.argv
-        if not isinstance(argv, (list, tuple)) or not argv or not all(isinstance(word, bytes) for word in argv):
-            return f"its arguments are no list of bytes: {argv!r}"
-        env: object = self.env
-        is_dict = env is None or isinstance(env, dict)
-        if not is_dict or not all(isinstance(word, str) for pair in (self.env or {}).items() for word in pair):
-            return f"its environment is no dict of str: {env!r}"
-        if any(b"\0" in word for word in self.argv) or any("\0" in "".join(pair) for pair in (self.env or {}).items()):
-            return "a NUL can be handed to no program"
-        return None
-
-
-class Check:
-    """What stands before a full run that must not delete too much (`maxDelete`).
-
-    `count(stop, spawn)` finds out, in a worker thread, what the run would delete; `spawn` is what would be started,
-    None for a job. `announce` is said when the run begins. `limited(argv, allowed)`: the arguments that keep it
-    to what is allowed, should more be gone by then. `was_cut(exit_code, stderr)`: whether that has stopped it.
-    """
-
-    __slots__ = ("announce", "count", "limit", "limited", "was_cut")
-
-    def __init__(
-        self,
-        limit: MaxDelete,
-        count: Callable[[threading.Event, Spawn | None], DeletionCount],
-        announce: bytes = b"",
-        limited: Callable[[list[bytes], int], list[bytes]] = lambda argv, allowed: argv,
-        was_cut: Callable[[int, bytes], bool] = lambda exit_code, stderr: False,
-    ) -> None:
-        self.limit = limit
-        self.count = count
-        self.announce = announce
-        self.limited = limited
-        self.was_cut = was_cut
+    from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.spawn import Check
 
 
 class Transfer:

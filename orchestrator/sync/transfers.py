@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.event import BLOCK, WAIT
 from orchestrator.sync.batch import BATCH_START
-from orchestrator.sync.event import EventList
 from orchestrator.sync.guard import REFUSED
 from orchestrator.sync.holds import Holds
+from orchestrator.sync.inlet import EventList
 from orchestrator.sync.outcome import Outcome, outcome_of
+from orchestrator.sync.spawn import Spawn, nothing
 from orchestrator.sync.targetwatch import Finding
 from orchestrator.sync.timeouts import Timeouts
-from orchestrator.sync.transfer import Spawn, Transfer, nothing
+from orchestrator.sync.transfer import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     from orchestrator.process.jobs import Job
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.batch import BatchCommands
+    from orchestrator.sync.calls import Calls
     from orchestrator.sync.collector import Collector
-    from orchestrator.sync.event import Agent
     from orchestrator.sync.guard import Guard
-    from orchestrator.sync.host import Calls, Host
-    from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.inlet import Agent, Inlet
     from orchestrator.sync.life import Life
     from orchestrator.sync.retries import Retries
+    from orchestrator.sync.spawn import Check
     from orchestrator.sync.targetguard import Looked, TargetGuard
-    from orchestrator.sync.transfer import Check
 
 PAUSE = 1.0
 """Seconds until what could not be started is offered again."""
@@ -95,11 +96,11 @@ class Transfers:
         spawn = Spawn(list(argv), stdin, on_stderr=on_stderr)
         transfer = Transfer(agent, spawn, on_finished, check, self._keeps_stderr or check is not None)
         if self.tunnel is not None:
-            filled = self.tunnel.through(argv, EventList(self._inlet, agent.delays).paths())
-            if filled is None:
+            through = self.through(spawn.argv, EventList(self._inlet, agent.delays).paths())
+            if through is None:
                 self._put_off(transfer)
                 return None
-            spawn.argv = list(filled)
+            spawn.argv = through
         return self._begin(transfer)
 
     def run(
@@ -113,6 +114,13 @@ class Transfers:
         """As spawn, with a function in a worker thread. `argv`: of the program whose work it does."""
         program = None if argv is None else Spawn(list(argv))
         return self._begin(Transfer(agent, job, on_finished, check, keeps_stderr=False, stands_for=program))
+
+    def through(self, argv: list[bytes], names: Sequence[bytes] = ()) -> list[bytes] | None:
+        """The arguments as they go through the sync's tunnel; the same where it has none; None: the tunnel is not up.
+
+        `names`: paths among them, in which nothing is replaced.
+        """
+        return argv if self.tunnel is None else self.tunnel.through(argv, names)
 
     # ---- whether it may begin -----------------------------------------------------------------
 

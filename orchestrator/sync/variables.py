@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orchestrator.sync.event import Event
+    from orchestrator.sync.inlet import Event
 
 VALUES: Final[Mapping[str, Callable[[Event], bytes]]] = {
     "path": lambda event: event.path,

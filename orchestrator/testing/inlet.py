@@ -26,9 +26,9 @@ from orchestrator.logic.verdict import AGAIN, DIE, Verdict
 from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
+from orchestrator.sync.spawn import nothing
 from orchestrator.sync.sync import Options as SyncOptions
 from orchestrator.sync.sync import Sync
-from orchestrator.sync.transfer import nothing
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.log import FakeLog
 from orchestrator.testing.loop import FakeLoop
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Action, Options
     from orchestrator.process.jobs import Job
-    from orchestrator.sync import transfer
+    from orchestrator.sync.spawn import Spawn as Program
 
 
 @dataclass(eq=False)
@@ -262,7 +262,7 @@ class FakeInlet(Inlet):
             return None
         counts = check.count
 
-        def count(stop: threading.Event, spawn: transfer.Spawn | None) -> DeletionCount:
+        def count(stop: threading.Event, spawn: Program | None) -> DeletionCount:
             self._counted = counts(stop, spawn)
             return self._counted
 

@@ -17,7 +17,7 @@ from orchestrator.sync.sync import Options, Sync
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
 
 

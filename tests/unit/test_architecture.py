@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,15 +56,19 @@ WORLDLY |= {"subprocess", "sys", "tempfile", "threading", "time", "loguru", "lup
 """What pure code has no use for."""
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Every module that a file imports when it is run."""
+def imports_of(path: Path, *, for_types: bool = False) -> Iterator[str]:
+    """Every module that a file imports when it is run; with `for_types` those that only its types need as well."""
     tree = ast.parse(path.read_text())
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
+    typing_only = (
+        set()
+        if for_types
+        else {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+    )
     for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
@@ -86,6 +90,59 @@ def files(*parts: str) -> list[Path]:
     found = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else sorted(place.rglob("*.py"))
     assert found
     return found
+
+
+CIRCLES: set[frozenset[str]] = {
+    frozenset(f"orchestrator.config.lua.{name}" for name in ("actions", "calls", "core", "loader")),
+}
+"""Modules that import each other, types included. None may be added."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.with_suffix("").relative_to(ROOT).parts
+    parts = parts[1:] if parts[0] == "plugins" else parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circles(imports: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """The largest groups of modules of which each needs all the others, directly or not."""
+
+    def reached(start: str) -> set[str]:
+        found, pending = {start}, [start]
+        while pending:
+            new = imports[pending.pop()] - found
+            found |= new
+            pending += new
+        return found
+
+    all_reached = {module: reached(module) for module in imports}
+    groups = {
+        frozenset(other for other in found if module in all_reached[other]) for module, found in all_reached.items()
+    }
+    return {group for group in groups if len(group) > 1}
+
+
+def needs_of(path: Path, modules: Collection[str]) -> set[str]:
+    """Which of the modules a file imports, for its types alone included; of `from package import module` the module."""
+    needs = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            needs |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            needs |= {
+                inner if (inner := f"{node.module}.{name.name}") in modules else node.module for name in node.names
+            }
+    return needs & {*modules}
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports for types count: who reads one file of a circle has to read them all."""
+    paths = {module_name(path): path for path in [*files("orchestrator"), *files("plugins")]}
+    assert circles({name: needs_of(path, paths) - {name} for name, path in paths.items()}) == CIRCLES
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": set()}) == {frozenset("abc")}
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)

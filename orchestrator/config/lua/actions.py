@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.api import Action
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.logic.verdict import Verdict
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.sync import Sync
 
 

@@ -11,12 +11,12 @@ from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
 
 if TYPE_CHECKING:
     from orchestrator.config.lua.loader import LuaConfig
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Collected, Outcome
 
 
 class SyncCalls:
-    """See sync.host.Calls."""
+    """See sync.calls.Calls."""
 
     def __init__(self, config: LuaConfig, table: Any, number: int) -> None:
         self._config = config

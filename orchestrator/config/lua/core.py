@@ -27,17 +27,16 @@ from orchestrator.logic.event import INIT, MOVE
 from orchestrator.logic.layer3 import VARIABLES, Template, translate
 from orchestrator.logic.verdict import RSYNC_EXIT_CODES, SSH_EXIT_CODES
 from orchestrator.sync.batch import batch_template
-from orchestrator.sync.event import EventList
+from orchestrator.sync.inlet import EventList
 from orchestrator.sync.outcome import Collected
-from orchestrator.sync.transfer import nothing
+from orchestrator.sync.spawn import nothing
 from orchestrator.sync.variables import VALUES, variable_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.config.lua.loader import LuaConfig
-    from orchestrator.sync.event import Agent, Event
-    from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.inlet import Agent, Event, Inlet
 
 EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
     "etype": lambda event: to_bytes(event.etype),

@@ -15,7 +15,7 @@ from orchestrator.sync.outcome import Collected, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.inlet import Agent
 
 
 class Ending:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.lua.loader import GARBAGE
 from orchestrator.logic.delay import Delay
-from orchestrator.sync.event import EventList
+from orchestrator.sync.inlet import EventList
 
 if TYPE_CHECKING:
     from tests.unit.config.lua_config import World

@@ -22,7 +22,7 @@ from tests.kit.clock import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
 
 COUNT = 10

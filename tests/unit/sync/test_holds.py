@@ -13,9 +13,9 @@ from tests.kit.syncs import Calls, SyncWorld
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
-    from orchestrator.sync.transfer import Spawn
+    from orchestrator.sync.spawn import Spawn
 
 
 class Held(Calls):

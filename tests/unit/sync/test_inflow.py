@@ -23,7 +23,7 @@ from tests.kit.clock import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Event
+    from orchestrator.sync.inlet import Event
 
 
 class SlowClock(FakeClock):

@@ -15,7 +15,7 @@ from tests.kit.syncs import Calls, SyncWorld
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.inlet import Agent
 
 
 class Noting(Calls):

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from orchestrator.sync.event import Agent
+    from orchestrator.sync.inlet import Agent
     from orchestrator.sync.outcome import Outcome
-    from orchestrator.sync.transfer import Spawn
+    from orchestrator.sync.spawn import Spawn
 
 
 class World:

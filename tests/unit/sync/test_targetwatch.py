@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.sync.event import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
 
 

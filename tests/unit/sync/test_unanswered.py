@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.sync.event import EventList
+from orchestrator.sync.inlet import EventList
 from orchestrator.sync.outcome import Collected
 from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.sync.event import Event
+    from orchestrator.sync.inlet import Event
     from orchestrator.sync.outcome import Outcome
 
 

@@ -1,0 +1,32 @@
+"""What a sync asks of its config: the functions of an action, wherever they are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from orchestrator.sync.inlet import Agent, Event
+    from orchestrator.sync.outcome import Collected, Outcome
+
+
+class Calls(Protocol):
+    """The functions of a sync's config: a plugin's, or what the user's Lua put in their place."""
+
+    def moved(self, source: bytes) -> None:
+        """The source is another directory from now on."""
+
+    def has_init(self) -> bool: ...
+
+    def init(self, event: Event) -> None: ...
+
+    def full(self, event: Event) -> None: ...
+
+    def action(self) -> None: ...
+
+    def collect(self, outcome: Outcome) -> Collected: ...
+
+    def batch_start(self, agent: Agent) -> bytes | bool | None:
+        """A transfer is about to be started: a command to run before it, or whether it may be (False: not now)."""
+
+    def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
+        """A transfer has ended: a command to run after it, if any."""
