@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+import orchestrator
 from orchestrator import commandline
 from orchestrator.api import RSYNC_EXIT_CODES, SSH_EXIT_CODES, Option
 from orchestrator.config.settings import SETTINGS
@@ -180,8 +181,31 @@ def test_configs_in_documents_load(
     assert status == 0, f"{where}: {capfd.readouterr()}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "configs/README.md", "contrib/README.md"])
-def test_links_lead_somewhere(document: str) -> None:
-    path = ROOT / document
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("*.md"), *ROOT.glob("configs/*.md"), *ROOT.glob("contrib/*.md"), *ROOT.glob("tests/*/*.md")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_links_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_documents_call_targets_that_make_knows() -> None:
+    known = set(re.findall(r"^([a-z][a-z -]*):(?!=)", (ROOT / "Makefile").read_text(), flags=re.M))
+    targets = {target for line in known for target in line.split()}
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("tests/*/*.md"), *ROOT.glob(".github/workflows/*")]
+    called = {
+        (path.name, target)
+        for path in documents
+        for words in re.findall(r"(?:`|^    |run: )make ((?:[a-z-]+ ?)+)", path.read_text(), flags=re.M)
+        for target in words.split()
+    }
+    assert ("test.yml", "test") in called
+    assert {(name, target) for name, target in called if target not in targets} == set()
+
+
+def test_versions_agree() -> None:
+    stated = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), flags=re.M)
+    assert stated
+    assert stated[1] == orchestrator.__version__

@@ -1,4 +1,4 @@
-"""Every row of the table of what differs from lsyncd (spec 6) is proved by a test, and told to users.
+"""Every row of the table of what differs from lsyncd (spec 6) is proved by a test, and documented for users.
 
 A test names its rows by `@pytest.mark.row(N, …)`, a differential case by `why = "page 6 row N…"`. They are looked for
 in the sources: what is not selected, or needs a program that is missing, counts as well.
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 
-TOLD = {
+FIRST_WORDS = {
     "1": "several writes to a file that waits",
     "2": "many changes waiting",
     "3": "a transfer is killed",
@@ -33,7 +33,7 @@ TOLD = {
     "15": "status file",
     "16": "`onepass` with several syncs",
     "16b": "rsync ends with 23",
-    "17": "an exit code that nobody knows",
+    "17": "an exit code that no table lists",
     "18": "a directory can't be watched",
     "19": "a half-written upload travels",
     "20": "the source lies on NFS, SMB",
@@ -52,7 +52,7 @@ TOLD = {
     "32": "`default.direct`: somebody puts a symlink",
     "33": "somebody renames things faster than anybody can follow",
 }
-"""Row of the table → how its line in README.md begins."""
+"""Row of the table → how its line in contrib/COMING-FROM-LSYNCD.md begins."""
 
 CASE = re.compile(r"page 6 row (\d+b?)")
 
@@ -87,10 +87,22 @@ def proved() -> dict[str, set[str]]:
 
 
 def test_every_row_has_a_test_and_no_other_is_named() -> None:
-    assert sorted(proved()) == sorted(TOLD)
+    assert sorted(proved()) == sorted(FIRST_WORDS)
 
 
-@pytest.mark.parametrize("row", TOLD)
-def test_every_row_is_told_to_users(row: str) -> None:
-    lines = (ROOT / "README.md").read_text().partition("\n## What differs\n")[2].partition("\n## ")[0].splitlines()
-    assert [line for line in lines if line.startswith(f"| {TOLD[row]}")], f"README.md says nothing of row {row}"
+def table_of(path: str, heading: str) -> list[str]:
+    """The rows of the table below a heading, without its header."""
+    part = (ROOT / path).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [line for line in part.splitlines() if line.startswith("| ")][2:]
+
+
+@pytest.mark.parametrize("row", FIRST_WORDS)
+def test_every_row_is_documented_for_users(row: str) -> None:
+    lines = table_of("contrib/COMING-FROM-LSYNCD.md", "What differs")
+    assert [line for line in lines if line.startswith(f"| {FIRST_WORDS[row]}")], f"nothing is said of row {row}"
+
+
+def test_the_readme_has_five_of_them() -> None:
+    five = table_of("README.md", "Coming from lsyncd")
+    assert len(five) == 5
+    assert set(five) <= set(table_of("contrib/COMING-FROM-LSYNCD.md", "What differs"))
