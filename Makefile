@@ -1,4 +1,4 @@
-# What one does with a checkout. `make` alone tells.
+# What one does with a checkout. `make` alone lists it.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -46,7 +46,7 @@ packages:
 
 # ---- checking
 
-# All of it runs, whatever fails first: one look tells everything.
+# All of it runs, whatever fails first: one look shows everything.
 test: $(VENV)/.dev packages
 	@failed=; for part in lint tests pythons; do $(MAKE) $$part || failed+=" $$part"; done; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi

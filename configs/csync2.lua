@@ -1,5 +1,5 @@
 ----
--- A cluster of hosts kept in step by csync2, which is told exactly what changed.
+-- A cluster of hosts kept in step by csync2, which gets exactly the paths that changed.
 --
 -- csync2 must be set up first: csync2_<syncid>.cfg and its key in csync2's system directory on every
 -- host, its server on every host that receives, and one `csync2 -C <syncid> -xvr` by hand.

@@ -1,5 +1,5 @@
 ----
--- What the end of a transfer means, told anew: "ok", "again" (try once more, with growing pauses) or
+-- The meaning of exit codes, set anew: "ok", "again" (try once more, with growing pauses) or
 -- "die" (end the daemon). Codes that are not named keep their meaning.
 ----
 

@@ -10,7 +10,7 @@ local small = os.getenv( "MAKE_SMALL" ) or "cp"
 
 local pictures = { jpg = true, png = true, gif = true }
 
--- Whether an event is of a picture. An event tells a lot: name, path, isdir, source, target… (README.md)
+-- Whether an event is of a picture. An event has many fields: name, path, isdir, source, target… (README.md)
 local function isPicture( event )
 	local extension = string.match( event.name, "%.(%a+)$" )
 	return not event.isdir and extension and pictures[ string.lower( extension ) ]

@@ -1,5 +1,5 @@
 ----
--- The daemon's settings: where it logs, where it tells how it is, what it does when something fails.
+-- The daemon's settings: where it logs, where it reports its state, what it does when something fails.
 -- What stands here is overridden by the command line (lsyncd -help).
 ----
 

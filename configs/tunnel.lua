@@ -5,7 +5,7 @@
 --     SSH_HOST=backup.example.org MODULE=mirror lsyncd -nodaemon configs/tunnel.lua
 --
 -- Two ssh processes are kept running, each on a free port of its own; transfers take them in turn. One that
--- dies is started again. Until one of them is up, changes wait. `lsyncd -log Tunnel` tells how they are.
+-- dies is started again. Until one of them is up, changes wait. `lsyncd -log Tunnel` shows their state.
 ----
 
 local demo = os.getenv( "DEMO" ) or "/tmp/lsyncd-demo"
@@ -32,7 +32,7 @@ local through = tunnel {
 	readyDelay = 1,
 	retryDelay = 5,
 
-	-- and it must answer; five times in vain, and it is started anew
+	-- and it must answer; after five failures it is started anew
 	checkCommand   = "rsync rsync://^localhost:^localport/",
 	checkMaxFailed = 5,
 }

@@ -1,6 +1,6 @@
 """TOML configs: read, checked and handed over as plain tables. Another way to call the same `sync`.
 
-Knows nothing of Lua. TOML has no functions, so what is left are layers 3 and 4; strings in onCreate and
+Knows nothing of Lua. TOML has no functions, which leaves layers 3 and 4; strings in onCreate and
 its like are translated as in a Lua config. Errors name file, line and key. A file may `include` others: each is
 checked by itself, and together they are one config.
 """
@@ -31,7 +31,7 @@ NOT_IN_TOML = frozenset({"checkgauge", "collect", "full", "prepare", "_source"})
 """Keys whose only sensible value is a function, or a table for one."""
 
 EXIT_CODES = frozenset({"exitcodes", "rsyncExitCodes", "sshExitCodes"})
-"""Tables whose keys are numbers, which TOML writes as strings. One of another name is known by what it holds."""
+"""Tables whose keys are numbers, which TOML writes as strings. One of another name is recognised by its contents."""
 
 WHOLE_NUMBERS = range(-(2**63), 2**63)
 
@@ -221,7 +221,7 @@ def _is_handler(key: str) -> bool:
 
 
 def _is_handler_of_events(key: str) -> bool:
-    """An action that transfers by itself has no use for it."""
+    """Whether it is a handler that an action that transfers by itself does not call."""
     return _is_handler(key) and key not in BATCH_HANDLERS
 
 
@@ -245,7 +245,7 @@ def _is_exit_code(item: tuple[str, Any]) -> bool:
 
 
 def _like(key: Any, known: Iterable[str]) -> str:
-    """A guess what was meant, or what there is."""
+    """A guess at the key that was meant, or a list of all."""
     close = nearest(str(key), known)
     if close is not None:
         return f'; did you mean "{close}"?'

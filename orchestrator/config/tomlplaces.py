@@ -1,7 +1,7 @@
-"""Which line of a TOML file a key stands in: tomli gives the values, and for a line only that of a syntax error.
+"""The line of each key of a TOML file: tomli gives the values, and the line of a syntax error only.
 
 A file is a row of statements, each a header or a key with its value, and each is TOML by itself. So tomli is given line
-after line until it has a whole one: strings and lists over several lines are read by the one who knows how.
+after line until it has a whole one: it reads strings and lists over several lines.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Path = tuple[str | int, ...]
 """Keys, and for the n-th table of `[[name]]` its number, from 0: `("sync", 1, "rsync", "archive")`."""
 
 CLOSING = re.compile(r"[\]}]|\"\"\"|'''")
-"""What a statement of several lines must have in its last one. Spares reading a list of n lines n times."""
+"""The last line of a statement over several lines has one of these. Spares reading a list of n lines n times."""
 
 
 class Places:
-    """The lines of a document that tomli has read. Only those that are sure."""
+    """The lines of the keys of a document that tomli has read; only those that are certain."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[Path, int] = {}
@@ -73,7 +73,7 @@ class Places:
 
 
 def shown(path: Path) -> str:
-    """As an error names it: `sync[2].rsync.archive`, tables counted from 1."""
+    """A path as an error names it: `sync[2].rsync.archive`, tables counted from 1."""
     words = ""
     for part in path:
         if isinstance(part, int):

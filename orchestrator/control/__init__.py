@@ -21,7 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lsyncd-orchestrator {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("plugins", help="list the installed plugins, their actions and options")
-    check = commands.add_parser("check", help="load a config and tell what it would do, without doing it")
+    check = commands.add_parser("check", help="load a config and show what it would do, without doing it")
     check.add_argument("config", help="a Lua or TOML config file")
     check.add_argument(
         "--for-real", action="store_true", help="do what the config does while it is loaded, call handlers"

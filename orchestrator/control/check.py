@@ -1,4 +1,4 @@
-"""`orchestrator check CONFIG`: what would be run, and what looks wrong. Starts, changes and watches nothing."""
+"""`orchestrator check CONFIG`: the programs that would be run, and faults. Starts, changes and watches nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WORDS = {
     "load": "load",
     "call": "call",
 }
-"""Of the kinds of notes that are told of (see dry.Note): what would be done."""
+"""The verb of each kind of note that the report shows (see dry.Note)."""
 
 
 def check(
@@ -54,9 +54,9 @@ def check(
 ) -> int:
     """Print the report. 0: it would start and do its work; 1: it would not, or something it needs is missing.
 
-    `for_real`: what a Lua config does while it is loaded is done, and its handlers are called. `elsewhere`: the config
-    is for another machine: sources, programs and places need not be here. `only_load`: what the daemon would do until
-    it begins to watch, for a service that is about to start it; silent where nothing is wrong.
+    `for_real`: everything that a Lua config does while it is loaded is done, and its handlers are called. `elsewhere`:
+    the config is for another machine: sources, programs and places need not be here. `only_load`: do no more than the
+    daemon does before it begins to watch, for a service that is about to start it; silent where nothing is wrong.
     """
     if not os.path.exists(path):
         raise UsageError(f"Cannot find config file at '{path}'.")
@@ -76,7 +76,7 @@ class _Check:
         try:
             self._run.load()
         except OrchestratorError as error:
-            self._tell_notes()
+            self._show_notes()
             self._output.complain(f"Error: {error}{_like(str(error))}")
             skipped = self._skipped()
             if skipped:
@@ -85,24 +85,24 @@ class _Check:
                     "--for-real does it."
                 )
             return 1
-        self._tell_notes()
+        self._show_notes()
         if not self._run.config.syncs:
             self._output.complain("Error: Nothing to watch!")
             return 1
         if only_load:
             self._problems += problems_of_settings(self._run.settings, self._run.monitors)
             self._problems += [] if self._elsewhere else problems_of_places(self._run.settings)
-            return self._tell_problems()
+            return self._show_problems()
         self._run.config.lock()
         self._run.log.is_quiet = True
         for sync in self._run.config.syncs:
-            self._tell_sync(sync)
+            self._show_sync(sync)
         self._look_around()
         for line in dict.fromkeys(self._warnings):
             self._output.line(f"Warn: {line}")
-        return self._tell_problems()
+        return self._show_problems()
 
-    def _tell_problems(self) -> int:
+    def _show_problems(self) -> int:
         for line in dict.fromkeys(self._problems):
             self._output.line(f"Error: {line}")
         return 1 if self._problems else 0
@@ -112,14 +112,14 @@ class _Check:
     def _skipped(self) -> list[Note]:
         return [] if self._run.config.for_real else [note for note in self._run.notes if note.changes_world]
 
-    def _tell_notes(self) -> None:
-        """What loading would have done to the world."""
+    def _show_notes(self) -> None:
+        """Show everything that loading would have done to the world."""
         for note in self._skipped():
             self._output.line(f"would {WORDS[note.kind]}: {note.text}  ({note.place})")
 
     # ---- a sync -------------------------------------------------------------------------------
 
-    def _tell_sync(self, sync: Sync) -> None:
+    def _show_sync(self, sync: Sync) -> None:
         self._output.line(f"{sync.name}: {os.fsdecode(sync.source)}")
         tunnel = sync.transfers.tunnel
         if tunnel is not None:
@@ -127,9 +127,9 @@ class _Check:
             self._look_for_programs(sync, [tunnel.options.command[0], *tunnel.options.check_command[:1]])
         known = len(self._problems)
         startup = self._noted(sync, lambda: _start(sync))
-        self._tell("at startup", startup)
+        self._show("at startup", startup)
         change = self._noted(sync, lambda: _change(sync))
-        self._tell("when a file changes", change)
+        self._show("when a file changes", change)
         if not startup and not change and len(self._problems) == known:
             self._warnings.append(f"{sync.name}: it does nothing, neither at the startup nor when a file changes.")
         programs = [one.child.argv[0] for one in (*startup, *change) if one.child is not None and one.child.argv]
@@ -144,7 +144,7 @@ class _Check:
             (self._problems if category == "Error" else self._warnings).append(f"{sync.name}: {text}")
         return noted
 
-    def _tell(self, when: str, noted: list[Noted]) -> None:
+    def _show(self, when: str, noted: list[Noted]) -> None:
         for one in noted:
             if one.child is None or one.job is not None:
                 self._output.line(f"  {when}: {one.job or one.call}")
@@ -184,7 +184,7 @@ class _Check:
         self._warnings += self._watch_warnings()
 
     def _targets_without_place(self) -> Iterator[str]:
-        """Mirrors make their target, but no directory above it."""
+        """A line for each target whose parent directory is missing: mirrors make their target, but nothing above it."""
         for sync in self._run.config.syncs:
             target = self._run.config.target_of[sync.number]
             if target is None or target.directory is None:
@@ -238,11 +238,11 @@ def _files(sync: Sync) -> Iterator[bytes]:
 
 
 def _words(argv: Sequence[bytes]) -> str:
-    """As it could be given to a shell; what is not UTF-8 or no character to be seen is escaped by the output."""
+    """As it could be given to a shell; the output escapes bytes that are not UTF-8 and unprintable characters."""
     return " ".join(shlex.quote(os.fsdecode(word)) for word in mask_words(argv))
 
 
 def _like(message: str) -> str:
-    """For an unknown key of a Lua config: what may be meant."""
+    """For an unknown key of a Lua config: a guess at the key that was meant."""
     words = hint(message, {name: action.options for name, action in make_manager().actions().items()})
     return f" {words}" if words else ""

@@ -1,4 +1,4 @@
-"""`orchestrator status SOCKET`: what a running daemon is about, at a glance or as JSON."""
+"""`orchestrator status SOCKET`: the state of a running daemon and its syncs, in lines or as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE: Final = 10.0
 """Seconds to wait for the daemon's answer: it may be reading a burst of changes."""
 
 LONGEST: Final = 1 << 26
-"""Bytes of an answer. No daemon says more of its syncs."""
+"""Bytes of an answer; no daemon's status is longer."""
 
 ATTENTION: Final = ("retrying", "suspended", "left alone", "stopped")
 """States in which somebody should have a look."""
@@ -34,7 +34,7 @@ NO_ANSWER: Final = 3
 
 
 class NoStatus(Exception):
-    """There is nothing to be told: why, and the exit status that says so."""
+    """There is no status to print: the reason, and the exit status for it."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -53,8 +53,8 @@ def status(path: str, output: Output, *, as_json: bool) -> int:
         output.complain(f"Error: {trouble}")
         return trouble.code
     except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
-        # not what a daemon says; its values would be times, numbers and texts
-        output.complain(f"Error: {_STRANGER.format(path)}")
+        # no daemon answers like this: its values would be times, numbers and texts
+        output.complain(f"Error: {_NOT_OURS.format(path)}")
         return NO_ANSWER
     if as_json:
         output.raw(json.dumps(report, indent=1))
@@ -67,7 +67,7 @@ def status(path: str, output: Output, *, as_json: bool) -> int:
     return NEEDS_ATTENTION if worth_a_look else OK
 
 
-_STRANGER: Final = "what answers at {} is no daemon of this kind"
+_NOT_OURS: Final = "what answers at {} is no daemon of this kind"
 
 
 def ask(path: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def ask(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         report = None
     if not isinstance(report, dict):
-        raise NoStatus(_STRANGER.format(path), NO_ANSWER)
+        raise NoStatus(_NOT_OURS.format(path), NO_ANSWER)
     return report
 
 
@@ -115,7 +115,7 @@ def _read(path: str) -> bytes:
 
 
 def _report(report: dict[str, Any]) -> Iterator[str]:
-    polled = f", {report['polled']} polled for want of watches" if report["polled"] else ""
+    polled = f", {report['polled']} polled for lack of watches" if report["polled"] else ""
     yield (
         f"lsyncd {report['pid']}: {counted(report['processes'], 'transfer')} running, "
         f"{counted(report['watches'], 'directory', 'directories')} watched{polled}"

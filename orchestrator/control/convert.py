@@ -1,7 +1,7 @@
 """`orchestrator convert CONFIG`: a Lua config that has no functions, as TOML (spec 6 "Beyond").
 
-What is printed means the same, or nothing is printed: the TOML is loaded in its turn, and what its syncs, tunnels and
-settings have become is compared with what the Lua config made of them.
+The output means the same as the config, or nothing is printed: the TOML is loaded in its turn, and its syncs, tunnels
+and settings are compared with those that the Lua config made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DROPPED: Final[Mapping[str, str]] = {
     "load": "is a module in C, which TOML has not",
     "popen": "gives what holds here and now; --for-real runs it and writes that down",
 }
-"""Why what a config does while it is loaded is lost. All else changes something each time the config is loaded."""
+"""Kind of note → why TOML cannot express it. All others change something each time the config is loaded."""
 
 
 def convert(
@@ -40,8 +40,8 @@ def convert(
 ) -> int:
     """Print the TOML. 1 where something cannot be expressed: each is named on stderr, and nothing is printed.
 
-    What the config reads of its surroundings (a variable of the environment, a file, the date) is written down as it is
-    here and now, with a comment and a warning. `for_real`: what commands give is, too.
+    Values that the config reads from its surroundings (a variable of the environment, a file, the date) are written
+    down as they are here and now, with a comment and a warning. `for_real`: so is the output of commands.
     """
     if not os.path.exists(path):
         raise UsageError(f"Cannot find config file at '{path}'.")
@@ -49,7 +49,7 @@ def convert(
         run.load()
         frozen = [note for note in run.notes if note.kind == "read" or (for_real and note.kind == "popen")]
         problems = [_lost(note) for note in run.notes if note not in frozen]
-        words = [f"{note.place}: what {_told(note)} gave here and now is written down" for note in frozen]
+        words = [f"{note.place}: what {_named_note(note)} gave here and now is written down" for note in frozen]
         lines = [printable(f"# {word}") for word in dict.fromkeys(words)]
         try:
             lines += _settings(run)
@@ -74,13 +74,13 @@ def convert(
     return 0
 
 
-def _told(note: Note) -> str:
+def _named_note(note: Note) -> str:
     return f'io.popen("{note.text}")' if note.kind == "popen" else note.text
 
 
 def _lost(note: Note) -> str:
     why = DROPPED.get(note.kind, f"changes something each time the config is loaded ({note.kind}), which TOML cannot")
-    return f"{note.place}: {_told(note)} {why}."
+    return f"{note.place}: {_named_note(note)} {why}."
 
 
 def _named(run: DryRun, sync: Sync) -> str:
@@ -154,7 +154,7 @@ def _list_item(item: Any, name: str) -> Any:
 
 
 def _fitting(value: Any, types: tuple[type, ...]) -> Any:
-    """What Lua's users write for a value of these types: all but false is true, numbers are strings and back."""
+    """The value of one of these types that a Lua user meant: all but false is true, numbers are strings and back."""
     if types == (bool,):
         return value is not False
     if isinstance(value, str) and types and str not in types and not isinstance(value, bool):
@@ -175,7 +175,7 @@ def _kind(value: Any) -> str:
 
 
 def _differences(run: DryRun, text: str, *, elsewhere: bool) -> list[str]:
-    """What the TOML would do differently, a line each."""
+    """Each difference between the TOML and the config, a line each."""
     try:
         data = text.encode("utf-8")
         fd = os.memfd_create("toml", os.MFD_CLOEXEC)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def count_directories(syncs: Iterable[Sync]) -> int:
-    """What lies in several sources counts once."""
+    """The number of directories; one that lies in several sources counts once."""
     by_source: dict[bytes, list[Sync]] = {}
     for sync in syncs:
         by_source.setdefault(sync.source, []).append(sync)

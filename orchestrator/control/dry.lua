@@ -23,13 +23,13 @@ end
 
 local function note(kind, text) core.note(kind, text, place()) end
 
--- A function of Lua's that is noted down with what `told` makes of its arguments (nil: not worth a word), and
+-- A function of Lua's that is noted down with the text that `shown` makes of its arguments (nil: no note), and
 -- does not more than `instead`, where there is that and it is not for real.
-local function watch(from, name, kind, told, instead)
+local function watch(from, name, kind, shown, instead)
     local original = from[name]
     if not original then return end
     from[name] = function(...)
-        local text = told(...)
+        local text = shown(...)
         if text then
             note(kind, text)
             if instead and not is_real then return instead(...) end

@@ -1,7 +1,7 @@
-"""A config loaded with nothing behind it: what it does to the world is noted down, and not done.
+"""A dry run: a config is loaded, and everything that it would do to the world is noted down instead of done.
 
-Loading has to run a Lua config. What of it would start a program or change a file is kept from that (dry.lua), and
-so are the plugins: processes and jobs are noted, never started. Handlers are not called.
+Loading has to run a Lua config. Its calls that would start a program or change a file are replaced (dry.lua), and so
+are the plugins' processes and jobs: they are noted, never started. Handlers are not called.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 
 CHAIN = 3
-"""Of processes that follow one another (onBatchStart, the transfer, onBatchEnd), so many are told of."""
+"""The most processes that follow one another: onBatchStart, the transfer, onBatchEnd."""
 
 
 class Note(NamedTuple):
-    """What a config does while it is loaded. `place`: FILE:LINE.
+    """One act of a config while it is loaded. `place`: FILE:LINE.
 
-    `kind`: run, popen, kill, write, remove, rename, load, call change the world, or may; read is what may be another
-    thing on another day or machine; later is what is to happen when the daemon runs.
+    `kind`: run, popen, kill, write, remove, rename, load, call change the world, or may; the result of a read may be
+    another on another day or machine; later is an act that is due when the daemon runs.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class Noted:
 
 
 class NotedProcesses(DryProcesses):
-    """`noted`: what would have been started, and which functions of the user's called, in that order."""
+    """`noted`: the processes and jobs that would have been started, and the calls of functions of the user's."""
 
     noted: list[Noted]
 
@@ -86,7 +86,7 @@ class NotedProcesses(DryProcesses):
         self.noted.append(Noted(child, started.stdin, (job.__doc__ or type(job).__name__) if is_own_work else None))
 
     def take(self) -> list[Noted]:
-        """What was noted since the last call; each ends well, and may bring more."""
+        """The notes since the last call. Each ends with exit code 0, and may start more."""
         taken: list[Noted] = []
         for _ in range(CHAIN):
             noted, self.noted = self.noted, []
@@ -100,7 +100,7 @@ class NotedProcesses(DryProcesses):
 
 
 class DryLog(Log):
-    """Keeps quiet when told to, and remembers the warnings and errors of that time."""
+    """Prints nothing while `is_quiet`, and remembers the warnings and errors of that time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class DryLog(Log):
             self._kept.append((category, "".join(map(_shown, parts))))
 
     def take(self) -> list[tuple[str, str]]:
-        """Category and text of what was not said since the last call."""
+        """Category and text of each message that was kept since the last call."""
         kept, self._kept = self._kept, []
         return kept
 
@@ -164,8 +164,8 @@ class DryCore(Core):
 
 
 class DryConfig(LuaConfig):
-    """`for_real`: what the config does while it is loaded is done. `elsewhere`: it is for another machine, whose
-    sources and files of patterns need not be here.
+    """`for_real`: everything that the config does while it is loaded is done. `elsewhere`: it is for another machine,
+    whose sources and files of patterns need not be here.
 
     `notes`: what it has done so far, or would have. `missing`: of files that are not here, a line each. `action_of`:
     the action that acts for a sync, by its number; `target_of`: what that says of its target. `tunnels`: the options
@@ -207,11 +207,11 @@ class DryConfig(LuaConfig):
         return super().add_tunnel(table)
 
     def effective_config(self, sync: Sync) -> TableConfig:
-        """What a sync's config has become: plain values, a word for each function and for its tunnel."""
+        """A sync's config when all is inherited: plain values, a word for each function and for its tunnel."""
         return TableConfig(self.lua, self.lua.call(self._shared[b"effective_config"], sync.number))
 
     def run_toml(self, path: str) -> None:
-        """Run a file in TOML, however it is called."""
+        """Run a file in TOML, whatever its name."""
         self._run_toml(path)
 
     def lock(self) -> None:
@@ -258,11 +258,11 @@ class DryRun:
 
     @property
     def notes(self) -> list[Note]:
-        """What the config has done so far, or would have, while it was loaded."""
+        """Everything that the config has done so far, or would have, while it was loaded."""
         return self.config.notes
 
     def load(self, *, is_toml: bool = False) -> None:
-        """Run the config, in the language that its name tells or in TOML. Raises OrchestratorError."""
+        """Run the config, in the language that its name says, or in TOML. Raises OrchestratorError."""
         (self.config.run_toml if is_toml else self.config.run_file)(self.path)
         self.settings = self.config.finish()
         self.host.max_delete = self.settings.delete_limit

@@ -1,4 +1,4 @@
-"""What the command `orchestrator` prints: its report on stdout, and nothing else there.
+"""The output of the command `orchestrator`: its report on stdout, and nothing else there.
 
 A config that is loaded prints, so do plugins, and what is shown of names and of a daemon's answer is other people's
 words: one line stays one line, and nothing in it steers the terminal.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def problems_of_settings(settings: Settings, monitors: Collection[str]) -> Iterator[str]:
-    """What ends the daemon on any machine."""
+    """Settings that end the daemon on any machine."""
     if settings.monitor is not None and settings.monitor not in monitors:
         yield f'event monitor "{settings.monitor}" unknown.'
     try:
@@ -33,7 +33,7 @@ def problems_of_settings(settings: Settings, monitors: Collection[str]) -> Itera
 
 
 def problems_of_places(settings: Settings) -> Iterator[str]:
-    """What ends it on this machine: files that cannot be made. Nothing is made."""
+    """Files that cannot be made, which ends the daemon on this machine. Nothing is made."""
     for key, path in (("logfile", settings.logfile), ("pidfile", settings.pidfile)):
         if path is None or (key == "pidfile" and settings.nodaemon):
             continue
@@ -48,7 +48,7 @@ def problems_of_places(settings: Settings) -> Iterator[str]:
 
 
 def warnings_of_places(settings: Settings) -> Iterator[str]:
-    """What it would go on without."""
+    """Files that cannot be made, without which it would go on."""
     for key, path in (("statusFile", settings.status_file), ("pidfile", settings.pidfile)):
         if path is None or (key == "pidfile" and not settings.nodaemon):
             continue

@@ -89,7 +89,7 @@ def killed(world: World) -> str:
     return world.outcome()
 
 
-@scenario("rsync may not write into a directory of the target (exit code 23), which is mended later")
+@scenario("rsync may not write into a directory of the target (exit code 23), which is repaired later")
 def partial(world: World) -> str:
     for name in ("src/d", "trg/d"):
         world.see(name).mkdir()
@@ -182,7 +182,7 @@ def patience(world: World) -> str:
     world.happens(lambda: False, 12)
     tries, lines = text_of(world.box / "tries").count("\n"), world.said().count("\n") - before
     (world.box / "up").touch()
-    often = "every second, each told in the log" if tries > 6 and lines > 6 else "after 1, 2, 4, 8 … seconds"
+    often = "every second, each logged" if tries > 6 and lines > 6 else "after 1, 2, 4, 8 … seconds"
     return f"tried {often}; {world.outcome()}"
 
 

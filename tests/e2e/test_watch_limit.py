@@ -117,7 +117,7 @@ def test_what_cannot_be_watched_at_the_start_is_polled_until_it_can(
         wait_equal(box)
         assert ask(box, capsys)["polled"] > 0
         assert main(["status", str(box / "socket")]) == 0
-        assert " polled for want of watches\n" in capsys.readouterr().out
+        assert " polled for lack of watches\n" in capsys.readouterr().out
         assert "For want of watches polling " in text_of(box / "status")
 
         daemon.set_limit(1000)

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import orchestrator
+from orchestrator import commandline
+from orchestrator.config.common import SYNC_KEYS
+from orchestrator.config.settings import SETTINGS
+from orchestrator.plugins import make_manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,3 +92,10 @@ def test_the_package_says_where_the_contract_is() -> None:
     assert "tests/spec/" in orchestrator.__doc__
     assert "share/doc/lsyncd-orchestrator/spec/" in orchestrator.__doc__
     assert '"share/doc/lsyncd-orchestrator/spec" = ["tests/spec/*"]' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_contract_has_every_option_setting_and_key() -> None:
+    text = "".join(page.read_text() for page in SPEC.glob("*.md"))
+    keys = {*commandline.OPTIONS, *SETTINGS, *SYNC_KEYS}
+    keys.update(*(action.options for action in make_manager().actions().values()))
+    assert {key for key in keys if not re.search(rf"\b{re.escape(key)}\b", text)} == set()

@@ -209,3 +209,10 @@ def test_versions_agree() -> None:
     stated = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), flags=re.M)
     assert stated
     assert stated[1] == orchestrator.__version__
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"))
+def test_prose_is_wrapped(name: str) -> None:
+    """Rows of tables cannot be."""
+    lines = (ROOT / name).read_text().splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith("| ")] == []

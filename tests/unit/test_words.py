@@ -230,7 +230,7 @@ PENDING: Mapping[str, set[str]] = {
 }
 """Part of the project → words that are still to be replaced there, `headless` among them. Nothing may be added."""
 
-DOCUMENTS = ("*.md", "configs/*.md", "plugins/*.md", "plugins/*/*.md", "contrib/*.md", "tests/spec/*.md")
+DOCUMENTS = ("*.md", "configs/*", "plugins/*.md", "plugins/*/*.md", "contrib/*.md", "contrib/*/*", "tests/*/*.md")
 # the changes of old versions stay as they were written
 HISTORY = re.compile(r"^## \[\d.*", re.DOTALL | re.MULTILINE)
 
@@ -283,7 +283,7 @@ def parts() -> dict[str, list[Path]]:
     """The sources and documents of each part: a directory, or a file that stands alone."""
     found: dict[str, list[Path]] = {}
     for top in ("orchestrator", "plugins"):
-        for path in sorted((ROOT / top).rglob("*.py")):
+        for path in sorted([*(ROOT / top).rglob("*.py"), *(ROOT / top).rglob("*.lua")]):
             found.setdefault("/".join(path.relative_to(ROOT).parts[:2]), []).append(path)
     for pattern in DOCUMENTS:
         for path in sorted(ROOT.glob(pattern)):
@@ -299,6 +299,9 @@ def words_of(path: Path) -> set[str]:
         # code and its output are not prose
         prose = re.sub(r"```.*?```|`[^`\n]*`", "", HISTORY.sub("", text), flags=re.DOTALL)
         return misused(prose, set())
+    if path.suffix != ".py":
+        # in Lua, manuals and scripts names count as prose
+        return misused(in_words(text), set())
     found: set[str] = misused("", {*names_in(ast.parse(text)), path.stem})
     for prose in prose_in(text):
         found |= misused(prose, set())

@@ -160,7 +160,7 @@ function shared.add_action(name, values, gauge, functions)
     shared.fixed[action.prepare] = {maxProcesses = values.maxProcesses ~= nil}
 end
 
--- The last name that was looked for in vain: `default.rsnc` is nil, so the sync it stands in never hears of it.
+-- The last name that was looked for and not found: `default.rsnc` is nil, so the sync it stands in never hears of it.
 setmetatable(default, {
     __index = function(_, name)
         if type(name) == 'string' and name ~= 'delay' and name:sub(1, 1) ~= '_' then shared.missed = name end
