@@ -23,8 +23,8 @@ from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
 from orchestrator.monitor.ways import Ways, links
 from orchestrator.sync.inflow import Inflow
+from orchestrator.sync.life import ATTENTION
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
-from orchestrator.sync.sync import ATTENTION
 from orchestrator.sync.toodeep import LONGEST_PATH, TooDeep
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from orchestrator.process.control import ControlSocket
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
-    from orchestrator.sync.sync import State, Sync
+    from orchestrator.sync.life import State
+    from orchestrator.sync.sync import Sync
 
 PROGRESS_INTERVAL = 10.0
 """Seconds between two lines about a tree that takes long to watch (spec 6 row 21)."""
@@ -261,6 +262,10 @@ class Runner:
     def has_succeeded(self) -> bool:
         """Whether every sync's startup has been done, and none was stopped since."""
         return all(sync.life.is_started_up and not sync.life.is_stopped for sync in self.syncs)
+
+    def has_failed(self) -> bool:
+        """Whether any sync was stopped for good."""
+        return any(sync.life.is_stopped for sync in self.syncs)
 
     # ---- events -------------------------------------------------------------------------------
 

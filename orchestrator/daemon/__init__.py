@@ -178,7 +178,7 @@ class Daemon:
                 runner.close()
                 self._fading.end_helpers()
             if following is None:
-                return self._exit_status(host)
+                return self._exit_status(runner)
             loaded = following
             del config, settings, host, runner
             collect_what_was_loaded()
@@ -272,8 +272,8 @@ class Daemon:
             self._fading.obey(host, signum)  # startups of earlier syncs may run
             raise Terminated(128 + signum)
 
-    def _exit_status(self, host: Host) -> int:
-        if host.failed:
+    def _exit_status(self, runner: Runner) -> int:
+        if runner.has_failed():
             return EXIT_FAILURE
         return 128 + self._signals.end if self._signals.end is not None else 0
 

@@ -17,32 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from orchestrator.logic.delay import Delay
-    from orchestrator.logic.queue import Queue
     from orchestrator.sync.batch import BatchCommands
-    from orchestrator.sync.calls import Calls
-    from orchestrator.sync.history import History
-    from orchestrator.sync.host import Host
-    from orchestrator.sync.inlet import Agent, Inlet
-    from orchestrator.sync.life import Life
-    from orchestrator.sync.retries import Retries
+    from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.parts import Parts
 
 
 class Collector:
     """An outcome passes through here: verdict, then hooks, onBatchEnd and history, then the retries."""
 
-    def __init__(
-        self, host: Host, inlet: Inlet, queue: Queue, calls: Calls, retries: Retries, batches: BatchCommands,
-        history: History, life: Life, own_die_codes: Collection[int],
-    ) -> None:  # fmt: skip
-        self._host = host
-        self._log = host.log_of(inlet.name)
-        self._inlet = inlet
-        self._queue = queue
-        self._calls = calls
-        self._retries = retries
+    def __init__(self, parts: Parts, batches: BatchCommands, own_die_codes: Collection[int]) -> None:
+        self._host = parts.host
+        self._log = parts.log
+        self._inlet = parts.inlet
+        self._queue = parts.queue
+        self._calls = parts.calls
+        self._retries = parts.retries
+        self._history = parts.history
+        self._life = parts.life
         self._batches = batches
-        self._history = history
-        self._life = life
         self._own_die_codes = own_die_codes
 
     def ended(self, outcome: Outcome) -> None:
@@ -101,7 +93,8 @@ class Collector:
             self._succeeded(outcome, delays)
 
     def _succeeded(self, outcome: Outcome, delays: list[Delay]) -> None:
-        self._life.is_started_up |= any(delay.etype in (INIT, BLANKET) for delay in delays)
+        if any(delay.etype in (INIT, BLANKET) for delay in delays):
+            self._life.start_up()
         reached = self._retries.succeeded(delays, outcome.exit_code)
         if reached is not None:
             self._log("Normal", reached, " can be reached again.")

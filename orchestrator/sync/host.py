@@ -49,8 +49,6 @@ class Host:
     """A context for work on so many changes: what else must go on meanwhile, does."""
     is_told: Callable[[], bool] = lambda: False
     """Whether the daemon has been told to end or to start over, and does not do so yet."""
-    failed: bool = False
-    """A sync was stopped for good: the exit status at the end is 255 (spec 6 row 17)."""
 
     def add_tunnel(self, options: TunnelOptions) -> bool:
         """Make a tunnel; the runner starts it. False: there is one with that name already."""

@@ -1,41 +1,179 @@
-"""How far one sync has come in its life: its startup is done, its source or target is gone, it is stopped."""
+"""The life of one sync: the conditions it is in, and the transitions between them.
+
+There is one value, a set of conditions, and one method for each transition; nobody else writes it. Startup, source,
+target and backlog change independently of each other: a sync whose target comes back while its source is gone stays
+suspended. TRANSITIONS has the rules; a transition that they do not allow is a bug of ours. What the status shows is
+derived from it here, too.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import Enum, Flag, auto
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.sync.host import Host
 
 
-class Life:
-    """What decides whether a sync starts anything at all. `is_source_gone`, `is_target_gone`: it waits for that.
+class Condition(Flag):
+    """A new sync is in none of them."""
 
-    `is_left_alone`: its source changes faster than anybody can follow, nobody listens for a while.
+    STARTED_UP = auto()
+    """Its startup is done, or it has none."""
+    SOURCE_GONE = auto()
+    TARGET_GONE = auto()
+    LEFT_ALONE = auto()
+    """Its source changes faster than anybody can follow: for a pause nobody listens."""
+    STOPPED = auto()
+    """Nothing more is done for it; the other syncs go on."""
+
+
+NONE: Final = Condition(0)
+
+
+class Transition(NamedTuple):
+    """A transition `sets` conditions and `clears` some. It is possible where all of `needs` hold, and none of
+    `excludes`."""
+
+    sets: Condition = NONE
+    clears: Condition = NONE
+    needs: Condition = NONE
+    excludes: Condition = NONE
+
+
+TRANSITIONS: Final[Mapping[str, Transition]] = {
+    # a transfer may end well after another one has stopped the sync
+    "start_up": Transition(sets=Condition.STARTED_UP),
+    "lose_source": Transition(sets=Condition.SOURCE_GONE, excludes=Condition.SOURCE_GONE),
+    # a monitor may see a source only when it is back
+    "find_source": Transition(clears=Condition.SOURCE_GONE),
+    "move_source": Transition(clears=Condition.SOURCE_GONE | Condition.LEFT_ALONE),
+    # it is looked at again and again while it is gone
+    "lose_target": Transition(sets=Condition.TARGET_GONE, excludes=Condition.STOPPED),
+    "find_target": Transition(clears=Condition.TARGET_GONE, excludes=Condition.STOPPED),
+    "leave_alone": Transition(sets=Condition.LEFT_ALONE, excludes=Condition.LEFT_ALONE),
+    "listen_again": Transition(clears=Condition.LEFT_ALONE, needs=Condition.LEFT_ALONE),
+    "stop": Transition(sets=Condition.STOPPED, excludes=Condition.STOPPED),
+}
+"""The transitions that there are, by the name of Life's method."""
+
+
+class ImpossibleTransition(AssertionError):
+    """A transition that the conditions of a sync do not allow."""
+
+
+def after(conditions: Condition, name: str) -> Condition:
+    """The conditions after a transition. Raises ImpossibleTransition."""
+    sets, clears, needs, excludes = TRANSITIONS[name]
+    if conditions & needs != needs or conditions & excludes:
+        raise ImpossibleTransition(f"{name} of a sync that is {conditions}")
+    return (conditions | sets) & ~clears
+
+
+class State(Enum):
+    """What a sync is about, for the status and the hook orchestrator_sync_state."""
+
+    STARTING = "starting"
+    IN_SYNC = "in sync"
+    SYNCING = "syncing"
+    RETRYING = "retrying"
+    HELD = "held"
+    """The config's onBatchStart or a plugin lets nothing begin."""
+    SUSPENDED = "suspended"
+    """Its source or target is gone."""
+    LEFT_ALONE = "left alone"
+    """Its source changes faster than anybody can follow; it is looked through after a pause."""
+    STOPPED = "stopped"
+
+
+ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.LEFT_ALONE, State.STOPPED})
+"""States in which somebody should have a look."""
+
+
+class Life:
+    """Whether a sync starts anything at all.
+
+    The attributes `is_…` say which conditions it is in: to be read by all, written here alone.
     """
 
     def __init__(self, host: Host, name: str) -> None:
-        self.is_started_up = False
-        self.is_source_gone = False
-        self.is_target_gone = False
-        self.is_left_alone = False
-        self.is_stopped = False
+        self.conditions = NONE
         self._host = host
         self._log = host.log_of(name)
         self._name = name
+        self._enter(NONE)
 
-    @property
-    def is_suspended(self) -> bool:
-        return self.is_source_gone or self.is_target_gone
+    def _enter(self, conditions: Condition) -> None:
+        """Read for each change: so they are worked out once, not each time."""
+        self.conditions = conditions
+        self.is_started_up = bool(conditions & Condition.STARTED_UP)
+        self.is_source_gone = bool(conditions & Condition.SOURCE_GONE)
+        self.is_target_gone = bool(conditions & Condition.TARGET_GONE)
+        self.is_left_alone = bool(conditions & Condition.LEFT_ALONE)
+        self.is_stopped = bool(conditions & Condition.STOPPED)
+        self.is_suspended = self.is_source_gone or self.is_target_gone
+
+    def start_up(self) -> None:
+        """The startup is done, or there is none."""
+        self._enter(after(self.conditions, "start_up"))
+
+    def lose_source(self) -> None:
+        """The source is gone."""
+        self._enter(after(self.conditions, "lose_source"))
+
+    def find_source(self) -> None:
+        """The source is there again."""
+        self._enter(after(self.conditions, "find_source"))
+
+    def move_source(self) -> None:
+        """Another directory is the source from now on."""
+        self._enter(after(self.conditions, "move_source"))
+
+    def lose_target(self) -> None:
+        """The target is gone, or still is."""
+        self._enter(after(self.conditions, "lose_target"))
+
+    def find_target(self) -> None:
+        """The target is there, again or as before."""
+        self._enter(after(self.conditions, "find_target"))
+
+    def leave_alone(self) -> None:
+        """For a pause nobody listens to the source."""
+        self._enter(after(self.conditions, "leave_alone"))
+
+    def listen_again(self) -> None:
+        """That pause is over."""
+        self._enter(after(self.conditions, "listen_again"))
+
+    def stop(self, reason: str) -> None:
+        """Do nothing more for this sync; the others go on, and the exit status at the end is 255 (spec 6 row 17).
+
+        A sync stops once: more transfers may end in such a way.
+        """
+        if not self.is_stopped:
+            self._enter(after(self.conditions, "stop"))
+            self._log("Error", f"{self._name} is stopped: ", reason)
 
     def goes_on(self) -> bool:
         """Whether what a transfer was prepared for may still follow."""
         return not (self._host.fading or self.is_stopped or self.is_suspended)
 
-    def stop(self, reason: str) -> None:
-        """Do nothing more for this sync; the others go on."""
+    def state(self, *, is_retrying: bool, is_held: bool, is_busy: bool) -> State:
+        """The state for the status. `is_retrying`: something failed and waits to be tried again; `is_held`: all that
+        could begin is forbidden to; `is_busy`: there are changes that wait or are being transferred.
+        """
         if self.is_stopped:
-            return
-        self.is_stopped = True
-        self._host.failed = True
-        self._log("Error", f"{self._name} is stopped: ", reason)
+            return State.STOPPED
+        if self.is_suspended:
+            return State.SUSPENDED
+        if self.is_left_alone:
+            return State.LEFT_ALONE
+        if is_retrying:
+            return State.RETRYING
+        if is_held:
+            return State.HELD
+        if not self.is_started_up:
+            return State.STARTING
+        return State.SYNCING if is_busy else State.IN_SYNC

@@ -8,8 +8,7 @@ comes back here. It knows neither the kernel's events nor Lua.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
@@ -21,7 +20,8 @@ from orchestrator.sync.guard import Guard
 from orchestrator.sync.history import History
 from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.judge import Judge
-from orchestrator.sync.life import Life
+from orchestrator.sync.life import Life, State
+from orchestrator.sync.parts import Parts
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.settling import Settling
@@ -42,26 +42,6 @@ if TYPE_CHECKING:
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Event
     from orchestrator.sync.targetwatch import TargetWatch
-
-
-class State(Enum):
-    """What a sync is about, for the status."""
-
-    STARTING = "starting"
-    IN_SYNC = "in sync"
-    SYNCING = "syncing"
-    RETRYING = "retrying"
-    HELD = "held"
-    """The config's onBatchStart or a plugin lets nothing begin."""
-    SUSPENDED = "suspended"
-    """Its source or target is gone."""
-    LEFT_ALONE = "left alone"
-    """Its source changes faster than anybody can follow; it is looked through after a pause."""
-    STOPPED = "stopped"
-
-
-ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.LEFT_ALONE, State.STOPPED})
-"""States in which somebody should have a look."""
 
 
 @dataclass
@@ -85,21 +65,31 @@ class Options:
     settle: float = 0.0
 
 
+class Definition(NamedTuple):
+    """One sync as the config defines it. `number`: from 1; `source`: absolute, a slash at its end."""
+
+    number: int
+    name: str
+    source: bytes
+    config: Config
+    filters: Filters
+    options: Options
+
+
 class Sync:
     """One source and where it goes. Made when the config is loaded, started once, then turned."""
 
     def __init__(
-        self, host: Host, number: int, name: str, source: bytes, config: Config, calls: Calls, filters: Filters,
-        options: Options, make_inlet: Callable[[Sync], Inlet] = Inlet,
-    ) -> None:  # fmt: skip
+        self, host: Host, definition: Definition, calls: Calls, make_inlet: Callable[[Sync], Inlet] = Inlet
+    ) -> None:
         self.host = host
-        self.number = number
-        self.name = name
-        self.source = source
-        self.config = config
+        self.number = definition.number
+        self.name = name = definition.name
+        self.source = source = definition.source
+        self.config = definition.config
         self.calls = calls
-        self.filters = filters
-        self.options = options
+        self.filters = definition.filters
+        self.options = options = definition.options
         self.log = host.log_of(name)
         report = (lambda line: self.log("Delay", line)) if host.log.shows("Delay") else None
         self.queue = Queue(sets=options.sets, on_move=options.on_move, chains_moves=options.chains_moves, report=report)
@@ -109,13 +99,11 @@ class Sync:
         self.retries = Retries(self.queue, options.delay)
         self.judge = Judge(host, self.inlet, self.retries)
         self.guard = Guard(host, self.inlet)
+        self._parts = Parts(host, self.inlet, self.queue, calls, self.life, self.retries, self.history)
         batches = BatchCommands(host, self.inlet, calls)
-        self.collector = Collector(
-            host, self.inlet, self.queue, calls, self.retries, batches, self.history, self.life,
-            options.own_die_codes,
-        )  # fmt: skip
+        self.collector = Collector(self._parts, batches, options.own_die_codes)
         self.transfers = Transfers(
-            host, self.inlet, self.queue, calls, self.retries, batches, self.guard, self.collector, self.life,
+            self._parts, batches, self.guard, self.collector,
             keeps_stderr=options.sets, is_full=lambda: self.is_at_limit() or host.is_at_limit(),
         )  # fmt: skip
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
@@ -127,19 +115,12 @@ class Sync:
 
     @property
     def state(self) -> State:
-        if self.life.is_stopped:
-            return State.STOPPED
-        if self.life.is_suspended:
-            return State.SUSPENDED
-        if self.life.is_left_alone:
-            return State.LEFT_ALONE
-        if self.retries.is_failing() or self.retrying:
-            return State.RETRYING
-        if len(self.transfers.holds) and not len(self.transfers):
-            return State.HELD
-        if not self.life.is_started_up:
-            return State.STARTING
-        return State.SYNCING if len(self.queue) or self._settling else State.IN_SYNC
+        transfers = self.transfers
+        return self.life.state(
+            is_retrying=self.retries.is_failing() or self.retrying > 0,
+            is_held=len(transfers.holds) > 0 and not len(transfers),
+            is_busy=len(self.queue) > 0 or bool(self._settling),
+        )
 
     def status(self) -> dict[str, object]:
         """How it is doing, for `orchestrator status`. Times in seconds since 1970."""
@@ -173,7 +154,7 @@ class Sync:
         if self.calls.has_init():
             self.queue.prepend(INIT, self.host.clock.now(), b"")
         else:
-            self.life.is_started_up = True
+            self.life.start_up()
         if self.crontab is not None:
             self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
 
@@ -363,7 +344,7 @@ class Sync:
             return
         if delay.status != WAIT or delay not in self.queue:
             if not len(self.transfers):
-                self.life.is_started_up = True  # discarded: there was nothing to do
+                self.life.start_up()  # discarded: there was nothing to do
             return
         # Left waiting. A config for lsyncd 2.0 has spawned on a Blanket event of its own: that one takes
         # over (spec 2.6). Otherwise it is not the time yet: nothing passes it, and it is asked again.
@@ -390,12 +371,12 @@ class Sync:
     def suspend(self) -> None:
         """The source is gone: mirroring what is left of it would wipe the target (spec 6 rows 7, 22)."""
         if not self.life.is_source_gone:
-            self.life.is_source_gone = True
+            self.life.lose_source()
             self.log("Error", "source ", self.source, f" of {self.name} is gone; waiting for its return.")
 
     def resume(self) -> None:
         """The source is there again: whatever happened meanwhile, a full run finds it."""
-        self.life.is_source_gone = False
+        self.life.find_source()
         self.log("Normal", "source ", self.source, f" of {self.name} is back.")
         self._go_on()
 
@@ -404,7 +385,7 @@ class Sync:
 
         What waits is dropped where a full run does it, too: there may be thousands of changes of a few names.
         """
-        self.life.is_left_alone = True
+        self.life.leave_alone()
         if self.calls.has_init():
             for delay in [delay for delay in self.queue if delay.status != ACTIVE and delay.etype not in SPECIAL]:
                 self.queue.remove(delay)
@@ -413,7 +394,8 @@ class Sync:
 
     def look_through(self) -> None:
         """Somebody listens again: whatever happened meanwhile, a full run finds it."""
-        self.life.is_left_alone = False
+        if self.life.is_left_alone:  # not by another sync of the source alone
+            self.life.listen_again()
         self.log("Normal", "source ", self.source, f" of {self.name} is looked through.")
         self.request_full()
 
@@ -423,15 +405,13 @@ class Sync:
         self.calls.moved(source)
         if self._settling is not None:
             self._settling.source = source
-        self.life.is_source_gone = self.life.is_left_alone = False
+        self.life.move_source()
         self.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
         self._go_on()
 
     def look_after(self, target: TargetWatch) -> None:
         """Nothing is transferred to a target that is gone, or another one than before (spec 6 row 29)."""
-        self.transfers.guarded = TargetGuard(
-            self.host, self.inlet, self.life, self.history, target, self.transfers.through, self._go_on
-        )
+        self.transfers.guarded = TargetGuard(self._parts, target, self.transfers.through, self._go_on)
 
     def _go_on(self) -> None:
         if not self.life.is_suspended:

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.process.child import Child
-    from orchestrator.sync.history import History
-    from orchestrator.sync.host import Host
-    from orchestrator.sync.inlet import Agent, Inlet
-    from orchestrator.sync.life import Life
+    from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.parts import Parts
     from orchestrator.sync.targetwatch import TargetWatch
 
     Then = Callable[["Looked"], None]
@@ -46,17 +44,20 @@ class Looked(NamedTuple):
 
 
 class TargetGuard:
-    """One sync's. `go_on`: the target is there again, or another one: everything is to be transferred."""
+    """One sync's. `through(argv)`: a command as it goes through the sync's tunnel; None: that is not up.
+
+    `go_on`: the target is there again, or another one: everything is to be transferred.
+    """
 
     def __init__(
-        self, host: Host, inlet: Inlet, life: Life, history: History, watch: TargetWatch,
-        through: Callable[[list[bytes]], list[bytes] | None], go_on: Callable[[], None],
+        self, parts: Parts, watch: TargetWatch, through: Callable[[list[bytes]], list[bytes] | None],
+        go_on: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._host = host
-        self._log = host.log_of(inlet.name)
-        self._inlet = inlet
-        self._life = life
-        self._history = history
+        self._host = parts.host
+        self._log = parts.log
+        self._inlet = parts.inlet
+        self._life = parts.life
+        self._history = parts.history
         self._watch = watch
         self._through = through
         self._go_on = go_on
@@ -117,7 +118,7 @@ class TargetGuard:
     # ---- a target that is gone ----------------------------------------------------------------
 
     def _lost(self, finding: Finding) -> None:
-        self._life.is_target_gone = True
+        self._life.lose_target()
         if finding is not self._reported:
             self._reported = finding
             what = finding.value.format(marker=text_of(self._watch.marker))
@@ -135,12 +136,14 @@ class TargetGuard:
             return
         if self._inlet.config.get("onBatchStart"):
             # it may be what mounts the target
-            self._life.is_target_gone = False
+            self._life.find_target()
             self._go_on()
             return
         self.look(self._looked_again)
 
     def _looked_again(self, found: Looked) -> None:
+        if self._host.fading or self._life.is_stopped:
+            return
         finding = found.finding
         if finding is Finding.FINE:
             self._is_back()
@@ -153,7 +156,7 @@ class TargetGuard:
 
     def _is_back(self) -> None:
         was_reported = self._reported is not Finding.FINE
-        self._life.is_target_gone = False
+        self._life.find_target()
         self._pause = 0.0
         self._reported = Finding.FINE
         if was_reported:

@@ -25,18 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.logic.maxdelete import DeletionCount
-    from orchestrator.logic.queue import Queue
     from orchestrator.process.child import Child
     from orchestrator.process.jobs import Job
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.batch import BatchCommands
-    from orchestrator.sync.calls import Calls
     from orchestrator.sync.collector import Collector
     from orchestrator.sync.guard import Guard
-    from orchestrator.sync.host import Host
-    from orchestrator.sync.inlet import Agent, Inlet
-    from orchestrator.sync.life import Life
-    from orchestrator.sync.retries import Retries
+    from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.parts import Parts
     from orchestrator.sync.spawn import Check
     from orchestrator.sync.targetguard import Looked, TargetGuard
 
@@ -54,27 +50,27 @@ class Transfers:
     """
 
     def __init__(
-        self, host: Host, inlet: Inlet, queue: Queue, calls: Calls, retries: Retries, batches: BatchCommands,
-        guard: Guard, collector: Collector, life: Life, keeps_stderr: bool, is_full: Callable[[], bool],
+        self, parts: Parts, batches: BatchCommands, guard: Guard, collector: Collector, keeps_stderr: bool,
+        is_full: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.tunnel: Tunnel | None = None
         self.guarded: TargetGuard | None = None
         self.is_put_off = False
-        self._host = host
-        self._log = host.log_of(inlet.name)
-        self._inlet = inlet
-        self._queue = queue
-        self._calls = calls
-        self._retries = retries
+        self._host = parts.host
+        self._log = parts.log
+        self._inlet = parts.inlet
+        self._queue = parts.queue
+        self._calls = parts.calls
+        self._retries = parts.retries
+        self._life = parts.life
         self._batches = batches
         self._guard = guard
         self._collector = collector
-        self._life = life
         self._keeps_stderr = keeps_stderr
         self._is_full = is_full
-        self._timeouts = Timeouts(host, inlet.name)
+        self._timeouts = Timeouts(parts.host, parts.inlet.name)
         self._running: dict[Child, Transfer] = {}
-        self.holds = Holds(host, inlet.name, self._ask_again)
+        self.holds = Holds(parts.host, parts.inlet.name, self._ask_again)
 
     def __len__(self) -> int:
         """Processes and jobs that run, commands around batches included."""

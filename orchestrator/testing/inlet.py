@@ -27,8 +27,8 @@ from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.spawn import nothing
+from orchestrator.sync.sync import Definition, Sync
 from orchestrator.sync.sync import Options as SyncOptions
-from orchestrator.sync.sync import Sync
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.log import FakeLog
 from orchestrator.testing.loop import FakeLoop
@@ -102,7 +102,8 @@ class FakeInlet(Inlet):
         host = Host(self.clock, self._log, self._processes, Hooks(None, self._log), insist=insist)
         name = str(completed.get("name", "Sync1"))
         options = _options(completed, action, config)
-        self.sync = Sync(host, 1, name, source, completed, self._calls, filters, options, self._become_inlet)
+        definition = Definition(1, name, source, completed, filters, options)
+        self.sync = Sync(host, definition, self._calls, self._become_inlet)
 
     def _become_inlet(self, sync: Sync) -> Inlet:
         super().__init__(sync)

@@ -13,7 +13,7 @@ from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
-from orchestrator.sync.sync import Options, Sync
+from orchestrator.sync.sync import Definition, Options, Sync
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class SyncWorld:
         self.log = Log(self.clock, lambda message: self.said.append(message[:-1]))
         self.processes = Processes(self.loop, self.log, self.clock)
         self.host = Host(self.clock, self.log, self.processes, hooks or Hooks(None, self.log))
-        self.sync = Sync(self.host, 1, "s", source, DictConfig(config), calls, Filters(), options or Options())
+        self.sync = Sync(
+            self.host, Definition(1, "s", source, DictConfig(config), Filters(), options or Options()), calls
+        )
         calls.sync = self.sync
 
     def change(self, *paths: bytes, etype: str = "Modify") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,3 +211,36 @@ def test_setting_the_clock_moves_nothing_but_crontabs_and_what_is_told() -> None
             if name.endswith(".wall") or name in ("time.time", "time.time_ns", "datetime.now"):
                 readers.add(path.name)
     assert readers <= READS_THE_WALL_CLOCK
+
+
+MOST_ARGUMENTS = 6
+
+LONG_CONSTRUCTORS = {
+    "LuaConfig": 8,
+    "Loading": 9,
+    "Events": 8,
+    "Survey": 7,
+    "Visitor": 10,
+    "Walk": 8,
+}
+"""Constructors that take more. None may be added."""
+
+
+def test_constructors_take_few_arguments() -> None:
+    """A class that needs more collaborators than that knows too much of the others."""
+    found = {}
+    for path in [*files("orchestrator"), *files("plugins")]:
+        for kind in ast.walk(ast.parse(path.read_text())):
+            for node in kind.body if isinstance(kind, ast.ClassDef) else ():
+                if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                    count = len(node.args.posonlyargs + node.args.args + node.args.kwonlyargs) - 1
+                    if count > MOST_ARGUMENTS:
+                        found[kind.name] = count
+    assert found == LONG_CONSTRUCTORS
+
+
+def test_the_life_of_a_sync_is_written_in_one_place() -> None:
+    for path in files("orchestrator"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                assert not re.search(r"\blife\.|_life\.", ast.unparse(node)), path

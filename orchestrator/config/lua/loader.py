@@ -16,7 +16,7 @@ from orchestrator.config.lua.watchdog import Watchdog
 from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError, Died
 from orchestrator.sync.nesting import nesting_of
-from orchestrator.sync.sync import Options, Sync
+from orchestrator.sync.sync import Definition, Options, Sync
 from orchestrator.sync.targetwatch import TargetWatch
 
 if TYPE_CHECKING:
@@ -259,7 +259,8 @@ class LuaConfig:
             self.host.log("Warn", f"{name}: {nesting.warning}")
             if nesting.left_out is not None:
                 filters.exclude_first(nesting.left_out)
-        sync = Sync(self.host, number, name, source, config, SyncCalls(self, table, number), filters, options)
+        definition = Definition(number, name, source, config, filters, options)
+        sync = Sync(self.host, definition, SyncCalls(self, table, number))
         sync.way = os.path.join(os.getcwdb(), table[b"_source"])
         if target is not None and (target.directory is not None or marker):
             sync.look_after(TargetWatch(target, marker))

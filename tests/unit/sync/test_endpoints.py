@@ -16,7 +16,7 @@ from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
-from orchestrator.sync.sync import Options, Sync
+from orchestrator.sync.sync import Definition, Options, Sync
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ class World:
         host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
         for number, endpoint in enumerate(endpoints):
             calls = Transferring(self)
-            sync = Sync(host, number, f"s{number}", b"/src/", DictConfig({}), calls, Filters(), Options(delay=1.0))
+            sync = Sync(
+                host, Definition(number, f"s{number}", b"/src/", DictConfig({}), Filters(), Options(delay=1.0)), calls
+            )
             calls.sync = sync
             sync.start()
             if endpoint is not None:

@@ -17,7 +17,7 @@ from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
-from orchestrator.sync.sync import Options, Sync
+from orchestrator.sync.sync import Definition, Options, Sync
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class World:
         self.processes = Processes(self.loop, self.log, self.clock)
         self.calls = Failing()
         self.host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
-        self.sync = Sync(self.host, 1, "s", b"/src/", DictConfig({}), self.calls, Filters(), options or Options())
+        self.sync = Sync(
+            self.host, Definition(1, "s", b"/src/", DictConfig({}), Filters(), options or Options()), self.calls
+        )
         self.calls.sync = self.sync
 
     def change(self, etype: str, path: bytes) -> None:
@@ -161,5 +163,5 @@ def test_what_dies_as_the_daemon_is_told_to_end_stops_nothing(world: World, how:
     world.host.is_told = lambda: how == "told"
     with nullcontext() if how != "neither" else pytest.raises(Died):
         world.end()
-    assert not world.host.failed
+    assert not world.sync.life.is_stopped
     assert (world.sync.next_alarm() is None) is (how == "neither")

@@ -24,10 +24,14 @@ class Held(Calls):
     def __init__(self, *, lists: bool) -> None:
         super().__init__()
         self.lists = lists
+        self.has_startup = False
         self.no = {b""}
         self.actions = 0
         self.over = 0
         self.began: list[list[bytes]] = []
+
+    def has_init(self) -> bool:
+        return self.has_startup
 
     def init(self, event: Event) -> None:
         self.spawn(event)
@@ -80,12 +84,12 @@ class Veto:
 
 
 class World(SyncWorld):
-    def __init__(self, *, lists: bool = True) -> None:
+    def __init__(self, *, lists: bool = True, has_startup: bool = False) -> None:
         self.calls = Held(lists=lists)
         self.veto = Veto()
         super().__init__(self.calls, Options(sets=lists), hooks=self.veto)
+        self.calls.has_startup = has_startup
         self.sync.start()
-        self.sync.life.is_started_up = True
 
 
 @pytest.fixture
@@ -161,9 +165,7 @@ def test_of_single_changes_the_others_go_on() -> None:
 
 
 def test_a_startup_that_is_held_is_not_done() -> None:
-    world = World()
-    world.sync.life.is_started_up = False
-    world.sync.queue.prepend("Init", world.clock.now(), b"")
+    world = World(has_startup=True)
     world.change(b"/a")
     world.run(3)
     assert world.sync.state is State.HELD

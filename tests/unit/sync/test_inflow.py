@@ -16,7 +16,7 @@ from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.inflow import PATIENCE, Inflow
-from orchestrator.sync.sync import Options, State, Sync
+from orchestrator.sync.sync import Definition, Options, State, Sync
 from orchestrator.sync.toodeep import TooDeep
 from tests.kit.clock import FakeClock
 
@@ -60,7 +60,11 @@ class World:
         host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
         self.calls = Calls()
         self.syncs = [
-            Sync(host, number, name, b"/%s/" % name.encode(), DictConfig({}), self.calls, Filters(), Options())  # type: ignore[arg-type]
+            Sync(
+                host,
+                Definition(number, name, b"/%s/" % name.encode(), DictConfig({}), Filters(), Options()),
+                self.calls,
+            )  # type: ignore[arg-type]
             for number, name in enumerate(("src", "other"))
         ]
         self.inflow = Inflow(host, RootIndex((sync.source, sync) for sync in self.syncs), TooDeep(self.log))

@@ -18,7 +18,7 @@ from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
-from orchestrator.sync.sync import Options, Sync
+from orchestrator.sync.sync import Definition, Options, Sync
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class World:
         self.processes = Processes(self.loop, self.log)
         manager = make_manager([("meddler", plugin)])
         host = Host(FakeClock(), self.log, self.processes, Hooks(manager.hook, self.log))
-        self.sync = Sync(host, 1, "s", b"/src/", DictConfig({}), self, Filters(), Options())
+        self.sync = Sync(host, Definition(1, "s", b"/src/", DictConfig({}), Filters(), Options()), self)
         self.ran: list[str] = []
         self.codes: list[int] = []
 
