@@ -164,7 +164,7 @@ class Runner:
         if self._presence:
             self._loop.add_reader(self._presence.fileno(), self._look_after_status)
         self.host.processes.before_end = self._read_all
-        self.host.busy = self._draining
+        self.host.run.drain_when_busy(self._draining)
         if self.settings.control_socket is not None:
             from orchestrator.process.control import ControlSocket
 
@@ -186,7 +186,7 @@ class Runner:
         if self._ways:
             self._loop.remove_reader(self._ways.fileno())
             self._ways.close()
-        self.host.fading = True
+        self.host.run.fade()
         for tunnel in self.host.tunnels:
             tunnel.close()
         self.host.processes.before_end = lambda: None

@@ -24,7 +24,7 @@ from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
 from orchestrator.process.dry import DryProcesses
 from orchestrator.sync.hooks import Hooks
-from orchestrator.sync.host import Host
+from orchestrator.sync.host import Host, RunOptions
 from orchestrator.sync.pathlist import lists_not_made
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class DryRun:
         """Run the config, in the language that its name says, or in TOML. Raises OrchestratorError."""
         (self.config.run_toml if is_toml else self.config.run_file)(self.path)
         self.settings = self.config.finish()
-        self.host.max_delete = self.settings.delete_limit
+        self.host.run.begin(RunOptions(max_delete=self.settings.delete_limit))
         self.processes.noted.clear()  # what lsyncd.exec would start is among the notes
         for sync in self.config.syncs:
             if sync.transfers.tunnel is not None:

@@ -14,7 +14,7 @@ from orchestrator.clock import MonotonicClock
 from orchestrator.config.settings import settings_by_name
 from orchestrator.daemon.fading import Fading
 from orchestrator.daemon.garbage import collect_what_was_loaded, spare_what_is_loaded
-from orchestrator.daemon.loading import Loaded, Loading
+from orchestrator.daemon.loading import Installed, Loaded, Loading
 from orchestrator.daemon.signals import Signals
 from orchestrator.errors import (
     EXIT_FAILURE,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from orchestrator.commandline import CommandLine
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
-    from orchestrator.daemon.predecessor import Predecessor
+    from orchestrator.daemon.orphans import OrphanedTransfers
 
 
 def _inotify(settings: Settings) -> dict[str, MonitorKind]:
@@ -77,13 +77,11 @@ class Daemon:
         self._loading: Loading
         self._fading: Fading
         self._pidfile: PidFile | None = None
-        self._predecessor: Predecessor | None = None
+        self._orphaned: OrphanedTransfers | None = None
         try:
             self._directory = os.getcwd()
         except FileNotFoundError:  # deleted
             self._directory = "/"
-        files = [*line.scripts, *([line.config] if line.config is not None else [])]
-        self._files = [os.path.abspath(file) for file in files]
         self._signals = Signals(self._loop)
 
     def run(self) -> int:
@@ -122,14 +120,14 @@ class Daemon:
         self._hooks = Hooks(manager.hook, self._log, self._clock.now)
         if self._line.asks_monitors:
             return self._list_monitors()
+        installed = Installed(actions, self._monitors, problems)
         self._loading = Loading(
-            self._line, self._files, self._loop, self._make_host, actions, self._monitors, problems,
-            self._signals.waiting_end, self._directory,
-        )  # fmt: skip
+            self._line, self._directory, self._loop, self._make_host, installed, self._signals.unhandled_end
+        )
         self._fading = Fading(self._clock, self._log, self._loop, self._processes, self._hooks, self._signals)
         loaded = self._loading.load()
         self._check_monitor(loaded.settings)
-        self._signals.mind_ends()
+        self._signals.install_stop_handlers()
         self._switch_log(loaded.settings)
         self._log("Normal", "--- Startup ---" if loaded.settings.nodaemon else "--- Startup, daemonizing ---")
         if loaded.settings.nodaemon:
@@ -144,7 +142,8 @@ class Daemon:
         return self._live(loaded)
 
     def _make_host(self) -> Host:
-        return Host(self._clock, self._log, self._processes, self._hooks, is_told=self._signals.is_waiting)
+        is_stop_requested = self._signals.is_stop_requested
+        return Host(self._clock, self._log, self._processes, self._hooks, is_stop_requested=is_stop_requested)
 
     def _list_monitors(self) -> int:
         print("This Lsyncd supports these monitors:", *(f"   {name}" for name in (*self._monitors, AUTO)), "", sep="\n")
@@ -166,15 +165,15 @@ class Daemon:
             )
             try:
                 try:
-                    runner.start(partial(self._attend, host))
+                    runner.start(partial(self._check_for_end, host))
                 except Interrupted as error:
                     self._log("Warn", str(error))
                     self._read_signals()
-                self._mend_after_predecessor(runner)
+                self._wait_for_orphaned_transfers(runner)
                 following = self._turn(runner)
             finally:
-                if self._predecessor is not None:
-                    self._predecessor.close()
+                if self._orphaned is not None:
+                    self._orphaned.close()
                 runner.close()
                 self._fading.end_helpers()
             if following is None:
@@ -185,23 +184,22 @@ class Daemon:
             self._switch_log(loaded.settings)
             self._log("Normal", "--- Startup ---")
 
-    def _mend_after_predecessor(self, runner: Runner) -> None:
+    def _wait_for_orphaned_transfers(self, runner: Runner) -> None:
         killed = self._pidfile.previous if self._pidfile is not None else None
         if killed is not None:
-            from orchestrator.daemon.predecessor import Predecessor  # late: few daemons need it
+            from orchestrator.daemon.orphans import OrphanedTransfers  # late: few daemons need it
 
-            self._predecessor = Predecessor(killed, runner.syncs, self._loop, self._log)
+            self._orphaned = OrphanedTransfers(killed, runner.syncs, self._loop, self._log)
 
     def _turn(self, runner: Runner) -> Loaded | None:
         """Turn until the end (None), or until a reset has brought a new configuration."""
-        # Signals first: one that came while starting is obeyed before anything more is spawned.
+        # Signals first: one that came while starting takes effect before anything more is spawned.
         self._loop.turn(0.0)
         while True:
             if self._signals.end is not None:
-                self._fading.obey(runner.host, self._signals.end)
+                self._fading.stop(runner.host, self._signals.end)
                 return None
-            if self._signals.asks_reset:
-                self._signals.asks_reset = False
+            if self._signals.take_reset():
                 following = self._reset(runner)
                 if following is not None:
                     return following
@@ -218,7 +216,7 @@ class Daemon:
                 self._read_signals()
 
     def _read_signals(self) -> None:
-        """A function of the config was cut short: what else there is to do is not begun before the signal is known."""
+        """A function of the config was cut short: nothing else is begun before the signal is known."""
         while self._signals.end is None:
             try:
                 self._loop.turn(0.0)
@@ -265,11 +263,11 @@ class Daemon:
 
     # ---- the end ------------------------------------------------------------------------------
 
-    def _attend(self, host: Host) -> None:
-        """Raise Terminated where the daemon was told to end: the loop stands still while trees are looked through."""
-        signum = self._signals.waiting_end()
+    def _check_for_end(self, host: Host) -> None:
+        """Raise Terminated where a signal asks for the end: the loop stands still while trees are looked through."""
+        signum = self._signals.unhandled_end()
         if signum is not None:
-            self._fading.obey(host, signum)  # startups of earlier syncs may run
+            self._fading.stop(host, signum)  # startups of earlier syncs may run
             raise Terminated(128 + signum)
 
     def _exit_status(self, runner: Runner) -> int:
@@ -325,7 +323,7 @@ class Daemon:
 
 
 def _bug() -> str:
-    """What to say of the exception that is being handled, which nobody foresaw."""
+    """The log line about the exception that is being handled, which nobody foresaw."""
     import traceback
 
     return f"this is a bug of lsyncd-orchestrator:\n{traceback.format_exc()}"

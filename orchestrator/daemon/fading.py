@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from orchestrator.sync.hooks import Hooks
     from orchestrator.sync.host import Host
 
-FADING_TELLS = 60.0
-"""Seconds between two lines about children that are still waited for."""
+LOG_INTERVAL = 60.0
+"""Seconds between two lines about children that the daemon still waits for."""
 
 NAMES_AFTER = 10.0
-"""Seconds of fading after which it is told by name what is waited for; what ends soon needs no name."""
+"""Seconds of fading after which the log names these children; most end sooner."""
 
 NAMED = 5
 """Children that are named, at most: those that run longest."""
 
 PATIENCE = 60.0
-"""Seconds of fading after which a second TERM is obeyed at once."""
+"""Seconds of fading after which a second TERM ends the daemon at once."""
 
 HELPERS_PATIENCE = 2.0
 """Seconds that tunnels get to end by themselves."""
@@ -44,8 +44,8 @@ class Fading:
         self._hooks = hooks
         self._signals = signals
 
-    def obey(self, host: Host, signum: signal.Signals) -> None:
-        """Fade since the daemon is to end."""
+    def stop(self, host: Host, signum: signal.Signals) -> None:
+        """Fade since a signal asks the daemon to end."""
         self._fade(host, f"--- {signum.name.removeprefix('SIG')} signal, fading ---")
 
     def reset(self, host: Host) -> None:
@@ -56,32 +56,32 @@ class Fading:
         """Start nothing more, and wait for what runs."""
         if message is not None:
             self._log("Normal", message)
-        host.fading = True
+        host.run.fade()
         self._hooks.tell("orchestrator_fading", reason=message or "reset")
         self._processes.stop_jobs()
-        self._signals.is_urged = False
-        begun = next_tell = self._clock.now()
+        self._signals.take_second_signal()
+        begun = next_count = self._clock.now()
         next_names = begun + NAMES_AFTER
         while len(self._processes):
             now = self._clock.now()
-            if now >= next_tell:
+            if now >= next_count:
                 self._log("Normal", f"waiting for {len(self._processes)} more child processes.")
-                next_tell = now + FADING_TELLS
+                next_count = now + LOG_INTERVAL
             if now >= next_names:
-                self._tell_names(now)
-                next_names = next_tell
-            if self._signals.is_urged and now - begun >= PATIENCE:
+                self._log_names(now)
+                next_names = next_count
+            # one that comes too early changes nothing
+            if self._signals.take_second_signal() and now - begun >= PATIENCE:
                 return
-            self._signals.is_urged = False  # too early: it changes nothing
             if message is None and self._signals.end is not None:
-                return  # told to end while resetting: that has words of its own, and a minute
+                return  # asked to end while resetting: that has a log line of its own, and a minute
             while (overdue := host.deadlines.pop_due(now)) is not None:
                 overdue()
-            times = (next_tell, next_names, host.deadlines.next())
+            times = (next_count, next_names, host.deadlines.next())
             self._loop.turn(min(time for time in times if time is not None) - now)
 
-    def _tell_names(self, now: float) -> None:
-        """Who stops the daemon, or the machine, wants to know what is in the way."""
+    def _log_names(self, now: float) -> None:
+        """Log the children that run longest: an administrator who stops the machine wants to know them."""
         children = sorted(self._processes, key=lambda child: child.started)
         named = b", ".join(_named(child, now) for child in children[:NAMED])
         more = f", and {len(children) - NAMED} more" if len(children) > NAMED else ""

@@ -12,15 +12,16 @@ from orchestrator.config.lua.runtime import DEFAULT_VERSION
 from orchestrator.daemon.rights import why_not_trusted
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.monitor.monitors import AUTO
+from orchestrator.sync.host import RunOptions
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from orchestrator.api import Action
     from orchestrator.commandline import CommandLine
     from orchestrator.config.settings import Settings
-    from orchestrator.masterloop import Loop
+    from orchestrator.masterloop import LoopLike
     from orchestrator.sync.host import Host
 
 
@@ -33,7 +34,7 @@ class Loaded(NamedTuple):
 
 
 def _anchor(settings: Settings) -> None:
-    """What is written while the daemon runs lies where it was meant to when it was started."""
+    """Make the paths of files that the daemon writes later absolute: they count from where it was started."""
     for key in ("status_file", "control_socket"):
         path = getattr(settings, key)
         if path:
@@ -67,33 +68,33 @@ def _may_be_written(path: str) -> bool:
     return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not is_shared
 
 
+class Installed(NamedTuple):
+    """`actions` and `monitors` of the plugins by name; `problems`: why a plugin, by its name, is not loaded."""
+
+    actions: Mapping[str, Action]
+    monitors: Collection[str]
+    problems: Mapping[str, str]
+
+
 class Loading:
-    """Done at the start, and again for each reset. `files`: absolute, in the order in which they are run.
+    """Done at the start, and again for each reset.
 
     `directory`: where the daemon was started; relative paths count from there, also once it works in /.
+    `unhandled_end`: see Signals.
     """
 
     def __init__(
-        self,
-        line: CommandLine,
-        files: Sequence[str],
-        loop: Loop,
-        make_host: Callable[[], Host],
-        actions: Mapping[str, Action],
-        monitors: Collection[str],
-        plugin_problems: Mapping[str, str],
-        waiting_end: Callable[[], signal.Signals | None],
-        directory: str,
-    ) -> None:
+        self, line: CommandLine, directory: str, loop: LoopLike, make_host: Callable[[], Host], installed: Installed,
+        unhandled_end: Callable[[], signal.Signals | None],
+    ) -> None:  # fmt: skip
+        files = [*line.scripts, *([line.config] if line.config is not None else [])]
+        self._files = [os.path.abspath(file) for file in files]
         self._line = line
-        self._files = files
+        self._directory = directory
         self._loop = loop
         self._make_host = make_host
-        self._actions = actions
-        self._monitors = monitors
-        self._plugin_problems = plugin_problems
-        self._waiting_end = waiting_end
-        self._directory = directory
+        self._installed = installed
+        self._unhandled_end = unhandled_end
 
     def load(self, *, insists: bool = False) -> Loaded:
         """`insists`: a startup that fails is tried again, whatever the settings say. Raises OrchestratorError."""
@@ -101,12 +102,12 @@ class Loading:
         config = LuaConfig(
             host,
             self._loop,
-            self._actions,
-            (AUTO, *self._monitors),
+            self._installed.actions,
+            (AUTO, *self._installed.monitors),
             self._line.settings,
             self._line.lua or DEFAULT_VERSION,
-            self._plugin_problems,
-            self._waiting_end,
+            self._installed.problems,
+            self._unhandled_end,
         )
         try:
             with _working_in(self._directory):
@@ -131,12 +132,16 @@ class Loading:
             config.anchor_targets()
         if not config.syncs:
             raise UsageError("Nothing to watch!")
-        host.max_processes = settings.max_processes
-        host.insist = settings.insist or insists
-        host.onepass = settings.onepass
-        host.log_sync = settings.log_sync
-        host.transfer_timeout = settings.transfer_timeout
-        host.max_delete = settings.delete_limit
+        host.run.begin(
+            RunOptions(
+                max_processes=settings.max_processes,
+                insist=settings.insist or insists,
+                onepass=settings.onepass,
+                transfer_timeout=settings.transfer_timeout,
+                max_delete=settings.delete_limit,
+                log_sync=settings.log_sync,
+            )
+        )
         return Loaded(config, settings, host)
 
     def _look_at_rights(self, path: str, host: Host, warned: set[str], *, is_included: bool = False) -> None:

@@ -41,7 +41,7 @@ class Collector:
         """A transfer has ended, or what had to come before it has failed."""
         if outcome.was_cut:
             self._log("Error", f"{self._inlet.name}: there was more to delete than was counted; counting again.")
-        with self._host.busy(len(outcome.agent.delays)):
+        with self._host.run.busy(len(outcome.agent.delays)):
             self._collect(outcome)
 
     def not_begun(self, agent: Agent, reason: str) -> None:
@@ -73,7 +73,7 @@ class Collector:
         self._batches.end(outcome, reported)
         delays = self._left(outcome.agent)
         failed = delays_of(collected.failed, delays) if collected.failed and outcome.agent.is_list else set()
-        if verdict == DIE and (self._host.fading or self._host.is_told()):
+        if verdict == DIE and (self._host.run.is_fading or self._host.is_stop_requested()):
             # What told the daemon to end, or to start over, may have told a transfer the same: Ctrl-C does. Nothing
             # follows from that; and if there is no start over, as the new config does not load, it is tried again.
             self._retries.again(outcome, delays)

@@ -1,4 +1,4 @@
-"""What all syncs of a daemon share."""
+"""The services that all syncs of a daemon share."""
 
 from __future__ import annotations
 
@@ -21,34 +21,60 @@ if TYPE_CHECKING:
     from orchestrator.sync.hooks import Hooks
 
 
-@dataclass
-class Host:
-    """The daemon as its syncs see it. `max_processes`: over all syncs, None for no limit.
+@dataclass(frozen=True)
+class RunOptions:
+    """The settings that the syncs work by (configs/README.md)."""
 
-    `fading`: nothing is started any more. `hooks`: the plugins that observe.
-    """
+    max_processes: int | None = None
+    """Over all syncs; None: no limit."""
+    insist: bool = False
+    onepass: bool = False
+    transfer_timeout: float | None = None
+    """Seconds; None: a transfer may take as long as it likes."""
+    max_delete: MaxDelete | None = None
+    log_sync: bool = False
+    """A log line about a sync begins with its name."""
+
+
+class Run:
+    """One configuration from its load to its end. Each method is called once at most, but for `fade`."""
+
+    def __init__(self, options: RunOptions | None = None) -> None:
+        self.options = options or RunOptions()
+        self.is_fading = False
+        """Nothing is started any more."""
+        self.busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()
+        """A context for work on so many changes: what else must go on meanwhile, does."""
+
+    def begin(self, options: RunOptions) -> None:
+        """The config is read to its end: only now are its settings known, though its syncs exist already."""
+        self.options = options
+
+    def drain_when_busy(self, busy: Callable[[int], AbstractContextManager[None]]) -> None:
+        """From now on events are read: `busy(work)` keeps that going during heavy work."""
+        self.busy = busy
+
+    def fade(self) -> None:
+        """Start nothing any more."""
+        self.is_fading = True
+
+
+@dataclass(frozen=True)
+class Host:
+    """The daemon as its syncs see it. `hooks`: the plugins that observe."""
 
     clock: Clock
     log: Log
     processes: Processes
     hooks: Hooks
-    max_processes: int | None = None
-    insist: bool = False
-    onepass: bool = False
-    transfer_timeout: float | None = None
-    max_delete: MaxDelete | None = None
-    log_sync: bool = False
-    """What is logged of a sync begins with its name (setting `logSync`)."""
-    fading: bool = False
+    run: Run = field(default_factory=Run)
+    is_stop_requested: Callable[[], bool] = lambda: False
+    """Whether a signal has asked the daemon to end or to start over, and it does not do so yet."""
     alarms: Alarms = field(default_factory=Alarms)
     deadlines: Alarms = field(default_factory=Alarms)
     """Of transfers: as alarms, but minded while fading, too."""
     tunnels: list[Tunnel] = field(default_factory=list)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()
-    """A context for work on so many changes: what else must go on meanwhile, does."""
-    is_told: Callable[[], bool] = lambda: False
-    """Whether the daemon has been told to end or to start over, and does not do so yet."""
 
     def add_tunnel(self, options: TunnelOptions) -> bool:
         """Make a tunnel; the runner starts it. False: there is one with that name already."""
@@ -58,12 +84,12 @@ class Host:
         return True
 
     def log_of(self, name: str) -> Callable[..., None]:
-        """The log as the sync of that name writes to it. Whether it says its name is asked each time: the config that
-        sets that is still being read when its syncs are made."""
-        log, prefix = self.log, f"[{name}] "
+        """The log as the sync of that name writes to it. Whether a line begins with the name is decided each time: the
+        config that sets that is still being read when its syncs are made."""
+        log, run, prefix = self.log, self.run, f"[{name}] "
 
         def log_for_sync(category: str, *parts: str | bytes | int) -> None:
-            if self.log_sync:
+            if run.options.log_sync:
                 log(category, prefix, *parts)
             else:
                 log(category, *parts)
@@ -75,4 +101,5 @@ class Host:
         return self.endpoints.setdefault(name, Endpoint(name))
 
     def is_at_limit(self) -> bool:
-        return self.max_processes is not None and len(self.processes) >= self.max_processes
+        most = self.run.options.max_processes
+        return most is not None and len(self.processes) >= most

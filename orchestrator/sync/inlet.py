@@ -442,7 +442,7 @@ class Inlet:
     def max_delete(self) -> MaxDelete | None:
         """What a full run may delete: the config's `maxDelete`, else the setting. None: anything."""
         own = self.config.get("maxDelete")
-        return self._sync.host.max_delete if own is None else max_delete(own)
+        return self._sync.host.run.options.max_delete if own is None else max_delete(own)
 
     def read_program(
         self,

@@ -34,7 +34,7 @@ class Judge:
 
         `exit_codes` None: the config's table `exitcodes`.
         """
-        if outcome.was_stopped and outcome.exit_code != 0 and self._host.fading:
+        if outcome.was_stopped and outcome.exit_code != 0 and self._host.run.is_fading:
             return Judgement(AGAIN, "", "")
         agent, config = outcome.agent, self._inlet.config
         table = config.get("exitcodes")
@@ -49,12 +49,12 @@ class Judge:
             target=self._inlet.target if config.get("target") is not None else b"(nil)",
             exit_code=outcome.exit_code,
             exit_codes=exit_codes,
-            insist=self._host.insist,
+            insist=self._host.run.options.insist,
             wording=wording,
         )
         if judgement.verdict != AGAIN or self._retries.would_grow(outcome):
             self._log(judgement.category, judgement.message)
-        if self._host.onepass and wording is COMMON and judgement.verdict == OK and kind == "init":
+        if self._host.run.options.onepass and wording is COMMON and judgement.verdict == OK and kind == "init":
             self._log("Normal", "onepass config set, exiting")
         return judgement
 

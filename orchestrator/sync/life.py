@@ -158,7 +158,7 @@ class Life:
 
     def goes_on(self) -> bool:
         """Whether what a transfer was prepared for may still follow."""
-        return not (self._host.fading or self.is_stopped or self.is_suspended)
+        return not (self._host.run.is_fading or self.is_stopped or self.is_suspended)
 
     def state(self, *, is_retrying: bool, is_held: bool, is_busy: bool) -> State:
         """The state for the status. `is_retrying`: something failed and waits to be tried again; `is_held`: all that

@@ -286,7 +286,7 @@ class Sync:
         tunnel = self.transfers.tunnel
         if tunnel is not None and not tunnel.is_up:
             return True
-        return self.host.onepass and life.is_started_up
+        return self.host.run.options.onepass and life.is_started_up
 
     def next_alarm(self) -> float | None:
         """When invoke has something to do, by itself: a time that may lie in the past, or None."""

@@ -132,7 +132,7 @@ class TargetGuard:
 
     def _look_again(self) -> None:
         self._has_timer = False
-        if self._host.fading or self._life.is_stopped or not self._life.is_target_gone:
+        if self._host.run.is_fading or self._life.is_stopped or not self._life.is_target_gone:
             return
         if self._inlet.config.get("onBatchStart"):
             # it may be what mounts the target
@@ -142,7 +142,7 @@ class TargetGuard:
         self.look(self._looked_again)
 
     def _looked_again(self, found: Looked) -> None:
-        if self._host.fading or self._life.is_stopped:
+        if self._host.run.is_fading or self._life.is_stopped:
             return
         finding = found.finding
         if finding is Finding.FINE:

@@ -27,9 +27,9 @@ class Timeouts:
 
     def begins(self, child: Child) -> None:
         """It runs from now on."""
-        if self._host.transfer_timeout is not None:
+        if self._host.run.options.transfer_timeout is not None:
             self._running[child] = None
-            self._set_timer(self._host.transfer_timeout)
+            self._set_timer(self._host.run.options.transfer_timeout)
 
     def ended(self, child: Child) -> None:
         """It has ended, by itself or not."""

@@ -122,7 +122,7 @@ class Transfers:
 
     def _begin(self, transfer: Transfer) -> str | None:
         agent = transfer.agent
-        if self._host.fading:
+        if self._host.run.is_fading:
             self.is_put_off = True
             self._log("Normal", "ignored process spawning while fading")
             transfer.on_finished()
@@ -294,12 +294,12 @@ class Transfers:
             delays = self._collector.refused(outcome, REFUSED, reason)
             self._guard.refused = next(iter(delays), None)
             transfer.on_finished()
-            if self._host.onepass:
+            if self._host.run.options.onepass:
                 self._life.stop("with onepass nobody would wait for that")
 
     def _line_of_stderr(self) -> Callable[[bytes], object] | None:
         """Who says what a transfer says, where its lines are to begin with time and name."""
-        return partial(self._log, "Normal") if self._host.log_sync else None
+        return partial(self._log, "Normal") if self._host.run.options.log_sync else None
 
     def _ended(self, child: Child, exit_code: int) -> None:
         transfer = self._over(child)

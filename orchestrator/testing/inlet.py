@@ -25,7 +25,7 @@ from orchestrator.logic.filters import Filters
 from orchestrator.logic.verdict import AGAIN, DIE, Verdict
 from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
-from orchestrator.sync.host import Host
+from orchestrator.sync.host import Host, Run, RunOptions
 from orchestrator.sync.spawn import nothing
 from orchestrator.sync.sync import Definition, Sync
 from orchestrator.sync.sync import Options as SyncOptions
@@ -99,7 +99,7 @@ class FakeInlet(Inlet):
         for line in _list_of(completed.get("filter")):
             filters.append_filter(line)
         self._calls = _Calls(self)
-        host = Host(self.clock, self._log, self._processes, Hooks(None, self._log), insist=insist)
+        host = Host(self.clock, self._log, self._processes, Hooks(None, self._log), Run(RunOptions(insist=insist)))
         name = str(completed.get("name", "Sync1"))
         options = _options(completed, action, config)
         definition = Definition(1, name, source, completed, filters, options)

@@ -217,7 +217,6 @@ MOST_ARGUMENTS = 6
 
 LONG_CONSTRUCTORS = {
     "LuaConfig": 8,
-    "Loading": 9,
     "Events": 8,
     "Survey": 7,
     "Visitor": 10,

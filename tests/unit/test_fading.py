@@ -90,7 +90,7 @@ def test_who_is_waited_for_is_told_after_a_while_and_each_minute(
     child = world.spawn("mirror")
     world.clock.advance(5)
     world.end_after(60.5)
-    world.fading.obey(world.host, signal.SIGTERM)
+    world.fading.stop(world.host, signal.SIGTERM)
     still = f"Normal: still running: /bin/sh (pid {child.pid}) of mirror, for "
     assert told(capfd) == [
         "Normal: --- TERM signal, fading ---",
@@ -105,14 +105,14 @@ def test_what_ends_soon_is_not_named(world: World, capfd: pytest.CaptureFixture[
     world.spawn()
     world.end_after(5)
     world.host.deadlines.add(world.clock.now() + 5, lambda: None)
-    world.fading.obey(world.host, signal.SIGTERM)
+    world.fading.stop(world.host, signal.SIGTERM)
     assert told(capfd) == ["Normal: --- TERM signal, fading ---", "Normal: waiting for 1 more child processes."]
 
 
 def test_those_that_run_longest_are_named(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     children = [world.spawn() for _ in range(7) if world.clock.advance(1) is None]
     world.end_after(11)  # after they were named
-    world.fading.obey(world.host, signal.SIGTERM)
+    world.fading.stop(world.host, signal.SIGTERM)
     line = next(line for line in told(capfd) if "still running" in line)
     assert line.startswith(f"Normal: still running: /bin/sh (pid {children[0].pid}), for 16 s, /bin/sh (pid ")
     assert line.endswith(f"(pid {children[4].pid}), for 12 s, and 2 more")

@@ -352,7 +352,7 @@ class Core:
         return True
 
     def process_info(self) -> tuple[int, int | None]:
-        return len(self._host.processes), self._host.max_processes
+        return len(self._host.processes), self._host.run.options.max_processes
 
     def popen_start(self, command: bytes, mode: bytes) -> tuple[int | None, bytes | None, bytes | None]:
         return self._popens.start(command, mode)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.logic.maxdelete import MaxDelete
+from orchestrator.sync.host import RunOptions
 from orchestrator_native.action import Native
 from orchestrator_rsync.action import Rsync
 from orchestrator_rsync.deletions import CAP, asking, limited, was_cut
@@ -146,7 +147,7 @@ def test_a_dry_run_needs_no_other(pair: Pair) -> None:
 
 def test_the_setting_counts_where_the_sync_says_nothing(pair: Pair) -> None:
     inlet = FakeInlet(Rsync(), pair.config(), source=pair.source)
-    inlet._sync.host.max_delete = MaxDelete(7)
+    inlet.sync.host.run.begin(RunOptions(max_delete=MaxDelete(7)))
     assert inlet.max_delete == MaxDelete(7)
     inlet.config.set("maxDelete", "5%")
     assert inlet.max_delete == MaxDelete(5, is_percent=True)

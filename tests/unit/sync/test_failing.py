@@ -15,7 +15,7 @@ from orchestrator.logic.filters import Filters
 from orchestrator.masterloop import Loop
 from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
-from orchestrator.sync.host import Host
+from orchestrator.sync.host import Host, RunOptions
 from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Definition, Options, Sync
 from tests.kit.clock import FakeClock
@@ -63,7 +63,14 @@ class World:
         self.log = Log(self.clock)
         self.processes = Processes(self.loop, self.log, self.clock)
         self.calls = Failing()
-        self.host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
+        self.is_stop_requested = False
+        self.host = Host(
+            self.clock,
+            self.log,
+            self.processes,
+            Hooks(None, self.log),
+            is_stop_requested=lambda: self.is_stop_requested,
+        )
         self.sync = Sync(
             self.host, Definition(1, "s", b"/src/", DictConfig({}), Filters(), options or Options()), self.calls
         )
@@ -142,7 +149,7 @@ def test_what_else_goes_does_not_matter(world: World) -> None:
 
 def test_the_time_of_a_transfer_that_has_ended_wakes_nobody(world: World) -> None:
     """One timer for all of a sync, however many there were."""
-    world.sync.host.transfer_timeout = 1000
+    world.sync.host.run.begin(RunOptions(transfer_timeout=1000))
     for number in range(5):
         world.change("Create", b"/%d" % number)
     for _ in range(5):
@@ -159,8 +166,9 @@ def test_what_dies_as_the_daemon_is_told_to_end_stops_nothing(world: World, how:
     world.calls.verdict = "die"
     world.change("Create", b"/f")
     world.begin()
-    world.host.fading = how == "fading"
-    world.host.is_told = lambda: how == "told"
+    world.is_stop_requested = how == "told"
+    if how == "fading":
+        world.host.run.fade()
     with nullcontext() if how != "neither" else pytest.raises(Died):
         world.end()
     assert not world.sync.life.is_stopped

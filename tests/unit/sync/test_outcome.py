@@ -165,6 +165,14 @@ def test_a_job_that_was_stopped_by_the_end_has_not_failed(world: World) -> None:
     judge, codes = world.sync.judge, {0: "ok", 1: "die"}
     assert judge.judge(stopped, exit_codes=codes).verdict == "die"  # type: ignore[arg-type]
     logged = len(world.said)
-    world.host.fading = True
+    world.host.run.fade()
     assert judge.judge(stopped, exit_codes=codes).verdict == "again"  # type: ignore[arg-type]
     assert len(world.said) == logged
+
+
+def test_nobody_can_write_into_the_host(world: World) -> None:
+    """It has the services of the daemon; what happens to the run of a configuration is the run's."""
+    with pytest.raises(FrozenInstanceError):
+        world.host.alarms = world.host.deadlines  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        world.host.run.options.insist = True  # type: ignore[misc]

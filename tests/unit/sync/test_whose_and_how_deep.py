@@ -10,7 +10,7 @@ import pytest
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.roots import RootIndex
 from orchestrator.runner import LONGEST_PATH, _Wanted
-from orchestrator.sync.host import Host
+from orchestrator.sync.host import Host, RunOptions
 from orchestrator.sync.toodeep import TooDeep
 
 
@@ -20,7 +20,7 @@ def test_a_line_of_a_sync_begins_with_its_name_where_that_is_set(is_set: bool, p
     nothing: Any = None
     host = Host(nothing, lambda category, *parts: said.append("".join(parts)), nothing, nothing)  # type: ignore[arg-type]
     log = host.log_of("one")
-    host.log_sync = is_set  # the setting may stand behind the sync in the config
+    host.run.begin(RunOptions(log_sync=is_set))  # the setting may stand behind the sync in the config
     log("Normal", "text")
     assert said == [f"{prefix}text"]
 
