@@ -61,7 +61,7 @@ class Loop:
     Order within a turn, whatever came first: descriptors in the order they were added, SIGCHLD,
     the other signals in the order they came, then what `soon` put down before or meanwhile. So the
     kernel's events are read before anything is decided, and a child's end is known before a signal
-    is obeyed.
+    is handled.
     """
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ class Loop:
         self._caught[signum] = None
 
     def _drain(self) -> None:
-        # The bytes only wake. What came stands in _caught, which can't overflow as the pipe can;
+        # The bytes only wake. The signals that came stand in _caught, which can't overflow as the pipe can;
         # should a handler run later than this, the next turn finds _caught filled and does not sleep.
         try:
             while len(os.read(self._wake_read, 4096)) == 4096:

@@ -90,7 +90,7 @@ class Runner:
         self._presence = _presence() if self._status else None
         self._states: dict[Sync, State] = {}
         self._next_progress = 0.0
-        self._attend: Callable[[], None] = lambda: None
+        self._check_for_end: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
         self._too_deep = TooDeep(host.log)
         self._wanted = _Wanted(self._roots, self._too_deep)
@@ -126,13 +126,13 @@ class Runner:
             unbound = "what they run deletes as it likes."
             self.host.log("Warn", f"the setting maxDelete has no say over {', '.join(names)}: {unbound}")
 
-    def start(self, attend: Callable[[], None]) -> None:
+    def start(self, check_for_end: Callable[[], None]) -> None:
         """Watch every source and begin the startups, in the order in which the syncs were made (spec 1.2).
 
         A startup does not wait for the trees of later syncs to be watched: what changes meanwhile is queued anyway.
-        `attend` is called now and then while trees are looked through, and may raise.
+        `check_for_end` is called now and then while trees are walked, and may raise.
         """
-        self._attend = attend
+        self._check_for_end = check_for_end
         self._warn_of_silent_sources()
         self._warn_of_private_mounts()
         self._warn_of_what_may_delete()
@@ -148,10 +148,10 @@ class Runner:
                 for owner in self._roots.at(root):
                     owner.suspend()
             sync.start()
-            attend()
+            check_for_end()
             if not self.host.is_at_limit():
                 sync.invoke(self.host.clock.now())
-        self._tell_states()
+        self._report_states()
         for monitor, syncs in syncs_of.items():
             self._watched_by[monitor] = Inflow(
                 self.host, RootIndex((sync.source, sync) for sync in syncs), self._too_deep
@@ -177,7 +177,7 @@ class Runner:
         self.host.alarms.add(self.host.clock.now() + 1.0, callback)
 
     def close(self) -> None:
-        """Stop watching and serving. Transfers go on, tunnels are told to end."""
+        """Stop watching and serving. Transfers go on, tunnels are asked to end."""
         if self._control is not None:
             self._control.close()
         if self._presence:
@@ -229,10 +229,10 @@ class Runner:
             if self._presence and written and not self._presence.watch(self._status.path, written):
                 self._status.has_gone(now)
             self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
-        self._tell_states()
+        self._report_states()
 
-    def _tell_states(self) -> None:
-        """What each sync is about, where that has changed since it was last told."""
+    def _report_states(self) -> None:
+        """Report the state of each sync to the hooks, where it has changed since the last report."""
         if not self.host.hooks.has("orchestrator_sync_state"):
             return
         for sync in self.syncs:
@@ -249,7 +249,7 @@ class Runner:
         return has_gone
 
     def touch(self) -> None:
-        """Something may have changed that the status file tells."""
+        """Something may have changed that the status file shows."""
         if self._status:
             self._status.touch()
 
@@ -367,7 +367,7 @@ class Runner:
             monitor.drain()
 
     def _recover(self, monitor: Monitor, inflow: Inflow) -> None:
-        """Events were lost. What they would have told, one full run of each sync finds (spec 6 row 8)."""
+        """Events were lost. One full run of each sync finds the changes (spec 6 row 8)."""
         self.host.log("Normal", "--- OVERFLOW in event queue ---")
         for root in inflow.lost():
             self._pause(monitor, inflow, root)
@@ -392,7 +392,7 @@ class Runner:
         return bool(lost or returned)
 
     def _links_on_the_way(self) -> Ways | None:
-        """Who tells when a link on the way to a source comes to lead elsewhere; None where there are no links."""
+        """The watch for links on the way to sources that come to lead elsewhere; None where there are no links."""
         paths = {sync.way for sync in self.syncs if sync.way.rstrip(b"/") + b"/" != sync.source and links(sync.way)}
         try:
             return Ways(paths) if paths else None
@@ -434,7 +434,7 @@ class Runner:
                 self._look_after_roots(monitor, inflow.syncs)
 
     def _tell_progress(self, directories: int) -> None:
-        self._attend()
+        self._check_for_end()
         now = self.host.clock.now()
         if now >= self._next_progress:
             self._next_progress = now + PROGRESS_INTERVAL

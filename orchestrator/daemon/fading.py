@@ -88,7 +88,7 @@ class Fading:
         self._log("Normal", "still running: ", named, more)
 
     def end_helpers(self) -> None:
-        """Tunnels have been told to end. One that does not is killed: its port may be wanted again."""
+        """Tunnels have been asked to end. One that does not is killed: its port may be wanted again."""
         self._processes.abandon()  # where the daemon leaves at once; else none is left
         deadline = self._clock.now() + HELPERS_PATIENCE
         while self._processes.helpers() and (left := deadline - self._clock.now()) > 0:

@@ -158,7 +158,7 @@ class Loading:
                 warned.add(place)
                 host.log(
                     "Warn",
-                    f"{place} may be written by others than its owner, and runs as root; chmod go-w would mend that.",
+                    f"{place} may be written by others than its owner, and runs as root; chmod go-w would repair that.",
                 )
 
     def _refuse_untrusted(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Who could change what the daemon reads as a program: its config, and what that loads (`-strict`)."""
+"""Whether others could change files that the daemon runs: its config, and what that loads (`-strict`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ LINKS: Final = 40
 
 
 def why_not_trusted(path: str, user: int) -> str | None:
-    """Why somebody else than root and `user` could change what is read under a path: which place on the way to it,
-    links included, and what is wrong with that. None: nobody could, or there is nothing."""
+    """Why others than root and `user` could change the file under a path: the place on the way to it, links included,
+    and what is wrong with that. None: they could not, or there is no file."""
     trusted = (0, user)
     here, parts, links = "/", _parts(os.path.abspath(path)), 0
     while True:
         try:
             status = os.lstat(here)
         except OSError:
-            return None  # reading it tells
+            return None  # reading it fails, too
         reason = _reason(here, status, trusted)
         if reason is not None:
             return reason
@@ -37,7 +37,7 @@ def why_not_trusted(path: str, user: int) -> str | None:
 
 
 def _parts(path: str) -> list[str]:
-    """What is to be gone through, the first one last."""
+    """The names on the way, the first one last."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 

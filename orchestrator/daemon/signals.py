@@ -55,7 +55,7 @@ class Signals:
         return was_sent
 
     def unhandled_end(self) -> signal.Signals | None:
-        """A TERM or INT that has come while the loop stands still, so that nobody was told of it yet."""
+        """A TERM or INT that has come while the loop stands still, so that it is not handled yet."""
         return next((signum for signum in ENDS if self._loop.has_caught(signum)), None)
 
     def is_stop_requested(self) -> bool:

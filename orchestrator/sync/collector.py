@@ -53,7 +53,7 @@ class Collector:
         self._retries.again(outcome, self._left(agent))
 
     def refused(self, outcome: Outcome, exit_code: int, reason: str) -> list[Delay]:
-        """What counted before it has found that it must not begin. Gives the delays that wait again."""
+        """The count of deletions does not let it begin. Gives the delays that wait again."""
         refusal = replace(outcome, exit_code=exit_code, error=reason)
         self._history.record(refusal, AGAIN)
         delays = self._left(refusal.agent)
@@ -62,7 +62,7 @@ class Collector:
         return delays
 
     def _collect(self, outcome: Outcome) -> None:
-        # What never ran has no exit code that anybody could judge; it has been logged.
+        # a transfer that never ran has no exit code that anybody could judge; it has been logged
         has_no_end = outcome.never_ran or outcome.was_cut
         collected = Collected(AGAIN) if has_no_end else self._calls.collect(outcome)
         verdict = collected.verdict or OK
@@ -74,7 +74,7 @@ class Collector:
         delays = self._left(outcome.agent)
         failed = delays_of(collected.failed, delays) if collected.failed and outcome.agent.is_list else set()
         if verdict == DIE and (self._host.run.is_fading or self._host.is_stop_requested()):
-            # What told the daemon to end, or to start over, may have told a transfer the same: Ctrl-C does. Nothing
+            # The signal for the daemon to end, or to start over, may have reached a transfer, too: Ctrl-C does. Nothing
             # follows from that; and if there is no start over, as the new config does not load, it is tried again.
             self._retries.again(outcome, delays)
         elif verdict == DIE:

@@ -25,7 +25,7 @@ REFUSED = 25
 
 
 class Guard:
-    """What is known of what they would delete. `refused`: the one that would be too much; nothing goes before it."""
+    """`refused`: the full run that would delete too much; nothing goes before it."""
 
     def __init__(self, host: Host, inlet: Inlet) -> None:
         self.refused: Delay | None = None

@@ -1,7 +1,8 @@
 """Transfers of one sync that somebody lets not begin: the config's onBatchStart, or a plugin's hook.
 
 A transfer is made once, and then kept: its changes count as being transferred, so nothing overtakes them, and they keep
-their age. Who holds it is asked again each second. The log says when the sync begins to be held and when that is over.
+their age. The function or plugin that holds it is asked again each second. The log says when the sync begins to be
+held and when that is over.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ AT_ONCE: Final = 100
 
 
 class Holds:
-    """What is held. `ask(transfer, by)` gives who holds it now, `by` as before or another; None: nobody any more.
+    """The held transfers. `ask(transfer, by)` gives who holds it now, `by` as before or another; None: nobody any more.
 
     While a list or a run over everything is held, so is the sync: what comes meanwhile would be held as well.
     """
 
     def __init__(self, host: Host, name: str, ask: Callable[[Transfer, str], str | None]) -> None:
         self.by = ""
-        """Who holds what has been held for the longest time; empty: nobody."""
+        """The holder of the transfer that has been held for the longest time; empty: none is held."""
         self._host = host
         self._log = host.log_of(name)
         self._name = name

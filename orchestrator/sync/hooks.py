@@ -1,4 +1,4 @@
-"""Telling the observer hooks of plugins (hookspecs.py): one that raises is named, and nothing else happens."""
+"""Calls of the observer hooks of plugins (hookspecs.py): one that raises is named, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Hooks:
         """`now`: seconds, to find out who lets the loop wait."""
         self._relay = relay
         self._waits = Waits(log, now)
-        self._told: set[tuple[str, str, str]] = set()
+        self._logged: set[tuple[str, str, str]] = set()
         self._log = log
         self._has_observers: dict[str, bool] = {}
 
@@ -34,7 +34,7 @@ class Hooks:
         """Call every implementation, the plugin that registered last first.
 
         Gives what the first of them gave that was not None; a hook whose first answer decides asks no
-        further. One that raises is named, the others are told all the same.
+        further. One that raises is named, the others are called all the same.
         """
         return self.ask(name, **arguments)[0]
 
@@ -66,6 +66,6 @@ class Hooks:
 
     def _refuse(self, who: str, given: Any) -> None:
         """An answer that is none: taken for a no, which loses nothing. Said once."""
-        if (who, type(given).__name__, repr(given)[:100]) not in self._told:
-            self._told.add((who, type(given).__name__, repr(given)[:100]))
+        if (who, type(given).__name__, repr(given)[:100]) not in self._logged:
+            self._logged.add((who, type(given).__name__, repr(given)[:100]))
             self._log("Error", f"{who} gave {given!r}; it takes True, False or None. Taken as False.")

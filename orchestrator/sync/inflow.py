@@ -1,7 +1,7 @@
 """From a monitor's changes to the syncs that they concern, a slice at a time.
 
-However much has come, the loop gets its turn: other monitors are read, signals obeyed, transfers started. It tells
-which sources keep it from coming to an end; what is to be done about them is the runner's.
+However much has come, the loop gets its turn: other monitors are read, signals handled, transfers started. It reports
+the sources that keep it from coming to an end; the runner decides about them.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Inflow:
         """Gives changes to their syncs, for a slice of time."""
         host, of, changes = self._host, self.syncs.of, self._changes
         now = host.clock.now()
-        end, tells = now + SLICE, host.log.shows("Delay")
+        end, logs = now + SLICE, host.log.shows("Delay")
         while changes:
             change = changes.popleft()
             etype, path, path2 = change
             if len(path) > LONGEST_PATH or (path2 is not None and len(path2) > LONGEST_PATH):
                 etype, path, path2 = self._too_deep.what_is_left_of(change)
-            if tells and isinstance(change, Found):
-                self._tell_found(path)
+            if logs and isinstance(change, Found):
+                self._log_found(path)
             for sync in of(path):
                 if not sync.life.is_left_alone:
                     self._restless.note(sync.source, change)
@@ -70,7 +70,7 @@ class Inflow:
                 return
 
     def restless(self, *, is_behind: bool) -> list[bytes]:
-        """Sources that are why the work does not come to an end; `is_behind`: the monitor has more to tell."""
+        """Sources that are why the work does not come to an end; `is_behind`: the monitor has more events."""
         if not self._changes and not is_behind:
             self._since = None
             self._restless.clear()
@@ -84,6 +84,6 @@ class Inflow:
         """As `restless`, where events were lost already."""
         return self._restless.sources()
 
-    def _tell_found(self, path: bytes) -> None:
+    def _log_found(self, path: bytes) -> None:
         for sync in self.syncs.of(path):
             sync.log("Delay", "Create creates Create on ", path[len(sync.source) - 1 :])

@@ -1,4 +1,4 @@
-"""Files with lists of paths, for the programs that are told of them that way."""
+"""Files with lists of paths, for programs that are given them that way."""
 
 from __future__ import annotations
 

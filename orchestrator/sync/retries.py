@@ -1,9 +1,9 @@
-"""What has failed and is to be tried again, and when (spec 6 rows 13 and 16b).
+"""Changes that failed and are tried again, and when (spec 6 rows 13 and 16b).
 
-Three lanes. One change that fails stands aside alone, with pauses of its own: what it does not block
+Three ways. One change that fails stands aside alone, with pauses of its own: what it does not block
 goes on; so do those of a list of which its action knows that it was they that failed. When a list or a startup fails
 and nobody knows which part of it, or one list after the other, it is the target that does not answer: the whole sync
-waits, or each new change would be tried in vain at once. When the target's host cannot be reached, all
+waits, or each new change would be tried at once, only to fail. When the target's host cannot be reached, all
 syncs that go there wait together (logic/endpoint.py).
 """
 
@@ -195,9 +195,8 @@ class Retries:
         return self._member if not outcome.error and outcome.exit_code in UNREACHABLE else None
 
     def forget(self, path: bytes) -> None:
-        """A path is gone, with all below it. What failed there can only fail again, and would block its deletion.
-
-        But for a Move: what it is to bring to its destination is not gone.
+        """A path is gone, with all below it. A change that failed there can only fail again, and would block its
+        deletion. But for a Move: its destination is not gone.
         """
         for delay in list(self._alone) if self._alone else ():
             is_gone = delay.path == path or (path.endswith(b"/") and delay.path.startswith(path))
@@ -213,7 +212,7 @@ class Retries:
 
 
 def _is_deleted_later(delay: Delay) -> bool:
-    """Whether its path, or a directory above it, goes in what waits for it: trying again would be in vain."""
+    """Whether its path, or a directory above it, goes in what waits for it: another try would fail again."""
     if delay.path2 is not None:
         return False
     waiting = list(delay.blocks or ())

@@ -1,4 +1,4 @@
-"""What is in a directory tree right now, as paths relative to a source."""
+"""The entries of a directory tree right now, as paths relative to a source."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.sync.host import Host
 
-_Look = tuple[int, int, int]
+_Stamp = tuple[int, int, int]
 
 
 class Settling:
@@ -30,7 +30,7 @@ class Settling:
         self.source = source
         self._seconds = seconds
         self._release = release
-        self._waiting: dict[bytes, tuple[str, float, _Look | None]] = {}
+        self._waiting: dict[bytes, tuple[str, float, _Stamp | None]] = {}
         self._has_timer = False
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class Settling:
                 place = path2 + waiting[len(path) :]
                 self._wait(etype, place, self._look(place))
 
-    def _wait(self, etype: str, path: bytes, look: _Look | None) -> None:
+    def _wait(self, etype: str, path: bytes, look: _Stamp | None) -> None:
         self._waiting[path] = (etype, self._host.clock.now() + self._seconds, look)
         if not self._has_timer:
             self._set_timer()
@@ -79,14 +79,14 @@ class Settling:
             etype, _, before = self._waiting.pop(path)
             look = self._look(path)
             if look is None:
-                continue  # gone: its Delete tells, or that of a directory above it
+                continue  # gone: its Delete is an event of its own, or that of a directory above it
             if look == before:
                 self._release(etype, path)
             else:
                 self._wait(etype, path, look)
         self._set_timer()
 
-    def _look(self, path: bytes) -> _Look | None:
+    def _look(self, path: bytes) -> _Stamp | None:
         try:
             status = os.lstat(self.source + path[1:])
         except OSError:

@@ -1,4 +1,4 @@
-"""What an action asks for: a process, and what must be found out before it may run."""
+"""The process that an action asks for, and the check before it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def nothing() -> None:
-    """What is to be done when nothing is."""
+    """Do nothing."""
 
 
 class Spawn:
@@ -36,7 +36,7 @@ class Spawn:
         return (tuple(self.argv), self.stdin, self.env) != self._as_made
 
     def problem(self) -> str | None:
-        """What keeps it from being started, after hooks have had their way with it."""
+        """Why it cannot be started as the hooks have left it; None: it can."""
         argv: object = self.argv
         if not isinstance(argv, (list, tuple)) or not argv or not all(isinstance(word, bytes) for word in argv):
             return f"its arguments are no list of bytes: {argv!r}"
@@ -50,7 +50,7 @@ class Spawn:
 
 
 class Check:
-    """What stands before a full run that must not delete too much (`maxDelete`).
+    """A check before a full run that must not delete too much (`maxDelete`).
 
     `count(stop, spawn)` finds out, in a worker thread, what the run would delete; `spawn` is what would be started,
     None for a job. `announce` is said when the run begins. `limited(argv, allowed)`: the arguments that keep it

@@ -1,6 +1,6 @@
 """The status file (spec 5.3): its text, how it is put in its place, and when.
 
-`render` is pure; `write` touches the world; `StatusFile` decides when, by a time it is told.
+`render` is pure; `write` touches the world; `StatusFile` decides when, by a time that it is given.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _freed(beside: Place) -> Place:
 
 
 def _keep_owner(fd: int, old: os.stat_result) -> None:
-    """Who may read it is the administrator's to say, once for all."""
+    """The new file belongs to whom the administrator has given the old one."""
     new = os.fstat(fd)
     try:
         if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):

@@ -204,8 +204,8 @@ class Sync:
     def add(self, etype: str, path: bytes) -> None:
         """A change of our own making: due after the usual delay.
 
-        It comes last in the queue, whenever it was that something appeared. What is gone by now has its Delete before
-        it or still to come, and an action on single events would make it once more.
+        It comes last in the queue, whenever it was that something appeared. A path that is gone by now has its Delete
+        before it or still to come, and an action on single events would make it once more.
         """
         if etype == CREATE and not self.options.sets and not is_there(self.source + path[1:]):
             return
@@ -251,14 +251,14 @@ class Sync:
         """A directory appears. What else the target may have under its name is to go.
 
         A transfer that runs may bring things of it over that are gone again before the directory is watched,
-        and no event tells of that. Actions on sets of paths compare what they are told of with the source; to
+        and no event comes of that. Actions on sets of paths compare the paths with the source; to
         others a Delete would be one. `is_doubtful`: nobody knows what the target has.
         """
         if self.options.sets and path.endswith(b"/") and (is_doubtful or len(self.transfers)):
             self.queue.add(DELETE, alarm, path)
 
     def _take_below(self, alarm: float, path: bytes) -> None:
-        """A directory came whole: what is in it came as well, and no event tells of it."""
+        """A directory came whole: its entries came as well, and there is no event for them."""
         if not path.endswith(b"/"):
             return
         for below in entries_below(self.source, path, self.filters.excludes_path):
@@ -332,7 +332,7 @@ class Sync:
                 self._unanswered.taken()
 
     def _next(self, now: float) -> Delay | None:
-        """What is to be offered. While a full run is refused, nothing else: the source may not be what it should be."""
+        """The delay to offer next. While a full run is refused, no other: the source may not be what it should be."""
         refused = self.guard.refused
         if refused is not None and refused in self.queue:
             return refused if refused.status == WAIT else None
@@ -383,7 +383,7 @@ class Sync:
     def leave_alone(self, pause: float) -> None:
         """Its source changes faster than anybody can follow: for `pause` seconds nobody listens (spec 6 row 33).
 
-        What waits is dropped where a full run does it, too: there may be thousands of changes of a few names.
+        Waiting changes are dropped where a full run does the same: there may be thousands of changes of a few names.
         """
         self.life.leave_alone()
         if self.calls.has_init():

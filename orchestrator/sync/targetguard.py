@@ -1,6 +1,6 @@
-"""What comes of what a sync's target is found to be: transfers wait for its return, a new directory gets everything.
+"""Acts on what a sync's target is found to be: transfers wait for its return, a new directory gets everything.
 
-While the target is gone nobody tells of its return. It is looked at again after pauses that double, up to a minute.
+No event comes when a target returns. It is looked at again after pauses that double, up to a minute.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class TargetGuard:
     # ---- before and after transfers -----------------------------------------------------------
 
     def look(self, then: Then) -> Child | None:
-        """Find out what is there. Told at once, or when the program or job that is given has ended."""
+        """Find out what is there. `then` is called at once, or when the program or job that is returned has ended."""
         watch = self._watch
         if watch.target.directory is None:
             if watch.marker:

@@ -2,7 +2,7 @@
 
 Where its file system is not mounted, rsync fills the bare mount point and says that all went well. So the target is
 looked at before each transfer, and compared with what was first seen there: before the first one, or after it, if that
-made the directory. Of a target on another machine only `targetMarker` tells.
+made the directory. For a target on another machine there is only `targetMarker`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_LINKS: Final = 40
 
 
 class Finding(Enum):
-    """What was found at the target's place; the text is what is said of it."""
+    """The state of the target's place; the text is for the log."""
 
     FINE = ""
     REPLACED = "is another directory than before"
@@ -54,7 +54,7 @@ class TargetWatch:
         self.target = target
         self.marker = marker
         self._seen: _Seen | None = None
-        self._vacant: int | None = None  # the device of what was in its place while it was lost
+        self._placeholder: int | None = None  # the device of what was in its place while it was lost
         self._is_slow: bool | None = None
 
     def is_slow(self) -> bool:
@@ -65,7 +65,7 @@ class TargetWatch:
         return self._is_slow
 
     def look(self) -> Finding:
-        """Of a target on this machine: what is there now. What is found to be right is compared with from then on."""
+        """The state of a target on this machine. A directory that is right is the one to compare with from then on."""
         directory = self.target.directory
         if directory is None:
             return Finding.FINE
@@ -82,7 +82,7 @@ class TargetWatch:
             return Finding.UNMARKED
         finding = self._compare(real, status)
         if finding in (Finding.FINE, Finding.REPLACED):
-            self._vacant = None
+            self._placeholder = None
         return finding
 
     def accept(self) -> None:
@@ -103,9 +103,9 @@ class TargetWatch:
             return Finding.RELINKED
         is_same_place = now.device == seen.device or (now.mount is not None and now.mount == seen.mount)
         if not is_same_place and real == seen.path:
-            if self._vacant is None:
-                self._vacant = now.device
-            if self._vacant == now.device:
+            if self._placeholder is None:
+                self._placeholder = now.device
+            if self._placeholder == now.device:
                 return Finding.UNMOUNTED
         if is_same_place and real == seen.path and (now.inode is None or now.inode == seen.inode):
             self._seen = now  # the same, mounted anew
@@ -114,7 +114,7 @@ class TargetWatch:
 
 
 def read_mounts() -> Mounts:
-    """What is mounted here; nothing where that can't be told."""
+    """All mounts of this process; none where they cannot be read."""
     try:
         with open("/proc/self/mountinfo", "rb") as file:
             return Mounts(file.read())
@@ -149,13 +149,13 @@ def _links_are_ours(path: bytes) -> bool:
             if not stat.S_ISLNK(status.st_mode):
                 way = step
                 continue
-            leads_to = os.readlink(step)
+            link_target = os.readlink(step)
         except OSError:
             return False
         links += 1
         if status.st_uid not in trusted or links > _MOST_LINKS:
             return False
-        if leads_to.startswith(b"/"):
+        if link_target.startswith(b"/"):
             way = b"/"
-        rest += [name for name in leads_to.split(b"/") if name not in (b"", b".")][::-1]
+        rest += [name for name in link_target.split(b"/") if name not in (b"", b".")][::-1]
     return True

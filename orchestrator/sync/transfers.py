@@ -151,7 +151,7 @@ class Transfers:
             self._start(transfer)
 
     def _asked(self, transfer: Transfer, held_by: str = "") -> tuple[str | None, bytes | None]:
-        """Who holds it, and what onBatchStart wants to be run before it. `held_by`: who did so when last asked."""
+        """The holder of it, if any, and the command that onBatchStart runs before it. `held_by`: the last holder."""
         agent, spawn, given = transfer.agent, transfer.spawn or transfer.stands_for, None
         if spawn is not None and self._host.hooks.has("orchestrator_before_spawn"):
             given = Spawn(list(spawn.argv), spawn.stdin, spawn.env, spawn.on_stderr)  # each time anew
@@ -298,7 +298,7 @@ class Transfers:
                 self._life.stop("with onepass nobody would wait for that")
 
     def _line_of_stderr(self) -> Callable[[bytes], object] | None:
-        """Who says what a transfer says, where its lines are to begin with time and name."""
+        """The receiver of a transfer's stderr, where its lines are to begin with time and name (`logSync`)."""
         return partial(self._log, "Normal") if self._host.run.options.log_sync else None
 
     def _ended(self, child: Child, exit_code: int) -> None:
