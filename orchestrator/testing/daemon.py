@@ -32,7 +32,7 @@ def wait_until(condition: Callable[[], object], what: str, deadline: float = DEA
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"waited {deadline:g} s in vain for {what}")
+            raise AssertionError(f"waited {deadline:g} s for {what}, which did not come")
         time.sleep(0.02)
 
 
@@ -70,7 +70,7 @@ class Daemon:
         return [path for path in sys.path if path]
 
     def command(self) -> list[str]:
-        """What is started."""
+        """The command line of the daemon."""
         return [sys.executable, "-m", "orchestrator.cli"]
 
     def check_config(self, text: str) -> None:
@@ -129,7 +129,7 @@ class Daemon:
         return self._log.read_bytes().decode("utf-8", "backslashreplace")
 
     def wait_for_watches(self, count: int) -> None:
-        """Wait until it watches so many directories: what changes from then on is seen."""
+        """Wait until it watches so many directories: changes from then on are seen."""
 
         def watches() -> int:
             number = 0

@@ -1,7 +1,7 @@
 """The door between a user's Lua and the engine: what an exported function of the core can be given.
 
 Read from the functions' annotations, so that none has to ask by itself: a `float` is finite, an `fd` is a descriptor, a
-`path` is one that the kernel could take. What is wrong is an ordinary Lua error, at the place of the user's call.
+`path` is one that the kernel could take. Any other value is an ordinary Lua error, at the place of the user's call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FD_MAX: Final = 2**31 - 1
 
 Check = tuple[str, "Callable[[Any], bool]"]
-"""What is taken, in words; whether a value is that."""
+"""The values that are taken, in words, and whether a value is one of them."""
 
 
 def is_path(value: Any) -> bool:

@@ -1,13 +1,13 @@
--- Keys of lsyncd 2.0, told by their modern names (spec 2.3).
+-- Keys of lsyncd 2.0, replaced by their modern names (spec 2.3), with one warning each.
 
 local core, shared = ...
 
-local told = {}
+local is_warned = {}
 
 -- Once for each.
 local function tell(old, modern)
-    if told[old] then return end
-    told[old] = true
+    if is_warned[old] then return end
+    is_warned[old] = true
     core.log('Warn', old .. ' is obsolete since lsyncd 2.1: write ' .. modern)
 end
 

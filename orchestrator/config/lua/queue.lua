@@ -4,7 +4,7 @@
 
 local methods = {}
 
--- Elements live in `items[first … last]`, apart from the object, so that q[pos] can be told from methods.
+-- Elements live in `items[first … last]`, apart from the object, so that q[pos] is never taken for a method.
 local state_of = setmetatable({}, {__mode = 'k'})
 
 local function state(queue)

@@ -5,11 +5,11 @@ local core, shared = ...
 local values, globals = {}, _G
 shared.settings = values
 
-local obsolete_told = false
+local is_warned_of_obsolete = false
 
 local function obsolete()
-    if obsolete_told then return end
-    obsolete_told = true
+    if is_warned_of_obsolete then return end
+    is_warned_of_obsolete = true
     core.log('Warn', 'settings = { ... } is obsolete since lsyncd 2.1: write settings { ... }, without the equals sign.')
 end
 
@@ -73,8 +73,8 @@ function shared.adopt_settings()
             -- a table that was assigned has no line of its own
             if problem then core.fail((shared.file and shared.file .. ': ' or '') .. problem) end
             values[key] = value
-        elseif not shared.unknown_told then
-            shared.unknown_told = true
+        elseif not shared.is_warned_of_unknown then
+            shared.is_warned_of_unknown = true
             core.log('Warn', 'setting "' .. tostring(key) .. '" unknown.')
         end
     end

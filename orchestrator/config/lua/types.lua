@@ -2,7 +2,7 @@
 
 local _, shared = ...
 
--- Keys that the core reads itself → the types that it takes. What is wrong is told when the config is loaded.
+-- Keys that the core reads itself → the types that it takes. A wrong type is an error when the config is loaded.
 local types_of = {
     init = {'function', 'false'},
     full = {'function', 'false'},
