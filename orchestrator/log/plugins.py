@@ -58,8 +58,7 @@ class PluginMessages:
             self._log(category, record["message"])
             return
         self._log(category, record["message"], ": ", named(error.value))
-        if self._log.shows(DEBUG):
-            self._log(DEBUG, trace(error.value))
+        self._log(DEBUG, trace(error.value))
 
 
 def _remove(handler: int) -> None:

@@ -82,6 +82,13 @@ def test_of_all_and_scarce_the_later_one_counts(log: Log) -> None:
     assert log.shows("Exec")
 
 
+def test_a_category_that_was_shown_is_not_shown_after_scarce(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log("Normal", "one")
+    log.enable("scarce")
+    log("Normal", "two")
+    assert capfd.readouterr().err == "Normal: one\n"
+
+
 @pytest.mark.parametrize("name", ["bad", "", "1", "-x", " Exec"])
 def test_category_must_begin_with_a_capital(log: Log, name: str) -> None:
     with pytest.raises(UsageError, match=f"^'{name}' is not a valid logging category$"):
@@ -733,8 +740,11 @@ def test_a_level_of_loguru_is_a_category(
     assert [line.partition(" ")[2] for line in (out + err).splitlines()] == shown
 
 
-def test_what_nobody_asked_for_costs_a_plugin_little(messages: PluginMessages) -> None:
+def test_what_nobody_asked_for_costs_a_plugin_little(log: Log, messages: PluginMessages) -> None:
     assert python_calls(lambda: logger.debug("nobody asked")) == 2
+    log.enable("scarce")
+    messages.connect()
+    assert python_calls(lambda: logger.info("nobody asked")) == 2
 
 
 @pytest.mark.usefixtures("messages")
