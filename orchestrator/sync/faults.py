@@ -35,10 +35,13 @@ class Waits:
         try:
             yield
         finally:
-            took = self._now() - began
-            if took >= SLOW and took > 2 * self._longest.get(who, 0.0):
-                self._longest[who] = took
-                self._log("Warn", f"{who} took {took:.1f} s in which nothing else went on: it must not wait.")
+            self.took(who, self._now() - began)
+
+    def took(self, who: str, seconds: float) -> None:
+        """As `watch`, where the caller has timed it."""
+        if seconds >= SLOW and seconds > 2 * self._longest.get(who, 0.0):
+            self._longest[who] = seconds
+            self._log("Warn", f"{who} took {seconds:.1f} s in which nothing else went on: it must not wait.")
 
 
 def guarded(log: Callable[..., None], what: str, callback: Callable[[], object]) -> Callable[[], None]:

@@ -6,7 +6,6 @@ again after a pause, and nothing else is touched.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.anchor import anchor_paths
@@ -18,32 +17,52 @@ from orchestrator.errors import ConfigError, OrchestratorError, fault
 from orchestrator.logic.event import WAIT
 from orchestrator.logic.secrets import declare
 from orchestrator.logic.verdict import AGAIN, DIE, OK
-from orchestrator.sync.faults import Waits, say
-from orchestrator.sync.outcome import Collected
+from orchestrator.sync.faults import SLOW, Waits, say
+from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.api import Action
-    from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.config.lua.usercode import UserCode
+    from orchestrator.log import Log
     from orchestrator.logic.verdict import Verdict
     from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.sync import Sync
 
 
-def add_action(config: LuaConfig, action: Action, add: Any) -> None:
-    """Make `default.NAME` of an action; `add` is Lua's part of it (default.lua)."""
-    lua, calls = config.lua, ActionCalls(config, action)
-    # one that judges in no way of its own shares default.collect
-    has_own_collect = any(
-        name in vars(kind) for kind in type(action).__mro__[:-2] for name in ("collect", "exit_codes", "wording")
-    )
+def add_action(
+    code: UserCode, calls: ActionCalls, syncs: Mapping[int, Sync], leaves_its_directory: Callable[[], bool], add: Any
+) -> None:
+    """Make `default.NAME` of an action; `add` is Lua's part of it (default.lua). `syncs`: by number, later ones too.
+
+    `leaves_its_directory()`: whether the daemon will work in another one.
+    """
+    lua, action = code.lua, calls.plugin
+
+    def sync_of(event: Event) -> Sync:
+        return syncs[event.inlet.number]
+
+    def prepare(table: Any) -> bytes | None:
+        problem = calls.prepare(TableConfig(lua, table), is_anchored=leaves_its_directory())
+        return None if problem is None else to_bytes(problem)
+
+    def collect(agent: Agent, exit_code: float) -> bytes:
+        outcome = code.endings.outcome(agent, int(exit_code))
+        collected = calls.collect(syncs[agent.inlet.number], outcome)
+        code.endings.note(agent, collected)
+        return to_bytes(collected.verdict or OK)
+
+    # what Lua calls where a function of the user's stands before the action's own
     functions = lua.table()
-    for name in ("prepare", "action", "init", "full"):
-        functions[to_bytes(name)] = lua.export(getattr(calls, name))
-    if has_own_collect:
-        functions[b"collect"] = lua.export(calls.collect)
+    functions[b"prepare"] = lua.export(prepare)
+    functions[b"action"] = lua.export(lambda number: calls.action(syncs[number]))
+    functions[b"init"] = lua.export(lambda event: calls.init(sync_of(event), event))
+    functions[b"full"] = lua.export(lambda event: calls.full(sync_of(event), event))
+    # one that judges in no way of its own shares default.collect
+    if any(name in vars(kind) for kind in type(action).__mro__[:-2] for name in ("collect", "exit_codes", "wording")):
+        functions[b"collect"] = lua.export(collect)
     values = to_lua(lua, {**_defaults(action.options), **action.defaults})
     gauge = to_lua(lua, _gauge(action.options))
     lua.call(add, to_bytes(action.name), values, gauge, functions)
@@ -76,79 +95,83 @@ def asked_target(action: Action, config: TableConfig) -> Target | None:
 
 
 class ActionCalls:
-    """What the Lua functions of `default.NAME` call."""
+    """A plugin's action, called so that what it raises harms nobody, and who keeps the loop waiting is named."""
 
-    def __init__(self, config: LuaConfig, action: Action) -> None:
-        self._config = config
-        self._action = action
-        self._waits = Waits(config.host.log, config.host.clock.now)
+    def __init__(self, plugin: Action, log: Log, now: Callable[[], float]) -> None:
+        """`now()`: seconds of a clock that only goes forward."""
+        self.plugin = plugin
+        self._log = log
+        self._now = now
+        self._waits = Waits(log, now)
 
-    def prepare(self, table: Any) -> bytes | None:
+    def prepare(self, config: TableConfig, *, is_anchored: bool) -> str | None:
+        """Check and complete a sync's config. Gives what is wrong with it. `is_anchored`: see anchor_paths."""
         try:
-            config = TableConfig(self._config.lua, table)
-            _declare_secrets(config, self._action.options)
-            problem = problem_with(config, self._action.options) if self._action.checks_types else None
+            _declare_secrets(config, self.plugin.options)
+            problem = problem_with(config, self.plugin.options) if self.plugin.checks_types else None
             if problem is not None:
-                return to_bytes(problem)
-            if self._config.leaves_its_directory():
-                anchor_paths(config, self._action.options)
-            self._action.prepare(config)
+                return problem
+            if is_anchored:
+                anchor_paths(config, self.plugin.options)
+            self.plugin.prepare(config)
         except ConfigError as error:
-            return to_bytes(str(error))
+            return str(error)
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            raise ConfigError(_trouble(self._action, "prepare", error)) from error
+            raise ConfigError(_trouble(self.plugin, "prepare", error)) from error
         return None
 
-    def action(self, number: int) -> None:
-        sync = self._config.syncs_by_number[number]
-        self._guarded("action", sync, lambda: self._action.action(sync.inlet))
+    def action(self, sync: Sync) -> None:
+        """Something is due."""
+        self._run("action", self.plugin.action, sync.inlet, sync)
 
-    def init(self, event: Event) -> None:
-        self._guarded("init", self._sync_of(event), lambda: self._action.init(event))
-        self._drop_left(event)
+    def init(self, sync: Sync, event: Event) -> None:
+        """The startup is due."""
+        self._run("init", self.plugin.init, event, sync)
+        _drop_left(sync, event)
 
-    def full(self, event: Event) -> None:
-        self._guarded("full", self._sync_of(event), lambda: self._action.full(event))
-        self._drop_left(event)
+    def full(self, sync: Sync, event: Event) -> None:
+        """A run over everything is due."""
+        self._run("full", self.plugin.full, event, sync)
+        _drop_left(sync, event)
 
-    def collect(self, agent: Agent, exit_code: float) -> bytes | None:
-        action = self._action
-        outcome = self._config.endings.outcome(agent, int(exit_code))
+    def collect(self, sync: Sync, outcome: Outcome) -> Collected:
+        """What the plugin makes of a transfer that has ended, with a verdict; `again` where it fails."""
+        action, began = self.plugin, self._now()
         try:
-            with self._waits.watch(f'plugin "{action.name}" in collect()'):
-                collected = _checked(action.collect(outcome))
-                if collected.verdict is None:
-                    judge = self._config.syncs_by_number[agent.inlet.number].judge
-                    judgement = judge.judge(outcome, action.wording, action.exit_codes(agent))
-                    collected = replace(collected, verdict=judgement.verdict, judgement=judgement)
+            collected = _checked(action.collect(outcome))
+            if collected.verdict is None:
+                judgement = sync.judge.judge(outcome, action.wording, action.exit_codes(outcome.agent))
+                collected = Collected(judgement.verdict, collected.failed, collected.cause, judgement)
+            return collected
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            say(self._config.host.log, _failed(action, "collect"), error, type(action).__module__)
-            collected = Collected(AGAIN)
-        self._config.endings.note(agent, collected)
-        return to_bytes(collected.verdict or OK)
+            say(self._log, _failed(action, "collect"), error, type(action).__module__)
+            return Collected(AGAIN)
+        finally:
+            if self._now() - began >= SLOW:
+                self._waits.took(f'plugin "{action.name}" in collect()', self._now() - began)
 
-    def _guarded(self, method: str, sync: Sync, call: Callable[[], None]) -> None:
+    def _run(self, method: str, call: Callable[[Any], None], argument: Any, sync: Sync) -> None:
+        began = self._now()
         try:
-            with self._waits.watch(f'plugin "{self._action.name}" in {method}()'):
-                call()
+            call(argument)
         except OrchestratorError:
             raise
         except (Exception, SystemExit) as error:
-            say(self._config.host.log, _failed(self._action, method), error, type(self._action).__module__)
+            say(self._log, _failed(self.plugin, method), error, type(self.plugin).__module__)
             sync.trouble()
+        finally:
+            if self._now() - began >= SLOW:
+                self._waits.took(f'plugin "{self.plugin.name}" in {method}()', self._now() - began)
 
-    def _drop_left(self, event: Event) -> None:
-        """A plugin that leaves it waiting has nothing to do; a config's own function wants to be asked again."""
-        sync = self._sync_of(event)
-        if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_put_off:
-            sync.discard(event)
 
-    def _sync_of(self, event: Event) -> Sync:
-        return self._config.syncs_by_number[event.inlet.number]
+def _drop_left(sync: Sync, event: Event) -> None:
+    """A plugin that leaves it waiting has nothing to do; a config's own function wants to be asked again."""
+    if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_put_off:
+        sync.discard(event)
 
 
 def _checked(answer: Collected | Verdict | None) -> Collected:

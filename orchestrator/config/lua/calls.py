@@ -1,27 +1,52 @@
-"""From the engine into Lua: the functions of a sync's config, looked up at each call, since users replace them."""
+"""From the engine into the functions of a sync's config, looked up at each call, since users replace them.
+
+A function that is still a plugin's own is called straight, without Lua: `plugin_of(name)` compares what the config has
+under the name with what the plugins' actions have.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.lua.core import key_of
+from orchestrator.config.lua.keys import key_of
 from orchestrator.config.lua.runtime import to_bytes, to_text
 from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
+from orchestrator.sync.outcome import Collected, Outcome
 
 if TYPE_CHECKING:
-    from orchestrator.config.lua.loader import LuaConfig
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.config.lua.actions import ActionCalls
+    from orchestrator.config.lua.usercode import UserCode
     from orchestrator.sync.inlet import Agent, Event
-    from orchestrator.sync.outcome import Collected, Outcome
+    from orchestrator.sync.sync import Sync
+
+_ON_BATCH_START, _ON_BATCH_END = to_bytes(BATCH_START), to_bytes(BATCH_END)
 
 
 class SyncCalls:
-    """See sync.calls.Calls."""
+    """See sync.calls.Calls. Of the sync `number`, whose config is `table`; `actions`: of all plugins, by name.
 
-    def __init__(self, config: LuaConfig, table: Any, number: int) -> None:
-        self._config = config
-        self._table = table
+    `plugin_of(name)`: which plugin's the function of that name in the config is, by the name of its action; None: the
+    user's, or nobody's. True: the common `default.collect`.
+    """
+
+    def __init__(
+        self,
+        code: UserCode,
+        syncs: Mapping[int, Sync],
+        number: int,
+        table: Any,
+        actions: Mapping[bytes, ActionCalls],
+        plugin_of: Callable[[bytes], Any],
+    ) -> None:
+        self._code = code
+        self._syncs = syncs
         self._number = number
+        self._table = table
+        self._actions = actions
+        self._plugin_of = plugin_of
 
     def moved(self, source: bytes) -> None:
         self._table[b"source"] = source
@@ -30,19 +55,36 @@ class SyncCalls:
         return self._table[b"init"] not in (None, False)
 
     def init(self, event: Event) -> None:
-        self._config.call("init", self._number, event, key_of(event))
+        plugin = self._plugin_of(b"init")
+        if plugin is None:
+            self._code.call("init", self._number, event, key_of(event))
+        else:
+            self._actions[plugin].init(self._syncs[self._number], event)
 
     def full(self, event: Event) -> None:
-        self._config.call("full", self._number, event, key_of(event))
+        plugin = self._plugin_of(b"full")
+        if plugin is None:
+            self._code.call("full", self._number, event, key_of(event))
+        else:
+            self._actions[plugin].full(self._syncs[self._number], event)
 
     def action(self) -> None:
-        self._config.call("action", self._number)
+        plugin = self._plugin_of(b"action")
+        if plugin is None:
+            self._code.call("action", self._number)
+        else:
+            self._actions[plugin].action(self._syncs[self._number])
 
     def collect(self, outcome: Outcome) -> Collected:
-        agent = outcome.agent
-        with self._config.endings.collecting(outcome) as ending:
-            verdict = self._config.call("collect", self._number, agent, key_of(agent), outcome.exit_code)
-        self._config.done_with(len(agent.delays))
+        plugin, sync, agent = self._plugin_of(b"collect"), self._syncs[self._number], outcome.agent
+        if plugin is True:
+            judgement = sync.judge.judge(outcome)
+            return Collected(judgement.verdict, judgement=judgement)
+        if plugin is not None:
+            return self._actions[plugin].collect(sync, outcome)
+        with self._code.endings.collecting(outcome) as ending:
+            verdict = self._code.call("collect", self._number, agent, key_of(agent), outcome.exit_code)
+        self._code.done_with(len(agent.delays))
         return replace(ending.collected, verdict=self._verdict(verdict))
 
     def _verdict(self, given: Any) -> Any:
@@ -51,23 +93,23 @@ class SyncCalls:
             return to_text(given)
         if given is not None and given is not True and given is not False:
             returned = f"collect returned {_shown(given)}; it takes 'ok', 'again', 'die' or nothing. Taken as 'ok'."
-            self._config.host.log("Error", returned)
+            self._code.log("Error", returned)
         return None
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
-        handler = self._table[to_bytes(BATCH_START)]
-        if not self._config.lua.is_function(handler):
+        handler = self._table[_ON_BATCH_START]
+        if handler is None or not self._code.lua.is_function(handler):
             return handler if isinstance(handler, bytes) else None
-        paths = self._config.lua.table(batch_paths(agent))
-        return False if self._config.call("batch_start", self._number, paths, agent, key_of(agent)) is False else None
+        paths = self._code.lua.table(batch_paths(agent))
+        return False if self._code.call("batch_start", self._number, paths, agent, key_of(agent)) is False else None
 
     def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
-        handler = self._table[to_bytes(BATCH_END)]
-        if not self._config.lua.is_function(handler):
+        handler = self._table[_ON_BATCH_END]
+        if handler is None or not self._code.lua.is_function(handler):
             return handler if isinstance(handler, bytes) else None
-        paths = self._config.lua.table(batch_paths(outcome.agent))
+        paths = self._code.lua.table(batch_paths(outcome.agent))
         answer = (paths, outcome.exit_code, outcome.duration, to_bytes(verdict))
-        self._config.call("batch_end", self._number, *answer)
+        self._code.call("batch_end", self._number, *answer)
         return None
 
 

@@ -12,10 +12,11 @@ import signal
 import stat
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator import LSYNCD_VERSION
 from orchestrator.config.lua.door import guarded
+from orchestrator.config.lua.keys import key_of, with_key
 from orchestrator.config.lua.popen import Popens
 from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
 from orchestrator.config.lua.table import to_lua
@@ -33,10 +34,12 @@ from orchestrator.sync.spawn import nothing
 from orchestrator.sync.variables import VALUES, variable_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from orchestrator.config.lua.loader import LuaConfig
+    from orchestrator.config.lua.endings import Endings
+    from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Agent, Event, Inlet
+    from orchestrator.sync.sync import Sync
 
 EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
     "etype": lambda event: to_bytes(event.etype),
@@ -53,21 +56,55 @@ EVENT_FIELDS: dict[str, Callable[[Event], Any]] = {
 FIELDS_BY_NAME = {to_bytes(name): read for name, read in EVENT_FIELDS.items()}
 
 
-def key_of(agent: Agent) -> bytes:
-    """The same for two requests for the same delay; of a list, which lives as long as anything is kept under it."""
-    if isinstance(agent, EventList):
-        return b"list:%d" % id(agent)
-    return b"%d:%d:%b" % (agent.inlet.number, agent.delay.seq, to_bytes(agent.half or ""))
+class ConfigLike(Protocol):
+    """What Lua's functions ask of the configuration that is being loaded, or runs."""
 
+    @property
+    def actions(self) -> Mapping[str, Any]: ...
 
-def with_key(event: Event | None) -> tuple[Any, ...]:
-    return (None, None) if event is None else (event, key_of(event))
+    @property
+    def command_line(self) -> Mapping[str, Any]: ...
+
+    @property
+    def endings(self) -> Endings: ...
+
+    @property
+    def host(self) -> Host: ...
+
+    @property
+    def look_at_rights(self) -> Callable[[str], None]: ...
+
+    @property
+    def monitors(self) -> Collection[str]: ...
+
+    @property
+    def problems(self) -> Mapping[str, str]: ...
+
+    @property
+    def syncs_by_number(self) -> Mapping[int, Sync]: ...
+
+    def next_number(self) -> int: ...
+
+    def add_sync(
+        self, number: int, table: Any, action_name: str | None, writer_name: str | None, own_die_codes: frozenset[int],
+        tunnel: int | None = None,
+    ) -> None: ...  # fmt: skip
+
+    def add_tunnel(self, table: Any) -> bool: ...
+
+    def call(self, name: str, *args: Any) -> Any: ...
+
+    def run_callback(self, func: Any) -> None: ...
+
+    def observe(self, fd: int, ready: Any, writey: Any) -> None: ...
+
+    def nonobserve(self, fd: int) -> None: ...
 
 
 class Core:
-    """The functions of one LuaConfig. Public methods are exported under their names."""
+    """The functions of one configuration. Public methods are exported under their names."""
 
-    def __init__(self, config: LuaConfig, lua: Lua) -> None:
+    def __init__(self, config: ConfigLike, lua: Lua) -> None:
         self._config = config
         self._lua = lua
         self._host = config.host

@@ -110,6 +110,20 @@ end
 
 -- ---- actions of plugins -----------------------------------------------------------------------
 
+-- kind of function → function of a plugin's → the name of its action
+local plugin_of = {action = {}, init = {}, full = {}, collect = {[default.collect] = true}}
+
+-- Whose the functions of a sync's config are: what is a plugin's own, the engine calls without Lua. Asked each time, as
+-- a user's code may put another one into its place at any moment. Nothing in here can fail.
+local rawget = rawget
+function shared.plugin_of(config)
+    return function(kind)
+        if kind == 'collect' and shared.has_marks() then return nil end
+        local func = rawget(config, kind)
+        return func and plugin_of[kind][func] or nil
+    end
+end
+
 -- `functions` are of the engine; what users see are functions of their own, one for each.
 -- gauge: the keys of the action's options.
 function shared.add_action(name, values, gauge, functions)
@@ -154,6 +168,9 @@ function shared.add_action(name, values, gauge, functions)
         end
     end
     default[name] = action
+    for kind, owners in pairs(plugin_of) do
+        if action[kind] and functions[kind] then owners[action[kind]] = name end
+    end
     shared.name_of_action[action.action] = name
     shared.name_of_init[action.init] = name
     shared.built_in[action] = name

@@ -3,6 +3,8 @@
 
 local core, shared = ...
 
+local next = next
+
 local engine_of = setmetatable({}, {__mode = 'k'})     -- event or list → the engine's object
 local event_by_key = setmetatable({}, {__mode = 'v'})  -- two requests for a delay give the same event
 local inlet_of, config_of = {}, {}                     -- by number of the sync
@@ -55,6 +57,11 @@ local pinned = {}
 function event_meta.__newindex(event, field, value)
     pinned[core.key_of(engine_of[event])] = event
     rawset(event, field, value)
+end
+
+-- Whether there is any such event.
+function shared.has_marks()
+    return next(pinned) ~= nil
 end
 
 function shared.unpin(engine_agent)

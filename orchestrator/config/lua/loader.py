@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.config.lua.actions import add_action, asked_endpoint, asked_target
+from orchestrator.config.lua.actions import ActionCalls, add_action, asked_endpoint, asked_target
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
-from orchestrator.config.lua.endings import Endings
 from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
-from orchestrator.config.lua.watchdog import Watchdog
+from orchestrator.config.lua.usercode import UserCode
 from orchestrator.config.settings import Settings, make_settings
-from orchestrator.errors import ConfigError, Died
+from orchestrator.errors import ConfigError
 from orchestrator.sync.nesting import nesting_of
 from orchestrator.sync.sync import Definition, Options, Sync
 from orchestrator.sync.targetwatch import TargetWatch
@@ -43,9 +42,6 @@ FILES = (
     "default.lua",
 )
 """Our own Lua files, in the order in which they are run."""
-
-GARBAGE = 10_000
-"""Changes done with, after which Lua is made to look for what it holds of them: some 2 MB."""
 
 
 class LuaConfig:
@@ -78,37 +74,38 @@ class LuaConfig:
         self.syncs_by_number: dict[int, Sync] = {}
         self.actions = actions
         self.problems = problems or {}
-        self.endings = Endings()
         self._loop = loop
         self._observed: dict[int, None] = {}
         self._numbers = 0
         self._local_targets: set[int] = set()  # numbers of syncs
         self._names: set[str] = set()
-        self._done = 0
         self.lua = Lua(version)
-        self._watchdog = Watchdog(host.clock, host.log, waiting_end)
-        self.lua.watch(self._watchdog.look)
+        self._code = UserCode(self.lua, host.clock, host.log, waiting_end)
+        self.endings = self._code.endings
         self._is_locked = False
         self._shared = self.lua.table()
         self._run_own_files()
-        self._calls = {to_text(name): function for name, function in self._shared[b"calls"].items()}
+        self._code.know(self._shared[b"calls"])
         self._options = {action.name: action.options for action in actions.values()}
-        for action in actions.values():
-            add_action(self, action, self._shared[b"add_action"])
+        self._action_calls = {
+            to_bytes(action.name): ActionCalls(action, host.log, host.clock.now) for action in actions.values()
+        }
+        for calls in self._action_calls.values():
+            add_action(self._code, calls, self.syncs_by_number, self.leaves_its_directory, self._shared[b"add_action"])
 
     # ---- loading ------------------------------------------------------------------------------
 
     def run_file(self, path: str) -> None:
         """Run a user's file, `-script` or config, Lua or (by its ending) TOML. Raises ConfigError."""
         self._shared[b"file"] = to_bytes(path)
-        self._watchdog.begins()
+        self._code.watchdog.begins()
         try:
             if path.endswith(".toml"):
                 self._run_toml(path)
             else:
                 self.lua.run_file(path)
         finally:
-            self._watchdog.ends()
+            self._code.watchdog.ends()
 
     def _run_toml(self, path: str) -> None:
         from orchestrator.config import toml  # most configs are Lua: this import takes 10 ms
@@ -260,7 +257,9 @@ class LuaConfig:
             if nesting.left_out is not None:
                 filters.exclude_first(nesting.left_out)
         definition = Definition(number, name, source, config, filters, options)
-        sync = Sync(self.host, definition, SyncCalls(self, table, number))
+        plugin_of = self.lua.call(self._shared[b"plugin_of"], table)
+        calls = SyncCalls(self._code, self.syncs_by_number, number, table, self._action_calls, plugin_of)
+        sync = Sync(self.host, definition, calls)
         sync.way = os.path.join(os.getcwdb(), table[b"_source"])
         if target is not None and (target.directory is not None or marker):
             sync.look_after(TargetWatch(target, marker))
@@ -278,29 +277,9 @@ class LuaConfig:
 
     # ---- running ------------------------------------------------------------------------------
 
-    def guarded(self, function: Any, *args: Any) -> Any:
-        """Call user code while running: an error is logged as lsyncd does, and ends the daemon (spec 2.9)."""
-        self._watchdog.begins()
-        try:
-            return self.lua.call(function, *args)
-        except LuaFailure as failure:
-            self.host.log("Error", "in Lua: ", failure.message)
-            for number, frame in enumerate(failure.backtrace, 1):
-                self.host.log("Error", f"Backtrace {number} :{frame.source}:{frame.line}")
-            raise Died(failure.message) from None
-        finally:
-            self._watchdog.ends()
-
-    def done_with(self, changes: int) -> None:
-        """So many changes have been transferred. To Lua a list of 20,000 is one small thing: left to itself it keeps
-        hundreds of them before it looks for garbage."""
-        self._done += changes
-        if self._done >= GARBAGE:
-            self._done = 0
-            self.lua.collect_garbage()
-
     def call(self, name: str, *args: Any) -> Any:
-        return self.guarded(self._calls[name], *args)
+        """See UserCode.call."""
+        return self._code.call(name, *args)
 
     def run_callback(self, func: Any) -> None:
         self.call("alarm", func)

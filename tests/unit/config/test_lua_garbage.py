@@ -6,7 +6,7 @@ import gc
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator.config.lua.loader import GARBAGE
+from orchestrator.config.lua.usercode import GARBAGE
 from orchestrator.logic.delay import Delay
 from orchestrator.sync.inlet import EventList
 
