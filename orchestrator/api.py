@@ -43,7 +43,7 @@ from orchestrator.logic.verdict import (
 from orchestrator.monitor.base import Monitor, MonitorKind
 from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
-from orchestrator.sync.inlet import Agent, Event, EventList, Inlet
+from orchestrator.sync.inlet import Agent, Event, EventList, Inlet, of_paths
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.pathlist import remove_list, write_list
 from orchestrator.sync.scan import is_there
@@ -120,6 +120,7 @@ __all__ = [
     "is_there",
     "max_delete_of",
     "next_pause",
+    "of_paths",
     "opened",
     "patterns",
     "remove_list",
@@ -210,7 +211,7 @@ class Action:
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
         """The table for the common rule; None: 0 is ok and all else die."""
-        return exit_codes_of(agent.config, "exitcodes")
+        return exit_codes_of(agent.inlet.config, "exitcodes")
 
 
 def max_delete_of(config: Config) -> MaxDelete | None:

@@ -24,16 +24,21 @@ from __future__ import annotations
 import errno
 import os
 import select
-import selectors
 import signal
 from collections import deque
 from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from types import FrameType
 
 Callback = Callable[[], object]
+
+_IS_READABLE, _IS_WRITABLE = select.POLLIN, select.POLLOUT
+_KINDS = ((0, ~_IS_WRITABLE), (1, ~_IS_READABLE))
+"""Place of a reader, and of a writer, among a descriptor's callbacks; the events that it is called for: the end and
+errors of a descriptor are both's."""
 
 MAX_TIMEOUT = 86400.0
 """Seconds. poll(2) counts milliseconds in an int; waking once a day early harms nobody."""
@@ -65,14 +70,15 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._selector = selectors.PollSelector()
+        # not selectors.PollSelector: it is slower by fifteen calls for each descriptor that comes and goes
+        self._poll = select.poll()
         self._callbacks: dict[int, list[Callback | None]] = {}
         self._soon: deque[Callback] = deque()
         self._on_signal: dict[int, Callback] = {}
         self._old_handlers: dict[int, Any] = {}
         self._caught: dict[int, None] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._poll.register(self._wake_read, _IS_READABLE)
         self._old_wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         # Whoever started us may have left signals blocked; children would inherit that as well.
         self._old_mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -126,11 +132,12 @@ class Loop:
             if fd == self._wake_read:
                 self._drain()
                 continue
-            # Asked again for each: an earlier callback of this turn may have removed it.
-            if events & selectors.EVENT_READ and self._call(fd, 0):
-                has_changed = True
-            if events & selectors.EVENT_WRITE and self._call(fd, 1):
-                has_changed = True
+            for index, kinds in _KINDS:
+                # Asked again for each: an earlier callback of this turn may have removed it.
+                pair = self._callbacks.get(fd) if events & kinds else None
+                callback = pair[index] if pair else None
+                if callback is not None and callback() is not False:
+                    has_changed = True
         has_changed = has_changed or bool(self._caught)
         if signal.SIGCHLD in self._caught:
             self._call_signal(signal.SIGCHLD)
@@ -153,7 +160,6 @@ class Loop:
         self._old_handlers.clear()
         signal.set_wakeup_fd(self._old_wakeup)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
-        self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
@@ -164,15 +170,12 @@ class Loop:
                 return
             pair = [None, None]
         pair[index] = callback
-        events = (selectors.EVENT_READ if pair[0] else 0) | (selectors.EVENT_WRITE if pair[1] else 0)
-        if not events:
+        if pair == [None, None]:
             del self._callbacks[fd]
-            self._selector.unregister(fd)
-        elif fd in self._callbacks:
-            self._selector.modify(fd, events)
+            self._poll.unregister(fd)
         else:
-            self._selector.register(fd, events)
             self._callbacks[fd] = pair
+            self._poll.register(fd, (_IS_READABLE if pair[0] else 0) | (_IS_WRITABLE if pair[1] else 0))
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
         if self._soon or self._caught:
@@ -181,7 +184,7 @@ class Loop:
             # Written so that a NaN, too, becomes something that poll takes.
             timeout = max(0.0, timeout) if timeout < MAX_TIMEOUT else MAX_TIMEOUT
         try:
-            return [(key.fd, events) for key, events in self._selector.select(timeout)]
+            return self._poll.poll(None if timeout is None else ceil(timeout * 1000))
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
@@ -190,14 +193,9 @@ class Loop:
         writers = [fd for fd, pair in self._callbacks.items() if pair[1]]
         can_read, can_write, _ = select.select(readers, writers, (), timeout)
         return [
-            *((fd, selectors.EVENT_READ) for fd in can_read),
-            *((fd, selectors.EVENT_WRITE) for fd in can_write),
+            *((fd, _IS_READABLE) for fd in can_read),
+            *((fd, _IS_WRITABLE) for fd in can_write),
         ]
-
-    def _call(self, fd: int, index: int) -> bool:
-        pair = self._callbacks.get(fd)
-        callback = pair[index] if pair else None
-        return callback is not None and callback() is not False
 
     def _call_signal(self, signum: int) -> None:
         # Taken out first: one that comes while its callback runs is a new one.

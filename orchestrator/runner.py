@@ -6,12 +6,14 @@ A Runner lives from start to end or reset. It knows what is due when; the loop o
 from __future__ import annotations
 
 import os
+import select
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from time import asctime, localtime
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
+from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.roots import RootIndex
 from orchestrator.logic.secrets import mask
@@ -61,6 +63,8 @@ NOT_WHAT_THE_MACHINE_HAS = (
 NAME_MAX = 255
 """Bytes of one name."""
 
+_NOTHING = nullcontext()
+
 HEAVY = 4096
 """Changes whose handling may take long enough for the kernel's queue to overflow."""
 
@@ -89,6 +93,7 @@ class Runner:
         )
         self._presence = _presence() if self._status else None
         self._states: dict[Sync, State] = {}
+        self._reports_states = host.hooks.has("orchestrator_sync_state")
         self._next_progress = 0.0
         self._check_for_end: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
@@ -96,6 +101,7 @@ class Runner:
         self._wanted = _Wanted(self._roots, self._too_deep)
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
         self._watched_by: dict[Monitor, Inflow] = {}
+        self._unread = select.poll()  # over the monitors: whether any of them has something to report
         self._ways: Ways | None = None
         self._pauses: dict[bytes, Backoff] = {}  # of sources that moved too fast to be followed
         self._resumed: dict[bytes, float] = {}  # when they were last
@@ -151,12 +157,14 @@ class Runner:
             check_for_end()
             if not self.host.is_at_limit():
                 sync.invoke(self.host.clock.now())
-        self._report_states()
+        if self._reports_states:
+            self._report_states()
         for monitor, syncs in syncs_of.items():
             self._watched_by[monitor] = Inflow(
                 self.host, RootIndex((sync.source, sync) for sync in syncs), self._too_deep
             )
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor))
+            self._unread.register(monitor.fileno(), select.POLLIN)
         self._ways = self._links_on_the_way()
         if self._ways:
             self._loop.add_reader(self._ways.fileno(), self._look_after_ways)
@@ -201,17 +209,22 @@ class Runner:
 
     def timeout(self) -> float | None:
         """Seconds until something is due by itself; None: never (spec 3.8)."""
-        times = [self.host.alarms.next(), self.host.deadlines.next(), self._status.alarm() if self._status else None]
-        if not self.host.is_at_limit():
-            times += [sync.next_alarm() for sync in self.syncs]
-        soonest = min((time for time in times if time is not None), default=None)
-        return None if soonest is None else max(0.0, soonest - self.host.clock.now())
+        host = self.host
+        soonest = min(host.alarms.soonest, host.deadlines.soonest)
+        times = [self._status.alarm()] if self._status else []
+        if not host.is_at_limit():
+            for sync in self.syncs:
+                times.append(sync.next_alarm())
+        for time in times:
+            if time is not None and time < soonest:
+                soonest = time
+        return None if soonest == INFINITY else max(0.0, soonest - host.clock.now())
 
     def cycle(self) -> None:
         """Do what is due: alarms, delays, the status file."""
         now = self.host.clock.now()
         for alarms in (self.host.deadlines, self.host.alarms):
-            while (callback := alarms.pop_due(now)) is not None:
+            while alarms.soonest <= now and (callback := alarms.pop_due(now)) is not None:
                 callback()
                 self.touch()
         # The one that goes first rotates, so under the global limit every sync gets its chance (spec 3.5).
@@ -220,8 +233,7 @@ class Runner:
             sync = self.syncs[(self._first + place) % count]
             alarm = sync.next_alarm()
             if alarm is not None and alarm <= now:
-                with self._draining(len(sync.queue)):
-                    sync.invoke(now)
+                self._while_draining(len(sync.queue), sync.invoke, now)
                 self.touch()
         self._first = (self._first + 1) % max(1, count)
         if self._status and self._status.write_if_due(now, self._report):
@@ -229,12 +241,11 @@ class Runner:
             if self._presence and written and not self._presence.watch(self._status.path, written):
                 self._status.has_gone(now)
             self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
-        self._report_states()
+        if self._reports_states:
+            self._report_states()
 
     def _report_states(self) -> None:
         """Report the state of each sync to the hooks, where it has changed since the last report."""
-        if not self.host.hooks.has("orchestrator_sync_state"):
-            return
         for sync in self.syncs:
             state = sync.state
             if self._states.get(sync) is not state:
@@ -271,6 +282,8 @@ class Runner:
 
     def _read(self) -> bool:
         """Work off what has changed. False: nothing had."""
+        if not self._unread.poll(0) and not any(self._watched_by.values()):
+            return False  # as nearly always: no monitor has anything, and no inflow a rest
         has_changed = [self._read_from(monitor) for monitor in list(self._watched_by)]
         return any(has_changed)
 
@@ -282,12 +295,14 @@ class Runner:
         if inflow is None:
             return False
         has_changed = True
-        with self._stopping_syncs_of(monitor):
+        try:
             has_changed = self._take_in(monitor, inflow)
             for root in inflow.restless(is_behind=monitor.is_behind()):
                 self._pause(monitor, inflow, root)
             if len(inflow):
                 self._loop.soon(partial(self._read_from, monitor))
+        except MonitorFailed as error:
+            self._stop_syncs_of(monitor, error)
         if has_changed:
             self.touch()
         return has_changed
@@ -295,13 +310,14 @@ class Runner:
     def _take_in(self, monitor: Monitor, inflow: Inflow) -> bool:
         if len(inflow):  # from the last time
             monitor.drain()
-            with self._draining(len(inflow)):
-                inflow.work()
+            self._while_draining(len(inflow), inflow.work)
             return True
         changes = monitor.read()
         inflow.take(changes)
-        with self._draining(len(changes)):
+        if 0 < len(changes) < HEAVY:  # as nearly always
             inflow.work()
+        elif changes:
+            self._while_draining(len(changes), inflow.work)
         has_changed = self._look_after_roots(monitor, inflow.syncs) or bool(changes)
         if monitor.overflowed:
             monitor.overflowed = False
@@ -341,9 +357,12 @@ class Runner:
         try:
             yield
         except MonitorFailed as error:
-            if self._watched_by.pop(monitor, None) is None:
-                return
+            self._stop_syncs_of(monitor, error)
+
+    def _stop_syncs_of(self, monitor: Monitor, error: MonitorFailed) -> None:
+        if self._watched_by.pop(monitor, None) is not None:
             self._loop.remove_reader(monitor.fileno())
+            self._unread.unregister(monitor.fileno())
             for sync in self.syncs:
                 if self._monitors.of(self._monitor_name(sync)) is monitor:
                     sync.life.stop(f"its event monitor failed: {error.reason}")
@@ -358,9 +377,17 @@ class Runner:
         while self._read() and self.host.clock.now() < end:
             pass
 
+    def _while_draining(self, work: int, call: Callable[..., object], *arguments: object) -> None:
+        """Call something; if that is heavy work, the kernel's queue is emptied meanwhile."""
+        if work < HEAVY:  # as nearly always
+            call(*arguments)
+            return
+        with self._draining(work):
+            call(*arguments)
+
     def _draining(self, work: int) -> AbstractContextManager[None]:
         """For the time of heavy work, the kernel's queue is emptied meanwhile."""
-        return Drainer(self._drain) if work >= HEAVY else nullcontext()
+        return Drainer(self._drain) if work >= HEAVY else _NOTHING
 
     def _drain(self) -> None:
         for monitor in self._watched_by:

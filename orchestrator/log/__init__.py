@@ -83,6 +83,8 @@ class Log:
         self._lock = threading.RLock()
         _locks.add(self._lock)
         self._is_writing = False
+        self._held: list[tuple[str, tuple[Any, ...]]] | None = None
+        self._holder = 0
         self._nested: deque[tuple[str, str]] = deque()
         self._logger = _new_logger()
         self._levels: dict[str, str] = {}  # of the categories that have been shown
@@ -92,6 +94,9 @@ class Log:
         self._use([(sink, FORM)])
 
     def __call__(self, category: str, *parts: Any) -> None:
+        if self._held is not None and self._holder == threading.get_ident():
+            self._held.append((category, parts))
+            return
         level = self._levels.get(category)
         if level is None:
             if not self.shows(category):
@@ -112,6 +117,20 @@ class Log:
                     self._logger.log(*self._nested.popleft())
             finally:
                 self._is_writing = False
+
+    def hold(self) -> None:
+        """From now on messages of this thread wait, in their order, for `release`, which must follow soon.
+
+        For a program whose start is not to wait for the log.
+        """
+        if self._held is None:
+            self._held, self._holder = [], threading.get_ident()
+
+    def release(self) -> None:
+        """Write what waits; messages are written at once again."""
+        held, self._held = self._held or (), None
+        for category, parts in held:
+            self(category, *parts)
 
     def shows(self, category: str) -> bool:
         """Whether anybody would see it. Asked before anything costly is formatted."""

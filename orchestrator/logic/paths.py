@@ -38,7 +38,7 @@ def touches(one: bytes, other: bytes) -> bool:
 
 def _names(path: bytes) -> list[bytes]:
     """The segments of a path; none for the root."""
-    key = key_of(path)
+    key = path[:-1] if path.endswith(b"/") else path
     return key[1:].split(b"/") if key else []
 
 

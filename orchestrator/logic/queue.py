@@ -13,7 +13,7 @@ cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Final
 
@@ -86,6 +86,19 @@ class Queue:
     def __contains__(self, delay: Delay) -> bool:
         """Whether this very delay is still here; costs the same in a queue of any length."""
         return self._delays.get(delay.seq) is delay
+
+    def has_all(self, delays: Iterable[Delay], statuses: Collection[str]) -> bool:
+        """Whether all of these very delays are still here, each in one of the states."""
+        known = self._delays
+        for delay in delays:  # noqa: SIM110 - a generator costs a call for each
+            if delay.status not in statuses or known.get(delay.seq) is not delay:
+                return False
+        return True
+
+    def present(self, delays: Iterable[Delay]) -> list[Delay]:
+        """Those of these very delays that are still here."""
+        known = self._delays
+        return [delay for delay in delays if known.get(delay.seq) is delay]
 
     def places_held(self) -> int:
         """How many paths the index keeps in memory: with an empty queue none (for leak tests)."""
@@ -362,10 +375,11 @@ class Queue:
             self._tell(REPLACE, etype, path, None, replaced)
             replaced.etype = etype
             return
-        self._tell(verdict, etype, path, None, blocker)
+        if self._report is not None:
+            self._tell(verdict, etype, path, None, blocker)
         if verdict == TURN and blocker is not None:
             self.turn(blocker)
-        self._enter(self._append(etype, alarm, path, None, blocker))
+        self._index.enter(self._append(etype, alarm, path, None, blocker), path)
 
     def _add_move(self, alarm: float, path: bytes, path2: bytes) -> bool:
         """Combine a Move. True: it was split."""

@@ -16,11 +16,11 @@ class Feed:
 
     __slots__ = ("_fd", "_log", "_loop", "_rest")
 
-    def __init__(self, loop: LoopLike, log: Callable[[str, str], object], fd: int, data: bytes) -> None:
+    def __init__(self, loop: LoopLike, log: Callable[[str, str], object], fd: int, data: memoryview) -> None:
         self._loop = loop
         self._log = log
         self._fd = fd
-        self._rest = memoryview(data)
+        self._rest = data
 
     def go_on(self) -> None:
         """Give as much as the pipe takes; the rest when it takes more."""

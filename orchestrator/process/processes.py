@@ -121,8 +121,7 @@ class Processes:
             self._running[child.pid] = child
             begins(child.pid)
             if stdin is not None:
-                child.feed = Feed(self._loop, self._log, started.feed, stdin)
-                child.feed.go_on()
+                self._give(child, started.feed, stdin)
             if stderr_tail:
                 child.stderr = self._stderrs.add(started.stderr, started.on, on_stderr, on_stderr_line)
         except (OSError, ValueError, MemoryError) as error:
@@ -179,6 +178,17 @@ class Processes:
         self._running.clear()
         self._pending.clear()
         self._ended.clear()
+
+    def _give(self, child: Child, fd: int, stdin: bytes) -> None:
+        try:
+            written = os.write(fd, stdin)
+        except OSError:
+            written = 0  # the feed tries again, and knows what that means
+        if written == len(stdin):  # as nearly always
+            os.close(fd)
+            return
+        child.feed = Feed(self._loop, self._log, fd, memoryview(stdin)[written:])
+        child.feed.go_on()
 
     def _not_started(self, child: Child, error: Exception) -> None:
         child.is_for_want = isinstance(error, MemoryError) or getattr(error, "errno", None) in _SHORTAGES

@@ -22,6 +22,11 @@ _PIPE = 1 << 20
 """Bytes. The most that an unprivileged process may give a pipe by default (pipe(7)): a long list
 then goes out in sixteen times fewer turns of the loop than with the usual 64 kB."""
 
+_USUAL_PIPE = 65536
+"""Bytes that a pipe takes as it is made."""
+
+_DUP2 = os.POSIX_SPAWN_DUP2
+
 _libc = ctypes.CDLL(None)
 _CLOSE_RANGE = 436  # the number of close_range(2) everywhere; glibc has a function for it since 2.34
 _CLOEXEC = 4
@@ -59,18 +64,26 @@ def start_program(
     """
     theirs: list[int] = []  # descriptors that the child gets, and its end of pipes
     kept: list[int] = []  # and those that stay with us, if there is a child
-    places = {}  # where the child finds what it gets
+    places: list[tuple[int, int, int]] = []  # where the child finds what it gets
     feed = stderr = on = -1
     try:
         out = None if output is None else _open_output(output)
         if out is not None:
             theirs.append(out)
-            places[1] = places[2] = out
+            places += (_DUP2, out, 1), (_DUP2, out, 2)
         if input_size is not None:
-            places[0], feed = _pipe(theirs, kept, reads=True)
-            _prepare_feed(feed, input_size)
+            end, feed = os.pipe2(os.O_CLOEXEC)
+            theirs.append(end)
+            kept.append(feed)
+            places.append((_DUP2, end, 0))
+            os.set_blocking(feed, False)
+            if input_size > _USUAL_PIPE:
+                _enlarge(feed, input_size)
         if keeps_stderr:
-            places[2], stderr = _pipe(theirs, kept, reads=False)
+            stderr, end = os.pipe2(os.O_CLOEXEC)
+            theirs.append(end)
+            kept.append(stderr)
+            places.append((_DUP2, end, 2))
             os.set_blocking(stderr, False)
             on = os.dup(2) if out is None else _open_again(out)
             kept.append(on)
@@ -79,7 +92,7 @@ def start_program(
             _program(argv, env),
             list(argv),
             ours if env is None else env,
-            file_actions=[(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in places.items()],
+            file_actions=places,
             setsigdef=_IGNORED,
             setsid=own_session,
         )
@@ -137,19 +150,8 @@ def _keep_descriptors() -> None:
             pass  # that of the listing itself
 
 
-def _pipe(theirs: list[int], kept: list[int], *, reads: bool) -> tuple[int, int]:
-    """A pipe: the child's end (`reads`: the reading one) and ours, each noted in its list."""
-    read, write = os.pipe2(os.O_CLOEXEC)
-    child, parent = (read, write) if reads else (write, read)
-    theirs.append(child)
-    kept.append(parent)
-    return child, parent
-
-
-def _prepare_feed(fd: int, size: int) -> None:
-    os.set_blocking(fd, False)
-    if size > 65536:
-        try:
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, min(size, _PIPE))
-        except OSError:
-            pass  # over the user's limit of pipe memory: it goes out in smaller pieces
+def _enlarge(pipe: int, size: int) -> None:
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, min(size, _PIPE))
+    except OSError:
+        pass  # over the user's limit of pipe memory: it goes out in smaller pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.secrets import mask_output
@@ -55,7 +56,7 @@ class Stderrs:
         """
         stderr = Stderr(fd, on, feed, line)
         self._open[stderr] = None
-        self._loop.add_reader(fd, lambda: self._read(stderr))
+        self._loop.add_reader(fd, partial(self._read, stderr))
         return stderr
 
     def tail(self, stderr: Stderr) -> bytes:

@@ -93,7 +93,7 @@ class Collector:
             self._succeeded(outcome, delays)
 
     def _succeeded(self, outcome: Outcome, delays: list[Delay]) -> None:
-        if any(delay.etype in (INIT, BLANKET) for delay in delays):
+        if not self._life.is_started_up and any(delay.etype in (INIT, BLANKET) for delay in delays):
             self._life.start_up()
         reached = self._retries.succeeded(delays, outcome.exit_code)
         if reached is not None:
@@ -101,7 +101,7 @@ class Collector:
 
     def _left(self, agent: Agent) -> list[Delay]:
         """The agent's delays that are still there: an action may have dropped some."""
-        return [delay for delay in agent.delays if delay in self._queue]
+        return self._queue.present(agent.delays)
 
     def _notify(self, outcome: Outcome, verdict: str) -> None:
         self._host.hooks.tell(

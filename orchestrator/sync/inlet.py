@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE
+from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE, SPECIAL
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.message import is_category
@@ -42,7 +44,8 @@ def _words(argv: Sequence[str | bytes]) -> list[bytes]:
     """A program with its arguments. Raises TypeError or ValueError for what is none."""
     if isinstance(argv, (str, bytes)):
         raise TypeError(f"argv is a list of words, as {argv.split()!r}, not one text; there is no shell")
-    words = [word if type(word) is bytes else encode(word) for word in argv]
+    is_encoded = set(map(type, argv)) == {bytes}
+    words: list[bytes] = list(argv) if is_encoded else list(map(encode, argv))  # type: ignore[arg-type]
     if not words:
         raise ValueError("argv is empty: its first word is the program")
     if b"\0" in b"".join(words):
@@ -195,6 +198,10 @@ Agent = Event | EventList
 """What a spawn serves: the owner of a child."""
 
 
+_ETYPE = attrgetter("etype")
+
+_ALWAYS = frozenset({"Normal", "Warn", "Error"})
+
 EventTest = Callable[[Event], bool | str | None]
 """True: take it. False or None: skip it and all that it blocks. "break": stop there."""
 
@@ -246,13 +253,25 @@ class SyncLike(Protocol):
     def filters_changed(self) -> None: ...
 
 
-def _check_agent(method: str, agent: object) -> None:
-    if not isinstance(agent, (Event, EventList)):
-        raise TypeError(f"{method} takes an event or a list of events that get_events gave, not {_kind(agent)}")
+def _no_agent(method: str, value: object) -> TypeError:
+    return TypeError(f"{method} takes an event or a list of events that get_events gave, not {_kind(value)}")
 
 
 def _kind(value: object) -> str:
     return "a list of events" if isinstance(value, EventList) else repr(value)
+
+
+def of_paths(event: Event) -> bool:
+    """A test for `get_events`: all but startups and other runs over everything, which stand for no path."""
+    return event.delay.etype not in SPECIAL
+
+
+def _is_of_a_path(delay: Delay) -> bool:
+    return delay.etype not in SPECIAL
+
+
+def _target(config: Config, key: str) -> bytes:
+    return encode(str(config.get(key, "")))
 
 
 class Inlet:
@@ -287,7 +306,7 @@ class Inlet:
 
     @property
     def config(self) -> Config:
-        return self._sync.config
+        return self._anywhere.config if threading.get_ident() == self._thread else self._sync.config
 
     @property
     def source(self) -> bytes:
@@ -297,7 +316,7 @@ class Inlet:
     @property
     def target(self) -> bytes:
         """`config.target`, empty where there is none."""
-        return encode(str(self._sync.config.get("target", "")))
+        return self._sync.config.derived(_target, "target")
 
     # ---- what is due --------------------------------------------------------------------------
 
@@ -308,10 +327,15 @@ class Inlet:
 
     def get_events(self, test: EventTest | None = None) -> EventList:
         """All changes that can be taken together now and that pass the test (spec 2.4)."""
+        queue = self._sync.queue
         if test is None:
-            return EventList(self, self._sync.queue.select(None))
+            return EventList(self, queue.select(None))
+        if test is of_paths:  # as nearly always: no event need be made of each change
+            delays = queue.select(None)
+            has_others = not SPECIAL.isdisjoint(map(_ETYPE, delays))
+            return EventList(self, queue.select(_is_of_a_path) if has_others else delays)
         ask = test
-        return EventList(self, self._sync.queue.select(lambda delay: ask(self.event(delay))))
+        return EventList(self, queue.select(lambda delay: ask(self.event(delay))))
 
     def event(self, delay: Delay) -> Event:
         return Event(self, delay, "Fr" if delay.etype == MOVE else None)
@@ -393,6 +417,7 @@ class Inlet:
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
+        announce: str | bytes = b"",
     ) -> None:
         """Start a program for these changes; they are active until it ends.
 
@@ -400,19 +425,33 @@ class Inlet:
         once, after `collect`, or when it turns out that nothing will be started after all (a hook forbids it, the
         user's onBatchStart fails): for putting away what the program needed. `on_stderr` is given what the program
         writes to stderr as it comes, all of it before `collect`; one that raises is reported and called no more. Raises
-        ValueError for changes that do not wait.
+        ValueError for changes that do not wait. `announce`: a Normal line, which comes before all else that is logged
+        of this transfer; the program does not wait for it.
         """
-        _check_agent("spawn", agent)
+        if not isinstance(agent, (Event, EventList)):
+            raise _no_agent("spawn", agent)
         if not isinstance(stdin, (bytes, type(None))):
             raise TypeError(f"stdin is bytes, not {stdin!r}")
-        problem = self._sync.transfers.spawn(
+        sync = self._sync
+        spawn = partial(
+            sync.transfers.spawn,
             agent,
             _words(argv),
             stdin,
-            self._guarded(on_finished),
-            self._guarded_check(check),
-            self._guarded_reader(on_stderr),
+            nothing if on_finished is nothing else self._guarded(on_finished),
+            None if check is None else self._guarded_check(check),
+            None if on_stderr is None else self._guarded_reader(on_stderr),
         )
+        if announce:
+            log = sync.host.log
+            log.hold()
+            try:
+                sync.log("Normal", announce)
+                problem = spawn()
+            finally:
+                log.release()
+        else:
+            problem = spawn()
         if problem:
             raise ValueError(problem)
 
@@ -430,7 +469,8 @@ class Inlet:
         than that would. Log, hooks and `orchestrator check` show that program; if a hook makes another of it, that is
         started instead.
         """
-        _check_agent("run", agent)
+        if not isinstance(agent, (Event, EventList)):
+            raise _no_agent("run", agent)
         if not callable(job):
             raise TypeError(f"a job is a function, not {job!r}")
         program = None if argv is None else _words(argv)
@@ -478,13 +518,17 @@ class Inlet:
         host.alarms.add(host.clock.now() + seconds, self._guarded(callback))
 
     def _guarded(self, callback: Callable[[], object]) -> Callable[[], None]:
-        return nothing if callback is nothing else guarded(self.log, f"a callback of {self.name} failed", callback)
+        return (
+            nothing
+            if callback is nothing
+            else guarded(self.log, f"a callback of {self._anywhere.name} failed", callback)
+        )
 
     def _guarded_reader(self, on_stderr: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
         """A function for what a program writes to stderr; once it has raised it is not called again."""
         if on_stderr is None:
             return None
-        read, log, what = on_stderr, self.log, f"on_stderr of {self.name} failed"
+        read, log, what = on_stderr, self.log, f"on_stderr of {self._anywhere.name} failed"
         has_failed = False
 
         def feed(data: bytes) -> None:
@@ -567,7 +611,7 @@ class Inlet:
 
     def log(self, category: str, *parts: str | bytes | int) -> None:
         """Say something; Normal, Warn and Error are always shown (spec 5.1)."""
-        if not is_category(category):
+        if category not in _ALWAYS and not is_category(category):
             raise ValueError(
                 f"a category of the log is Normal, Warn, Error, or a name of your own with a capital letter, "
                 f"not {category!r}"

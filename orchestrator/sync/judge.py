@@ -37,16 +37,18 @@ class Judge:
         if outcome.was_stopped and outcome.exit_code != 0 and self._host.run.is_fading:
             return Judgement(AGAIN, "", "")
         agent, config = outcome.agent, self._inlet.config
-        table = config.get("exitcodes")
-        if exit_codes is None and table:
+        if exit_codes is None and (table := config.get("exitcodes")):
             exit_codes = dict(table.int_items())
         kind = _kind(agent)
+        target = self._inlet.target
+        if not target and config.get("target") is None:
+            target = b"(nil)"
         judgement = judge(
             kind=kind,
             etype=agent.etype if isinstance(agent, Event) else "",
             source_path=agent.source_path if isinstance(agent, Event) else b"",
             source=self._inlet.source,
-            target=self._inlet.target if config.get("target") is not None else b"(nil)",
+            target=target,
             exit_code=outcome.exit_code,
             exit_codes=exit_codes,
             insist=self._host.run.options.insist,

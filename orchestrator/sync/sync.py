@@ -280,10 +280,12 @@ class Sync:
 
     def is_held(self) -> bool:
         """Whether nothing may be started now, whatever is due."""
-        life = self.life
-        if life.is_stopped or life.is_suspended or self.is_at_limit() or self.transfers.holds.holds_all():
+        life, transfers = self.life, self.transfers
+        if life.is_stopped or life.is_suspended:
             return True
-        tunnel = self.transfers.tunnel
+        if len(transfers) >= self.options.max_processes or (transfers.holds.by and transfers.holds.holds_all()):
+            return True
+        tunnel = transfers.tunnel
         if tunnel is not None and not tunnel.is_up:
             return True
         return self.host.run.options.onepass and life.is_started_up

@@ -67,6 +67,13 @@ class TargetGuard:
 
     # ---- before and after transfers -----------------------------------------------------------
 
+    def is_fine(self) -> bool:
+        """Whether the target was right up to now, and is so at this moment; False: `look` finds out."""
+        watch = self._watch
+        if self._reported is not Finding.FINE or self._life.is_target_gone or watch.target.directory is None:
+            return False
+        return not watch.is_slow() and watch.is_as_seen()
+
     def look(self, then: Then) -> Child | None:
         """Find out what is there. `then` is called at once, or when the program or job that is returned has ended."""
         watch = self._watch
@@ -106,7 +113,7 @@ class TargetGuard:
     def transferred(self) -> None:
         """A transfer has ended: what it has gone to is what is there now, or there is a need to begin anew."""
         watch = self._watch
-        if watch.target.directory is None or not self._life.goes_on() or watch.is_slow():
+        if self.is_fine() or watch.target.directory is None or not self._life.goes_on() or watch.is_slow():
             return
         finding = watch.look()
         if finding is Finding.REPLACED:

@@ -64,10 +64,27 @@ class TargetWatch:
             self._is_slow = mount is not None and mount.kind.startswith(_MAY_HANG)
         return self._is_slow
 
+    def is_as_seen(self) -> bool:
+        """Whether the target is the directory that was seen before, by whatever way it is reached: one look is enough
+        to know."""
+        seen, directory = self._seen, self.target.directory
+        if seen is None or self.marker or directory is None:
+            return False
+        try:
+            status = os.stat(directory)
+        except OSError:
+            return False
+        is_same = (status.st_dev, status.st_ino) == (seen.device, seen.inode) and stat.S_ISDIR(status.st_mode)
+        if is_same:
+            self._placeholder = None
+        return is_same
+
     def look(self) -> Finding:
         """The state of a target on this machine. A directory that is right is the one to compare with from then on."""
         directory = self.target.directory
         if directory is None:
+            return Finding.FINE
+        if self.is_as_seen():
             return Finding.FINE
         try:
             real = os.path.realpath(directory)

@@ -59,6 +59,7 @@ class Transfers:
         self._host = parts.host
         self._log = parts.log
         self._inlet = parts.inlet
+        self._name = parts.inlet.name
         self._queue = parts.queue
         self._calls = parts.calls
         self._retries = parts.retries
@@ -140,7 +141,10 @@ class Transfers:
         if problem is not None:
             return problem
         self._queue.activate(agent.delays)
-        self._go(transfer, command)
+        if command is not None:
+            self._run_before(transfer, command)
+        else:
+            self._start(transfer)
         return None
 
     def _go(self, transfer: Transfer, command: bytes | None) -> None:
@@ -181,8 +185,7 @@ class Transfers:
 
     def _why_not(self, agent: Agent) -> str | None:
         """Why nothing can be started for these changes."""
-        may_be = (WAIT, BLOCK) if agent.is_list else (WAIT,)
-        if all(delay.status in may_be and delay in self._queue for delay in agent.delays):
+        if self._queue.has_all(agent.delays, (WAIT, BLOCK) if agent.is_list else (WAIT,)):
             return None
         return f"spawn() called on an non-waiting event{' list' if agent.is_list else ''}"
 
@@ -245,7 +248,7 @@ class Transfers:
         """The target is looked at; the transfer follows if that is what it should be."""
         self._retries.begins(self._host.clock.now())
         guarded = self.guarded
-        if guarded is None or not transfer.agent.delays:
+        if guarded is None or not transfer.agent.delays or guarded.is_fine():
             self._start_checked(transfer)
             return
         child = guarded.look(partial(self._looked, transfer))
@@ -269,7 +272,7 @@ class Transfers:
 
     def _start_checked(self, transfer: Transfer) -> None:
         if transfer.check is None:
-            self._watch(transfer.start(self._host.processes, self._ended, self._line_of_stderr()), transfer)
+            self._start_work(transfer)
         else:
             counted = partial(self._counted, transfer.check)
             self._watch(self._guard.count(transfer, transfer.check, counted), transfer)
@@ -287,7 +290,7 @@ class Transfers:
             self._collect(transfer, outcome)
         elif counted is None or check.limit.allows(counted):
             self._guard.allow(transfer, check, counted)
-            self._watch(transfer.start(self._host.processes, self._ended, self._line_of_stderr()), transfer)
+            self._start_work(transfer)
         else:
             reason = self._guard.refuse(check, counted)
             outcome = self._outcome(child, transfer, exit_code)
@@ -297,9 +300,10 @@ class Transfers:
             if self._host.run.options.onepass:
                 self._life.stop("with onepass nobody would wait for that")
 
-    def _line_of_stderr(self) -> Callable[[bytes], object] | None:
-        """The receiver of a transfer's stderr, where its lines are to begin with time and name (`logSync`)."""
-        return partial(self._log, "Normal") if self._host.run.options.log_sync else None
+    def _start_work(self, transfer: Transfer) -> None:
+        # with `logSync` the lines of its stderr begin with time and name
+        on_stderr_line = partial(self._log, "Normal") if self._host.run.options.log_sync else None
+        self._watch(transfer.start(self._host.processes, self._ended, on_stderr_line), transfer)
 
     def _ended(self, child: Child, exit_code: int) -> None:
         transfer = self._over(child)
@@ -319,9 +323,10 @@ class Transfers:
             transfer.on_finished()
 
     def _watch(self, child: Child, transfer: Transfer) -> None:
-        child.serves = self._inlet.name
+        child.serves = self._name
         self._running[child] = transfer
-        self._timeouts.begins(child)
+        if self._host.run.options.transfer_timeout is not None:
+            self._timeouts.begins(child)
 
     def _over(self, child: Child) -> Transfer:
         """A child has ended: what it was for."""

@@ -223,9 +223,10 @@ class FakeInlet(Inlet):
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
+        announce: str | bytes = b"",
     ) -> None:
         known = len(self._processes.started)
-        super().spawn(agent, argv, stdin, on_finished, self._recorded(check), on_stderr)
+        super().spawn(agent, argv, stdin, on_finished, self._recorded(check), on_stderr, announce)
         self._note(Spawn(agent, [], stdin, check=check), known)
 
     def run(

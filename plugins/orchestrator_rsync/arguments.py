@@ -25,7 +25,7 @@ DELETE = ("--delete", "--ignore-errors")
 
 
 class RsyncOptions(NamedTuple):
-    """What `config.rsync` and `config.delete` make of each run. `words`: what `prepare` computed of `config.rsync`."""
+    """What the config makes of each run. `words`: what `prepare` computed of `config.rsync`."""
 
     binary: str
     words: tuple[str, ...]
@@ -40,6 +40,9 @@ class RsyncOptions(NamedTuple):
     follows_links: bool
     """Whether a link to a directory is, or may be, a directory on the target."""
     has_backups: bool
+    target: bytes
+    batch_size_limit: float | None
+    """Bytes; a larger file gets a run of its own."""
 
 
 class Run(NamedTuple):
@@ -103,21 +106,19 @@ def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[by
     return Run(argv, stdin, source + b" -> " + target + told)
 
 
-def batch_run(
-    options: RsyncOptions, source: bytes, target: bytes, entries: Sequence[bytes], *, by_checksum: bool = False
-) -> Run:
+def batch_run(options: RsyncOptions, source: bytes, entries: Sequence[bytes], *, by_checksum: bool = False) -> Run:
     """Just the entries of a filter list (see filterlist.py). `by_checksum`: whatever size and time say."""
     argv: list[Argument] = [*options.batch]
     if by_checksum:
         argv.append(b"--checksum")
-    argv += (*options.batch_rules, source, target)
+    argv += (*options.batch_rules, source, options.target)
     message = b"Calling rsync with filter-list of new/modified files/dirs\n" + b"\n".join(entries)
     return Run(argv, b"\0".join(entries), message)
 
 
 def rsync_options(config: Config) -> RsyncOptions:
     """Read anew only when the config has changed: see Config.derived."""
-    return config.derived(_read_options, "rsync", "delete")
+    return config.derived(_read_options, "rsync", "delete", "target", "batchSizeLimit")
 
 
 def _read_options(config: Config, *keys: str) -> RsyncOptions:
@@ -129,6 +130,7 @@ def _read_options(config: Config, *keys: str) -> RsyncOptions:
         *(DELETE if deletes_running(config) else ()),
         *("--force", "--from0", "--include-from=-", "--exclude=*"),
     ]
+    limit = config.get("batchSizeLimit")
     has_backups = any("backup" in word or "suffix" in word for word in words)
     lead = (program, *words, "-r")
     return RsyncOptions(
@@ -140,6 +142,8 @@ def _read_options(config: Config, *keys: str) -> RsyncOptions:
         does_quick_check=names.isdisjoint(_OWN_COMPARISON),
         follows_links=not names.isdisjoint(_FOLLOWS_LINKS),
         has_backups=has_backups,
+        target=_encoded(str(config.get("target", ""))),
+        batch_size_limit=limit if isinstance(limit, (int, float)) and not isinstance(limit, bool) else None,
     )
 
 

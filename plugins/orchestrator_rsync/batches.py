@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from orchestrator.api import Event, etypes
-from orchestrator_rsync.arguments import Run, batch_run, full_run, rsync_options
+from orchestrator.api import Event, etypes, of_paths
+from orchestrator_rsync.arguments import RsyncOptions, Run, batch_run, full_run, rsync_options
 from orchestrator_rsync.backups import dated, protecting
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Test: TypeAlias = "Callable[[Event], Any]"
 
+_IS_WHOLE = attrgetter("whole")
+
 LITTLE = 1 << 20
 """Bytes that rsync may read for nothing rather than be started once more."""
 
@@ -29,10 +32,6 @@ TOLD_AGAIN = 10
 """Lines of the list in the log where all of it has failed before."""
 
 NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
-
-
-def is_of_a_path(event: Event) -> bool:
-    return event.etype not in etypes.SPECIAL
 
 
 def spawn_full(event: Event, lane: Lane) -> None:
@@ -57,7 +56,7 @@ def spawn_full(event: Event, lane: Lane) -> None:
     _spawn(inlet, event, run, lane, check)
 
 
-def spawn_changes(inlet: Inlet, lane: Lane, test: Test = is_of_a_path) -> None:
+def spawn_changes(inlet: Inlet, lane: Lane, test: Test = of_paths) -> None:
     """Runs for what is due and passes the test, while processes are free.
 
     What failed before never shares a run with what did not. Whichever stands first in the queue goes
@@ -79,9 +78,10 @@ def spawn_changes(inlet: Inlet, lane: Lane, test: Test = is_of_a_path) -> None:
 
 def _spawn_fresh(inlet: Inlet, lane: Lane, test: Test) -> None:
     """By size, where `batchSizeLimit` says so: larger files in runs of their own, all else together."""
-    limit = inlet.config.get("batchSizeLimit")
-    if not isinstance(limit, (int, float)) or isinstance(limit, bool):
-        _spawn_batch(inlet, inlet.get_events(test), lane)
+    options = rsync_options(inlet.config)
+    limit = options.batch_size_limit
+    if limit is None:
+        _spawn_batch(inlet, inlet.get_events(test), lane, options)
         return
     is_small = _both(test, lambda event: not _is_large(event, limit))
     first = inlet.get_event()
@@ -105,30 +105,28 @@ def _spawn_large(inlet: Inlet, lane: Lane, limit: float, test: Test) -> None:
         _spawn_batch(inlet, found, lane)
 
 
-def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane) -> None:
-    """A run over these changes; none where there are none."""
-    if not len(events):
+def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane, options: RsyncOptions | None = None) -> None:
+    """A run over these changes; none where there are none. `options`: the config's."""
+    if not events.delays:
         return
-    options = rsync_options(inlet.config)
-    racy = lane.looks.racy(inlet.source, events.delays) if options.does_quick_check else []
-    by_checksum = len(racy) == len(events)
+    options, source = options or rsync_options(inlet.config), inlet.source
+    racy = lane.looks.racy(source, events.delays) if options.does_quick_check else []
+    by_checksum = len(racy) == len(events.delays)
     if racy and not by_checksum:
         events, by_checksum = _of_one_kind(inlet, events, racy)
-    changes = changes_of(events)
+    changes = changes_of(events, options)
     if lane.paths:
         changes = [lane.widened(change) for change in changes]
-    rules = inlet.rule_lines()
     leftovers = temporaries(change.path for change in changes if change.path in lane.broken) if lane.broken else []
-    if rules and (leftovers or any(change.whole for change in changes)):
-        entries = guarded(changes, rules)
-    else:
-        entries = filterlist(changes)
+    is_simple = not leftovers and not any(map(_IS_WHOLE, changes))
+    rules = [] if is_simple else inlet.rule_lines()
+    entries = guarded(changes, rules) if rules else filterlist(changes)
     entries += leftovers
-    run = batch_run(options, inlet.source, inlet.target, entries, by_checksum=by_checksum)
-    run = _with_backups(inlet, run, lane)
+    run = batch_run(options, source, entries, by_checksum=by_checksum)
+    if options.has_backups:
+        run = _with_backups(inlet, run, lane)
     is_repeated = bool(lane.paths) and all(map(lane.holds, events))
-    inlet.log("Normal", _shortened(run.message) if is_repeated else run.message)
-    _spawn(inlet, events, run, lane)
+    _spawn(inlet, events, run, lane, announce=_shortened(run.message) if is_repeated else run.message)
 
 
 def _with_backups(inlet: Inlet, run: Run, lane: Lane) -> Run:
@@ -141,7 +139,7 @@ def _with_backups(inlet: Inlet, run: Run, lane: Lane) -> Run:
     return run._replace(argv=[lead, *protecting(options.words, place if place.startswith(b"/") else None), *rest])
 
 
-def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None) -> None:
+def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None, announce: bytes = b"") -> None:
     is_over = lane.looks.begin()
     begun = lane.begin(agent)
 
@@ -149,7 +147,7 @@ def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None
         lane.forget(begun)
         is_over()
 
-    inlet.spawn(agent, run.argv, run.stdin, end, check, begun.complaints.feed)
+    inlet.spawn(agent, run.argv, run.stdin, end, check, begun.complaints.feed, announce)
 
 
 def _shortened(message: bytes) -> bytes:

@@ -10,6 +10,7 @@ from orchestrator_rsync.filterlist import Change
 
 if TYPE_CHECKING:
     from orchestrator.api import EventList
+    from orchestrator_rsync.arguments import RsyncOptions
 
 _NAMES = frozenset({etypes.CREATE, etypes.DELETE, etypes.MOVE})
 """What makes a name mean something else."""
@@ -18,14 +19,14 @@ _WHOLE = frozenset({etypes.DELETE, etypes.MOVE})
 """What takes all below a directory with it."""
 
 
-def changes_of(events: EventList) -> list[Change]:
+def changes_of(events: EventList, options: RsyncOptions | None = None) -> list[Change]:
     """A deleted directory goes with all below it; so do both ends of a directory's Move.
 
     Where rsync follows links, what comes or goes under a name may be, or may have been, a directory on the target
-    though it is none in the source: then all below it goes along, too.
+    though it is none in the source: then all below it goes along, too. `options`: the config's.
     """
     changes: list[Change] = []
-    follows = rsync_options(events.config).follows_links
+    follows = (options or rsync_options(events.config)).follows_links
     for delay in events.delays:
         etype, path, path2 = delay.etype, delay.path, delay.path2
         is_whole = etype in _WHOLE if path.endswith(b"/") else follows and etype in _NAMES

@@ -49,14 +49,14 @@ class Change(NamedTuple):
 def filterlist(changes: Iterable[Change]) -> list[bytes]:
     """The entries in order, none twice: each path, then its parents up to `/`. Linear in their number."""
     entries: dict[bytes, None] = {}
-    add = entries.setdefault
+    add, is_wild = entries.setdefault, _WILD.search
     for change in changes:
         path = change.path
         # `/***` would be all there is: the root is an entry, but never whole.
         if change.whole and path != b"/":
             add(escape_always(change.directory) + EVERYTHING_BELOW)
         # A path that is here already came with its parents.
-        while (entry := escape(path)) not in entries:
+        while (entry := escape_always(path) if is_wild(path) else path) not in entries:
             add(entry)
             if path == b"/":
                 break

@@ -81,7 +81,8 @@ class Lane:
 
     def forget(self, run: Run) -> None:
         """The run is over, whoever was told of its end."""
-        self.runs = {key: value for key, value in self.runs.items() if value is not run}
+        if self.runs:  # else it was collected, as nearly always
+            self.runs = {key: value for key, value in self.runs.items() if value is not run}
 
     def end_of(self, agent: Agent) -> Run:
         """The run that has just ended."""

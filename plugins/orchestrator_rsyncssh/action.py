@@ -25,10 +25,11 @@ from orchestrator.api import (
     endpoint_of,
     etypes,
     exit_codes_of,
+    of_paths,
 )
 from orchestrator_rsync.action import prepare_rsync
 from orchestrator_rsync.arguments import computed_of, rsync_table, target_of, with_slash
-from orchestrator_rsync.batches import is_of_a_path, spawn_changes, spawn_full
+from orchestrator_rsync.batches import spawn_changes, spawn_full
 from orchestrator_rsync.lane import Lanes
 from orchestrator_rsyncssh import times
 from orchestrator_rsyncssh.hosts import NO_CONNECTION, NOT_BY_SSH, Host, Way
@@ -168,7 +169,7 @@ class RsyncSsh(Action):
 
 
 def _up_to_the_next_move(event: Event) -> bool | str:
-    return "break" if event.etype == etypes.MOVE else is_of_a_path(event)
+    return "break" if event.etype == etypes.MOVE else of_paths(event)
 
 
 def _moves_in_a_row(event: Event) -> bool | str:

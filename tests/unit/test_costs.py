@@ -5,15 +5,26 @@ from __future__ import annotations
 import math
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.clock import MonotonicClock
+from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.log import Log
 from orchestrator.logic.event import CREATE, DELETE, MODIFY, MOVE
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.queue import Queue
+from orchestrator.masterloop import Loop
+from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.plugins import make_manager
+from orchestrator.process.processes import Processes
+from orchestrator.runner import Runner
+from orchestrator.sync.hooks import Hooks
+from orchestrator.sync.host import Host
 from tests.kit.daemon import Daemon
 
 if TYPE_CHECKING:
@@ -150,6 +161,74 @@ def test_watching_reads_each_directory_once(tmp_path: Path, monkeypatch: pytest.
         assert len(read) == len(set(read)) <= 67
     finally:
         monitor.close()
+
+
+CONFIGS = {
+    "lua": 'settings{logfile = "BOX/log", nodaemon = true}\n'
+    'sync{default.rsync, source = "BOX/src", target = "BOX/trg", delay = 0, rsync = {binary = "/bin/true"}}',
+    "toml": '[settings]\nlogfile = "BOX/log"\nnodaemon = true\n[[sync]]\naction = "rsync"\nsource = "BOX/src"\n'
+    'target = "BOX/trg"\ndelay = 0\nrsync.binary = "/bin/true"',
+}
+
+MOST_CALLS = 375
+"""Of Python's functions, from the write of a file to the end of its transfer; some 75 of them are loguru's, for two
+lines."""
+MOST_CALLS_TO_THE_START = 160
+
+
+@pytest.mark.parametrize("language", CONFIGS)
+def test_a_change_and_its_transfer_cost_few_calls(tmp_path: Path, language: str) -> None:
+    for name in ("src/a/b", "trg"):
+        (tmp_path / name).mkdir(parents=True)
+    file = tmp_path / f"config.{language}"
+    file.write_text(CONFIGS[language].replace("BOX", str(tmp_path)))
+    clock, manager = MonotonicClock(), make_manager()
+    with closing(Loop()) as loop, closing(Log(clock)) as log:
+        hooks = Hooks(manager.hook, log, clock.now)
+        host = Host(clock, log, Processes(loop, log, clock), hooks)
+        config = LuaConfig(host, loop, manager.actions(), ["inotify"], {})
+        config.run_file(str(file))
+        settings = config.finish()
+        config.lock()
+        log.configure(nodaemon=True, logfile=settings.logfile)
+        log.detach()
+        runner = Runner(host, loop, config, settings, {"inotify": MonitorKind("inotify", InotifyMonitor)})
+        runner.start(lambda: None)
+        (sync,) = runner.syncs
+        calls = spawned = 0
+
+        def note(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal calls, spawned
+            calls += event == "call"
+            if event == "c_call" and getattr(argument, "__name__", "") == "posix_spawnp":
+                spawned = calls
+
+        def turn() -> None:
+            if loop.turn(runner.timeout()):
+                runner.touch()
+            runner.cycle()
+
+        def finish() -> None:
+            while len(sync.queue) or len(sync.transfers):
+                turn()
+
+        finish()
+        found = []
+        for number in range(8):  # how many turns it takes is the kernel's to say: the best counts
+            (tmp_path / "src/a/b/f").write_text(str(number))
+            calls = 0
+            sys.setprofile(note)
+            try:
+                turn()
+                finish()
+            finally:
+                sys.setprofile(None)
+            found.append((calls, spawned))
+        runner.close()
+        host.processes.close()
+    assert (tmp_path / "log").read_text().count("Finished a list") == 8
+    assert min(found)[0] <= MOST_CALLS, found
+    assert min(spawned for _, spawned in found) <= MOST_CALLS_TO_THE_START, found
 
 
 def test_an_idle_daemon_does_not_wake_up(tmp_path: Path) -> None:

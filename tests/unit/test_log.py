@@ -139,6 +139,30 @@ def test_who_is_not_the_journal_sees_no_priorities(
     assert capfd.readouterr().err == "Error: text\n"
 
 
+def test_what_is_held_comes_in_its_order_and_holds_up_no_other_thread(log: Log, tmp_path: Path) -> None:
+    log.configure(nodaemon=True, logfile=str(tmp_path / "log"))
+    log("Normal", "first")
+    log.hold()
+    log("Normal", "second")
+    log("Debug", "not shown")
+    log.hold()
+    log("Error", "third")
+    other = threading.Thread(target=log, args=("Normal", "of a thread"))
+    other.start()
+    other.join()
+    assert texts(tmp_path / "log") == ["Normal: first", "Normal: of a thread"]
+    log.release()
+    log("Normal", "last")
+    log.release()
+    expected = ["Normal: first", "Normal: of a thread", "Normal: second", "Error: third", "Normal: last"]
+    assert texts(tmp_path / "log") == expected
+
+
+def texts(path: Path) -> list[str]:
+    """The lines of a log file without their times."""
+    return [line[25:] for line in path.read_text().splitlines()]
+
+
 def test_before_startup_everything_goes_to_stderr_without_a_time(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
     log.enable("Exec")
     log("Normal", "one")

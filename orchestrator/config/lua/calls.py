@@ -47,36 +47,53 @@ class SyncCalls:
         self._table = table
         self._actions = actions
         self._plugin_of = plugin_of
+        self._known: dict[bytes, Any] = {}
+        self._as_of = -1  # which of Lua's changes
+
+    def _found(self, name: bytes, find: Callable[[bytes], Any]) -> Any:
+        """`find(name)`, called again only when Lua's tables may have changed."""
+        changes = self._code.lua.changes
+        if self._as_of != changes:
+            self._as_of = changes
+            self._known.clear()
+        elif name in self._known:
+            return self._known[name]
+        found = self._known[name] = find(name)
+        return found
+
+    def _get(self, key: bytes) -> Any:
+        return self._table[key]
 
     def moved(self, source: bytes) -> None:
+        self._code.lua.changes += 1
         self._table[b"source"] = source
 
     def has_init(self) -> bool:
         return self._table[b"init"] not in (None, False)
 
     def init(self, event: Event) -> None:
-        plugin = self._plugin_of(b"init")
+        plugin = self._found(b"init", self._plugin_of)
         if plugin is None:
             self._code.call("init", self._number, event, key_of(event))
         else:
             self._actions[plugin].init(self._syncs[self._number], event)
 
     def full(self, event: Event) -> None:
-        plugin = self._plugin_of(b"full")
+        plugin = self._found(b"full", self._plugin_of)
         if plugin is None:
             self._code.call("full", self._number, event, key_of(event))
         else:
             self._actions[plugin].full(self._syncs[self._number], event)
 
     def action(self) -> None:
-        plugin = self._plugin_of(b"action")
+        plugin = self._found(b"action", self._plugin_of)
         if plugin is None:
             self._code.call("action", self._number)
         else:
             self._actions[plugin].action(self._syncs[self._number])
 
     def collect(self, outcome: Outcome) -> Collected:
-        plugin, sync, agent = self._plugin_of(b"collect"), self._syncs[self._number], outcome.agent
+        plugin, sync, agent = self._found(b"collect", self._plugin_of), self._syncs[self._number], outcome.agent
         if plugin is True:
             judgement = sync.judge.judge(outcome)
             return Collected(judgement.verdict, judgement=judgement)
@@ -97,14 +114,14 @@ class SyncCalls:
         return None
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
-        handler = self._table[_ON_BATCH_START]
+        handler = self._found(_ON_BATCH_START, self._get)
         if handler is None or not self._code.lua.is_function(handler):
             return handler if isinstance(handler, bytes) else None
         paths = self._code.lua.table(batch_paths(agent))
         return False if self._code.call("batch_start", self._number, paths, agent, key_of(agent)) is False else None
 
     def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
-        handler = self._table[_ON_BATCH_END]
+        handler = self._found(_ON_BATCH_END, self._get)
         if handler is None or not self._code.lua.is_function(handler):
             return handler if isinstance(handler, bytes) else None
         paths = self._code.lua.table(batch_paths(outcome.agent))

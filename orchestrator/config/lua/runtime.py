@@ -106,6 +106,8 @@ class Lua:
         self._lua_type: Callable[[Any], str | None] = module.lua_type
         self._lua_error: type[Exception] = module.LuaError
         self._parked: BaseException | None = None
+        self.changes = 0
+        """Goes up whenever a table may have changed: Lua code was run, or one was written to from here."""
         self.globals: Any = self._runtime.globals()
         self.globals[b"python"] = None
         self.globals[b"package"][b"loaded"][b"python"] = None
@@ -143,6 +145,7 @@ class Lua:
         """A Lua function that calls a Python one. What it raises ends in `call` (see above)."""
 
         def guarded(*args: Any) -> tuple[Any, ...]:
+            self.changes += 1
             try:
                 result = function(*[arg.value if type(arg) is _Once else arg for arg in args])
             except LuaUserError as error:
@@ -167,9 +170,11 @@ class Lua:
         Raises LuaFailure for an error in Lua, or what an exported Python function raised.
         """
         outer, self._parked = self._parked, None
+        self.changes += 1
         try:
             answer = self._protect(function, *map(self.once, args))
         finally:
+            self.changes += 1  # once more: what was seen meanwhile may have changed since
             parked, self._parked = self._parked, outer
         if parked is not None:
             if self._arm is not None:

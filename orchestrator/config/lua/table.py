@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Derived:
+    """What was made of a table. `as_of`: the number of Lua's changes when it was last known to be right."""
+
+    __slots__ = ("as_of", "is_unchanged", "value")
+
+    def __init__(self, is_unchanged: Callable[[], bool], value: Any) -> None:
+        self.as_of = -1
+        self.is_unchanged = is_unchanged
+        self.value = value
+
+
 class TableConfig(Config):
     """A view on a Lua table. Functions of Lua show as they are; nothing is copied but what `derived` keeps."""
 
@@ -22,13 +33,14 @@ class TableConfig(Config):
     def __init__(self, lua: Lua, table: Any) -> None:
         self._lua = lua
         self.table = table
-        self._derived: dict[Any, tuple[Callable[[], bool], Any]] = {}
+        self._derived: dict[Any, _Derived] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
         value = self.table[key.encode("utf-8", "surrogateescape")]
         return default if value is None else self._view(value)
 
     def set(self, key: str, value: Any) -> None:
+        self._lua.changes += 1
         self.table[to_bytes(key)] = to_lua(self._lua, value)
 
     def items(self) -> builtins.list[tuple[str, Any]]:
@@ -46,10 +58,11 @@ class TableConfig(Config):
 
     def derived(self, make: Callable[..., T], *keys: str) -> T:
         known = self._derived.get((make, keys))
-        if known is None or not known[0]():
+        if known is None or (known.as_of != self._lua.changes and not known.is_unchanged()):
             is_unchanged = self._lua.remember(self.table, map(to_bytes, keys))
-            known = self._derived[make, keys] = is_unchanged, make(self, *keys)
-        value: T = known[1]
+            known = self._derived[make, keys] = _Derived(is_unchanged, make(self, *keys))
+        known.as_of = self._lua.changes
+        value: T = known.value
         return value
 
     def _view(self, value: Any) -> Any:

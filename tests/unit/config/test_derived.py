@@ -78,6 +78,15 @@ def test_it_is_made_again_when_one_of_its_values_changes(made: Made, change: str
     assert made.count == 2
 
 
+def test_a_function_that_changes_it_between_two_calls_of_ours_is_noticed(made: Made) -> None:
+    made.lua.globals[b"ask"] = made.lua.export(lambda: str(made.get("delete")[0]).encode())
+    made.run(b"first = ask() config.delete = 'startup' second = ask() config.delete = nil")
+    assert (made.lua.globals[b"first"], made.lua.globals[b"second"]) == (b"True", b"startup")
+    assert made.get("delete") == [None]
+    made.config.set("delete", "running")
+    assert made.get("delete") == ["running"]
+
+
 def test_what_a_metatable_gives_is_asked_for_each_time(made: Made) -> None:
     made.run(b"config.delete = nil; mode = 'startup'; setmetatable(config, {__index = function() return mode end})")
     assert made.get("delete") == ["startup"]
@@ -88,6 +97,7 @@ def test_what_a_metatable_gives_is_asked_for_each_time(made: Made) -> None:
 def test_a_table_that_holds_itself_is_no_trouble(made: Made) -> None:
     made.run(b"config.rsync.again = config.rsync")
     made.get("rsync")
+    made.run(b"other = 1")
     made.get("rsync")
     assert made.count == 2
 
