@@ -96,7 +96,6 @@ HEADLESS = re.compile(rf"(?:^|[.:;]\s|\n\n)\s*(?:What|Whatever|Who|Whoever) (?:{
 
 PENDING: Mapping[str, set[str]] = {
     "orchestrator/api.py": {"forecasts?"},
-    "orchestrator/config": {"bury|buried|buries|strangers?", "headless", "obeys?|obeyed", "told|tells"},
     "orchestrator/control": {
         "bury|buried|buries|strangers?",
         "for want",

@@ -84,7 +84,7 @@ if bit32 == nil then
     package.loaded.bit32 = bit32
 end
 
--- A file that cannot be opened is told with the place of the call; what is wrong within it has its own.
+-- The error for a file that cannot be opened has the place of the call; an error within the file has its own place.
 local run_file, open_file = dofile, io.open
 function dofile(path)
     if type(path) == 'string' then

@@ -76,7 +76,7 @@ function default.action(inlet)
     if event == nil then return end
     local config, etype = functions.getConfig(), read(event, 'etype')
     local handler = config['on' .. etype]
-    -- events were lost, and there is no handler for that: the startup finds what they would have told
+    -- events were lost, and there is no handler for that: the startup finds the changes that they were about
     if etype == 'Full' and not handler then handler = config.onStartup end
     if type(handler) == 'function' then handler(event, event2) end
     if read(event, 'status') == 'wait' then functions.discardEvent(event) end

@@ -11,7 +11,7 @@ Decides how Lua is called and how errors cross the border, and nothing about syn
   cannot swallow `terminate`, and no Python object ever becomes a Lua value by accident.
 * An engine object crosses into Lua in a wrapper that is used once. lupa takes a Python object that it
   is given again for one that Lua may have let go of meanwhile, and now and then hands out another
-  object in its place (scoder/lupa issue 293): the end of one transfer would be told to a stranger.
+  object in its place (scoder/lupa issue 293): the end of one transfer would reach another one.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Lua:
         return self._runtime.table_from(list(items))
 
     def remember(self, table: Any, keys: Iterable[bytes]) -> Callable[[], bool]:
-        """A function that tells whether these keys of a table have the values they have now, tables in them included.
+        """A function that returns whether these keys of a table have the values they have now, tables in them included.
 
         Said to have changed, to be on the safe side: what a metatable answers for, and what is nested too deeply.
         """

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class _Derived:
-    """What was made of a table. `as_of`: the number of Lua's changes when it was last known to be right."""
+    """A value made of a table. `as_of`: the number of Lua's changes when it was last known to be right."""
 
     __slots__ = ("as_of", "is_unchanged", "value")
 

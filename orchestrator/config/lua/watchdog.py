@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from orchestrator.log import Log
 
 PATIENCE: Final = 10.0
-"""Seconds after which it is told that a function runs."""
+"""Seconds after which it is logged that a function runs."""
 
 
 class Watchdog:
-    """`waiting_end`: a signal that asks for the end and is still to be obeyed; a function is not waited for then."""
+    """`waiting_end`: a signal that asks for the end and was not handled yet; a function that runs is cut short then."""
 
     def __init__(self, clock: Clock, log: Log, waiting_end: Callable[[], signal.Signals | None]) -> None:
         self._clock = clock
@@ -29,20 +29,20 @@ class Watchdog:
         self._waiting_end = waiting_end
         self._depth = 0
         self._started = 0.0
-        self._has_told = False
+        self._is_reported = False
 
     def begins(self) -> None:
         """A function or a file begins to run, perhaps called by another one."""
         self._depth += 1
         if self._depth == 1:
             self._started = self._clock.now()
-            self._has_told = False
+            self._is_reported = False
 
     def ends(self) -> None:
         """It has come to its end."""
         self._depth -= 1
-        if not self._depth and not self._has_told and self._has_run_long():
-            self._tell(f"a function of the config has run for {self._seconds():.0f} s")
+        if not self._depth and not self._is_reported and self._has_run_long():
+            self._warn(f"a function of the config has run for {self._seconds():.0f} s")
 
     def look(self, place: bytes) -> None:
         """It is running, at `place`. Raises Interrupted where the daemon is to end."""
@@ -52,9 +52,9 @@ class Watchdog:
         if signum is not None:
             where = place.decode("utf-8", "surrogateescape")
             raise Interrupted(f"{where}: the config is cut short by {signum.name}.", 128 + signum)
-        if not self._has_told and self._has_run_long():
-            self._has_told = True
-            self._tell(f"{place.decode('utf-8', 'surrogateescape')}: the config has been running for {PATIENCE:.0f} s")
+        if not self._is_reported and self._has_run_long():
+            self._is_reported = True
+            self._warn(f"{place.decode('utf-8', 'surrogateescape')}: the config has been running for {PATIENCE:.0f} s")
 
     def _has_run_long(self) -> bool:
         return self._seconds() >= PATIENCE
@@ -62,5 +62,5 @@ class Watchdog:
     def _seconds(self) -> float:
         return self._clock.now() - self._started
 
-    def _tell(self, what: str) -> None:
+    def _warn(self, what: str) -> None:
         self._log("Warn", f"{what}; nothing else is done meanwhile.")
