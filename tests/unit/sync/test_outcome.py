@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.logic.maxdelete import DeletionCount, MaxDelete
 from orchestrator.sync.outcome import Collected, Outcome
+from orchestrator.sync.spawn import Check, Spawn
 from orchestrator.sync.sync import Options
 from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from orchestrator.sync.inlet import Agent
@@ -176,3 +179,64 @@ def test_nobody_can_write_into_the_host(world: World) -> None:
         world.host.alarms = world.host.deadlines  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
         world.host.run.options.insist = True  # type: ignore[misc]
+
+
+def test_a_full_run_that_was_cut_is_judged_by_nobody_and_counted_again(world: World) -> None:
+    counted: list[Spawn | None] = []
+
+    def count(stop: threading.Event, spawn: Spawn | None) -> DeletionCount:
+        counted.append(spawn)
+        return DeletionCount(1, 10)
+
+    check = Check(MaxDelete(5), count, was_cut=lambda exit_code, stderr: exit_code == 25)
+    world.calls.full = lambda event: world.sync.inlet.spawn(event, ["sh", "-c", "exit 25"], check=check)  # type: ignore[method-assign]
+    world.sync.request_full()
+    world.run(0.5)
+    assert world.calls.outcomes == []
+    ((ended, verdict),) = world.calls.ends
+    assert (ended.was_cut, ended.exit_code, verdict) == (True, 25, "again")
+    world.run(2)
+    assert len(counted) > 1
+
+
+def test_while_fading_what_nobody_stopped_has_failed(world: World) -> None:
+    agent = world.sync.inlet.get_events()
+    world.host.run.fade()
+    assert world.sync.judge.judge(Outcome(agent, 1), exit_codes={0: "ok", 1: "die"}).verdict == "die"
+
+
+@pytest.mark.parametrize(("argv", "unreachable"), [(["sh", "-c", "exit 255"], "host"), (["/no/such/program"], None)])
+def test_a_program_that_is_not_there_says_nothing_about_the_host(
+    world: World, argv: list[str], unreachable: str | None
+) -> None:
+    """Both end with 255, as ssh does that finds no way."""
+    world.sync.go_to(world.host.endpoint("host"))
+    world.calls.answer = Collected("again")
+    world.calls.action = lambda: world.sync.inlet.spawn(world.sync.inlet.get_events(), argv)  # type: ignore[method-assign]
+    for _ in range(2):
+        world.change(b"/f")
+        world.run(3)
+    assert world.sync.status()["unreachable"] == unreachable
+
+
+@pytest.mark.parametrize(
+    ("counted", "code", "cause"),
+    [
+        (DeletionCount(0, 0, 12, b"rsync error: some\nno such host\n"), 12, "no such host"),
+        (DeletionCount(0, 0, 255, error="Permission denied"), 255, "Permission denied"),
+        (DeletionCount(9, 10), 25, "a full run of s would delete 9 of 10 files on ; maxDelete allows 5 (5)."),
+    ],
+)
+def test_a_count_that_fails_or_refuses_is_the_outcome_of_the_run(
+    world: World, counted: DeletionCount, code: int, cause: str
+) -> None:
+    check = Check(MaxDelete(5), lambda stop, spawn: counted)
+    world.calls.answer = Collected("again")
+    world.calls.full = lambda event: world.sync.inlet.spawn(event, ["false"], check=check)  # type: ignore[method-assign]
+    world.sync.request_full()
+    world.run(0.5)
+    error = world.sync.history.last_error
+    assert error is not None
+    assert (error["exit_code"], error["cause"]) == (code, cause)
+    assert [(outcome.exit_code, verdict) for outcome, verdict in world.calls.ends] == [(code, "again")]
+    assert [outcome.exit_code for outcome in world.calls.outcomes] == ([] if code == 25 else [code])

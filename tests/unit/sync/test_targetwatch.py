@@ -332,3 +332,19 @@ def test_another_machine_is_asked(code: int, is_transferred: bool, state: State)
     world.run(10)
     assert world.sync.state is State.IN_SYNC
     world.close()
+
+
+def test_a_sync_that_stops_while_its_target_is_looked_at_waits_for_it_no_more() -> None:
+    world = World(Target(b"host:/trg/", ask=lambda name: ["sh", "-c", "exit 23"]), b".mounted")
+    world.transfer(b"/a")
+    assert world.sync.state is State.SUSPENDED
+    said = len(world.said)
+    world.clock.advance(1)
+    look_again = world.host.alarms.pop_due(world.clock.now())
+    assert look_again is not None
+    look_again()
+    world.sync.life.stop("by a test")
+    world.wait()
+    assert world.said[said:] == ["Error: s is stopped: by a test"]
+    assert world.host.alarms.next() is None
+    world.close()
