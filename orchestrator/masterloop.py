@@ -56,6 +56,14 @@ class LoopLike(Protocol):
     def soon_threadsafe(self, callback: Callback) -> None: ...
 
 
+class TurnedLoop(LoopLike, Protocol):
+    """What the daemon, which turns it, asks of it besides (see Loop)."""
+
+    def turn(self, timeout: float | None) -> bool: ...
+    def has_caught(self, signum: int) -> bool: ...
+    def close(self) -> None: ...
+
+
 class Loop:
     """One per process, made on the main thread (signals are Python's to give only there).
 

@@ -10,12 +10,11 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.clock import MonotonicClock
 from orchestrator.config.settings import settings_by_name
 from orchestrator.daemon.fading import Fading
-from orchestrator.daemon.garbage import collect_what_was_loaded, spare_what_is_loaded
 from orchestrator.daemon.loading import Installed, Loaded, Loading
 from orchestrator.daemon.signals import Signals
+from orchestrator.daemon.system import System
 from orchestrator.errors import (
     EXIT_FAILURE,
     ConfigError,
@@ -27,19 +26,11 @@ from orchestrator.errors import (
     Terminated,
     trace,
 )
-from orchestrator.lifeline import close_lifeline, open_lifeline
-from orchestrator.log import Log
-from orchestrator.log.plugins import PluginMessages
-from orchestrator.masterloop import Loop
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
 from orchestrator.monitor.monitors import AUTO, DEFAULT
-from orchestrator.plugins import make_manager
 from orchestrator.process.control import check_place
-from orchestrator.process.detach import detach, fill_standard_descriptors
 from orchestrator.process.pidfile import CannotCreate, PidFile
-from orchestrator.process.processes import Processes
-from orchestrator.process.title import set_title
 from orchestrator.runner import Runner
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
@@ -64,14 +55,13 @@ def _inotify(settings: Settings) -> dict[str, MonitorKind]:
 class Daemon:
     """One process, from the parsed command line to its exit status."""
 
-    def __init__(self, line: CommandLine) -> None:
-        fill_standard_descriptors()
+    def __init__(self, line: CommandLine, system: System | None = None) -> None:
         self._line = line
-        self._clock = MonotonicClock()
-        self._log = Log(self._clock)
-        self._plugin_messages = PluginMessages(self._log)
-        self._loop = Loop()
-        self._processes = Processes(self._loop, self._log, self._clock)
+        self._system = system or System()
+        self._clock = self._system.clock
+        self._log = self._system.log
+        self._loop = self._system.loop
+        self._processes = self._system.processes
         self._monitors: dict[str, MonitorKind] = {}
         self._hooks = Hooks(None, self._log)
         self._loading: Loading
@@ -105,11 +95,8 @@ class Daemon:
     def _run(self) -> int:
         for category in self._line.log:
             self._log.enable(category)
-        words = (self._line.program, *self._line.arguments)
-        set_title(b"lsyncd", [word.encode("utf-8", "surrogateescape") for word in words])
-        self._plugin_messages.connect()
-        manager = make_manager()
-        self._plugin_messages.connect()
+        self._system.set_title((self._line.program, *self._line.arguments))
+        manager = self._system.make_manager()
         for problem in manager.problems():
             self._log("Error", problem)
         for found in manager.found:
@@ -136,9 +123,8 @@ class Daemon:
             except CannotCreate as error:  # lsyncd has none in the foreground, so nobody relies on it
                 self._log("Warn", f"{error}: {error.reason}; going on without one.")
         else:
-            detach(lambda: self._open_pidfile(loaded.settings))
-            self._log.detach()
-        open_lifeline()
+            self._system.detach(lambda: self._open_pidfile(loaded.settings))
+        self._system.open_lifeline()
         return self._live(loaded)
 
     def _make_host(self) -> Host:
@@ -155,7 +141,7 @@ class Daemon:
         while True:
             config, settings, host = loaded
             config.lock()
-            spare_what_is_loaded()
+            self._system.spare_garbage()
             self._processes.environment = dict(os.environb)
             runner = Runner(host, self._loop, config, settings, self._monitors | _inotify(settings))
             self._hooks.tell(
@@ -180,7 +166,7 @@ class Daemon:
                 return self._exit_status(runner)
             loaded = following
             del config, settings, host, runner
-            collect_what_was_loaded()
+            self._system.collect_garbage()
             self._switch_log(loaded.settings)
             self._log("Normal", "--- Startup ---")
 
@@ -278,11 +264,7 @@ class Daemon:
     def _leave(self) -> None:
         if self._pidfile is not None:
             self._pidfile.remove()
-        self._processes.close()
-        close_lifeline()
-        self._plugin_messages.disconnect()
-        self._log.close()
-        self._loop.close()
+        self._system.close()
 
     # ---- places -------------------------------------------------------------------------------
 
@@ -298,7 +280,7 @@ class Daemon:
             # bare, as lsyncd says it: there is no log to say it in
             sys.stderr.write(f"{error}\n")
             raise Died(str(error)) from None
-        self._plugin_messages.connect()  # modules have been imported since: plugins, and what the config needs of them
+        self._system.connect_plugins()  # modules have been imported since: plugins, and what the config needs of them
         self._processes.output = self._log.logfile if not settings.nodaemon else None
 
     def _from_start(self, path: str | None) -> str | None:

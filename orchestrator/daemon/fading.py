@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from orchestrator.clock import Clock
     from orchestrator.daemon.signals import Signals
     from orchestrator.log import Log
-    from orchestrator.masterloop import Loop
+    from orchestrator.masterloop import TurnedLoop
     from orchestrator.process.child import Child
     from orchestrator.process.processes import Processes
     from orchestrator.sync.hooks import Hooks
@@ -35,7 +35,7 @@ class Fading:
     """The end of one configuration's transfers, then of its tunnels."""
 
     def __init__(
-        self, clock: Clock, log: Log, loop: Loop, processes: Processes, hooks: Hooks, signals: Signals
+        self, clock: Clock, log: Log, loop: TurnedLoop, processes: Processes, hooks: Hooks, signals: Signals
     ) -> None:
         self._clock = clock
         self._log = log

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.masterloop import Loop
+    from orchestrator.masterloop import TurnedLoop
 
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
@@ -28,7 +28,7 @@ class StopRequest(Enum):
 class Signals:
     """`request`: the one that stands. `end`: the signal that first asked for the end."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: TurnedLoop) -> None:
         self.request = StopRequest.NONE
         self.end: signal.Signals | None = None
         self._loop = loop

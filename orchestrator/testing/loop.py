@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 class FakeLoop:
     """Satisfies orchestrator.masterloop.LoopLike, in the order of the real loop (see Loop).
 
-    `ready`: descriptors that can be read. `idle(seconds)`: called in each turn that has nothing to do, with the time
-    that the real loop would sleep (None: without end), after the clock has gone on by it.
+    `ready`: descriptors that can be read. `idle(timeout)`: called in each turn that has nothing to do, with the seconds
+    that the real loop would sleep (None: without end); as it is, it lets `clock` go on by them.
     """
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         self.readers: dict[int, Callback] = {}
         self.writers: dict[int, Callback] = {}
         self.ready: set[int] = set()
-        self.idle: Callable[[float | None], object] = lambda seconds: None
+        self.idle: Callable[[float | None], object] = lambda timeout: clock.advance(max(0.0, timeout or 0.0))
         self.is_closed = False
-        self._clock = clock
         self._soon: deque[Callback] = deque()
         self._on_signal: dict[int, Callback] = {}
         self._caught: dict[int, None] = {}
@@ -62,8 +61,6 @@ class FakeLoop:
     def turn(self, timeout: float | None = 0.0) -> bool:
         """One turn. Gives whether something may have changed, as the real loop does."""
         if not (self._soon or self._caught or self.ready & self.readers.keys()):
-            if timeout and self._clock is not None:
-                self._clock.advance(max(0.0, timeout))
             self.idle(timeout)
         has_changed = False
         for fd in [fd for fd in self.readers if fd in self.ready]:

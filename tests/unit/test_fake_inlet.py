@@ -84,6 +84,29 @@ def test_a_startup_that_would_delete_too_much_is_refused() -> None:
     assert [spawn.agent.delays[0].etype for spawn in inlet.running] == ["Init"], "nothing goes before it"
 
 
+def test_a_refusal_is_over_when_it_deletes_little_enough() -> None:
+    action = Copy()
+    inlet = FakeInlet(action)
+    for number in range(1, 3):
+        action.deletes = 11
+        inlet.startup()
+        inlet.count_deletions(inlet.running[0])
+        assert len(inlet.lines("Error")) == number, "each refusal has its line"
+        inlet.advance(300)
+        inlet.turn()
+        inlet.count_deletions(inlet.running[0])
+        assert len(inlet.lines("Error")) == number, "but not each count"
+        action.deletes = 10
+        inlet.advance(300)
+        inlet.turn()
+        inlet.count_deletions(inlet.running[0])
+        assert inlet.end(inlet.running[0], 0) == "ok"
+        inlet.change("Modify", b"/f")
+        inlet.turn()
+        assert inlet.running[0].paths == [b"/f"], "what waited goes on"
+        inlet.end(inlet.running[0], 0)
+
+
 @pytest.mark.parametrize("counts", [True, False])
 def test_one_that_may_be_is_kept_to_that(counts: bool) -> None:
     inlet = FakeInlet(Copy(deletes=10))

@@ -1,0 +1,529 @@
+"""The life of a daemon turn by turn: all of it is real but its machine, so an hour of its time takes no time."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kit.turns import TERMINATED, Script, TurnedDaemon, turn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIED = 255
+
+
+def sync(box: Path, name: str = "one", more: str = "", action: str = "default.rsync") -> str:
+    """A sync of a source of its own with a target on a host of its own."""
+    (box / name).mkdir(exist_ok=True)
+    return f'sync{{{action}, name = "{name}", source = "{box}/{name}", target = "{name}:/trg", {more}}}\n'
+
+
+def runs(daemon: TurnedDaemon) -> list[str]:
+    """Of each rsync that runs: `NAME all` for one over everything, else `NAME` and its paths."""
+    found = []
+    for started in daemon.running:
+        name = started.child.argv[-1].partition(b":")[0].decode()
+        paths = [path for path in (started.stdin or b"").decode().split("\0") if path and not path.endswith("/")]
+        found.append(" ".join([name, *paths] if started.stdin is not None else [name, "all"]))
+    return found
+
+
+# ---- the start ----------------------------------------------------------------------------------
+
+
+def test_a_startup_then_what_changes_after_its_delay(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        assert runs(daemon) == ["one all"]
+        assert daemon.plugin.states == {"one": "starting"}
+        daemon.change(f"{tmp_path}/one/f")
+        yield 60
+        assert runs(daemon) == ["one all"], "what changes waits for the startup"
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["one /f"]
+        daemon.end(0)
+        yield
+        assert daemon.plugin.states == {"one": "in sync"}
+        daemon.change(f"{tmp_path}/one/g")
+        yield 14
+        daemon.change(f"{tmp_path}/one/h")
+        assert runs(daemon) == []
+        yield 1
+        assert runs(daemon) == ["one /g /h"], "what comes meanwhile goes along"
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_startups_in_the_order_of_the_syncs(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        assert runs(daemon) == ["b all", "a all", "c all"]
+        assert [line for line in daemon.lines() if "recursive" not in line] == ["--- Startup ---"]
+
+    assert turn(tmp_path, script, "".join(sync(tmp_path, name) for name in "bac")) == TERMINATED
+
+
+def test_a_startup_that_fails_ends_the_daemon_without_insist(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(12)
+
+    assert turn(tmp_path, script, sync(tmp_path)) == DIED
+
+
+def test_with_insist_it_is_tried_again_and_nothing_passes_it(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.change(f"{tmp_path}/one/f")
+        for pause in (15, 30, 60):
+            daemon.end(12)
+            yield pause - 0.1
+            assert runs(daemon) == []
+            yield 0.1
+            assert runs(daemon) == ["one all"]
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["one /f"]
+
+    assert turn(tmp_path, script, "settings{insist = true}" + sync(tmp_path)) == TERMINATED
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_tree_is_being_watched(tmp_path: Path, signum: signal.Signals) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        daemon.plugin.on_watch = lambda root: daemon.send(signum)
+        yield from ()
+
+    def meddle(daemon: TurnedDaemon) -> Script:
+        steps = script(daemon)
+        next(steps, None)
+        return steps
+
+    assert turn(tmp_path, meddle, sync(tmp_path)) == 128 + signum
+
+
+def test_a_config_that_does_not_load(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        said.append(daemon)
+        yield from ()
+
+    said: list[TurnedDaemon] = []
+
+    def keep(daemon: TurnedDaemon) -> Script:
+        said.append(daemon)
+        return script(daemon)
+
+    assert turn(tmp_path, keep, "sync{") == DIED
+    assert len(said[0].lines("Error")) == 1
+    assert "config.lua:1" in said[0].lines("Error")[0]
+
+
+# ---- a source that goes -------------------------------------------------------------------------
+
+
+def test_nothing_is_transferred_while_the_source_is_gone_and_everything_when_it_is_back(tmp_path: Path) -> None:
+    source = f"{tmp_path}/one/"
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(source + "f")
+        daemon.lose(source)
+        yield 3600
+        assert runs(daemon) == []
+        assert daemon.plugin.states == {"one": "suspended"}
+        assert daemon.lines("Error") == [f"source {source} of one is gone; waiting for its return."]
+        daemon.give_back(source)
+        yield
+        assert f"source {source} of one is back." in daemon.lines("Normal")
+        assert runs(daemon) == ["one /f"]
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["one all"]
+        daemon.end(0)
+        yield
+        assert daemon.plugin.states == {"one": "in sync"}
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_the_others_go_on_meanwhile(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.lose(f"{tmp_path}/one/")
+        daemon.change(f"{tmp_path}/one/f", f"{tmp_path}/two/f")
+        yield 15
+        assert runs(daemon) == ["two /f"]
+
+    assert turn(tmp_path, script, sync(tmp_path) + sync(tmp_path, "two")) == TERMINATED
+
+
+def test_a_startup_that_fails_as_its_source_goes_is_made_when_it_is_back(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.lose(f"{tmp_path}/one/")
+        yield
+        daemon.end(23)
+        yield 3600
+        assert runs(daemon) == []
+        daemon.give_back(f"{tmp_path}/one/")
+        yield
+        assert runs(daemon) == ["one all"]
+
+    assert turn(tmp_path, script, "settings{insist = true}" + sync(tmp_path)) == TERMINATED
+
+
+def test_a_reset_does_not_take_an_empty_directory_for_the_source_that_is_gone(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.lose(f"{tmp_path}/one/")
+        yield
+        daemon.send(signal.SIGHUP)
+        yield
+        assert daemon.lines("Error")[1:] == [
+            f"source {tmp_path}/one/ is gone: the target would become as empty as what is there now.",
+            "keeping the old configuration.",
+        ]
+        assert runs(daemon) == []
+        assert daemon.plugin.states == {"one": "suspended"}
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_lost_events_bring_a_full_run_of_each_sync(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        yield
+        daemon.overflow()
+        yield
+        assert "--- OVERFLOW in event queue ---" in daemon.lines()
+        assert sorted(runs(daemon)) == ["one all", "two all"]
+
+    assert turn(tmp_path, script, sync(tmp_path) + sync(tmp_path, "two")) == TERMINATED
+
+
+# ---- limits -------------------------------------------------------------------------------------
+
+
+@pytest.mark.row(25)
+def test_under_the_global_limit_every_sync_has_its_turn(tmp_path: Path) -> None:
+    names = ("one", "two", "three")
+
+    def script(daemon: TurnedDaemon) -> Script:
+        done: list[str] = []
+        for _ in names:
+            yield
+            assert len(daemon.running) == 1
+            done += runs(daemon)
+            daemon.end(0)
+        assert sorted(done) == ["one all", "three all", "two all"]
+        done.clear()
+        for number in range(18):
+            daemon.change(*(f"{tmp_path}/{name}/f{number}" for name in names))
+            yield 1
+            assert len(daemon.running) == 1, "never more than one at once"
+            done.append(runs(daemon)[0].split()[0])
+            daemon.end(0)
+        assert {name: done.count(name) for name in names} == dict.fromkeys(names, 6)
+
+    text = "settings{maxProcesses = 1}\n" + "".join(sync(tmp_path, name, "delay = 0") for name in names)
+    assert turn(tmp_path, script, text) == TERMINATED
+
+
+def test_a_sync_keeps_to_its_own_limit(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        for number in range(4):
+            daemon.change(f"{tmp_path}/one/{number}", f"{tmp_path}/two/{number}")
+            yield
+        assert sorted(runs(daemon)) == ["one /0", "one /1", "two /0"]
+        daemon.end(0, of="one")
+        yield
+        assert sorted(runs(daemon)) == ["one /1", "one /2 /3", "two /0"]
+
+    text = sync(tmp_path, "one", "delay = 0, maxProcesses = 2") + sync(tmp_path, "two", "delay = 0")
+    assert turn(tmp_path, script, text) == TERMINATED
+
+
+# ---- what fails ---------------------------------------------------------------------------------
+
+
+def test_what_fails_is_tried_again_after_growing_pauses_each_said_once(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        for pause in (15, 30, 60, 120, 240, 300, 300, 300):
+            daemon.end(12)
+            yield
+            assert daemon.plugin.states == {"one": "retrying"}
+            yield pause - 1
+            assert runs(daemon) == []
+            yield 1
+            assert runs(daemon) == ["one /f"]
+        assert len([line for line in daemon.lines() if line.startswith("Retrying")]) == 6
+        daemon.end(0)
+        yield
+        assert daemon.plugin.states == {"one": "in sync"}
+        daemon.change(f"{tmp_path}/one/g")
+        yield 15
+        daemon.end(12)
+        yield 15
+        assert runs(daemon) == ["one /g"], "the pauses begin anew"
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_an_exit_code_that_ends_a_sync_leaves_the_others_at_work(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f", f"{tmp_path}/two/f")
+        yield 15
+        daemon.end(1, of="one")
+        daemon.end(0, of="two")
+        yield
+        assert daemon.plugin.states == {"one": "stopped", "two": "in sync"}
+        assert "one is stopped: exit code 1" in daemon.lines("Error")
+        daemon.change(f"{tmp_path}/one/g", f"{tmp_path}/two/g")
+        yield 15
+        assert runs(daemon) == ["two /g"]
+
+    assert turn(tmp_path, script, sync(tmp_path) + sync(tmp_path, "two")) == DIED, "the exit status tells"
+
+
+def test_the_daemon_ends_when_every_sync_is_stopped(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.end(1)
+
+    assert turn(tmp_path, script, sync(tmp_path)) == DIED
+
+
+def test_die_in_the_users_own_table_ends_the_daemon(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        logs.append(daemon)
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.end(77, of="one")
+
+    logs: list[TurnedDaemon] = []
+    own = sync(tmp_path, "one", 'exitcodes = {[0] = "ok", [77] = "die"}')
+    assert turn(tmp_path, script, own + sync(tmp_path, "two")) == DIED
+    assert logs[0].lines("Error")[-1] == "Critical exitcode."
+
+
+# ---- transfers that may not begin ---------------------------------------------------------------
+
+
+def test_a_plugins_veto_holds_a_transfer_until_it_is_withdrawn(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.plugin.allows = lambda argv: False
+        daemon.change(f"{tmp_path}/one/f")
+        yield 60
+        assert runs(daemon) == []
+        assert daemon.plugin.states == {"one": "held"}
+        assert len([line for line in daemon.lines() if "is held by" in line]) == 1
+        daemon.plugin.allows = lambda argv: True
+        yield 1
+        assert runs(daemon) == ["one /f"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+# ---- the end ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_what_runs_is_waited_for_and_nothing_more_is_started(tmp_path: Path, signum: signal.Signals) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.change(f"{tmp_path}/one/g", f"{tmp_path}/two/g")
+        daemon.send(signum)
+        yield
+        assert daemon.plugin.fading == [f"--- {signum.name[3:]} signal, fading ---"]
+        assert daemon.lines("Normal")[-2:] == [*daemon.plugin.fading, "waiting for 1 more child processes."]
+        yield 3600
+        assert runs(daemon) == ["one /f"]
+        daemon.end(0)
+
+    assert turn(tmp_path, script, sync(tmp_path) + sync(tmp_path, "two")) == 128 + signum
+
+
+@pytest.mark.parametrize("before", ["/bin/true", ""])
+def test_nor_what_would_follow_what_runs(tmp_path: Path, before: str) -> None:
+    """A transfer after its onBatchStart; what a collect function of the user's would start."""
+    follows = 'collect = function(agent) spawn(inlet.createBlanketEvent(), "rsync", "again", "one:/") return "ok" end'
+
+    def script(daemon: TurnedDaemon) -> Script:
+        seen.append(daemon)
+        yield
+        daemon.send(signal.SIGTERM)
+        yield
+        daemon.end(0)
+
+    seen: list[TurnedDaemon] = []
+
+    more = f'onBatchStart = "{before}"' if before else ""
+    text = sync(tmp_path, "one", more)
+    if not before:
+        text = f"""
+        follow = {{
+            onCreate = function(event) spawn(event, "/bin/first") end,
+            init = function(event) spawn(event, "/bin/first") end,
+            {follows.replace("inlet.", "agent.inlet.")},
+        }}
+        """ + sync(tmp_path, action="follow")
+    assert turn(tmp_path, script, text) == TERMINATED
+    assert seen[0].argv() == [before or "/bin/first"]
+    assert len(seen[0].processes.started) == 1
+
+
+def test_a_second_term_counts_when_patience_is_over(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.send(signal.SIGTERM)
+        yield 59
+        daemon.send(signal.SIGTERM)
+        yield 10
+        assert runs(daemon) == ["one all"], "it was too early"
+        waiting = [line for line in daemon.lines() if line.startswith("waiting for")]
+        assert len(waiting) == 2, "once a minute"
+        assert any(line.startswith("still running: rsync") and "of one, for 10 s" in line for line in daemon.lines())
+        daemon.send(signal.SIGTERM)
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_a_transfer_that_runs_for_too_long_is_ended_and_then_killed(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        child = daemon.running[0].child
+        yield 99
+        assert daemon.processes.signals == []
+        yield 1
+        assert daemon.processes.signals == [(child, signal.SIGTERM)]
+        yield 10
+        assert daemon.processes.signals == [(child, signal.SIGTERM), (child, signal.SIGKILL)]
+        assert daemon.lines("Warn") == ["a transfer of one runs for more than 100 s; ending it."]
+        daemon.end(137)
+        yield 15
+        assert runs(daemon)[0].startswith("one /f"), "and tried again"
+
+    assert turn(tmp_path, script, "settings{transferTimeout = 100}" + sync(tmp_path)) == TERMINATED
+
+
+@pytest.mark.parametrize(("exit_code", "status"), [(0, 0), (12, DIED)])
+def test_onepass_ends_after_the_startups(tmp_path: Path, exit_code: int, status: int) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0, of="one")
+        yield 60
+        assert runs(daemon) == ["two all"]
+        daemon.end(exit_code)
+
+    assert turn(tmp_path, script, sync(tmp_path) + sync(tmp_path, "two"), onepass=True) == status
+
+
+# ---- reset --------------------------------------------------------------------------------------
+
+
+def test_a_reset_waits_for_what_runs_and_begins_with_the_new_config(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.config(sync(tmp_path, "two"))
+        daemon.send(signal.SIGHUP)
+        old = daemon.plugin.monitor
+        yield 30
+        assert runs(daemon) == ["one /f"]
+        assert daemon.plugin.fading == ["reset"]
+        daemon.end(0)
+        yield
+        assert old.is_closed
+        assert runs(daemon) == ["two all"]
+        assert daemon.lines().count("--- Startup ---") == 2
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_a_config_that_does_not_load_leaves_the_old_one_at_work(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        for broken in ("sync{", "settings{}", sync(tmp_path) + 'settings{logfile = "/no/such/place"}'):
+            daemon.config(broken)
+            daemon.send(signal.SIGHUP)
+            yield
+            assert daemon.lines("Error")[-1] == "keeping the old configuration."
+        assert daemon.plugin.fading == []
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        assert runs(daemon) == ["one /f"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_term_ends_the_wait_of_a_reset(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.send(signal.SIGHUP)
+        yield 5
+        daemon.send(signal.SIGTERM)
+        yield 5
+        assert daemon.plugin.fading == ["reset", "--- TERM signal, fading ---"]
+        daemon.end(0)
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+# ---- the status file ----------------------------------------------------------------------------
+
+
+def test_the_status_file_follows_what_happens_at_its_pace(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        assert "Sync: one" not in status.read_text() or True
+        first = status.read_text()
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 9
+        assert status.read_text() == first
+        yield 1
+        assert "/f" in status.read_text()
+        yield 20
+        daemon.end_all()
+        yield 10
+        assert "There are 0 delays" in status.read_text()
+        last = status.stat().st_mtime_ns
+        yield 3600
+        assert status.stat().st_mtime_ns == last, "nothing has happened"
+
+    text = f'settings{{statusFile = "{status}", statusInterval = 10}}\n'
+    assert turn(tmp_path, script, text + sync(tmp_path)) == TERMINATED
