@@ -39,10 +39,14 @@ class System:
 
     def make_manager(self) -> Manager:
         """The installed plugins. What they log through loguru is in our log from now on."""
-        self._plugin_messages.connect()
+        self.connect_plugins()
         manager = make_manager()
-        self._plugin_messages.connect()
+        self.connect_plugins()
         return manager
+
+    def connect_plugins(self) -> None:
+        """What modules log that were imported since, or that took our sink away, is in our log, too."""
+        self._plugin_messages.connect()
 
     def set_title(self, words: Sequence[str]) -> None:
         """Show this command line as that of the process."""

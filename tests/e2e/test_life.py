@@ -42,10 +42,9 @@ def runs(box: Path) -> int:
 
 SLOW_MONITOR = """
 import os, time
-from orchestrator.api import MonitorKind, hookimpl
+from orchestrator.api import Monitor, MonitorKind, hookimpl
 
-class Slow:
-    overflowed = False
+class Slow(Monitor):
     def __init__(self):
         self.reading, self.writing = os.pipe()
     def fileno(self):
@@ -57,6 +56,8 @@ class Slow:
             if time.monotonic() > end:
                 raise RuntimeError("{until} does not come")
             time.sleep(0.01)
+    def unwatch(self, root):
+        pass
     def read(self):
         return []
     def watched(self):

@@ -1,22 +1,23 @@
-"""One sync without a daemon: real queue, real processes, a clock that moves only when told to."""
+"""One sync without a daemon: all of it is real but its processes and its clock."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.model import DictConfig
-from orchestrator.log import Log
 from orchestrator.logic.filters import Filters
-from orchestrator.masterloop import Loop
-from orchestrator.process.processes import Processes
+from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Definition, Options, Sync
+from orchestrator.testing.log import FakeLog
+from orchestrator.testing.loop import FakeLoop
 from tests.kit.clock import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
 
@@ -53,18 +54,46 @@ class Calls:
         return None
 
 
-class SyncWorld:
-    """`said`: what was logged, each as `Category: text`. To be closed."""
+class Machine:
+    """What syncs share here. `said`: what was logged, each as `Category: text`.
+
+    `exit_code_of(started)`: what a program ends with. Jobs are run.
+    """
+
+    def __init__(self, clock: FakeClock | None = None, hooks: Any = None) -> None:
+        self.clock = clock or FakeClock()
+        self.log = FakeLog()
+        self.processes = self.make_processes()
+        self.is_stop_requested = False
+        hooks = hooks or Hooks(None, self.log)
+        self.host = Host(
+            self.clock, self.log, self.processes, hooks, is_stop_requested=lambda: self.is_stop_requested
+        )
+        self.exit_code_of: Callable[[Started], int] = lambda started: 0
+
+    def make_processes(self) -> DryProcesses:
+        return DryProcesses(FakeLoop(self.clock), self.log, self.clock)
+
+    @property
+    def said(self) -> list[str]:
+        return [f"{category}: {text}" for category, text in self.log.lines]
+
+    def end_all(self) -> None:
+        """What runs ends, and what follows it, until nothing runs."""
+        while running := self.processes.running():
+            started = running[0]
+            job, stop = started.job, started.child.stop
+            code = job(stop) if job is not None and stop is not None else self.exit_code_of(started)
+            self.processes.end(started, code)
+
+
+class SyncWorld(Machine):
+    """A sync of the name `s`. To be closed."""
 
     def __init__(
         self, calls: Calls, options: Options | None = None, hooks: Any = None, source: bytes = b"/src/", **config: Any
     ) -> None:
-        self.clock = FakeClock()
-        self.loop = Loop()
-        self.said: list[str] = []
-        self.log = Log(self.clock, lambda message: self.said.append(message[:-1]))
-        self.processes = Processes(self.loop, self.log, self.clock)
-        self.host = Host(self.clock, self.log, self.processes, hooks or Hooks(None, self.log))
+        super().__init__(hooks=hooks)
         self.sync = Sync(
             self.host, Definition(1, "s", source, DictConfig(config), Filters(), options or Options()), calls
         )
@@ -87,7 +116,7 @@ class SyncWorld:
             if alarm is not None and alarm <= now and not self.host.is_at_limit():
                 self.sync.invoke(now)
             elif len(self.processes):
-                self.wait()
+                self.end_all()
             else:
                 times = [time for time in (self.host.alarms.next(), alarm) if time is not None]
                 soonest = min(times, default=end)
@@ -99,15 +128,5 @@ class SyncWorld:
                 self.clock.advance(soonest - now)
         raise AssertionError("it never rests")
 
-    def wait(self) -> None:
-        """Until all processes have ended."""
-        deadline = time.monotonic() + 20
-        while len(self.processes):
-            assert time.monotonic() < deadline
-            self.loop.turn(0.1)
-
     def close(self) -> None:
-        self.wait()
-        self.processes.close()
-        self.log.close()
-        self.loop.close()
+        self.end_all()

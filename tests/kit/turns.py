@@ -156,6 +156,8 @@ class FakeSystem(System):
         for started, (code, stderr) in ends.items():
             self.processes.end(started, code, stderr)
 
+    def connect_plugins(self) -> None: ...
+
     def set_title(self, words: Sequence[str]) -> None: ...
 
     def open_lifeline(self) -> None: ...
@@ -287,8 +289,7 @@ def turn(
     try:
         status = Daemon(line, daemon.system).run()
     except ScriptFailed as failed:
-        assert failed.__cause__ is not None
-        raise failed.__cause__ from None
+        raise (failed.__cause__ or failed) from None
     if not is_over:
         for _ in steps:
             raise AssertionError(f"it has ended with {status} before the script was over; it said: {daemon.lines()}")

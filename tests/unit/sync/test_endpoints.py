@@ -1,89 +1,66 @@
-"""Ten syncs of one host that cannot be reached for an hour, with real processes and a clock that a test turns."""
+"""Ten syncs of one host that cannot be reached for an hour, with a clock that a test turns."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.config.model import DictConfig
-from orchestrator.log import Log
 from orchestrator.logic.endpoint import LONGEST_ON_HEARSAY
 from orchestrator.logic.filters import Filters
-from orchestrator.masterloop import Loop
-from orchestrator.process.processes import Processes
-from orchestrator.sync.hooks import Hooks
-from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Definition, Options, Sync
-from tests.kit.clock import FakeClock
+from tests.kit.syncs import Calls, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
 
 COUNT = 10
 HOUR = 3600
 
 
-class Transferring:
+class Transferring(Calls):
     """An action that transfers all that is due, with the exit code of the day."""
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self.world = world
-        self.sync: Sync
         self.tries = 0
-
-    def has_init(self) -> bool:
-        return False
-
-    def init(self, event: Event) -> None: ...
-
-    def full(self, event: Event) -> None: ...
 
     def action(self) -> None:
         self.tries += 1
-        events = self.sync.inlet.get_events()
-        self.sync.transfers.spawn(events, [b"sh", b"-c", b"exit %d" % self.world.code_of(self.sync)])
+        self.sync.transfers.spawn(self.sync.inlet.get_events(), [b"copy", self.sync.name.encode()])
 
     def collect(self, outcome: Outcome) -> Collected:
         judgement = self.sync.judge.judge(outcome, exit_codes={0: "ok", 5: "again", 255: "again"})
         return Collected(judgement.verdict, judgement=judgement)
 
-    def batch_start(self, agent: Agent) -> None: ...
 
-    def batch_end(self, outcome: Outcome, verdict: str) -> None: ...
-
-
-class World:
+class World(Machine):
     def __init__(self, endpoints: list[str | None]) -> None:
-        self.clock = FakeClock()
-        self.loop = Loop()
-        self.said: list[str] = []
-        self.log = Log(self.clock, lambda message: self.said.append(message[:-1]))
-        self.processes = Processes(self.loop, self.log, self.clock)
+        super().__init__()
         self.down = True
         self.broken: set[str] = set()
         self.syncs: list[Sync] = []
         self.calls: list[Transferring] = []
-        host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
+        self.exit_code_of = lambda started: self.code_of(started.child.argv[-1].decode())
         for number, endpoint in enumerate(endpoints):
             calls = Transferring(self)
             sync = Sync(
-                host, Definition(number, f"s{number}", b"/src/", DictConfig({}), Filters(), Options(delay=1.0)), calls
+                self.host,
+                Definition(number, f"s{number}", b"/src/", DictConfig({}), Filters(), Options(delay=1.0)),
+                calls,
             )
             calls.sync = sync
             sync.start()
             if endpoint is not None:
-                sync.go_to(host.endpoint(endpoint))
+                sync.go_to(self.host.endpoint(endpoint))
             self.syncs.append(sync)
             self.calls.append(calls)
 
-    def code_of(self, sync: Sync) -> int:
-        return 255 if self.down else 5 if sync.name in self.broken else 0
+    def code_of(self, name: str) -> int:
+        return 255 if self.down else 5 if name in self.broken else 0
 
     def change(self, name: bytes = b"f") -> None:
         for sync in self.syncs:
@@ -102,11 +79,8 @@ class World:
                     sync.invoke(now)
             first += 1
             if len(self.processes):
-                deadline = time.monotonic() + 20
                 self.clock.advance(0.01)
-                while len(self.processes):
-                    assert time.monotonic() < deadline
-                    self.loop.turn(0.1)
+                self.end_all()
                 continue
             alarms = [alarm for sync in self.syncs if (alarm := sync.next_alarm()) is not None]
             soonest = min(alarms, default=end)
@@ -115,17 +89,10 @@ class World:
                 return
             self.clock.advance(max(0.001, soonest - self.clock.now()))
 
-    def close(self) -> None:
-        self.processes.close()
-        self.log.close()
-        self.loop.close()
-
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    world = World(request.param)
-    yield world
-    world.close()
+def world(request: pytest.FixtureRequest) -> World:
+    return World(request.param)
 
 
 @pytest.mark.parametrize("world", [["host"] * COUNT], indirect=True)

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.model import DictConfig
 from orchestrator.errors import Died
-from orchestrator.log import Log
-from orchestrator.logic.filters import Filters
-from orchestrator.masterloop import Loop
-from orchestrator.process.processes import Processes
-from orchestrator.sync.hooks import Hooks
-from orchestrator.sync.host import Host, RunOptions
+from orchestrator.sync.host import RunOptions
 from orchestrator.sync.outcome import Collected
-from orchestrator.sync.sync import Definition, Options, Sync
-from tests.kit.clock import FakeClock
+from orchestrator.sync.sync import Options
+from tests.kit.syncs import Calls, SyncWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Outcome
 
 
-class Failing:
+class Failing(Calls):
     """An action whose every transfer fails and is to be tried again."""
 
     def __init__(self) -> None:
-        self.sync: Sync
+        super().__init__()
         self.taken: list[bytes] = []
         self.verdict = "again"
-
-    def has_init(self) -> bool:
-        return False
-
-    def init(self, event: Event) -> None: ...
-
-    def full(self, event: Event) -> None: ...
 
     def action(self) -> None:
         event = self.sync.inlet.get_event()
@@ -51,32 +34,14 @@ class Failing:
     def collect(self, outcome: Outcome) -> Collected:
         return Collected(self.verdict)
 
-    def batch_start(self, agent: Agent) -> None: ...
 
-    def batch_end(self, outcome: Outcome, verdict: str) -> None: ...
-
-
-class World:
+class World(SyncWorld):
     def __init__(self, options: Options | None = None) -> None:
-        self.clock = FakeClock()
-        self.loop = Loop()
-        self.log = Log(self.clock)
-        self.processes = Processes(self.loop, self.log, self.clock)
         self.calls = Failing()
-        self.is_stop_requested = False
-        self.host = Host(
-            self.clock,
-            self.log,
-            self.processes,
-            Hooks(None, self.log),
-            is_stop_requested=lambda: self.is_stop_requested,
-        )
-        self.sync = Sync(
-            self.host, Definition(1, "s", b"/src/", DictConfig({}), Filters(), options or Options()), self.calls
-        )
-        self.calls.sync = self.sync
+        super().__init__(self.calls, options)
+        self.exit_code_of = lambda started: 1
 
-    def change(self, etype: str, path: bytes) -> None:
+    def change(self, etype: str, path: bytes) -> None:  # type: ignore[override]
         self.sync.change(etype, self.clock.now(), b"/src" + path, None)
 
     def queued(self) -> list[tuple[str, bytes]]:
@@ -86,20 +51,12 @@ class World:
         self.sync.invoke(self.clock.now())
 
     def end(self) -> None:
-        deadline = time.monotonic() + 20
-        while len(self.processes):
-            assert time.monotonic() < deadline
-            self.loop.turn(0.1)
+        self.end_all()
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.end()
-    world.processes.close()
-    world.log.close()
-    world.loop.close()
+def world() -> World:
+    return World()
 
 
 @pytest.mark.parametrize(
@@ -124,9 +81,6 @@ def test_a_rename_that_fails_is_tried_again_whatever_becomes_of_its_old_name(com
     world.change("Delete", b"/a")
     world.end()
     assert world.queued() == [("Move", b"/a"), ("Delete", b"/a")]
-    world.processes.close()
-    world.log.close()
-    world.loop.close()
 
 
 def test_also_behind_something_else_that_waits_for_it(world: World) -> None:

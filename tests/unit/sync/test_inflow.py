@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.config.model import DictConfig
-from orchestrator.log import Log
 from orchestrator.logic.change import Change
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.roots import RootIndex
-from orchestrator.masterloop import Loop
-from orchestrator.process.processes import Processes
-from orchestrator.sync.hooks import Hooks
-from orchestrator.sync.host import Host
 from orchestrator.sync.inflow import PATIENCE, Inflow
 from orchestrator.sync.sync import Definition, Options, State, Sync
 from orchestrator.sync.toodeep import TooDeep
 from tests.kit.clock import FakeClock
+from tests.kit.syncs import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from orchestrator.sync.inlet import Event
 
 
@@ -51,35 +45,27 @@ class Calls:
     def action(self) -> None: ...
 
 
-class World:
+class World(Machine):
     def __init__(self) -> None:
-        self.clock = SlowClock()
-        self.loop = Loop()
-        self.log = Log(self.clock)
-        self.processes = Processes(self.loop, self.log, self.clock)
-        host = Host(self.clock, self.log, self.processes, Hooks(None, self.log))
+        super().__init__(SlowClock())
         self.calls = Calls()
         self.syncs = [
             Sync(
-                host,
+                self.host,
                 Definition(number, name, b"/%s/" % name.encode(), DictConfig({}), Filters(), Options()),
-                self.calls,
-            )  # type: ignore[arg-type]
+                self.calls,  # type: ignore[arg-type]
+            )
             for number, name in enumerate(("src", "other"))
         ]
-        self.inflow = Inflow(host, RootIndex((sync.source, sync) for sync in self.syncs), TooDeep(self.log))
+        self.inflow = Inflow(self.host, RootIndex((sync.source, sync) for sync in self.syncs), TooDeep(self.log))
 
     def queued(self, sync: int = 0) -> list[tuple[str, bytes]]:
         return [(delay.etype, delay.path) for delay in self.syncs[sync].queue]
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.processes.close()
-    world.log.close()
-    world.loop.close()
+def world() -> World:
+    return World()
 
 
 STORM = [Change("Move", b"/src/a", b"/src/b"), Change("Create", b"/src/a")] * 500

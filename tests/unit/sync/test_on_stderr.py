@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.masterloop import Loop
+from orchestrator.process.processes import Processes
 from orchestrator.sync.sync import Options
 from tests.kit.syncs import Calls, SyncWorld
 
@@ -26,6 +28,23 @@ class Action(Calls):
         self.sync.inlet.spawn(events, argv, on_stderr=self.on_stderr)
 
 
+class World(SyncWorld):
+    """With real processes: what becomes of what they write is theirs to do."""
+
+    def make_processes(self) -> Processes:  # type: ignore[override]
+        self.loop = Loop()
+        return Processes(self.loop, self.log, self.clock)
+
+    def end_all(self) -> None:
+        while len(self.processes):
+            self.loop.turn(20)
+
+    def close(self) -> None:
+        super().close()
+        self.processes.close()
+        self.loop.close()
+
+
 @pytest.fixture
 def action() -> Action:
     return Action()
@@ -33,7 +52,7 @@ def action() -> Action:
 
 @pytest.fixture
 def world(action: Action) -> Iterator[SyncWorld]:
-    world = SyncWorld(action, Options(sets=True))
+    world = World(action, Options(sets=True))
     yield world
     world.close()
 

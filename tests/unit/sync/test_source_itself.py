@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from orchestrator.sync.sync import Options
 from tests.unit.sync.test_failing import World
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture(params=[True, False])
@@ -19,12 +14,8 @@ def mirrors(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def world(mirrors: bool) -> Iterator[World]:
-    world = World(Options(mirrors_source=mirrors))
-    yield world
-    world.processes.close()
-    world.log.close()
-    world.loop.close()
+def world(mirrors: bool) -> World:
+    return World(Options(mirrors_source=mirrors))
 
 
 def test_who_hears_of_them(world: World, mirrors: bool) -> None:
