@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help test tests lint format pythons packages run bench bench-quick churn soak faults dist clean
+.PHONY: help test tests lint format pythons packages coverage mutants run bench bench-quick churn soak faults dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,12 +17,16 @@ WORKERS ?= 2
 PYTEST ?= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 SEEDS ?= 2000
 SOAK ?= 3600
+MUTANTS ?= 200
+SEED ?= 1
 
 help:
 	@echo 'make run            start the daemon in the foreground on an example (CONFIG=FILE: on another config)'
 	@echo 'make test           lint, all tests, unit and property tests on every Python that pyenv has'
 	@echo 'make tests          the tests alone (ARGS="tests/unit -k queue")'
 	@echo 'make lint, format   ruff and mypy · put the sources into form'
+	@echo 'make coverage       which lines of the core no unit or property test runs; fails below 85 %'
+	@echo 'make mutants        MUTANTS=$(MUTANTS) random small faults in the core (0: all): how many do fast tests not notice?'
 	@echo 'make bench          measure beside the real lsyncd · make bench-quick: in three minutes'
 	@echo 'make churn          random changes against a running daemon, SEEDS=$(SEEDS) for each action (ARGS="-k rsync")'
 	@echo 'make soak           an hour of churn, looking for leaks'
@@ -66,6 +70,16 @@ format: $(VENV)/.dev
 pythons: $(VENV)/.dev
 	@.ci/pythons $(BIN)/python -n $(WORKERS) --dist loadgroup
 
+coverage: $(VENV)/.dev
+	$(PYTEST) --cov=orchestrator --cov-report=term-missing:skip-covered --cov-fail-under=85 tests/unit tests/property $(ARGS)
+
+$(VENV)/.mutants: $(VENV)/.dev
+	@.ci/venv $(VENV) "$$(.ci/python)" test lint mutants
+	@touch $@
+
+mutants: $(VENV)/.mutants
+	nice .ci/mutants $(BIN) $(MUTANTS) $(SEED) $(ARGS)
+
 bench bench-quick: $(VENV)/.dev
 	$(BIN)/python tests/bench $(if $(filter bench-quick,$@),--quick)
 
@@ -96,5 +110,5 @@ dist: $(VENV)/.dev
 	@ls -l dist
 
 clean:
-	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

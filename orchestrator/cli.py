@@ -14,13 +14,15 @@ from orchestrator.errors import EXIT_FAILURE, UsageError
 from orchestrator.init import become_second
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.daemon.system import System
 
 VERSION = f"Version: {LSYNCD_VERSION}"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command `lsyncd`. Returns the exit status."""
+def main(arguments: Sequence[str] | None = None, make_system: Callable[[], System] | None = None) -> int:
+    """The command `lsyncd`. Returns the exit status. `make_system`: another machine than this one (see Daemon)."""
     if arguments is None:
         # Until the daemon handles signals: HUP asks for the loading that is about to begin, Ctrl-C needs no traceback.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # imported late: `-version` and a wrong command line are answered at once
     from orchestrator.daemon import Daemon
 
-    return Daemon(line).run()
+    return Daemon(line, make_system() if make_system is not None else None).run()
 
 
 def _decode(argument: str) -> str:

@@ -29,12 +29,12 @@ class System:
     loop: TurnedLoop
     processes: Processes
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None, make_loop: Callable[[], TurnedLoop] = Loop) -> None:
         fill_standard_descriptors()
-        self.clock = MonotonicClock()
+        self.clock = clock or MonotonicClock()
         self.log = Log(self.clock)
         self._plugin_messages = PluginMessages(self.log)
-        self.loop = Loop()
+        self.loop = make_loop()
         self.processes = Processes(self.loop, self.log, self.clock)
 
     def make_manager(self) -> Manager:

@@ -585,7 +585,7 @@ def resets(world: World) -> str:
 
 @scenario("TERM while a transfer hangs for ever; TERM again when it has had its minute")
 def term(world: World) -> str:
-    world.hurry("orchestrator.daemon.fading", "PATIENCE", 1.0)
+    world.hurry(60)
     world.configure(rsync(binary(world.script("hang", "exec sleep 1000"))))
     world.start()
     world.wait("the transfer", world.children)
@@ -617,7 +617,7 @@ def log(world: World) -> str:
 
 @scenario("the status file's directory goes and comes back")
 def status(world: World) -> str:
-    world.hurry("orchestrator.sync.statusfile", "RETRY", 0.5)
+    world.hurry(20)
     (world.box / "run").mkdir()
     world.configure(rsync(settings='statusFile = "@/run/status", statusInterval = 1,'))
     world.start()

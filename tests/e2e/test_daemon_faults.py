@@ -36,11 +36,6 @@ def wait_equal(box: Path, daemon: Daemon) -> None:
     )
 
 
-def hurry(module: str, name: str, value: object) -> dict[str, str]:
-    """A plugin that makes the daemon less patient than it is."""
-    return {"hurry": f"import {module}\n{module}.{name} = {value!r}\n"}
-
-
 def script(box: Path, name: str, text: str) -> Path:
     path = box / name
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -245,31 +240,6 @@ def test_a_transfer_that_hangs_holds_up_no_end_beyond_its_time(box: Path, signum
             daemon.wait_for(" finished.")
 
 
-def test_it_ends_while_a_big_tree_is_looked_through(box: Path) -> None:
-    """The walk is held up at its first thousand directories."""
-    for number in range(2500):
-        (box / f"src/{number}").mkdir()
-    plugin = f"""
-import os, time
-from orchestrator.runner import Runner
-look = Runner._tell_progress
-def slowly(self, directories):
-    open("{box}/begun", "w").close()
-    while not os.path.exists("{box}/go"):
-        time.sleep(0.01)
-    look(self, directories)
-Runner._tell_progress = slowly
-"""
-    with Daemon(box, lua=rsync(box, settings=f'pidfile = "{box}/pid"'), plugins={"slow": plugin}) as daemon:
-        wait_until((box / "begun").exists, "the walk to begin")
-        daemon.process.send_signal(signal.SIGTERM)
-        (box / "go").touch()
-        assert daemon.wait() == 128 + signal.SIGTERM
-        assert "--- TERM signal, fading ---" in daemon.said()
-        assert "recursive startup" not in daemon.said()
-    assert not (box / "pid").exists()
-
-
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_at_any_moment_of_its_start_without_a_traceback(box: Path, signum: signal.Signals) -> None:
     for pause in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
@@ -300,7 +270,7 @@ def is_asleep(daemon: Daemon) -> bool:
 def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
     stubborn = script(box, "stubborn", f'trap "" TERM; echo $$ >{box}/child; while :; do sleep 0.05; done')
     text = rsync(box, f'rsync = {{binary = "{stubborn}"}}', f'pidfile = "{box}/pid"')
-    with Daemon(box, lua=text, plugins=hurry("orchestrator.daemon.fading", "PATIENCE", 1.0)) as daemon:
+    with Daemon(box, lua=text).hurry(60) as daemon:
         wait_until(lambda: text_of(box / "child").endswith("\n"), "the transfer")
         daemon.process.terminate()
         daemon.wait_for("waiting for 1 more child processes.")

@@ -67,11 +67,6 @@ def cause_of(sync: Mapping[str, object]) -> object:
     return sync["last_error"]["cause"] if sync["last_error"] is not None else None  # type: ignore[index]
 
 
-def hurry(name: str, value: object) -> dict[str, str]:
-    """A plugin that makes the daemon less patient than it is."""
-    return {"hurry": f"import orchestrator.sync.timeouts\norchestrator.sync.timeouts.{name} = {value!r}\n"}
-
-
 def test_every_end_of_rsync_that_is_no_success_is_tried_again(box: Path) -> None:
     """At the second run, the first after the startup: an exit code, listed or not, or a signal."""
     (box / "runs").mkdir()
@@ -218,11 +213,11 @@ def test_a_transfer_that_hangs_and_does_not_listen_is_killed_and_made_again(box:
     text = f"""test -e {box}/once && exec rsync "$@"
     test -e {box}/started || {{ touch {box}/started; exec rsync "$@"; }}
     touch {box}/once; trap '' TERM; echo $$ >{box}/pid; while :; do read x </dev/zero & wait; sleep 0.1; done"""
-    lua = "settings{transferTimeout = 0.5}\n" + sync(box, "s", binary=script(box / "stubborn", text))
-    with Daemon(box, lua=lua, plugins=hurry("KILL_PAUSE", 0.5)) as daemon:
+    lua = "settings{transferTimeout = 10}\n" + sync(box, "s", binary=script(box / "stubborn", text))
+    with Daemon(box, lua=lua).hurry(20) as daemon:
         daemon.wait_for("Startup of")
         (box / "src/s/f").write_text("")
-        daemon.wait_for("a transfer of s runs for more than 0.5 s; ending it.")
+        daemon.wait_for("a transfer of s runs for more than 10 s; ending it.")
         daemon.wait_for("Retrying a list after exitcode = 137")
         wait_equal(box, "s", daemon)
         pid = int(text_of(box / "pid"))

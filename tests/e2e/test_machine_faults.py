@@ -42,11 +42,6 @@ def wait_equal(box: Path, daemon: Daemon) -> None:
     wait_until(lambda: is_equal(box), f"equal trees; it said:\n{daemon.said()}")
 
 
-def hurry(module: str, name: str, value: object) -> dict[str, str]:
-    """A plugin that makes the daemon less patient than it is."""
-    return {"hurry": f"import {module}\n{module}.{name} = {value!r}\n"}
-
-
 def script(box: Path, name: str, text: str) -> Path:
     path = box / name
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -356,9 +351,7 @@ def test_a_log_file_that_is_rotated(box: Path, how: str) -> None:
 def test_the_directory_of_the_status_file_goes_and_comes_back(box: Path) -> None:
     (box / "run").mkdir()
     settings = f'statusFile = "{box}/run/status", statusInterval = 0'
-    with Daemon(
-        box, lua=mirror(box, settings=settings), plugins=hurry("orchestrator.sync.statusfile", "RETRY", 0.2)
-    ) as daemon:
+    with Daemon(box, lua=mirror(box, settings=settings)).hurry(50) as daemon:
         wait_until((box / "run/status").exists, "the status file")
         shutil.rmtree(box / "run")
         (box / "src/f").write_text("f")

@@ -304,8 +304,7 @@ def test_a_source_that_others_write_to_is_warned_of(box: Path) -> None:
 def test_a_big_tree_tells_how_far_it_is(box: Path) -> None:
     for number in range(3000):
         (box / f"src/{number}").mkdir()
-    hurry = {"hurry": "import orchestrator.runner\norchestrator.runner.PROGRESS_INTERVAL = 0.001\n"}
-    with Daemon(box, lua=rsync(box), plugins=hurry) as daemon:
+    with Daemon(box, lua=rsync(box)).hurry(10_000) as daemon:
         daemon.wait_for(" directories so far", 2)
         daemon.wait_for("Startup of")
 

@@ -47,7 +47,7 @@ class ScriptFailed(BaseException):
 
 
 class FakeMonitor(Monitor):
-    """Reports what a test says."""
+    """Reports what a test says. `calls`: what else it was asked for. `fails`: what `read` raises."""
 
     def __init__(self, plugin: TestPlugin) -> None:
         self._plugin = plugin
@@ -55,7 +55,10 @@ class FakeMonitor(Monitor):
         self.changes: list[Change] = []
         self.lost: list[bytes] = []
         self.returned: list[bytes] = []
+        self.calls: list[str] = []
         self.is_closed = False
+        self.behind = False
+        self.fails: Exception | None = None
         plugin.monitor = self
 
     def fileno(self) -> int:
@@ -70,7 +73,21 @@ class FakeMonitor(Monitor):
     def unwatch(self, root: bytes) -> None:
         self._watched.remove(root)
 
+    def rescan(self, progress: Callable[[int], None] | None = None) -> None:
+        self.calls.append("rescan")
+
+    def is_behind(self) -> bool:
+        return self.behind
+
+    def pause(self, root: bytes) -> None:
+        self.calls.append(f"pause {root.decode()}")
+
+    def resume(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
+        self.calls.append(f"resume {root.decode()}")
+
     def read(self) -> list[Change]:
+        if self.fails is not None:
+            raise self.fails
         changes, self.changes = self.changes, []
         return changes
 
@@ -240,6 +257,11 @@ class TurnedDaemon:
         """The texts of the log, of one category or of all."""
         return [text for logged, text in self.system.log.lines if category in ("", logged)]
 
+    def break_monitor(self, error: Exception) -> None:
+        """Its next `read` raises that."""
+        self.plugin.monitor.fails = error
+        self._wake()
+
     def _wake(self) -> None:
         self.system.loop.ready.add(self.plugin.monitor.fileno())
 
@@ -285,7 +307,9 @@ def turn(
             raise ScriptFailed from error
 
     daemon.system.loop.idle = guarded_idle
-    line = CommandLine(config=str(config), settings={"nodaemon": True, "monitor": "test", **settings})
+    if "monitor =" not in lua:
+        settings.setdefault("monitor", "test")
+    line = CommandLine(config=str(config), settings={"nodaemon": True, **settings})
     try:
         status = Daemon(line, daemon.system).run()
     except ScriptFailed as failed:

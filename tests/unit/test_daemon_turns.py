@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -527,3 +528,124 @@ def test_the_status_file_follows_what_happens_at_its_pace(tmp_path: Path) -> Non
 
     text = f'settings{{statusFile = "{status}", statusInterval = 10}}\n'
     assert turn(tmp_path, script, text + sync(tmp_path)) == TERMINATED
+
+
+# ---- monitors -----------------------------------------------------------------------------------
+
+
+def test_a_source_that_never_rests_is_paused_and_then_transferred_as_a_whole(tmp_path: Path) -> None:
+    source = f"{tmp_path}/one/"
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        yield
+        monitor = daemon.plugin.monitor
+        monitor.behind = True
+        while "pause" not in "".join(monitor.calls):
+            assert daemon.clock.now() < 1060, "it is never paused"
+            for _ in range(100):
+                daemon.change(f"{source}d/", etype="Create")
+                daemon.change(f"{source}d/", etype="Delete")
+            yield 0.1
+        monitor.behind = False
+        assert monitor.calls == [f"pause {source}"]
+        yield
+        assert daemon.plugin.states == {"one": "left alone"}
+        daemon.end_all()
+        yield 1.5
+        assert monitor.calls == [f"pause {source}"]
+        yield 1
+        assert monitor.calls == [f"pause {source}", f"resume {source}"]
+        assert runs(daemon) == ["one all"]
+        daemon.end_all()
+        yield 60
+        assert daemon.plugin.states == {"one": "in sync"}
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_a_monitor_that_fails_stops_its_syncs_alone(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.break_monitor(ValueError("no more"))
+        yield
+        assert daemon.plugin.states == {"one": "stopped", "two": "in sync"}
+        assert daemon.lines("Error") == ["one is stopped: its event monitor failed: ValueError: no more"]
+        yield 3600
+
+    text = sync(tmp_path, "one", 'monitor = "test"') + sync(tmp_path, "two", 'monitor = "inotify"')
+    assert turn(tmp_path, script, text) == DIED
+
+
+def test_one_that_fails_at_the_start_ends_the_daemon(tmp_path: Path) -> None:
+    daemons: list[TurnedDaemon] = []
+
+    def script(daemon: TurnedDaemon) -> Script:
+        def fail(root: bytes) -> None:
+            raise ValueError("not here")
+
+        daemons.append(daemon)
+        daemon.plugin.on_watch = fail
+        return iter(())
+
+    assert turn(tmp_path, script, sync(tmp_path)) == DIED
+    assert daemons[0].lines("Error") == ['event monitor "test" failed: ValueError: not here']
+
+
+def test_filters_that_change_while_running_change_what_is_watched(tmp_path: Path) -> None:
+    text = """
+    excluding = {
+        init = function(event) event.inlet.addExclude("*.tmp"); event.inlet.discardEvent(event) end,
+        action = function(inlet) local event = inlet.getEvent(); spawn(event, "/bin/copy", event.path) end,
+    }
+    """
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.change(f"{tmp_path}/one/f.tmp", f"{tmp_path}/one/f")
+        yield
+        assert daemon.running_argv() == [["/bin/copy", "f"]]
+
+    assert turn(tmp_path, script, text + sync(tmp_path, action="excluding")) == TERMINATED
+
+
+# ---- what else the process leaves ---------------------------------------------------------------
+
+
+def test_the_pid_file_is_there_as_long_as_the_daemon(tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        assert pidfile.read_text().strip() == str(os.getpid())
+
+    assert turn(tmp_path, script, sync(tmp_path), pidfile=str(pidfile)) == TERMINATED
+    assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("monitor", ["nosuch", "test2"])
+def test_a_monitor_that_there_is_not(tmp_path: Path, monitor: str) -> None:
+    daemons: list[TurnedDaemon] = []
+
+    def script(daemon: TurnedDaemon) -> Script:
+        daemons.append(daemon)
+        return iter(())
+
+    assert turn(tmp_path, script, sync(tmp_path), monitor=monitor) == DIED
+    assert daemons[0].lines("Error") == [f'event monitor "{monitor}" unknown.']
+
+
+def test_a_bug_of_ours_is_an_error_with_its_traceback(tmp_path: Path) -> None:
+    daemons: list[TurnedDaemon] = []
+
+    def script(daemon: TurnedDaemon) -> Script:
+        daemons.append(daemon)
+        yield
+        daemon.system.loop.soon(lambda: 1 / 0)
+        yield
+
+    with_error = turn(tmp_path, script, sync(tmp_path))
+    assert with_error == DIED
+    assert "ZeroDivisionError" in daemons[0].lines("Error")[-1]
