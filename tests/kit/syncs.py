@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.model import DictConfig
 from orchestrator.logic.filters import Filters
+from orchestrator.masterloop import Loop
 from orchestrator.process.dry import DryProcesses, Started
+from orchestrator.process.processes import Processes
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 from orchestrator.sync.outcome import Collected
@@ -130,3 +132,20 @@ class SyncWorld(Machine):
 
     def close(self) -> None:
         self.end_all()
+
+
+class SyncWithProcesses(SyncWorld):
+    """With real processes, for what becomes of their ends and of what they write."""
+
+    def make_processes(self) -> Processes:  # type: ignore[override]
+        self.loop = Loop()
+        return Processes(self.loop, self.log, self.clock)
+
+    def end_all(self) -> None:
+        while len(self.processes):
+            self.loop.turn(20)
+
+    def close(self) -> None:
+        super().close()
+        self.processes.close()
+        self.loop.close()

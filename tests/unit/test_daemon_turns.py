@@ -401,6 +401,7 @@ def test_nor_what_would_follow_what_runs(tmp_path: Path, before: str) -> None:
 
 def test_a_second_term_counts_when_patience_is_over(tmp_path: Path) -> None:
     def script(daemon: TurnedDaemon) -> Script:
+        seen.append(daemon)
         yield
         daemon.send(signal.SIGTERM)
         yield 59
@@ -412,7 +413,9 @@ def test_a_second_term_counts_when_patience_is_over(tmp_path: Path) -> None:
         assert any(line.startswith("still running: rsync") and "of one, for 10 s" in line for line in daemon.lines())
         daemon.send(signal.SIGTERM)
 
+    seen: list[TurnedDaemon] = []
     assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+    assert seen[0].plugin.ended == [], "what hangs is waited for no longer"
 
 
 def test_a_transfer_that_runs_for_too_long_is_ended_and_then_killed(tmp_path: Path) -> None:

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.masterloop import Loop
-from orchestrator.process.processes import Processes
 from orchestrator.sync.sync import Options
-from tests.kit.syncs import Calls, SyncWorld
+from tests.kit.syncs import Calls, SyncWithProcesses, SyncWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,23 +26,6 @@ class Action(Calls):
         self.sync.inlet.spawn(events, argv, on_stderr=self.on_stderr)
 
 
-class World(SyncWorld):
-    """With real processes: what becomes of what they write is theirs to do."""
-
-    def make_processes(self) -> Processes:  # type: ignore[override]
-        self.loop = Loop()
-        return Processes(self.loop, self.log, self.clock)
-
-    def end_all(self) -> None:
-        while len(self.processes):
-            self.loop.turn(20)
-
-    def close(self) -> None:
-        super().close()
-        self.processes.close()
-        self.loop.close()
-
-
 @pytest.fixture
 def action() -> Action:
     return Action()
@@ -52,7 +33,7 @@ def action() -> Action:
 
 @pytest.fixture
 def world(action: Action) -> Iterator[SyncWorld]:
-    world = World(action, Options(sets=True))
+    world = SyncWithProcesses(action, Options(sets=True))
     yield world
     world.close()
 

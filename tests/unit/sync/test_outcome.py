@@ -12,7 +12,7 @@ from orchestrator.logic.maxdelete import DeletionCount, MaxDelete
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.spawn import Check, Spawn
 from orchestrator.sync.sync import Options
-from tests.kit.syncs import Calls, SyncWorld
+from tests.kit.syncs import Calls, SyncWithProcesses
 
 if TYPE_CHECKING:
     import threading
@@ -42,7 +42,7 @@ class Noting(Calls):
         self.ends.append((outcome, verdict))
 
 
-class World(SyncWorld):
+class World(SyncWithProcesses):
     def __init__(self) -> None:
         self.calls = Noting()
         self.hooked: list[dict[str, Any]] = []
@@ -62,7 +62,7 @@ class World(SyncWorld):
         self.change(b"/f")
         self.sync.invoke(self.clock.now())
         self.clock.advance(3.0)
-        self.wait()
+        self.end_all()
         return self.calls.outcomes[-1]
 
 
@@ -145,7 +145,7 @@ def test_what_never_ran_is_judged_by_nobody(world: World) -> None:
         world.sync.invoke(world.clock.now())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    world.wait()
+    world.end_all()
     assert world.calls.outcomes == []
     ((ended, verdict),) = world.calls.ends
     assert (ended.never_ran, verdict) == (True, "again")
