@@ -68,9 +68,7 @@ class Machine:
         self.processes = self.make_processes()
         self.is_stop_requested = False
         hooks = hooks or Hooks(None, self.log)
-        self.host = Host(
-            self.clock, self.log, self.processes, hooks, is_stop_requested=lambda: self.is_stop_requested
-        )
+        self.host = Host(self.clock, self.log, self.processes, hooks, is_stop_requested=lambda: self.is_stop_requested)
         self.exit_code_of: Callable[[Started], int] = lambda started: 0
 
     def make_processes(self) -> DryProcesses:

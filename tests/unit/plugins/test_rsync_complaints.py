@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,7 @@ from tests.kit.need import program
 from tests.kit.trees import Pair, snapshot, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 IS_ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -130,6 +132,13 @@ def test_on_another_host_any_ending_of_the_name_may_be_meant() -> None:
 
 
 # ---- with the real rsync
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not within pytest's own, which every session that begins on this machine shuts to others."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
 
 
 def as_nobody(tmp_path: Path) -> str:
