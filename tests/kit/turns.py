@@ -230,6 +230,12 @@ class TurnedDaemon:
         for started, code in zip(found, exit_codes, strict=False):
             self.system.end(started, code, stderr)
 
+    def lack(self, reason: str) -> None:
+        """What runs could not be started: something was lacking that comes back by itself."""
+        for started in self.running:
+            started.child.error, started.child.is_for_want = reason, True
+            self.system.end(started, 255)
+
     def config(self, text: str) -> None:
         """Write another config; the daemon reads it when HUP comes."""
         self.file.write_text(text)

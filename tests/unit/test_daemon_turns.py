@@ -652,3 +652,98 @@ def test_a_bug_of_ours_is_an_error_with_its_traceback(tmp_path: Path) -> None:
     with_error = turn(tmp_path, script, sync(tmp_path))
     assert with_error == DIED
     assert "ZeroDivisionError" in daemons[0].lines("Error")[-1]
+
+
+# ---- commands around a batch, hooks that fail, what cannot be started ---------------------------
+
+
+def test_commands_around_a_batch_know_what_it_was(tmp_path: Path) -> None:
+    more = """
+        onBatchStart = "/bin/before ^name ^count ^source ^target",
+        onBatchEnd = "/bin/after ^name ^count ^exitcode ^seconds ^verdict",
+    """
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        before = ["/bin/before", "one", "0", f"{tmp_path}/one/", "one:/trg/"]
+        assert daemon.running_argv() == [before]
+        daemon.end(0)
+        yield 2.5
+        assert runs(daemon) == ["one all"], "the transfer follows"
+        daemon.end(0)
+        yield
+        assert daemon.running_argv() == [["/bin/after", "one", "0", "0", "2.500", "ok"]]
+        daemon.end(3)
+        daemon.change(f"{tmp_path}/one/f", f"{tmp_path}/one/g")
+        yield 15
+        assert "onBatchEnd of one ended with 3." in daemon.lines("Warn")
+        assert daemon.argv()[:3] == ["/bin/before", "one", "2"]
+        daemon.end(1)
+        yield
+        assert daemon.running == [], "it may not begin"
+        assert daemon.plugin.states == {"one": "retrying"}
+        assert daemon.lines("Warn")[-1].startswith("onBatchStart of one ended with 1: the batch waits")
+        yield 15
+        daemon.end(0)
+        yield
+        daemon.end(12)
+        yield
+        assert daemon.argv() == ["/bin/after", "one", "2", "12", "0.000", "again"]
+
+    assert turn(tmp_path, script, sync(tmp_path, "one", more)) == TERMINATED
+
+
+def test_a_hook_that_fails_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+
+        def fails(argv: list[str]) -> bool:
+            raise ValueError("not today")
+
+        daemon.plugin.allows = fails
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        assert runs(daemon) == ["one /f"]
+        assert daemon.lines("Error")[0].startswith(
+            'hook orchestrator_before_spawn of plugin "test" failed: ValueError: not today ('
+        )
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_what_cannot_be_started_for_want_of_descriptors_is_tried_again_whatever_its_table_says(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.lack("Too many open files")
+        yield
+        assert daemon.plugin.ended[-1] == (255, "again")
+        assert daemon.plugin.states == {"one": "retrying"}
+        yield 15
+        assert runs(daemon) == ["one /f"]
+
+    assert turn(tmp_path, script, sync(tmp_path, "one", 'exitcodes = {[0] = "ok", [255] = "die"}')) == TERMINATED
+
+
+def test_the_status_file_says_what_is_wrong(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.end(12, stderr=b"rsync: no such host as one\n")
+        yield 5
+        text = status.read_text()
+        assert "retrying" in text
+        assert "no such host as one" in text
+        daemon.lose(f"{tmp_path}/one/")
+        yield 5
+        assert "suspended" in status.read_text()
+
+    text = f'settings{{statusFile = "{status}", statusInterval = 1}}\n'
+    assert turn(tmp_path, script, text + sync(tmp_path)) == TERMINATED

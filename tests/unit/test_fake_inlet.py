@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from orchestrator.testing import FakeInlet
 
 if TYPE_CHECKING:
     import threading
+    from pathlib import Path
 
 
 class Copy(Action):
@@ -137,3 +138,83 @@ def test_delay_counts_where_the_user_has_one() -> None:
     inlet.advance(5)
     inlet.turn()
     assert inlet.running[0].paths == [b"/f"]
+
+
+# ---- what the queue makes of changes ------------------------------------------------------------
+
+
+class Each(Copy):
+    """One program for each change."""
+
+    name = "each"
+    sets = False
+
+    def action(self, inlet: Inlet) -> None:
+        event = inlet.get_event()
+        assert event is not None
+        inlet.spawn(event, ["copy", event.etype, event.raw_path])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> bytes:
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "e" / "f").touch()
+    (tmp_path / "d" / "left out").touch()
+    return bytes(tmp_path) + b"/"
+
+
+@pytest.mark.parametrize("how", ["moved in", "asked for"])
+@pytest.mark.parametrize("action", [Copy(), Each()], ids=["sets", "each"])
+def test_a_directory_that_appears_brings_what_is_in_it(tree: bytes, action: Action, how: str) -> None:
+    inlet = FakeInlet(action, {"exclude": ["left out"]}, source=tree)
+    if how == "moved in":
+        inlet.sync.change("Move", inlet.clock.now(), b"/outside/d/", tree + b"d/")
+        assert inlet.lines("Normal") == ["Transformed Move to Create for Sync1"]
+    else:
+        inlet.create(b"/d/")
+    below = [("Create", b"/d/"), ("Create", b"/d/e/"), ("Create", b"/d/e/f")]
+    assert [item for item in inlet.waiting if item[0] == "Create"] == below
+    assert (("Delete", b"/d/") in inlet.waiting) is (how == "asked for" and action.sets), "nobody knows what was there"
+
+
+def test_a_directory_that_appears_while_something_runs_replaces_what_the_target_may_have(tree: bytes) -> None:
+    inlet = FakeInlet(Copy(), source=tree)
+    inlet.change("Create", b"/x")
+    inlet.turn()
+    inlet.change("Create", b"/d/")
+    assert inlet.waiting[:2] == [("Delete", b"/d/"), ("Create", b"/d/")]
+
+
+def test_what_is_gone_by_now_is_not_created(tree: bytes) -> None:
+    inlet = FakeInlet(Each(), source=tree)
+    inlet.create(b"/gone")
+    assert inlet.waiting == []
+    inlet.retry(b"/gone")
+    assert inlet.waiting == [("Modify", b"/gone")], "whatever it is by now"
+
+
+@pytest.mark.parametrize(
+    ("argv", "error", "says"),
+    [
+        ("rsync -a", TypeError, "a list of words"),
+        ([], ValueError, "its first word is the program"),
+        ([1], TypeError, "a str or bytes, not 1"),
+        ([b"a\0b"], ValueError, "a NUL can be handed to no program"),
+    ],
+)
+def test_what_is_no_program_is_refused_in_words(argv: Any, error: type[Exception], says: str) -> None:
+    inlet = FakeInlet(Copy())
+    inlet.change("Modify", b"/f")
+    with pytest.raises(error, match=says):
+        inlet.spawn(inlet.get_events(), argv)
+    assert inlet.waiting == [("Modify", b"/f")]
+
+
+def test_what_runs_already_cannot_be_started_again() -> None:
+    inlet = FakeInlet(Copy())
+    inlet.change("Modify", b"/f")
+    events = inlet.get_events()
+    inlet.spawn(events, ["true"])
+    with pytest.raises(ValueError, match="non-waiting event list"):
+        inlet.spawn(events, ["true"])
+    assert len(inlet.running) == 1
