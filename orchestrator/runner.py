@@ -227,15 +227,17 @@ class Runner:
             while alarms.soonest <= now and (callback := alarms.pop_due(now)) is not None:
                 callback()
                 self.touch()
-        # The one that goes first rotates, so under the global limit every sync gets its chance (spec 3.5).
-        count = len(self.syncs)
-        for place in range(count):
-            sync = self.syncs[(self._first + place) % count]
+        # The one that started something last goes last, so under the global limit each has its turn (spec 3.5).
+        count, first = len(self.syncs), self._first
+        for place in range(first, first + count):
+            sync = self.syncs[place % count]
             alarm = sync.next_alarm()
             if alarm is not None and alarm <= now:
+                running = len(self.host.processes)
                 self._while_draining(len(sync.queue), sync.invoke, now)
+                if len(self.host.processes) > running:
+                    self._first = (place + 1) % count
                 self.touch()
-        self._first = (self._first + 1) % max(1, count)
         if self._status and self._status.write_if_due(now, self._report):
             written = self._status.written
             if self._presence and written and not self._presence.watch(self._status.path, written):

@@ -152,8 +152,8 @@ def test_several_syncs_of_one_source_share_its_watches(box: Path) -> None:
         assert len(instances) == 1, "within one instance the kernel holds one watch for a directory"
 
 
-def stub(box: Path, text: str) -> str:
-    path = box / "stub"
+def stub(box: Path, text: str, name: str = "stub") -> str:
+    path = box / name
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return f'rsync = {{binary = "{path}"}}'
@@ -188,6 +188,23 @@ def test_many_changes_do_not_wait_for_the_delay(box: Path) -> None:
 
 
 @pytest.mark.row(25)
+def test_under_the_limit_every_sync_has_its_turn(box: Path) -> None:
+    """While one transfer runs, all three sources change: whoever is asked first would always be busy."""
+    names, order = ("one", "two", "three"), box / "order"
+    syncs = ""
+    for name in names:
+        (box / name).mkdir()
+        touched = " ".join(f"{box}/{other}/$n" for other in names)
+        text = f"""cat >/dev/null; echo {name} >>{order}; n=$(wc -l <{order}); test $n -ge 27 || touch {touched}"""
+        stubbed = stub(box, text, f"rsync-{name}")
+        syncs += f'sync{{default.rsync, source = "{box}/{name}", target = "{box}/trg", delay = 0, {stubbed}}}\n'
+    with Daemon(box, lua=f"settings{{insist = true, maxProcesses = 1}}\n{syncs}"):
+        wait_until(lambda: order.exists() and len(order.read_text().split()) >= 27, "27 transfers")
+    turns = order.read_text().split()
+    for begin in range(20):
+        assert set(turns[begin : begin + 5]) == set(names), f"each within five: {turns}"
+
+
 @pytest.mark.parametrize(("setting", "most"), [("", 3), ("maxProcesses = 1", 1)])
 def test_no_more_processes_run_than_allowed(box: Path, setting: str, most: int) -> None:
     held = box / "held"
