@@ -78,7 +78,7 @@ class Machine:
     def said(self) -> list[str]:
         return [f"{category}: {text}" for category, text in self.log.lines]
 
-    def end_all(self) -> None:
+    def wait(self) -> None:
         """What runs ends, and what follows it, until nothing runs."""
         while running := self.processes.running():
             started = running[0]
@@ -116,7 +116,7 @@ class SyncWorld(Machine):
             if alarm is not None and alarm <= now and not self.host.is_at_limit():
                 self.sync.invoke(now)
             elif len(self.processes):
-                self.end_all()
+                self.wait()
             else:
                 times = [time for time in (self.host.alarms.next(), alarm) if time is not None]
                 soonest = min(times, default=end)
@@ -129,7 +129,7 @@ class SyncWorld(Machine):
         raise AssertionError("it never rests")
 
     def close(self) -> None:
-        self.end_all()
+        self.wait()
 
 
 class SyncWithProcesses(SyncWorld):
@@ -139,7 +139,7 @@ class SyncWithProcesses(SyncWorld):
         self.loop = Loop()
         return Processes(self.loop, self.log, self.clock)
 
-    def end_all(self) -> None:
+    def wait(self) -> None:
         while len(self.processes):
             self.loop.turn(20)
 

@@ -80,7 +80,7 @@ class World(Machine):
             first += 1
             if len(self.processes):
                 self.clock.advance(0.01)
-                self.end_all()
+                self.wait()
                 continue
             alarms = [alarm for sync in self.syncs if (alarm := sync.next_alarm()) is not None]
             soonest = min(alarms, default=end)

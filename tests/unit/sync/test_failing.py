@@ -51,7 +51,7 @@ class World(SyncWorld):
         self.sync.invoke(self.clock.now())
 
     def end(self) -> None:
-        self.end_all()
+        self.wait()
 
 
 @pytest.fixture

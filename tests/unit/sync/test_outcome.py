@@ -62,7 +62,7 @@ class World(SyncWithProcesses):
         self.change(b"/f")
         self.sync.invoke(self.clock.now())
         self.clock.advance(3.0)
-        self.end_all()
+        self.wait()
         return self.calls.outcomes[-1]
 
 
@@ -145,7 +145,7 @@ def test_what_never_ran_is_judged_by_nobody(world: World) -> None:
         world.sync.invoke(world.clock.now())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    world.end_all()
+    world.wait()
     assert world.calls.outcomes == []
     ((ended, verdict),) = world.calls.ends
     assert (ended.never_ran, verdict) == (True, "again")
