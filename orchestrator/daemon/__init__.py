@@ -243,7 +243,7 @@ class Daemon:
         return None if self._signals.end is not None else following
 
     def _log_cause(self, error: Exception) -> None:
-        """What a plugin's own code raised, if that is why."""
+        """Log the traceback of the exception of a plugin that led to an error, if there is one."""
         if isinstance(error, OrchestratorError) and error.__cause__ is not None:
             self._log("Debug", trace(error.__cause__))
 

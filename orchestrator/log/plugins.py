@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.log import Log
 
 _DEFAULT = 0
-"""loguru's own sink: stderr, in a form of its own."""
+"""The handler of loguru's own sink, which writes to stderr. There is none where LOGURU_AUTOINIT says so."""
 
 
 class PluginMessages:
@@ -39,10 +39,19 @@ class PluginMessages:
         self._categories = self._log.categories()
         for category in self._categories:
             add_level(logger, category)
-        level = self._log.lowest_level()
-        handler = logger.add(self._write, level=level, format="{message}", backtrace=False, diagnose=False, catch=False)
-        _remove(_DEFAULT if self._handler is None else self._handler)
-        self._handler = handler
+        old = self._handler
+        if old is None:
+            _remove(_DEFAULT)
+        self._handler = logger.add(
+            self._write,
+            level=self._log.lowest_level(),
+            format="{message}",
+            backtrace=False,
+            diagnose=False,
+            catch=False,
+        )
+        if old is not None:
+            _remove(old)
 
     def disconnect(self) -> None:
         """End it. Messages of modules go to the sinks that they have added, if any."""

@@ -712,7 +712,7 @@ def test_a_line_in_the_log_file_costs_little_beside_loguru(log: Log, tmp_path: P
 
 @pytest.fixture
 def messages(log: Log) -> Iterator[PluginMessages]:
-    """What modules log through loguru comes to `log`. All sinks that a test adds are removed."""
+    """Connects loguru to `log`. All sinks that a test adds are removed afterwards."""
     logger.configure(patcher=lambda record: None, activation=[("", True)])
     log.configure(nodaemon=True)
     messages = PluginMessages(log)
@@ -848,8 +848,9 @@ def test_a_plugin_may_have_sinks_of_its_own(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("when", ["early", "late"])
-def test_it_does_not_matter_when_a_plugin_imports_loguru(when: str) -> None:
+@pytest.mark.parametrize(("when", "has_default"), [("early", "1"), ("late", "1"), ("late", "0")])
+def test_it_does_not_matter_when_a_plugin_imports_loguru(when: str, has_default: str) -> None:
+    """Nor whether the environment keeps loguru from having its own sink, the first one, at once."""
     script = """
 import sys
 if sys.argv[1] == "early":
@@ -861,7 +862,10 @@ if sys.argv[1] == "late":
     from loguru import logger
 logger.warning("pushed {}", 3)
 """
-    done = subprocess.run([sys.executable, "-c", script, when], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, when],
+        env=os.environ | {"LOGURU_AUTOINIT": has_default}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     assert (done.stdout, done.stderr) == ("", "Warn: pushed 3\n")
 
 
