@@ -176,59 +176,82 @@ lines."""
 MOST_CALLS_TO_THE_START = 165
 
 
+class Running:
+    """A config's sync at work, without a daemon's process; `finish` turns the loop until nothing is left to do."""
+
+    def __init__(self, box: Path, language: str, text: str) -> None:
+        for name in ("src/a/b", "trg"):
+            (box / name).mkdir(parents=True)
+        file = box / f"config.{language}"
+        file.write_text(text.replace("BOX", str(box)))
+        clock, manager = MonotonicClock(), make_manager()
+        self.log, self.loop = Log(clock), Loop()
+        hooks = Hooks(manager.hook, self.log, clock.now)
+        self.host = Host(clock, self.log, Processes(self.loop, self.log, clock), hooks)
+        self.config = LuaConfig(self.host, self.loop, manager.actions(), ["inotify"], {})
+        self.config.run_file(str(file))
+        settings = self.config.finish()
+        self.config.lock()
+        self.log.configure(nodaemon=True, logfile=settings.logfile)
+        self.log.detach()
+        monitors = {"inotify": MonitorKind("inotify", InotifyMonitor)}
+        self.runner = Runner(self.host, self.loop, self.config, settings, monitors)
+        self.runner.start(lambda: None)
+        (self.sync,) = self.runner.syncs
+        self.finish()
+
+    def turn(self) -> None:
+        if self.loop.turn(self.runner.timeout()):
+            self.runner.touch()
+        self.runner.cycle()
+
+    def finish(self) -> None:
+        while len(self.sync.queue) or len(self.sync.transfers):
+            self.turn()
+
+    def close(self) -> None:
+        self.runner.close()
+        self.host.processes.close()
+        self.log.close()
+        self.loop.close()
+
+
 @pytest.mark.parametrize("language", CONFIGS)
 def test_a_change_and_its_transfer_cost_few_calls(tmp_path: Path, language: str) -> None:
-    for name in ("src/a/b", "trg"):
-        (tmp_path / name).mkdir(parents=True)
-    file = tmp_path / f"config.{language}"
-    file.write_text(CONFIGS[language].replace("BOX", str(tmp_path)))
-    clock, manager = MonotonicClock(), make_manager()
-    with closing(Loop()) as loop, closing(Log(clock)) as log:
-        hooks = Hooks(manager.hook, log, clock.now)
-        host = Host(clock, log, Processes(loop, log, clock), hooks)
-        config = LuaConfig(host, loop, manager.actions(), ["inotify"], {})
-        config.run_file(str(file))
-        settings = config.finish()
-        config.lock()
-        log.configure(nodaemon=True, logfile=settings.logfile)
-        log.detach()
-        runner = Runner(host, loop, config, settings, {"inotify": MonitorKind("inotify", InotifyMonitor)})
-        runner.start(lambda: None)
-        (sync,) = runner.syncs
-        calls = spawned = 0
+    calls = spawned = 0
 
-        def note(frame: FrameType, event: str, argument: object) -> None:
-            nonlocal calls, spawned
-            calls += event == "call"
-            if event == "c_call" and getattr(argument, "__name__", "") == "posix_spawnp":
-                spawned = calls
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls, spawned
+        calls += event == "call"
+        if event == "c_call" and getattr(argument, "__name__", "") == "posix_spawnp":
+            spawned = calls
 
-        def turn() -> None:
-            if loop.turn(runner.timeout()):
-                runner.touch()
-            runner.cycle()
-
-        def finish() -> None:
-            while len(sync.queue) or len(sync.transfers):
-                turn()
-
-        finish()
-        found = []
+    found = []
+    with closing(Running(tmp_path, language, CONFIGS[language])) as running:
         for number in range(8):  # how many turns it takes is the kernel's to say: the best counts
             (tmp_path / "src/a/b/f").write_text(str(number))
             calls = 0
             sys.setprofile(note)
             try:
-                turn()
-                finish()
+                running.turn()
+                running.finish()
             finally:
                 sys.setprofile(None)
             found.append((calls, spawned))
-        runner.close()
-        host.processes.close()
     assert (tmp_path / "log").read_text().count("Finished a list") == 8
     assert min(found)[0] <= MOST_CALLS, found
     assert min(spawned for _, spawned in found) <= MOST_CALLS_TO_THE_START, found
+
+
+def test_what_has_changed_is_known_before_a_transfer_is_collected(tmp_path: Path) -> None:
+    """Whether anything is unread costs one system call; a change that comes in the same moment is not missed."""
+    with closing(Running(tmp_path, "lua", CONFIGS["lua"])) as running:
+        running.host.processes.before_end()
+        assert len(running.sync.queue) == 0
+        (tmp_path / "src/f").touch()
+        running.host.processes.before_end()
+        assert len(running.sync.queue) == 1
+        running.finish()
 
 
 def test_an_idle_daemon_does_not_wake_up(tmp_path: Path) -> None:
