@@ -57,7 +57,8 @@ def test_nothing_is_missing(built: tuple[Path, Path]) -> None:
     assert wanted - inside == set()
     share = {name.partition(".data/data/share/")[2] for name in inside}
     cited = {"man/man1/lsyncd.1", "man/man1/orchestrator.1", "bash-completion/completions/lsyncd"}
-    documents = ["README.md", "CHANGELOG.md", "plugins/README.md", "contrib/README.md"]
+    documents = ["README.md", "CHANGELOG.md", "plugins/README.md"]
+    documents += [f"contrib/{path.name}" for path in (ROOT / "contrib").glob("*.md")]
     documents += [f"configs/{path.name}" for path in (ROOT / "configs").iterdir()]
     documents += [f"spec/{path.name}" for path in (ROOT / "tests" / "spec").iterdir()]
     assert cited | {f"doc/lsyncd-orchestrator/{name}" for name in documents} <= share
@@ -65,7 +66,8 @@ def test_nothing_is_missing(built: tuple[Path, Path]) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {name if name.startswith("orchestrator/") else f"plugins/{name}" for name in wanted} - names == set()
-    tops = {"LICENSE", "README.md", "CHANGELOG.md", "Makefile", ".ci/run", "contrib/man/lsyncd.1", "configs/README.md"}
+    tops = {"LICENSE", "Makefile", ".ci/run", "contrib/man/lsyncd.1", "configs/README.md"}
+    tops |= {path.name for path in ROOT.glob("*.md")}
     assert tops - names == set()
 
 
