@@ -148,11 +148,17 @@ WHOLE = {
 }
 
 
+def checked(path: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The report of `check` without places, and without what it says of a slow machine."""
+    assert main(["check", "--elsewhere", path]) == 0
+    lines = re.sub(r"\S+\.toml:\d+", "", capsys.readouterr().out).splitlines()
+    return [line for line in lines if "nothing else went on" not in line]
+
+
 def test_check_and_convert_take_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A tunnel of one file serves the syncs of another; what is converted is one file."""
     path = write(tmp_path, WHOLE)
-    assert main(["check", "--elsewhere", path]) == 0
-    checked = capsys.readouterr().out
+    report = checked(path, capsys)
     assert main(["convert", "--elsewhere", path]) == 0
     converted = capsys.readouterr().out
     assert "include" not in converted
@@ -160,9 +166,7 @@ def test_check_and_convert_take_all_files(tmp_path: Path, capsys: pytest.Capture
     config = read(f"{tmp_path}/one.toml", OPTIONS)
     assert names(config) == ["a", "b"]
     assert [values for values, _ in config.settings] == [{"insist": True, "maxProcesses": 3}]
-    assert main(["check", "--elsewhere", f"{tmp_path}/one.toml"]) == 0
-    places = re.compile(r"\S+\.toml:\d+")
-    assert places.sub("", capsys.readouterr().out).replace("one.toml", "main.toml") == places.sub("", checked)
+    assert checked(f"{tmp_path}/one.toml", capsys) == report
 
 
 def test_check_names_the_included_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
