@@ -113,6 +113,18 @@ def follow(path: bytes, links: list[bytes] | None = None) -> tuple[int, list[byt
     return place, links
 
 
+def stranger_link(path: bytes) -> bytes | None:
+    """The first link on the way to an absolute path that belongs neither to root nor to our own user; None: there is
+    none, as far as the way goes."""
+    links: list[bytes] = []
+    try:
+        place, _ = follow(path, links)
+    except OSError as error:
+        return links[-1] if error.errno == errno.ELOOP else None
+    os.close(place)
+    return None
+
+
 def _names(path: bytes) -> list[bytes]:
     """The names in a path, last one first."""
     return [name for name in reversed(path.split(b"/")) if name not in (b"", b".")]

@@ -7,19 +7,26 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from orchestrator.descent import opened
+from orchestrator.descent import open_directory, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def is_there(path: bytes) -> bool:
+def is_there(path: bytes, source: bytes = b"") -> bool:
     """Whether an absolute path is a directory, if it ends with a slash, and else something that is none.
 
-    Of one that is longer than the kernel takes nobody can tell: it counts as there.
+    Its directory is opened as `descent.opened` does: below `source` (a slash at its end) no link is followed, elsewhere
+    only those of root and of our own user. Of a name that is longer than the kernel takes nobody can tell: it counts as
+    there.
     """
+    directory, _, name = path.rstrip(b"/").rpartition(b"/")
     try:
-        found = os.lstat(path.rstrip(b"/"))
+        place = open_directory(directory + b"/", (source,) if source else ())
+        try:
+            found = os.stat(name or b".", dir_fd=place, follow_symlinks=False)
+        finally:
+            os.close(place)
     except OSError as error:
         return error.errno == errno.ENAMETOOLONG
     return stat.S_ISDIR(found.st_mode) == path.endswith(b"/")

@@ -25,6 +25,7 @@ from orchestrator.sync.parts import Parts
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.settling import Settling
+from orchestrator.sync.sourceguard import SourceGuard
 from orchestrator.sync.targetguard import TargetGuard
 from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
@@ -207,7 +208,7 @@ class Sync:
         It comes last in the queue, whenever it was that something appeared. A path that is gone by now has its Delete
         before it or still to come, and an action on single events would make it once more.
         """
-        if etype == CREATE and not self.options.sets and not is_there(self.source + path[1:]):
+        if etype == CREATE and not self.options.sets and not is_there(self.source + path[1:], self.source):
             return
         alarm = self.host.clock.now() + self.options.delay
         if etype == CREATE:
@@ -379,6 +380,7 @@ class Sync:
     def resume(self) -> None:
         """The source is there again: whatever happened meanwhile, a full run finds it."""
         self.life.find_source()
+        self._accept_source()
         self.log("Normal", "source ", self.source, f" of {self.name} is back.")
         self._go_on()
 
@@ -398,6 +400,7 @@ class Sync:
         """Somebody listens again: whatever happened meanwhile, a full run finds it."""
         if self.life.is_left_alone:  # not by another sync of the source alone
             self.life.listen_again()
+        self._accept_source()
         self.log("Normal", "source ", self.source, f" of {self.name} is looked through.")
         self.request_full()
 
@@ -408,12 +411,27 @@ class Sync:
         if self._settling is not None:
             self._settling.source = source
         self.life.move_source()
+        self._accept_source()
         self.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
         self._go_on()
 
     def look_after(self, target: TargetWatch) -> None:
         """Nothing is transferred to a target that is gone, or another one than before (spec 6 row 29)."""
         self.transfers.guarded = TargetGuard(self._parts, target, self.transfers.through, self._go_on)
+
+    def guard_source(self) -> None:
+        """No transfer starts from another directory than the one that the monitor knows."""
+        self.transfers.source_guard = SourceGuard(self.host.clock, self._source_replaced)
+
+    def _source_replaced(self) -> None:
+        """Nobody has reported it, and a transfer is about to start from there."""
+        text = f" of {self.name} is another directory than before; everything is transferred anew."
+        self.log("Error", "source ", self.source, text)
+        self.request_full()
+
+    def _accept_source(self) -> None:
+        if self.transfers.source_guard is not None:
+            self.transfers.source_guard.accept()
 
     def _go_on(self) -> None:
         if not self.life.is_suspended:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _MAY_HANG: Final = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse", "autofs")
 """Beginnings of the types of file systems that may not answer for long: they are asked in a thread."""
 
-_NUMBERED_ANEW: Final = ("fuse", "cifs", "smb", "9p", "vfat", "msdos", "exfat", "ntfs", "afs")
-"""Those that may give one directory another inode number later on."""
+_NUMBERED_ANEW: Final = ("fuse", "cifs", "smb", "9p", "vfat", "msdos", "exfat", "ntfs", "afs", "overlay")
+"""Those that may give one directory another inode number later on (of overlay: the kernel's overlayfs.rst)."""
 
 _MOST_LINKS: Final = 40
 
@@ -139,8 +139,13 @@ def read_mounts() -> Mounts:
         return Mounts(b"")
 
 
+def keeps_inode(mount: Mount | None) -> bool:
+    """Whether a directory on this file system keeps its inode number for as long as it exists."""
+    return mount is not None and not mount.kind.startswith(_NUMBERED_ANEW)
+
+
 def _inode(status: os.stat_result, mount: Mount | None) -> int | None:
-    return None if mount is None or mount.kind.startswith(_NUMBERED_ANEW) else status.st_ino
+    return status.st_ino if keeps_inode(mount) else None
 
 
 def _identity(mount: Mount | None) -> tuple[bytes, ...] | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.guard import Guard
     from orchestrator.sync.inlet import Agent
     from orchestrator.sync.parts import Parts
+    from orchestrator.sync.sourceguard import SourceGuard
     from orchestrator.sync.spawn import Check
     from orchestrator.sync.targetguard import Looked, TargetGuard
 
@@ -55,6 +56,7 @@ class Transfers:
     ) -> None:  # fmt: skip
         self.tunnel: Tunnel | None = None
         self.guarded: TargetGuard | None = None
+        self.source_guard: SourceGuard | None = None
         self.is_put_off = False
         self._host = parts.host
         self._log = parts.log
@@ -245,7 +247,14 @@ class Transfers:
         transfer.on_finished()
 
     def _start(self, transfer: Transfer) -> None:
-        """The target is looked at; the transfer follows if that is what it should be."""
+        """Source and target are looked at; the transfer follows if they are what they should be."""
+        if (
+            self.source_guard is not None
+            and transfer.agent.delays
+            and not self.source_guard.is_same(self._inlet.source)
+        ):
+            self._put_off(transfer)
+            return
         self._retries.begins(self._host.clock.now())
         guarded = self.guarded
         if guarded is None or not transfer.agent.delays or guarded.is_fine():

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator import descent
-from orchestrator.descent import follow, opened
+from orchestrator.descent import follow, opened, stranger_link
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.look import Look
-from orchestrator.sync.scan import entries_below
+from orchestrator.sync.scan import entries_below, is_there
 from tests.kit.need import missing
 
 if TYPE_CHECKING:
@@ -142,3 +142,31 @@ def test_polling_reads_nothing_through_a_strangers_link(box: Path) -> None:
     look = Look(None, lambda _: True)
     look.walk(os.fsencode(box / "src/d/e") + b"/")
     assert look.seen == {}
+
+
+def test_whether_something_is_there_is_asked_through_no_link(box: Path) -> None:
+    source = os.fsencode(box / "src") + b"/"
+    (box / "src/d/f").touch()
+    (box / "src/link").symlink_to("d/f")
+    paths = (b"d/", b"d/f", b"link", b"d", b"d/f/", b"d/none", b"link/")
+    assert [path for path in paths if is_there(source + path, source)] == [b"d/", b"d/f", b"link"]
+    assert is_there(source, source)
+    assert is_there(source + b"x" * 256, source), "nobody can tell"
+    (box / "src/d/e").rmdir()
+    (box / "src/d/e").symlink_to(box / "secret/e")
+    assert not is_there(source + b"d/e/password", source)
+    if os.geteuid() == 0:
+        assert is_there(source + b"d/e/password"), "outside of a source, our own link is followed"
+        os.chown(box / "src/d/e", NOBODY, NOBODY, follow_symlinks=False)
+        assert not is_there(source + b"d/e/password"), "a stranger's is not"
+
+
+def test_a_link_of_a_stranger_is_found(box: Path) -> None:
+    (box / "current").symlink_to("src")
+    way = os.fsencode(box / "current/d")
+    assert stranger_link(way) is None
+    assert stranger_link(way + b"/nowhere/at/all") is None
+    if os.geteuid() != 0:
+        missing("only root can give a link away")
+    os.chown(box / "current", NOBODY, NOBODY, follow_symlinks=False)
+    assert stranger_link(way) == os.fsencode(box / "current")

@@ -14,7 +14,7 @@ from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.lua.usercode import UserCode
 from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError
-from orchestrator.sync.nesting import nesting_of
+from orchestrator.sync.nesting import nesting_of, warnings_of_links
 from orchestrator.sync.sync import Definition, Options, Sync
 from orchestrator.sync.targetwatch import TargetWatch
 
@@ -261,6 +261,10 @@ class LuaConfig:
         calls = SyncCalls(self._code, self.syncs_by_number, number, table, self._action_calls, plugin_of)
         sync = Sync(self.host, definition, calls)
         sync.way = os.path.join(os.getcwdb(), table[b"_source"])
+        for warning in warnings_of_links(sync.way, target):
+            self.host.log("Warn", f"{name}: {warning}")
+        if writer_name is not None:
+            sync.guard_source()
         if target is not None and (target.directory is not None or marker):
             sync.look_after(TargetWatch(target, marker))
         if config.get("crontab") is not None:

@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator.errors import ConfigError
 from orchestrator.logic.filters import Filters
-from orchestrator.sync.nesting import is_this_host, nesting_of
+from orchestrator.sync.nesting import is_this_host, nesting_of, warnings_of_links
 from orchestrator.sync.target import Target
+from tests.kit.need import missing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,3 +103,20 @@ def test_of_a_target_on_a_host_that_is_this_one_it_is_said(box: bytes) -> None:
 )
 def test_which_hosts_are_this_one(name: str, is_own: bool) -> None:
     assert is_this_host(name) is is_own
+
+
+def test_links_of_strangers_on_the_way_are_said(box: bytes) -> None:
+    if os.geteuid() != 0:
+        missing("only root can give a link away")
+    os.symlink(box + b"/d", box + b"/ours")
+    target = Target(b"t", box + b"/ours/in")
+    assert warnings_of_links(box + b"/ours", target) == []
+    os.chown(box + b"/ours", 65534, 65534, follow_symlinks=False)
+    remote = Target(b"h:t", None)
+    for way, where, said in (
+        (b"/ours", remote, ["source"]), (b"/d", target, ["target"]), (b"/ours", target, ["source", "target"]),
+        (b"/d", None, []),
+    ):  # fmt: skip
+        found = warnings_of_links(box + way, where)
+        assert [line.split(" leads")[0] for line in found] == [f"the way to the {what}" for what in said]
+        assert all(f": {os.fsdecode(box)}/ours;" in line for line in found)
