@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.api import Config, ConfigError, Target, endpoint_of
+from orchestrator_rsync.filterlist import deleting_nothing_but
 from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
 from orchestrator_rsync.words import options_of
 
@@ -22,6 +23,9 @@ CVS_RULES = ("--filter=:C", "--filter=-C")
 """What -C itself puts behind all other rules (rsync(1)): in a batch it must stand before the list of what changed."""
 
 DELETE = ("--delete", "--ignore-errors")
+
+_LIST = b"--include-from=-"
+"""How a batch is given its list."""
 
 
 class RsyncOptions(NamedTuple):
@@ -116,6 +120,14 @@ def batch_run(options: RsyncOptions, source: bytes, entries: Sequence[bytes], *,
     return Run(argv, b"\0".join(entries), message)
 
 
+def deleting_leftovers(run: Run, patterns: Sequence[bytes]) -> Run:
+    """A batch that deletes nothing, made to delete what the patterns match, and nothing else."""
+    at = run.argv.index(_LIST)
+    argv = [*run.argv[:at], *map(_encoded, DELETE), b"--filter=. -", *run.argv[at + 1 :]]
+    entries = run.stdin.split(b"\0") if run.stdin else []
+    return Run(argv, b"\0".join(deleting_nothing_but(patterns, entries)), run.message)
+
+
 def rsync_options(config: Config) -> RsyncOptions:
     """Read anew only when the config has changed: see Config.derived."""
     return config.derived(_read_options, "rsync", "delete", "target", "batchSizeLimit")
@@ -128,7 +140,7 @@ def _read_options(config: Config, *keys: str) -> RsyncOptions:
     rules = [
         *(CVS_RULES if "cvs-exclude" in names else ()),
         *(DELETE if deletes_running(config) else ()),
-        *("--force", "--from0", "--include-from=-", "--exclude=*"),
+        *("--force", "--from0", _LIST.decode(), "--exclude=*"),
     ]
     limit = config.get("batchSizeLimit")
     has_backups = any("backup" in word or "suffix" in word for word in words)

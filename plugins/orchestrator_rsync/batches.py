@@ -8,7 +8,15 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes, of_paths
-from orchestrator_rsync.arguments import RsyncOptions, Run, batch_run, full_run, rsync_options
+from orchestrator_rsync.arguments import (
+    RsyncOptions,
+    Run,
+    batch_run,
+    deletes_running,
+    deleting_leftovers,
+    full_run,
+    rsync_options,
+)
 from orchestrator_rsync.backups import dated, protecting
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
@@ -121,8 +129,10 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane, options: RsyncOpti
     is_simple = not leftovers and not any(map(_IS_WHOLE, changes))
     rules = [] if is_simple else inlet.rule_lines()
     entries = guarded(changes, rules) if rules else filterlist(changes)
-    entries += leftovers
-    run = batch_run(options, source, entries, by_checksum=by_checksum)
+    deletes = not leftovers or deletes_running(inlet.config)
+    run = batch_run(options, source, entries + leftovers if deletes else entries, by_checksum=by_checksum)
+    if not deletes:
+        run = deleting_leftovers(run, leftovers)
     if options.has_backups:
         run = _with_backups(inlet, run, lane)
     is_repeated = bool(lane.paths) and all(map(lane.holds, events))

@@ -74,6 +74,12 @@ def temporaries(paths: Iterable[bytes]) -> list[bytes]:
     return list(found)
 
 
+def deleting_nothing_but(patterns: Iterable[bytes], entries: Iterable[bytes]) -> list[bytes]:
+    """The list as rules (rsync(1), FILTER RULES) for a run with --delete that deletes only what the patterns match."""
+    rules = [entry if entry[:2] in (b"+ ", b"- ") else b"+ " + entry for entry in entries]
+    return [*(b"R " + pattern for pattern in patterns), b"P *", *rules]
+
+
 def temporary_lead(name: bytes) -> bytes:
     """How the name of rsync's temporary file for this one begins, all but the six letters; empty: it has none."""
     whole = name.removeprefix(b".")

@@ -171,8 +171,7 @@ def _collect_batch(lane: Lane, events: EventList, outcome: Outcome, complaints: 
 
 
 def _clean_up(inlet: Inlet, lane: Lane, changes: list[Change], began: float) -> None:
-    """rsync was killed, or its other half, and may have left half a file. On another host the next run removes it, if
-    it may delete anything."""
+    """rsync was killed, or its other half, and may have left half a file. On another host the next run removes it."""
     files = [change.path for change in changes if change.path[-1:] != b"/"]
     target = local_target(inlet)
     if target is None:

@@ -12,6 +12,7 @@ from tests.e2e.test_sources import OnDisk
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
 from tests.kit.rsyncd import RsyncDaemon
+from tests.kit.sshd import Sshd
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,38 @@ def test_a_target_on_another_machine_without_its_marker(box: Path) -> None:
         (box / "src/fresh").write_text("x")
         daemon.wait_for("has no file .mounted; waiting for its return", 2)
         assert os.listdir(box / "trg") == ["old"]
+
+
+@pytest.mark.row(29)
+@pytest.mark.parametrize("action", ["rsync", "rsyncssh"])
+def test_a_target_by_ssh_without_its_marker(box: Path, action: str) -> None:
+    (box / "trg/kept").write_text("x")
+    with Sshd(box) as sshd:
+        login = f"{sshd.user}@127.0.0.1"
+        options = f"-p {sshd.port} -i {sshd.key} -o UserKnownHostsFile={sshd.known_hosts} -o BatchMode=yes"
+        place = {
+            "rsync": f'target = "{login}:{box}/trg", rsync = {{rsh = "ssh {options}"}}',
+            "rsyncssh": f"""host = "{login}", targetdir = "{box}/trg", ssh = {{port = {sshd.port},
+                identityFile = "{sshd.key}", options = {{UserKnownHostsFile = "{sshd.known_hosts}"}}}}""",
+        }[action]
+        keys = f'source = "{box}/src", delay = 0.1, targetMarker = ".mounted", {place}'
+        with Daemon(box, lua=f"settings{{insist = true}} sync{{default.{action}, {keys}}}") as daemon:
+            daemon.wait_for("has no file .mounted; waiting for its return")
+            assert os.listdir(box / "trg") == ["kept"]
+            (box / "trg/.mounted").touch()
+            daemon.wait_for("Startup of")
+            assert sorted(os.listdir(box / "trg")) == [".mounted", "old"]
+            (box / "trg/.mounted").unlink()
+            (box / "src/old").unlink()
+            (box / "src/fresh").write_text("x")
+            daemon.wait_for("has no file .mounted; waiting for its return", 2)
+            assert os.listdir(box / "trg") == ["old"]
+            sshd.stop()
+            (box / "trg/.mounted").touch()
+            daemon.wait_for("cannot be asked for .mounted; waiting for its return")
+            sshd.start()
+            daemon.wait_for("is back", 2)
+            wait_until(lambda: sorted(os.listdir(box / "trg")) == [".mounted", "fresh"], "what changed meanwhile")
 
 
 @pytest.mark.parametrize(

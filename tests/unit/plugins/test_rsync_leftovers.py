@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,3 +94,29 @@ def test_on_another_host_the_next_run_over_that_file_removes_it(end: tuple[int, 
     inlet.turn()
     assert inlet.running[0].paths == [b"/f"]
     assert b"/.f.[a-zA-Z0-9]" in (inlet.running[0].stdin or b"")
+
+
+@pytest.mark.parametrize("delete", [True, False, "startup"])
+def test_where_nothing_may_be_deleted_the_next_run_removes_that_alone(pair: Pair, delete: Any) -> None:
+    """The real rsync, with the list for another host."""
+    paths = (b"/d/f", b"/[a] f", b"/gone", b"/went/")
+    rules = {"exclude": ["/d/spared"]}
+    inlet = FakeInlet(Rsync(), {"target": "h:/trg", "delay": 1, "delete": delete, **rules}, source=pair.source)
+    for path in paths:
+        inlet.change("Modify" if path[1:2] in b"d[" else "Delete", path)
+    inlet.turn()
+    inlet.end(inlet.running[0], *KILLED)
+    inlet.advance(1.1)
+    inlet.turn()
+    for path in paths[:2]:
+        write(pair.source + path[1:], b"new")
+    kept = {b"d": None, b"other": b"", b"d/other": b"", b"d/.x.6IEijZ": b"", b"d/spared": b"", b".f.6IEijZ": b""}
+    listed = {b"gone": b"", b"went": None, b"went/.f.6IEijZ": b""}
+    for path, data in {**kept, **listed, b"d/.f.6IEijZ": b"", b".[a] f.abcdef": b""}.items():
+        if data is not None:
+            write(pair.target + path, data)
+    spawn = inlet.running[0]
+    argv = [*spawn.argv[:-1], pair.target]
+    assert subprocess.run(argv, input=spawn.stdin, check=False).returncode == 0
+    stays = kept if delete is True else {**kept, **listed}
+    assert snapshot(pair.target) == {**stays, b"d/f": b"new", b"[a] f": b"new"}
