@@ -4,7 +4,8 @@ Decides order, blocking and what is taken together; knows neither clock nor proc
 A delay's place in the queue is its `seq`. Waiting delays stand in a heap of places, from which
 entries are not removed when a delay stops waiting: they are skipped when they come up, and swept
 out when half of the heap is stale. So every operation costs by the depth of a path and the
-logarithm of the queue's length, `select` by what it looks at.
+logarithm of the queue's length, `select` by what it looks at. A pending change takes some 330 bytes of memory beside
+its path, about 800 if it is the only one in its directory.
 
 Invariants: a delay is `block` exactly while it has a blocker, which is in the queue. There are no
 cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked itself. What is in

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import sys
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +82,31 @@ def adds(count: int, sets: bool) -> int:
 @pytest.mark.parametrize("sets", [True, False])
 def test_a_change_costs_the_same_whatever_waits(sets: bool) -> None:
     assert exponent(lambda count: adds(count, sets)) < STEEPEST
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        (lambda number: b"/project/src/a file with a name %d" % number, 400),
+        (lambda number: b"/project/src/module %d/a file with a name %d" % (number // 20, number), 400),
+        (lambda number: b"/a/b/c/d/e/f/g/h %d/a file with a name %d" % (number // 20, number), 400),
+        (lambda number: b"/project/src/module %d/f" % number, 850),
+    ],
+    ids=["in one directory", "20 in each", "deep", "one in each"],
+)
+def test_a_pending_change_takes_few_bytes_beside_its_path(path: Callable[[int], bytes], most: int) -> None:
+    count = 3000
+    paths = [path(number) for number in range(count)]
+    queue = Queue(sets=True, on_move=False)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number, changed in enumerate(paths):
+            queue.add(MODIFY, float(number), changed)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 100 < taken / count < most
 
 
 def test_taking_and_finishing_a_batch_costs_by_its_size() -> None:
