@@ -113,7 +113,7 @@ def follow(path: bytes, links: list[bytes] | None = None) -> tuple[int, list[byt
     return place, links
 
 
-def stranger_link(path: bytes) -> bytes | None:
+def foreign_link(path: bytes) -> bytes | None:
     """The first link on the way to an absolute path that belongs neither to root nor to our own user; None: there is
     none, as far as the way goes."""
     links: list[bytes] = []

@@ -24,6 +24,9 @@ there before, and the `rm` of a file `d` beside a `cp` into the directory `d` th
 Here such paths touch each other: a file and a directory of one name, and a file whose path is
 above another path.
 
+A directory that is itself new and is renamed before anything of it was done, takes along what waits to be moved into it
+(`may_carry`).
+
 Pure: knows neither the queue nor the time. logic/queue.py applies it with the help of an index,
 the property tests with a plain backward scan; both ask `combine`.
 """
@@ -36,7 +39,7 @@ from orchestrator.logic.event import ACTIVE, ATTRIB, BARRIERS, CREATE, DELETE, F
 from orchestrator.logic.paths import key_of, touches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.logic.delay import Delay
 
@@ -135,6 +138,35 @@ def may_follow(end: bytes, old: Delay) -> bool:
     return old.etype in (CREATE, ATTRIB) and old.path.endswith(b"/") and key_of(end).startswith(old.path)
 
 
+MOST_CARRIED: Final = 1000
+"""So many changes are carried along with a directory; of more, none."""
+
+
+def may_carry(path: bytes, inside: Sequence[Delay]) -> bool:
+    """Whether the pending changes at and below a directory, oldest first, can be done under another name in its place.
+
+    It was made by the first of them, and something was moved into it: only that saves a transfer.
+    """
+    if not path.endswith(b"/") or not inside or inside[0].etype != CREATE or inside[0].path != path:
+        return False
+    ends = [end for old in inside for end in (old.path, old.path2) if end is not None]
+    return all(end == path or key_of(end) != key_of(path) for end in ends) and any(
+        old.path2 is not None and not old.path.startswith(path) for old in inside
+    )
+
+
+def is_in_the_way(old: Delay, inside: Sequence[Delay], *, is_origin: bool) -> bool:
+    """Whether a pending change at or above one end of a Move forbids that: what waits for it would no longer do so."""
+    if old in inside or (is_origin and old.seq < inside[0].seq):
+        return False
+    return old.etype != ATTRIB or not old.path.endswith(b"/")
+
+
+def carried(end: bytes, path: bytes, path2: bytes) -> bytes:
+    """Where a path lies once the directory `path` is `path2`."""
+    return path2 + end[len(path) :] if end.startswith(path) else end
+
+
 def describe(verdict: str | None, etype: str, path: bytes, path2: bytes | None, old: Delay | None) -> str:
     """The line of `-log Delay` that tells what became of a new change, in lsyncd's words."""
     there = _show(path)
@@ -149,6 +181,11 @@ def describe(verdict: str | None, etype: str, path: bytes, path2: bytes | None, 
     if verdict == TURN:
         return f"{etype}: {there} turns {theirs} -> {_show(old.path2)} into Delete: {_show(old.path)}"
     return f"{etype}: {there} {_VERBS[verdict]} {theirs}"
+
+
+def describe_carried(path: bytes, path2: bytes, old: Delay) -> str:
+    """The line where a Move carries along what waits."""
+    return f"Move: {_show(path)} -> {_show(path2)} renames {old.etype}: {_show(old.path)} and all that waits below it"
 
 
 _VERBS: Final[Mapping[str, str]] = {ABSORB: "absorbed by", REPLACE: "replaces"}

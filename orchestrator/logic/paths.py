@@ -14,6 +14,7 @@ Pure: knows nothing of types of change or of the queue's order beyond `Delay.seq
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -129,6 +130,20 @@ class PathIndex:
                 found.append(place.here if isinstance(place, Node) else (place,))
         return reversed(found)
 
+    def at_and_below(self, path: bytes, most: int) -> list[Delay] | None:
+        """The delays at `path` and below it, oldest first; None: there are more than `most`."""
+        place: Node | Delay | None = self._root
+        for name in _names(path):
+            place = place.children.get(name) if isinstance(place, Node) else None
+        if not isinstance(place, Node):
+            return [] if place is None else [place]
+        if place.live + len(place.here) > most:
+            return None
+        prefix = place.prefix()
+        found = {delay.seq: delay for delay in place.here}
+        found.update((delay.seq, delay) for delay in place.below if self._is_below(delay, prefix))
+        return [found[seq] for seq in sorted(found)]
+
     def has_only_moves_below(self, path: bytes) -> bool:
         """Whether all delays below `path` are Moves, or there are none."""
         place: Node | Delay | None = self._root
@@ -164,6 +179,17 @@ class PathIndex:
             place.here.append(delay)
         else:
             self._make(node, last, place).here.append(delay)
+
+    def enter_late(self, delay: Delay, path: bytes) -> None:
+        """As `enter`, for a delay that may be older than others that are there."""
+        self.enter(delay, path)
+        place: Node | Delay = self._root
+        for name in _names(path):
+            if isinstance(place, Node):
+                _put_last_in_order(place.below)
+                place = place.children[name]
+        if isinstance(place, Node):
+            _put_last_in_order(place.here)
 
     def leave(self, delay: Delay, path: bytes) -> None:
         """Take a delay away from one of the paths that it entered at."""
@@ -248,3 +274,15 @@ class PathIndex:
         if delay.seq not in self._pending:
             return False
         return delay.path.startswith(prefix) or (delay.path2 is not None and delay.path2.startswith(prefix))
+
+
+def _put_last_in_order(delays: list[Delay]) -> None:
+    """The last of a list, which was just appended, where its number says; it may be there already."""
+    last = delays.pop()
+    place = bisect_left(delays, last.seq, key=_seq)
+    if place == len(delays) or delays[place] is not last:
+        delays.insert(place, last)
+
+
+def _seq(delay: Delay) -> int:
+    return delay.seq

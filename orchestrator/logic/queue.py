@@ -23,11 +23,16 @@ from orchestrator.logic.combiner import (
     BESIDE,
     BLOCKED,
     LONGEST_CHAIN,
+    MOST_CARRIED,
     REPLACE,
     SPLIT,
     TURN,
+    carried,
     combine,
     describe,
+    describe_carried,
+    is_in_the_way,
+    may_carry,
     may_follow,
 )
 from orchestrator.logic.delay import Delay
@@ -390,6 +395,8 @@ class Queue:
             verdict = combine(MOVE, path, path2, met, self._sets) if met is not None else None
             if verdict == SPLIT and self._chains_moves and self._may_wait(path) and self._may_wait(path2):
                 verdict = BLOCKED
+            if verdict == SPLIT and self._chains_moves and self._carry(alarm, path, path2):
+                return False
             self._tell(verdict, MOVE, path, path2, met)
             if verdict != SPLIT:
                 move = self._append(MOVE, alarm, path, path2, met)
@@ -417,6 +424,33 @@ class Queue:
             len(here) <= LONGEST_CHAIN and all(may_follow(end, old) for old in here)
             for here in self._index.at_and_above(end)
         )
+
+    def _carry(self, alarm: float, path: bytes, path2: bytes) -> bool:
+        """Where a new directory is renamed before anything of it was done: what waits is done under its new name.
+
+        False: nothing would be saved by that, or it might not be right.
+        """
+        inside = self._index.at_and_below(path, MOST_CARRIED)
+        if not inside or self._barriers or not may_carry(path, inside) or self._index.at_and_below(path2, 0) != []:
+            return False
+        if any(old.status == ACTIVE or old.seq in self._aside or old.seq in self._apart for old in inside):
+            return False
+        for end, is_origin in ((path, True), (path2, False)):
+            for here in self._index.at_and_above(end):
+                if any(is_in_the_way(old, inside, is_origin=is_origin) for old in here):
+                    return False
+        if self._report is not None:
+            self._report(describe_carried(path, path2, inside[0]))
+        for old in inside:
+            ends = old.path, old.path2
+            old.path = carried(old.path, path, path2)
+            old.path2 = None if old.path2 is None else carried(old.path2, path, path2)
+            for before, after in zip(ends, (old.path, old.path2), strict=True):
+                if before is not None and after is not None and before != after:
+                    self._index.enter_late(old, after)
+                    self._index.leave(old, before)
+        self._add_one(DELETE, alarm, path)  # should the target have had it all the same
+        return True
 
     def _waits_for_none_but(self, chosen: set[int], blocked: Delay) -> bool:
         """Whether what a Move waits for at its other end, if anything, is among what was chosen (by place)."""

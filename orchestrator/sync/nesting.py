@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from orchestrator.descent import stranger_link
+from orchestrator.descent import foreign_link
 from orchestrator.errors import ConfigError
 from orchestrator.logic.text import text_of
 from orchestrator.sync.targetwatch import read_mounts
@@ -63,12 +63,12 @@ def nesting_of(source: bytes, target: Target, filters: Filters) -> Nesting | Non
 
 
 def warnings_of_links(source: bytes, target: Target | None) -> list[str]:
-    """What to say of links of strangers on the way to a source (as the config names it) and to its target on this
+    """What to say of other users' links on the way to a source (as the config names it) and to its target on this
     machine: whoever owns one can make it lead to any other directory."""
     ways = [("source", source)]
     if target is not None and target.directory is not None:
         ways.append(("target", target.directory))
-    found = [(what, stranger_link(os.path.abspath(way))) for what, way in ways]
+    found = [(what, foreign_link(os.path.abspath(way))) for what, way in ways]
     return [
         f"the way to the {what} leads through a link that neither root nor this daemon's user has made: {text_of(link)}"
         "; what it leads to now is taken, no later change of it is followed."

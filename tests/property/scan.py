@@ -14,11 +14,16 @@ from orchestrator.logic.combiner import (
     BESIDE,
     BLOCKED,
     LONGEST_CHAIN,
+    MOST_CARRIED,
     REPLACE,
     SPLIT,
     TURN,
+    carried,
     combine,
     describe,
+    describe_carried,
+    is_in_the_way,
+    may_carry,
     may_follow,
 )
 from orchestrator.logic.delay import Delay
@@ -178,6 +183,8 @@ class ScanQueue:
         verdict = None if met is None else combine(MOVE, path, path2, met, self.sets)
         if verdict == SPLIT and all(self._may_wait(end) for end in ends):
             verdict = BLOCKED
+        if verdict == SPLIT and self._carry(alarm, path, path2):
+            return False
         self.lines.append(describe(verdict, MOVE, path, path2, met))
         if verdict == SPLIT:
             return self._split(alarm, path, path2)
@@ -185,6 +192,29 @@ class ScanQueue:
         if newest[0] is not None and newest[1] is not None and newest[0] is not newest[1]:
             self.also[move.seq] = min((old for old in newest if old is not None), key=self.delays.index)
         return False
+
+    def _carry(self, alarm: float, path: bytes, path2: bytes) -> bool:
+        """Where a new directory is renamed: what waits to be moved into it is moved to its new place."""
+        if any(old.etype in BARRIERS for old in self.delays):
+            return False
+        mine = [old for old in self.delays if old.etype not in BARRIERS and old.etype != FULL]
+        inside = [old for old in mine if any(_is_within(end, path) for end in (old.path, old.path2) if end)]
+        if not may_carry(path, inside) or len(inside) > MOST_CARRIED:
+            return False
+        if any(old.status == ACTIVE or old in self.aside or old in self.apart for old in inside):
+            return False
+        for end in (path, path2):
+            met = [old for old in mine if any(_is_within(end, place) for place in (old.path, old.path2) if place)]
+            if any(is_in_the_way(old, inside, is_origin=end == path) for old in met):
+                return False
+        if any(_is_within(end, path2) for old in mine for end in (old.path, old.path2) if end):
+            return False
+        self.lines.append(describe_carried(path, path2, inside[0]))
+        for old in inside:
+            old.path = carried(old.path, path, path2)
+            old.path2 = None if old.path2 is None else carried(old.path2, path, path2)
+        self.add(DELETE, alarm, path)
+        return True
 
     def _may_wait(self, end: bytes) -> bool:
         counts: Counter[bytes] = Counter()
@@ -220,6 +250,11 @@ def _is_at(end: bytes, old: Delay) -> bool:
     if old.etype in BARRIERS:
         return True
     return old.etype != FULL and any(touches(end, place) for place in (old.path, old.path2) if place is not None)
+
+
+def _is_within(end: bytes, place: bytes) -> bool:
+    """Whether `end` is `place`, as file or directory, or lies below it."""
+    return (key_of(end) + b"/").startswith(key_of(place) + b"/")
 
 
 def picture(delays: Sequence[Delay]) -> list[tuple[str, str, float, bytes, bytes | None, int | None]]:

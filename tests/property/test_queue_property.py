@@ -81,6 +81,24 @@ class QueueMachine(RuleBasedStateMachine):
         self.move(alarm, b"/m/%d" % number, b"/n/%d" % number)
         self.add(etype, alarm, b"/n/%d" % number)
 
+    @rule(
+        alarm=ALARMS,
+        directory=st.sampled_from([b"/d/", b"/a/d/"]),
+        renamed=st.sampled_from([b"/e/", b"/a/e/", b"/d/e/"]),
+        more=st.sampled_from([None, ATTRIB, CREATE, DELETE]),
+        place=PATHS,
+    )
+    def new_directory_that_is_renamed(
+        self, alarm: float, directory: bytes, renamed: bytes, more: str | None, place: bytes
+    ) -> None:
+        """What was moved into it goes along, where nothing is in the way."""
+        self.add(CREATE, alarm, directory)
+        self.move(alarm, b"/x", directory + b"x")
+        self.move(alarm, b"/y/", directory + b"y/")
+        if more is not None:
+            self.add(more, alarm, place)
+        self.move(alarm, directory, renamed)
+
     @rule(etype=SPECIALS, alarm=ALARMS, stacked=st.booleans())
     def append(self, etype: str, alarm: float, stacked: bool) -> None:
         self.queue.append(etype, alarm, b"", stacked=stacked)

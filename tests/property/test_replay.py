@@ -144,6 +144,14 @@ class World:
         if slash:
             self.deliver()
 
+    def gather(self, path: bytes, other: bytes, path2: bytes) -> None:
+        """Something that the target has is moved into a new directory, which is then renamed."""
+        self.deliver()
+        self.work_off()
+        self.mkdir(path)
+        self.rename(other, path + b"/a")
+        self.rename(path, path2)
+
     def move_in(self, path: bytes) -> None:
         """A file from outside takes a name, used or not."""
         if self.source.is_dir(self.source.parent(path)) and not self.source.is_dir(path):
@@ -313,6 +321,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["write", "chmod", "mkdir", "remove", "move_in", "move_out"]), PATHS),
         st.tuples(st.just("rename"), PATHS, PATHS),
+        st.tuples(st.just("gather"), PATHS, PATHS, PATHS),
         st.tuples(st.sampled_from(["deliver", "ask_for_everything"])),
         st.tuples(st.sampled_from(["start", "finish"]), st.booleans()),
     ),

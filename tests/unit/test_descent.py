@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator import descent
-from orchestrator.descent import follow, opened, stranger_link
+from orchestrator.descent import follow, foreign_link, opened
 from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator.monitor.look import Look
 from orchestrator.sync.scan import entries_below, is_there
@@ -161,12 +161,12 @@ def test_whether_something_is_there_is_asked_through_no_link(box: Path) -> None:
         assert not is_there(source + b"d/e/password"), "a stranger's is not"
 
 
-def test_a_link_of_a_stranger_is_found(box: Path) -> None:
+def test_a_link_of_another_user_is_found(box: Path) -> None:
     (box / "current").symlink_to("src")
     way = os.fsencode(box / "current/d")
-    assert stranger_link(way) is None
-    assert stranger_link(way + b"/nowhere/at/all") is None
+    assert foreign_link(way) is None
+    assert foreign_link(way + b"/nowhere/at/all") is None
     if os.geteuid() != 0:
         missing("only root can give a link away")
     os.chown(box / "current", NOBODY, NOBODY, follow_symlinks=False)
-    assert stranger_link(way) == os.fsencode(box / "current")
+    assert foreign_link(way) == os.fsencode(box / "current")

@@ -275,7 +275,6 @@ CHAINS = [
     (["Move /a -> /b"], "Move /b -> /c", "Move /a -> /b"),
     (["Move /a -> /t"], "Move /b -> /a", "Move /a -> /t"),
     (["Move /a -> /t", "Move /b -> /a"], "Move /t -> /b", "Move /b -> /a"),
-    (["Create /n/", "Move /big -> /n/big"], "Move /n/ -> /m/", None),  # the target has no /n/ to be renamed
     (["Move /big -> /n/big"], "Move /n/ -> /m/", "Move /big -> /n/big"),
     (["Move /n/ -> /m/"], "Move /m/big -> /big", "Move /n/ -> /m/"),
     (["Move /n/big -> /big"], "Move /n/ -> /m/", "Move /n/big -> /big"),
@@ -352,3 +351,98 @@ def test_those_that_wait_for_a_move_are_known() -> None:
     queue.add("Move", 0.0, b"/y", b"/z")
     first = next(iter(queue))
     assert [delay.path for delay in queue.moves_behind(first)] == [b"/b/x"]
+
+
+NEW = ["Create /d/", "Move /a -> /d/a"]
+
+CARRIED = [
+    (NEW, ["wait Create /e/", "block Move /a -> /e/a"]),
+    (["Attrib /", *NEW, "Attrib /d/"], None),
+    (["Create /d/", "Create /d/f", "Move /a/ -> /d/a/", "Move /d/a/b -> /c"], None),
+]
+
+STAYS = [
+    ["Create /d/", "Create /d/f"],  # nothing is saved
+    ["Delete /d/", *NEW],  # the target has had one
+    ["Modify /d", *NEW],
+    [*NEW, "Create /e/"],
+    [*NEW, "Modify /e/x"],
+    ["Move /a -> /d/a"],  # it is on the target already
+]
+
+
+@pytest.mark.parametrize(("waiting", "becomes"), CARRIED, ids=str)
+def test_a_new_directory_takes_along_what_is_moved_into_it(waiting: list[str], becomes: list[str] | None) -> None:
+    lines: list[str] = []
+    queue = Queue(sets=True, on_move=True, chains_moves=True, report=lines.append)
+    for change in waiting:
+        etype, path, path2 = parts(change)
+        queue.add(etype, 0.0, path, path2)
+    before = show(queue)
+    assert not queue.add("Move", 0.0, b"/d/", b"/e/"), "it is not split"
+    expected = [line.replace("/d/", "/e/") for line in before] if becomes is None else becomes
+    assert show(queue)[:-1] == expected
+    assert show(queue)[-1].endswith("Delete /d/")
+    assert "Move: /d/ -> /e/ renames Create: /d/ and all that waits below it" in lines
+    queue.activate(list(queue))
+    for delay in list(queue):
+        queue.remove(delay)
+    assert queue.places_held() == 0
+
+
+@pytest.mark.parametrize("waiting", STAYS, ids=str)
+def test_it_does_not_where_that_would_save_nothing_or_not_be_right(waiting: list[str]) -> None:
+    queue = Queue(sets=True, on_move=True, chains_moves=True)
+    for change in waiting:
+        etype, path, path2 = parts(change)
+        queue.add(etype, 0.0, path, path2)
+    before = show(queue)
+    queue.add("Move", 0.0, b"/d/", b"/e/")
+    assert show(queue)[: len(before)] == before
+
+
+def test_it_does_not_when_something_of_it_is_under_way_or_has_failed() -> None:
+    for step in ("activate", "fail"):
+        queue = Queue(sets=True, on_move=True, chains_moves=True)
+        for change in NEW:
+            etype, path, path2 = parts(change)
+            queue.add(etype, 0.0, path, path2)
+        first = next(iter(queue))
+        queue.activate([first])
+        if step == "fail":
+            queue.retry(first, 5.0)
+        queue.add("Move", 0.0, b"/d/", b"/e/")
+        assert first.path == b"/d/"
+
+
+def chained(*changes: str) -> Queue:
+    queue = Queue(sets=True, on_move=True, chains_moves=True)
+    for change in changes:
+        etype, path, path2 = parts(change)
+        queue.add(etype, 0.0, path, path2)
+    return queue
+
+
+@pytest.mark.parametrize(
+    ("waiting", "move", "is_carried"),
+    [
+        (["Create /p/", "Create /p/d/", "Move /a -> /p/d/a"], "Move /p/d/ -> /e/", True),
+        (["Create /p/d/", "Move /a -> /p/d/a", "Attrib /p/"], "Move /p/d/ -> /p/e/", True),
+        (["Create /p/d/", "Move /a -> /p/d/a", "Create /p/"], "Move /p/d/ -> /e/", False),
+        ([*NEW, "Create /p/"], "Move /d/ -> /p/e/", False),
+        (["Create /p/", *NEW], "Move /d/ -> /p/e/", False),
+        ([*NEW, "Attrib /p"], "Move /d/ -> /p/e/", False),
+    ],
+)
+def test_what_waits_above_either_end_is_in_the_way_unless_nobody_has_to_wait_for_it(
+    waiting: list[str], move: str, is_carried: bool
+) -> None:
+    queue = chained(*waiting, move)
+    assert (parts(move)[1] not in [delay.path for delay in queue if delay.etype == "Create"]) == is_carried
+
+
+def test_what_was_carried_keeps_its_place_among_others() -> None:
+    queue = chained(*NEW, "Modify /p/x", "Move /d/ -> /p/e/", "Delete /p/")
+    blocker = list(queue)[-1].blocker
+    assert blocker is not None
+    assert blocker.path == b"/p/x", "the newest below"

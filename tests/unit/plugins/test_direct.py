@@ -564,6 +564,19 @@ def test_renames_stay_renames_whatever_they_wait_for(pair: Pair) -> None:
     assert {spawn.argv[0] for spawn in inlet.spawned} == {b"mkdir", b"sh"}
 
 
+def test_a_new_directory_that_is_renamed_takes_the_renames_into_it_along(pair: Pair) -> None:
+    pair.both(b"big", b"big")
+    before = os.stat(pair.target + b"big").st_ino
+    inlet = inlet_of(pair)
+    os.mkdir(pair.source + b"n")
+    inlet.change("Create", b"/n/")
+    rename(inlet, pair, b"big", b"n/big")
+    rename(inlet, pair, b"n", b"m")
+    inlet.settle()
+    assert snapshot(pair.target) == snapshot(pair.source)
+    assert os.stat(pair.target + b"m/big").st_ino == before
+
+
 def test_one_that_fails_takes_those_with_it_that_wait_for_it(pair: Pair) -> None:
     pair.both(b"b", b"old")
     write(pair.source + b"a", b"new")

@@ -171,3 +171,19 @@ def test_renames_stay_renames_whatever_they_wait_for(pair: Pair) -> None:
     for fd in held.values():
         os.close(fd)
     assert kept == dict.fromkeys(names, True)
+
+
+def test_a_new_directory_that_is_renamed_takes_the_renames_into_it_along(pair: Pair) -> None:
+    write(pair.source + b"big", b"big")
+    inlet = make_inlet(pair)
+    inlet.startup()
+    inlet.settle()
+    before = os.stat(pair.target + b"big").st_ino
+    os.mkdir(pair.source + b"n")
+    inlet.change("Create", b"/n/")
+    for old, new, slash in ((b"big", b"n/big", b""), (b"n", b"m", b"/")):
+        os.rename(pair.source + old, pair.source + new)
+        inlet.change("Move", b"/" + old + slash, b"/" + new + slash)
+    inlet.settle()
+    assert differences(pair.source, pair.target) == []
+    assert os.stat(pair.target + b"m/big").st_ino == before

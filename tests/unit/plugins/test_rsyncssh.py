@@ -661,6 +661,17 @@ def test_a_rename_into_a_new_directory_stays_one(remote: Remote) -> None:
     assert remote.inlet.lines("Normal")[-1].startswith("Finished")
 
 
+def test_a_new_directory_that_is_renamed_takes_the_renames_into_it_along(remote: Remote) -> None:
+    remote.pair.both(b"big")
+    before = inode(remote.pair.target, b"big")
+    os.mkdir(remote.pair.source + b"n")
+    remote.inlet.change("Create", b"/n/")
+    remote.rename(b"big", b"n/big")
+    remote.rename(b"n", b"m")
+    assert remote.is_equal()
+    assert inode(remote.pair.target, b"m/big") == before
+
+
 def test_renames_that_wait_for_one_another_stay_renames_and_have_an_ssh_each(remote: Remote) -> None:
     """After an ssh that broke off in the midst of all, to do them once more would be to swap them back."""
     for name in (b"a", b"b", b"log", b"log.1", b"n/big"):

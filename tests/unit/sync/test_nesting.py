@@ -105,7 +105,7 @@ def test_which_hosts_are_this_one(name: str, is_own: bool) -> None:
     assert is_this_host(name) is is_own
 
 
-def test_links_of_strangers_on_the_way_are_said(box: bytes) -> None:
+def test_links_of_other_users_on_the_way_are_reported(box: bytes) -> None:
     if os.geteuid() != 0:
         missing("only root can give a link away")
     os.symlink(box + b"/d", box + b"/ours")
