@@ -25,9 +25,9 @@ class Presence:
         return fd
 
     def watch(self, path: bytes, file: os.stat_result) -> bool:
-        """Look after `file`, which was put at `path`, in the place of the one before. False: nothing is there by now.
+        """Look after `file`, which was put at `path`, in the place of the one before. False: it is not there by now.
 
-        Where there are no more watches, nothing is told.
+        Where there are no more watches, no later change is seen.
         """
         try:
             self._inotify.rm_watch(self._wd)
@@ -40,8 +40,8 @@ class Presence:
         except OSError as error:
             self._wd = -1
             return not isinstance(error, FileNotFoundError)
-        self._inotify.read(timeout=0)  # what we did ourselves, putting it there
-        return os.path.exists(path)
+        # what we did ourselves, putting it there, and perhaps that somebody has put another one there since
+        return not self.has_gone()
 
     def has_gone(self) -> bool:
         """Whether another file, or none, has its name."""

@@ -88,11 +88,13 @@ def ports_used(daemon: Daemon) -> list[str]:
 
 def test_transfers_wait_until_it_is_up(box: Box) -> None:
     (box.source / "before").write_text("there before")
-    with box.daemon(box.sync(box.socat(readyDelay="4"))) as daemon:
+    check = f"{{'test', '-e', '{box.path}/ready'}}"
+    with box.daemon(box.sync(box.socat(readyDelay="0.2", checkCommand=check, checkMaxFailed="1000"))) as daemon:
         daemon.wait_for("Tunnel1 is CONNECTING")
         (box.source / "meanwhile").write_text("made while it connects")
         wait_until(lambda: "Create /meanwhile" in text_of(box.path / "status"), "the event to be queued")
         assert "recursive startup" not in daemon.said()
+        (box.path / "ready").touch()
         arrives(box.target / "before", "there before")
         arrives(box.target / "meanwhile", "made while it connects")
         said = daemon.said()

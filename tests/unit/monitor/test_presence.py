@@ -67,16 +67,15 @@ def test_what_we_put_in_its_place_wakes_nobody(presence: Presence, tmp_path: Pat
     assert not presence.has_gone()
 
 
-def test_what_went_before_it_was_watched(presence: Presence, tmp_path: Path) -> None:
-    file = (tmp_path / "file").stat()
-    replace(tmp_path / "file")
-    assert presence.watch(os.fsencode(tmp_path / "file"), file)
-    assert presence.has_gone()
-    (tmp_path / "file").unlink()
-    assert not presence.watch(os.fsencode(tmp_path / "file"), file)
-
-
 def test_nothing_to_look_after() -> None:
     presence = Presence()
     assert not presence.has_gone()
     presence.close()
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_what_has_gone_before_it_is_watched_is_known(presence: Presence, tmp_path: Path, how: str) -> None:
+    path = tmp_path / "file"
+    file = path.stat()
+    LOSSES[how](path)
+    assert not presence.watch(os.fsencode(path), file)
