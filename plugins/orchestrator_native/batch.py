@@ -241,6 +241,7 @@ class _Batch:
         new = mirror.target.open(destination[0])
         self.task.before_change(old)
         self.task.before_change(new)
+        self.task.proofs.name_goes(destination[1], new)
         os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
         if not is_dir:
             was_right = self._was_right(origin, old)

@@ -152,6 +152,7 @@ class Entries:
                 touched = True
         else:
             if have is not None:
+                self._task.proofs.name_goes(spot.name, spot.target)
                 os.unlink(spot.name, dir_fd=spot.target)
             os.mkdir(spot.name, 0o700, dir_fd=spot.target)
             self._task.made(spot.name, spot.target)

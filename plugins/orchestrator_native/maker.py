@@ -136,6 +136,7 @@ class Maker:
                 _unlink(temp, spot.target)
 
     def _place(self, temp: str, path: str, name: str, target: int) -> None:
+        self._task.proofs.name_goes(name, target)
         try:
             os.rename(temp, name, src_dir_fd=target, dst_dir_fd=target)
         except IsADirectoryError:

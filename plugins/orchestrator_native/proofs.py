@@ -14,13 +14,11 @@ A loss of all this costs time (contents are compared), nothing else.
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
-from typing import TYPE_CHECKING
 
 from orchestrator_native.rules import Trust, identity, is_finished
-
-if TYPE_CHECKING:
-    import os
 
 MOST_SPOILT = 50_000
 """So many files are remembered one by one whose ctime is no finish time (some 200 bytes each)."""
@@ -83,6 +81,16 @@ class Proofs:
                 self._targets.clear()
                 self._sources.clear()
             self._spoilt[identity(target)] = ctime
+
+    def name_goes(self, name: str, directory: int) -> None:
+        """A name in an open directory of the target is about to be removed, or given to something else: that sets the
+        ctime of a file that has other names."""
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            return
+        if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+            self.spoil(status, ANY_CHANGE)
 
     def holds(self, source: os.stat_result, target: os.stat_result, trust: Trust) -> bool:
         """Regular files that pass the quick check hold the same, as far as that is trusted."""

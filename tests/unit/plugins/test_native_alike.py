@@ -288,8 +288,8 @@ class Deleted:
 
 
 def wait_for_tick(path: bytes) -> None:
-    """Until the kernel's time has gone on since a file was changed last."""
-    while os.stat(path).st_ctime_ns + TICK > time.time_ns():
+    """Until what is finished now has a ctime that proves it, by the kernel's coarse clock too."""
+    while os.stat(path).st_ctime_ns + 2 * TICK > time.time_ns():
         time.sleep(0.001)
 
 
@@ -338,3 +338,31 @@ def test_what_we_deleted_ourselves_is_no_reason_to_wait(deleted: Deleted) -> Non
     assert deleted.run(60, ("Delete", b"/kept"), ("Create", b"/new")) == []
     assert deleted.run(60, ("Create", b"/new")) == []
     assert snapshot(deleted.target) == {b"new": b"2"}
+
+
+@pytest.mark.parametrize("takes_its_place", ["a file", "a directory", "another file, renamed"])
+def test_a_name_that_goes_proves_nothing_of_the_other_names(deploy: Deploy, takes_its_place: str) -> None:
+    """The ctime of the target's file changes with the number of its names, not because it was finished."""
+    source = deploy.source
+    deploy.put(source, b"a", b"old")
+    os.link(source + b"a", source + b"b")
+    deploy.put(source, b"other", b"new")
+    deploy.startup()
+    deploy.batch(("Modify", b"/a"))  # compared since it was linked: its ctime counts again
+    held = os.open(source + b"a", os.O_RDONLY)  # so that its number is not given again
+    os.unlink(source + b"a")
+    os.unlink(source + b"b")
+    deploy.put(source, b"a", b"new")
+    if takes_its_place == "a file":
+        deploy.put(source, b"b", b"two")
+        change: tuple[str, bytes] | tuple[str, bytes, bytes] = ("Create", b"/b")
+    elif takes_its_place == "a directory":
+        os.mkdir(source + b"b")
+        change = ("Create", b"/b/")
+    else:
+        os.rename(source + b"other", source + b"b")
+        change = ("Move", b"/other", b"/b")
+    wait_for_tick(source + b"a")
+    deploy.batch(change, ("Modify", b"/a"))
+    os.close(held)
+    assert snapshot(deploy.target) == snapshot(source)
