@@ -46,6 +46,8 @@ def excluded(rules: Filters) -> list[bytes]:
         (b"/a?b", [b"/axb", b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
         (b"/a**b", [b"/ab", b"/axb", b"/a-b-b", b"/a.b", b"/a%b", b"/a*b", b"/a\\b"]),
         (b"d?a", []),
+        (b"/e*zz", []),
+        (b"a[/x]b", []),
         (b"e**a", [b"/e/d/a", b"/e/aa"]),
         (b"e/*/a", [b"/e/d/a"]),
         (b"**/a", [b"/a", b"/d/a", b"/e/d/a", b"/q/a/", b"/q/a/b"]),
@@ -214,3 +216,13 @@ def test_what_is_kept_of_paths_has_a_bound() -> None:
     states, remembered = automaton.kept()
     assert states <= 1000
     assert remembered <= 1 << 20
+
+
+def test_few_directories_are_kept_by_their_paths() -> None:
+    rules = of(excludes=[b"/x"])
+    for number in range(400):
+        rules.excludes_path(b"/%d" % number + b"/d" * 2000 + b"/f")
+    assert rules._automaton is not None
+    states, remembered = rules._automaton.kept()
+    assert states < 10
+    assert 1 << 19 < remembered <= 1 << 20
