@@ -268,3 +268,36 @@ def test_without_insist_it_is_an_error(box: Path) -> None:
     with Daemon(box, lua=f'sync{{ default.rsync, source = "{box}/late", target = "{box}/trg" }}') as daemon:
         assert daemon.wait() == 255
     assert "Cannot access source directory" in daemon.said()
+
+
+class OnOverlay(OnDisk):
+    """Its source is an overlay: what is in it at the start lies in the lower layer, which nobody writes to."""
+
+    def command(self) -> list[str]:
+        command = super().command()
+        script = """mount -t tmpfs none disk && cd disk && mkdir src lower upper work && cd lower &&
+            for name in written appended chmod renamed linked kept; do echo old >$name; done &&
+            ln linked link && mkdir d e d/sub && echo old >d/f && echo old >d/sub/f && echo old >e/gone && cd ../.. &&
+            mount -t overlay -o lowerdir=disk/lower,upperdir=disk/upper,workdir=disk/work none disk/src && exec "$@"
+        """
+        return [*command[: command.index("-c") + 1], script, *command[command.index("-c") + 2 :]]
+
+
+@pytest.mark.parametrize("monitor", ["inotify", "poll"])
+def test_files_and_directories_that_an_overlay_copies_up(box: Path, monitor: str) -> None:
+    with OnOverlay(box, lua=config(box, monitor)) as daemon:
+        daemon.wait_for("Startup of")
+        wait_until(lambda: (box / "trg/d/sub/f").exists(), "the startup")
+        assert daemon.shell(
+            """cd disk/src
+            printf new | dd of=written conv=notrunc; echo more >>appended; chmod 600 chmod; echo more >>chmod
+            mv renamed e/there; echo more >>e/there; echo more >>link; chmod 700 d; echo more >>d/f
+            echo more >>d/sub/f; touch d/sub/new; rm e/gone; mkdir e/gone; echo x >e/gone/f"""
+        )
+        more = b"old\nmore\n"
+        expected: dict[bytes, bytes | None] = {
+            b"written": b"new\n", b"appended": more, b"chmod": more, b"linked": b"old\n", b"link": more,
+            b"kept": b"old\n", b"d": None, b"d/f": more, b"d/sub": None, b"d/sub/f": more, b"d/sub/new": b"",
+            b"e": None, b"e/there": more, b"e/gone": None, b"e/gone/f": b"x\n",
+        }  # fmt: skip
+        wait_target(box, daemon, expected)
