@@ -271,12 +271,16 @@ def test_a_relative_log_file_stays_where_it_is_when_a_daemon_resets(box: Path) -
 def test_relative_paths_of_a_daemon_count_from_where_it_was_started(box: Path) -> None:
     """rsync is a stub: the real one would run with --delete in /, were it wrong."""
     stub = box / "rsync"
-    stub.write_text(f'#!/bin/sh\ncd /; for last; do :; done; realpath -m "$last" >>{box}/targets\n')
+    stub.write_text(
+        f'#!/bin/sh\ncd /; for last; do :; done; realpath -m "$last" >>{box}/targets\necho "$@" >>{box}/words\n'
+    )
     stub.chmod(0o755)
     (box / "layer3").mkdir()
+    (box / "patterns").write_text("*.o")
     (box / "config.lua").write_text(f"""
         settings{{ pidfile = "pid", logfile = "log", statusFile = "status", statusInterval = 0, insist = true }}
-        sync{{ default.rsync, source = "src", target = "./sub/.", rsync = {{ binary = "{stub}" }} }}
+        sync{{ default.rsync, source = "src", target = "./sub/.", excludeFrom = "patterns",
+               rsync = {{ binary = "./rsync", password_file = "patterns" }} }}
         sync{{ default.direct, source = "src", target = "trg/", rsync = {{ binary = "{stub}" }} }}
         sync{{ source = "src", target = "layer3", onStartup = "echo ^target >>{box}/targets" }}
         sync{{ source = "src", target = "no directory", onStartup = "echo ^target >>{box}/targets" }}
@@ -295,6 +299,8 @@ def test_relative_paths_of_a_daemon_count_from_where_it_was_started(box: Path) -
         os.kill(pid, signal.SIGHUP)
         wait_until(lambda: len(targets()) == 8, "the startups after the reset")
         assert sorted(targets()) == sorted(2 * expected)
+        words = text_of(box / "words")
+        assert words.count("--exclude-from=- ") == words.count(f" --password-file={box}/patterns ") == 2
         assert os.path.samefile(f"/proc/{pid}/cwd", "/")
     finally:
         os.kill(pid, signal.SIGTERM)
