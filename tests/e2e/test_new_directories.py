@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SLOW = """\
 #!/bin/sh
 # rsync, from the moment on that `go` is there, until `end` is there
+: >'{box}/begun'
 until [ -e '{box}/go' ]; do sleep 0.02; done
 '{rsync}' "$@"
 code=$?
@@ -40,7 +41,7 @@ def test_a_directory_that_a_transfer_sees_before_the_daemon(tmp_path: Path, acti
         f'rsync = {{ binary = "{slow}" }} }}'
     )
     with Daemon(box, lua=lua) as daemon:
-        daemon.wait_for("recursive startup")
+        wait_until((box / "begun").exists, "the startup's rsync to be started")
         os.kill(daemon.process.pid, signal.SIGSTOP)
         (box / "src/d/e").mkdir(parents=True)
         for name in ("d/f", "d/e/f"):
