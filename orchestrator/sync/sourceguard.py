@@ -30,11 +30,11 @@ class SourceGuard:
         self._doubted_since: float | None = None
 
     def accept(self) -> None:
-        """What is there from now on is the source: the monitor has looked."""
+        """The monitor has looked: the directory that is there at the next transfer is the source."""
         self._seen = self._doubted_since = None
 
     def is_same(self, source: bytes) -> bool:
-        """Whether a transfer may start. What is found the first time is compared with from then on."""
+        """Whether a transfer may start. The directory found the first time is the one that others are compared with."""
         try:
             status = os.stat(source)
         except PermissionError:

@@ -62,7 +62,6 @@ class TargetGuard:
         self._through = through
         self._go_on = go_on
         self._pause = 0.0
-        self._has_timer = False
         self._reported = Finding.FINE
 
     # ---- before and after transfers -----------------------------------------------------------
@@ -131,14 +130,11 @@ class TargetGuard:
             what = finding.value.format(marker=text_of(self._watch.marker))
             self._say("Error", f"{what}; waiting for its return, nothing is transferred.")
             self._history.failed(MISSING, f"the target {what}")
-        if self._has_timer:
-            return
+        # one alarm at a time: while it is gone no transfer starts, so nobody else looks
         self._pause = min(max(FIRST, 2 * self._pause), LONGEST)
-        self._has_timer = True
         self._host.alarms.add(self._host.clock.now() + self._pause, self._look_again)
 
     def _look_again(self) -> None:
-        self._has_timer = False
         if self._host.run.is_fading or self._life.is_stopped or not self._life.is_target_gone:
             return
         if self._inlet.config.get("onBatchStart"):

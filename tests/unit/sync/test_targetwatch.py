@@ -348,3 +348,24 @@ def test_a_sync_that_stops_while_its_target_is_looked_at_waits_for_it_no_more() 
     assert world.said[said:] == ["Error: s is stopped: by a test"]
     assert world.host.alarms.next() is None
     world.close()
+
+
+def test_two_transfers_that_find_it_gone_make_it_be_looked_at_once() -> None:
+    asked: list[bytes] = []
+
+    def ask(name: bytes) -> list[str | bytes]:
+        asked.append(name)
+        return ["sh", "-c", "exit 23"]
+
+    world = World(Target(b"host:/trg/", ask=ask), b".mounted")
+    world.sync.options.max_processes = 2
+    for path in (b"/a", b"/b"):
+        world.change(path)
+        world.sync.invoke(world.clock.now())
+    assert len(asked) == 2
+    world.wait()
+    world.run(2.5)
+    assert len(asked) == 2 + 1, "after a second"
+    world.run(60)
+    assert len(asked) == 2 + 5, "after pauses that double: 1, 3, 7, 15, 31 s"
+    world.close()
