@@ -94,6 +94,10 @@ def test_on_another_host_the_next_run_over_that_file_removes_it(end: tuple[int, 
     inlet.turn()
     assert inlet.running[0].paths == [b"/f"]
     assert b"/.f.[a-zA-Z0-9]" in (inlet.running[0].stdin or b"")
+    inlet.end(inlet.running[0], 0)
+    inlet.change("Modify", b"/f")
+    inlet.turn()
+    assert b"/.f." not in (inlet.running[0].stdin or b""), "it is gone by now"
 
 
 @pytest.mark.parametrize("delete", [True, False, "startup"])
