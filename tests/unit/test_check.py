@@ -193,6 +193,25 @@ def test_places_that_the_daemon_makes_or_does_without(box: Path, capsys: pytest.
     assert not (box / "log").exists()
 
 
+def test_with_insist_the_place_of_a_target_is_waited_for(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'settings{insist = true} sync{default.native, source = "SRC", target = "BOX/no/trg"}'
+    assert main(["check", write(box, text)]) == 0
+    assert f"Warn: Sync1: its target cannot be made: there is no directory {box}/no " in capsys.readouterr().out
+
+
+def test_more_directories_than_the_kernel_watches(
+    box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (box / "src/d").mkdir()
+    for limit, is_warned in ((2, False), (1, True)):
+        (box / "limit").write_text(f"{limit}\n")
+        monkeypatch.setattr("orchestrator.control.check.LIMIT", str(box / "limit"))
+        assert main(["check", write(box, SYNC)]) == 0
+        assert (f"Warn: 2 directories need as many watches; {box}/limit allows {limit}" in capsys.readouterr().out) is (
+            is_warned
+        )
+
+
 def test_an_action_that_fails_is_an_error(
     box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +247,14 @@ def test_a_sync_through_a_tunnel_shows_what_it_would_run(box: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "  through tunnel way: true -L ^localport:h:873" in out.replace("'", "")
     assert out.count("rsync://^localhost:^localport/m/") == 2
+
+
+def test_what_a_program_reads_a_password_from_is_not_shown(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("sshpass", "other"):
+        (box / name).touch(0o755)
+        text = SYNC.replace('"true"', f'"BOX/{name}"').replace("target", 'exclude = "*.secret", target', 1)
+        assert main(["check", write(box, text)]) == 0
+        assert ("*.secret" in capsys.readouterr().out) is (name == "other")
 
 
 def test_a_sync_that_does_nothing_is_warned_of(box: Path, capsys: pytest.CaptureFixture[str]) -> None:

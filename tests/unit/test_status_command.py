@@ -58,7 +58,7 @@ def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-@pytest.mark.parametrize("state", ["retrying", "suspended", "stopped"])
+@pytest.mark.parametrize("state", ["retrying", "suspended", "left alone", "stopped"])
 def test_a_sync_that_needs_attention(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, options: list[str]
 ) -> None:
