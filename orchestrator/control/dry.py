@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from orchestrator.clock import MonotonicClock
 from orchestrator.config.lua.actions import asked_target
 from orchestrator.config.lua.core import Core
-from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, to_text
 from orchestrator.config.lua.table import TableConfig
 from orchestrator.log import Log
@@ -241,10 +241,10 @@ class DryRun:
         self._open.callback(self.processes.close)
         self.host = Host(clock, self.log, self.processes, Hooks(None, self.log))
         try:
+            installed = Installed(self.manager.actions(), self.monitors, self.manager.problem_by_name())
             self.config = DryConfig(
-                self.host, self._loop, self.manager.actions(), self.monitors, {}, lua or DEFAULT_VERSION,
-                self.manager.problem_by_name(), for_real=for_real, elsewhere=elsewhere,
-            )  # fmt: skip
+                self.host, self._loop, installed, {}, lua or DEFAULT_VERSION, for_real=for_real, elsewhere=elsewhere
+            )
         except BaseException:
             self._open.close()
             raise

@@ -10,9 +10,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from orchestrator.config.lua.loader import Installed
 from orchestrator.config.settings import settings_by_name
 from orchestrator.daemon.fading import Fading
-from orchestrator.daemon.loading import Installed, Loaded, Loading
+from orchestrator.daemon.loading import Loaded, Loading
 from orchestrator.daemon.signals import Signals
 from orchestrator.daemon.system import System
 from orchestrator.errors import (
@@ -107,7 +108,7 @@ class Daemon:
         self._hooks = Hooks(manager.hook, self._log, self._clock.now)
         if self._line.asks_monitors:
             return self._list_monitors()
-        installed = Installed(actions, self._monitors, problems)
+        installed = Installed(actions, (AUTO, *self._monitors), problems)
         self._loading = Loading(
             self._line, self._directory, self._loop, self._make_host, installed, self._signals.unhandled_end
         )

@@ -7,18 +7,16 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
 from orchestrator.daemon.rights import why_not_trusted
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.monitor.monitors import AUTO
 from orchestrator.sync.host import RunOptions
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from orchestrator.api import Action
     from orchestrator.commandline import CommandLine
     from orchestrator.config.settings import Settings
     from orchestrator.masterloop import LoopLike
@@ -68,14 +66,6 @@ def _may_be_written(path: str) -> bool:
     return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not is_shared
 
 
-class Installed(NamedTuple):
-    """`actions` and `monitors` of the plugins by name; `problems`: why a plugin, by its name, is not loaded."""
-
-    actions: Mapping[str, Action]
-    monitors: Collection[str]
-    problems: Mapping[str, str]
-
-
 class Loading:
     """Done at the start, and again for each reset.
 
@@ -102,11 +92,9 @@ class Loading:
         config = LuaConfig(
             host,
             self._loop,
-            self._installed.actions,
-            (AUTO, *self._installed.monitors),
+            self._installed,
             self._line.settings,
             self._line.lua or DEFAULT_VERSION,
-            self._installed.problems,
             self._unhandled_end,
         )
         try:

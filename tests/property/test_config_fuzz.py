@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.errors import OrchestratorError
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
@@ -142,7 +142,7 @@ def mutated(seed: int, language: str) -> str:
 
 def load(world: World, path: Path) -> None:
     host = Host(world.clock, world.log, world.host.processes, Hooks(None, world.log))
-    config = LuaConfig(host, world.loop, world.actions, ["inotify"], {})
+    config = LuaConfig(host, world.loop, Installed(world.actions, ["inotify"]), {})
     with contextlib.suppress(OrchestratorError):
         config.run_file(str(path))
         config.finish()

@@ -210,7 +210,6 @@ def test_setting_the_clock_moves_nothing_but_crontabs_and_what_is_told() -> None
 MOST_ARGUMENTS = 6
 
 LONG_CONSTRUCTORS = {
-    "LuaConfig": 8,
     "Events": 8,
     "Survey": 7,
     "Visitor": 10,

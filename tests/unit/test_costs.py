@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.clock import MonotonicClock
-from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.log import Log
 from orchestrator.logic.event import CREATE, DELETE, MODIFY, MOVE
 from orchestrator.logic.filters import Filters
@@ -215,7 +215,7 @@ class Running:
         self.log, self.loop = Log(clock), Loop()
         hooks = Hooks(manager.hook, self.log, clock.now)
         self.host = Host(clock, self.log, Processes(self.loop, self.log, clock), hooks)
-        self.config = LuaConfig(self.host, self.loop, manager.actions(), ["inotify"], {})
+        self.config = LuaConfig(self.host, self.loop, Installed(manager.actions(), ["inotify"]), {})
         self.config.run_file(str(file))
         settings = self.config.finish()
         self.config.lock()

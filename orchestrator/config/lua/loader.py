@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from orchestrator.config.lua.actions import ActionCalls, add_action, asked_endpoint, asked_target
 from orchestrator.config.lua.calls import SyncCalls
@@ -20,7 +21,7 @@ from orchestrator.sync.targetwatch import TargetWatch
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from orchestrator.api import Action
     from orchestrator.masterloop import LoopLike
@@ -44,6 +45,15 @@ FILES = (
 """Our own Lua files, in the order in which they are run."""
 
 
+class Installed(NamedTuple):
+    """The actions of the plugins by name, and the names of all monitors; `problems`: why a plugin is not loaded, by its
+    name."""
+
+    actions: Mapping[str, Action]
+    monitors: Collection[str]
+    problems: Mapping[str, str] = MappingProxyType({})
+
+
 class LuaConfig:
     """One Lua state with all that was configured in it. Thrown away at a reset."""
 
@@ -59,21 +69,19 @@ class LuaConfig:
         self,
         host: Host,
         loop: LoopLike,
-        actions: Mapping[str, Action],
-        monitors: Iterable[str],
+        installed: Installed,
         command_line: Mapping[str, Any],
         version: str = DEFAULT_VERSION,
-        problems: Mapping[str, str] | None = None,
         waiting_end: Callable[[], signal.Signals | None] = lambda: None,
     ) -> None:
-        """`problems`: why a plugin, by its name, could not be loaded. `waiting_end`: see Watchdog."""
+        """`waiting_end`: see Watchdog."""
         self.host = host
-        self.monitors = frozenset(monitors)
+        self.monitors = frozenset(installed.monitors)
         self.command_line = command_line
         self.syncs: list[Sync] = []
         self.syncs_by_number: dict[int, Sync] = {}
-        self.actions = actions
-        self.problems = problems or {}
+        self.actions = actions = installed.actions
+        self.problems = installed.problems
         self._loop = loop
         self._observed: dict[int, None] = {}
         self._numbers = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
 from orchestrator.plugins import make_manager
@@ -36,7 +36,7 @@ class World:
 
     def load(self, text: str, command_line: dict[str, Any] | None = None, version: str = "5.3") -> LuaConfig:
         self.file.write_text(text.replace("SRC", f"{self.directory}/src").replace("TRG", f"{self.directory}/trg"))
-        config = LuaConfig(self.host, self.loop, self.actions, ["inotify"], command_line or {}, version)
+        config = LuaConfig(self.host, self.loop, Installed(self.actions, ["inotify"]), command_line or {}, version)
         config.run_file(str(self.file))
         return config
 
@@ -46,7 +46,7 @@ class World:
             path.write_bytes(text)
         else:
             path.write_text(text.replace("SRC", f"{self.directory}/src").replace("TRG", f"{self.directory}/trg"))
-        config = LuaConfig(self.host, self.loop, self.actions, ["inotify"], {})
+        config = LuaConfig(self.host, self.loop, Installed(self.actions, ["inotify"]), {})
         config.run_file(str(path))
         return config
 

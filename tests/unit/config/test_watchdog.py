@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.config.lua.watchdog import Watchdog
 from orchestrator.errors import Interrupted
 
@@ -31,7 +31,7 @@ ENDLESS = {
 
 
 def config(world: World, waiting_end: Callable[[], signal.Signals | None], version: str = "5.3") -> LuaConfig:
-    return LuaConfig(world.host, world.loop, world.actions, ["inotify"], {}, version, {}, waiting_end)
+    return LuaConfig(world.host, world.loop, Installed(world.actions, ["inotify"]), {}, version, waiting_end)
 
 
 def write(world: World, text: str) -> str:
