@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pluggy
 
 from orchestrator.config.model import Config, Option, Options
+from orchestrator.config.selection import SELECTION
 from orchestrator.descent import opened
 from orchestrator.errors import ConfigError, MonitorError
 from orchestrator.lifeline import ends_with_daemon
 from orchestrator.logic import event as etypes
 from orchestrator.logic import patterns
-from orchestrator.logic.backoff import next_pause
+from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.change import Change, Found
+from orchestrator.logic.delay import Delay
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
 from orchestrator.logic.maxdelete import DeletionCount, MaxDelete, max_delete
-from orchestrator.logic.text import counted
+from orchestrator.logic.text import counted, to_bytes, to_text
 from orchestrator.logic.verdict import (
     AGAIN,
     COMMON,
@@ -46,6 +48,8 @@ from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.inlet import Agent, Event, EventList, Inlet, of_paths
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.pathlist import remove_list, write_list
+from orchestrator.sync.persync import PerSync
+from orchestrator.sync.retrylist import RetryList, RetryTimer
 from orchestrator.sync.scan import is_there
 from orchestrator.sync.spawn import Check, Spawn
 from orchestrator.sync.target import Target
@@ -78,16 +82,19 @@ __all__ = [
     "OK",
     "PARTIAL",
     "RSYNC_EXIT_CODES",
+    "SELECTION",
     "SHORT",
     "SSH_EXIT_CODES",
     "VARIABLES",
     "Action",
     "Agent",
+    "Backoff",
     "Change",
     "Check",
     "Collected",
     "Config",
     "ConfigError",
+    "Delay",
     "DeletionCount",
     "Event",
     "EventList",
@@ -100,6 +107,9 @@ __all__ = [
     "Option",
     "Options",
     "Outcome",
+    "PerSync",
+    "RetryList",
+    "RetryTimer",
     "Rounds",
     "SourceWatch",
     "Spawn",
@@ -119,11 +129,12 @@ __all__ = [
     "hookimpl",
     "is_there",
     "max_delete_of",
-    "next_pause",
     "of_paths",
     "opened",
     "patterns",
     "remove_list",
+    "to_bytes",
+    "to_text",
     "translate",
     "translate_words",
     "variable_value",

@@ -1,6 +1,6 @@
 """Every hook that a plugin may implement, with its contract. This file is the list.
 
-Hooks that register something are asked once, at the start. Observers are told, in the loop's
+Hooks that register something are called once, at the start. Observers are called in the loop's
 thread: they must not wait. One that raises is named in an Error line and the daemon goes on.
 plugins/README.md has an example of each.
 """
@@ -23,7 +23,7 @@ hookspec = pluggy.HookspecMarker("orchestrator")
 def orchestrator_actions() -> Sequence[Action]:
     """The actions that this plugin brings; each shows as `default.<name>` in Lua and `action = "<name>"` in TOML.
 
-    Asked once, when the plugin is registered. An action whose name is taken is refused, and the plugin with it.
+    Called once, when the plugin is registered. An action whose name is taken is refused, and the plugin with it.
     """
     raise NotImplementedError
 
@@ -32,7 +32,7 @@ def orchestrator_actions() -> Sequence[Action]:
 def orchestrator_monitors() -> Sequence[MonitorKind]:
     """The event monitors that this plugin brings; each can be named in `monitor`.
 
-    Asked once, when the daemon starts.
+    Called once, when the plugin is registered.
     """
     raise NotImplementedError
 
@@ -48,7 +48,7 @@ def orchestrator_configured(settings: Mapping[str, object], inlets: Sequence[Inl
 
 @hookspec(firstresult=True)
 def orchestrator_before_spawn(inlet: Inlet, agent: Agent, spawn: Spawn) -> bool | None:
-    """A process is about to be started for `agent`, an event or a list of them. Jobs in threads are not told.
+    """A process is about to be started for `agent`, an event or a list of them. It is not called for jobs in threads.
 
     `spawn.argv` (list of bytes, looked up in PATH) and `spawn.env` may be changed, `spawn.env = {…}`
     replaces the environment. False forbids the process: the sync is `held`, and the hook is asked again
@@ -81,7 +81,7 @@ def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
 
     `suspended`: its source or target is gone; `left alone`: its source changes faster than anybody can follow.
 
-    Told once a turn of the loop at most: a state that lasted shorter is not seen.
+    Called once a turn of the loop at most: a state that lasted shorter is not seen.
     """
 
 

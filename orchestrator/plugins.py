@@ -1,8 +1,8 @@
 """Finding plugins: all, the ones in the box included, come through the same door (spec 6 "Beyond").
 
 A distribution names its plugin module by an entry point in the group `orchestrator`. There is no
-global manager: whoever needs one makes it. What is wrong with a plugin is that plugin's trouble
-alone, said in one line.
+global manager: whoever needs one makes it. A fault of a plugin is that plugin's trouble alone,
+logged in one line.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ TAKEN: Final = frozenset(
     {"action", "checkgauge", "collect", "delay", "init", "maxDelays", "maxProcesses", "prepare", "rsyncExitCodes"}
     | {"sshExitCodes", "statusInterval"}
 )
-"""What `default` has beside actions."""
+"""Names that `default` has beside those of actions."""
 
 OPTION_TYPES: Final = frozenset({bool, str, int, float, list, dict})
 
 
-class Found(NamedTuple):
+class FoundPlugin(NamedTuple):
     """One entry point: a plugin, or why it is none. `trace`: the traceback, where its own code raised an exception."""
 
     name: str
@@ -63,7 +63,7 @@ class Manager:
     def __init__(self, entry_points: Iterable[EntryPoint]) -> None:
         self._pluggy = pluggy.PluginManager(GROUP)
         self._pluggy.add_hookspecs(hookspecs)
-        self.found: list[Found] = []
+        self.found: list[FoundPlugin] = []
         self._actions: dict[str, tuple[Action, str]] = {}
         self._monitors: dict[str, tuple[MonitorKind, str]] = {}
         for entry_point in entry_points:
@@ -137,7 +137,7 @@ class Manager:
             self._pluggy.unregister(plugin)
 
     def _given(self, plugin: object, hook: str, what: str) -> Iterable[Any]:
-        """What a plugin's own implementation of a hook brings."""
+        """The objects that a plugin's own implementation of a hook gives."""
         for implementation in getattr(self._pluggy.hook, hook).get_hookimpls():
             if implementation.plugin is plugin:
                 try:
@@ -171,8 +171,8 @@ class Manager:
                     "uninstall one of the two."
                 )
 
-    def _load(self, entry_point: EntryPoint) -> Found:
-        found = Found(entry_point.name, entry_point.version, entry_point.value)
+    def _load(self, entry_point: EntryPoint) -> FoundPlugin:
+        found = FoundPlugin(entry_point.name, entry_point.version, entry_point.value)
         try:
             actions, monitors = self.register(entry_point.load(), entry_point.name)
         except ConfigError as error:
@@ -231,7 +231,7 @@ def _check_options(options: Any, where: str) -> None:
             raise ConfigError(f"{where}[{key!r}]: types must be a tuple of bool, str, int, float, list, dict")
 
 
-def _line(found: Found) -> str:
+def _line(found: FoundPlugin) -> str:
     return f'plugin "{found.name}" ({found.module}): {found.problem}'
 
 

@@ -92,19 +92,9 @@ local function stub(name)
     })
 end
 
-local function find(name)
-    for template in package.cpath:gmatch('[^;]+') do
-        local path = template:gsub('%?', (name:gsub('%.', '/'):gsub('%%', '%%%%')))
-        local file = open(path)
-        if file then
-            file:close()
-            return path
-        end
-    end
-end
-
 local function load_stub(name)
-    local path = find(name) or find((name:match('^[^.]*')))
+    local find = shared.find_module
+    local path = find(name, package.cpath) or find(name:match('^[^.]*'), package.cpath)
     if not path then return '\n\tno module in C ' .. name end
     note('load', 'the module ' .. name .. ', which is written in C (' .. path .. ')')
     return function() return stub(name) end

@@ -1,4 +1,4 @@
-"""A change of the file system, as a monitor tells it to the syncs."""
+"""A change of the file system, as a monitor reports it to the syncs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 
 class Change(NamedTuple):
-    """What happened (spec 3.1): one of the five types of change, and where.
+    """One of the five types of change (spec 3.1), and its paths.
 
-    `path` and, for a Move, `path2` (its destination) are absolute; a directory's ends with a slash.
+    `path` and, for a Move, `path2` (its destination) are absolute where a monitor reports them, and begin at the source
+    where an action hands them on; a directory's ends with a slash.
     """
 
     etype: str
@@ -17,6 +18,6 @@ class Change(NamedTuple):
 
 
 class Found(Change):
-    """A Create of what no event told: it was found in a directory that is new."""
+    """A Create without an event of its own: the entry was found in a directory that is new."""
 
     __slots__ = ()

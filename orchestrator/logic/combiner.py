@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from orchestrator.logic.event import ACTIVE, ATTRIB, BARRIERS, CREATE, DELETE, FULL, MODIFY
 from orchestrator.logic.paths import key_of, touches
+from orchestrator.logic.text import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,4 +193,4 @@ _VERBS: Final[Mapping[str, str]] = {ABSORB: "absorbed by", REPLACE: "replaces"}
 
 
 def _show(path: bytes | None) -> str:
-    return "" if path is None else path.decode("utf-8", "surrogateescape")
+    return "" if path is None else to_text(path)

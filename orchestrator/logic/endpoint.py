@@ -1,12 +1,13 @@
-"""A host that several syncs transfer to: what one of them finds out about it counts for all (spec 6 row 13).
+"""A circuit breaker for a host that several syncs transfer to (spec 6 row 13).
 
-While it cannot be reached, one sync tries at a time, after pauses that grow; the others wait for what comes of that.
-The one that has waited longest without trying goes first, so one that can't succeed keeps nobody from trying;
-and one that has not failed itself takes the others' word for it for a short time only, and then tries once.
-One that fails although another has just succeeded has trouble of its own (a module that is not there, a login
-that is refused): it stands apart from then on, until it succeeds, and holds up nobody.
+Closed: all transfers may begin. Open: the host could not be reached, and nothing begins before a pause is over, which
+grows with each failure. Half-open: one sync's transfer is the probe, and the others wait for its result; a success
+closes the circuit for all. The sync that has waited longest without trying makes the probe, so one that can't succeed
+keeps nobody from trying; and one that has not failed itself waits for the others' failures for a short time only, and
+then tries once. One that fails although another has just succeeded has trouble of its own (a module that is not there,
+a login that is refused): it has a circuit breaker of its own from then on, until it succeeds, and holds up nobody.
 
-Pure: time is an argument (seconds of the monotonic clock), who is meant are the members that `join` gives.
+Pure: time is an argument (seconds of the monotonic clock), syncs are the members that `join` gives.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNREACHABLE: Final = frozenset({5, 10, 12, 30, 35, 255})
-"""Exit codes of rsync and ssh that tell of the way to the host, not of what was to be transferred (rsync(1), ssh(1)):
+"""Exit codes of rsync and ssh for trouble on the way to the host, not with the files to transfer (rsync(1), ssh(1)):
 starting the protocol, socket, protocol stream, time out, connection time out, ssh itself."""
 
-LONGEST_ON_HEARSAY: Final = 15.0
-"""Seconds that a sync waits that has not failed itself: what the others have found may be trouble of their own."""
+LONGEST_UNTRIED: Final = 15.0
+"""Seconds that a sync waits that has not failed itself: the others' failures may be trouble of their own."""
 
 LOOK_AGAIN: Final = 0.5
 """Seconds until a member looks again whether it is its turn."""
@@ -60,9 +61,12 @@ def _port(port: str | None, usual: str) -> str:
 
 
 class Member:
-    """One sync's share in an endpoint. `wants(now)`: whether it has something to transfer; `wake`: it may try now."""
+    """One sync's share in an endpoint. `wants(now)`: whether it has something to transfer; `wake`: it may try now.
 
-    __slots__ = ("backoff", "endpoint", "failed_at", "first", "is_apart", "wake", "wants", "was_released")
+    `has_own_trouble`: it fails where others succeed, and is not held by the circuit breaker that they share.
+    """
+
+    __slots__ = ("backoff", "endpoint", "failed_at", "first", "has_own_trouble", "wake", "wants", "was_released")
 
     def __init__(
         self, endpoint: Endpoint, first: float, wants: Callable[[float], bool], wake: Callable[[], None]
@@ -73,12 +77,12 @@ class Member:
         self.wake = wake
         self.backoff = Backoff(first)
         self.failed_at = float("-inf")
-        self.is_apart = False
+        self.has_own_trouble = False
         self.was_released = False
 
 
 class Endpoint:
-    """What is known of a host. `pause` is the last one, in seconds; 0: nobody has found it out of reach."""
+    """The circuit breaker of a host. `pause` is the last one, in seconds; 0: it is closed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -86,7 +90,7 @@ class Endpoint:
         self._members: list[Member] = []
         self._down_since = 0.0
         self._step_at = 0.0
-        self._prober: Member | None = None
+        self._probing: Member | None = None
         self._probe_began = 0.0
 
     def join(self, first_pause: float, wants: Callable[[float], bool], wake: Callable[[], None]) -> Member:
@@ -99,8 +103,8 @@ class Endpoint:
         return len(self._members) > 1
 
     def holds(self, member: Member) -> bool:
-        """Whether a member waits since the host cannot be reached, whoever has found that out."""
-        return self.pause > 0 and not member.is_apart
+        """Whether the circuit is open, or half-open, for a member."""
+        return self.pause > 0 and not member.has_own_trouble
 
     def next_try(self, member: Member, now: float) -> float:
         """Until when a member is not to start anything; a time that is over: it may."""
@@ -108,42 +112,45 @@ class Endpoint:
             return 0.0
         longest = self.pause
         if member.failed_at < self._down_since:
-            longest = min(longest, LONGEST_ON_HEARSAY)
+            longest = min(longest, LONGEST_UNTRIED)
         step = max(self._step_at + longest, _own_step(member))
         if now < step:
             return step
-        if self._prober is not None:
+        if self._probing is not None:
             return self._probe_began + longest
         if member.wants(now) and any(
-            other.failed_at < member.failed_at and not other.is_apart and _own_step(other) <= now and other.wants(now)
+            other.failed_at < member.failed_at
+            and not other.has_own_trouble
+            and _own_step(other) <= now
+            and other.wants(now)
             for other in self._members
         ):
             return now + LOOK_AGAIN
         return step
 
     def begins(self, member: Member, now: float) -> None:
-        """A member starts a transfer. While the host is out of reach, the others wait for what comes of it, but not
-        longer than another pause: it may be a long one that goes well."""
+        """A member starts a transfer. Where the circuit is open, that is the probe: the others wait for its result, but
+        not longer than another pause, as it may be a long one that goes well."""
         if self.holds(member):
-            self._prober = member
+            self._probing = member
             self._probe_began = now
 
     def would_grow(self, member: Member, began: float) -> bool:
         """Whether `failed` would make a pause longer: worth a log line. `began`: when the transfer did."""
-        if self._is_its_own_trouble(member):
+        if self._is_own_trouble(member):
             return member.backoff.would_grow()
         return self._is_news(began) and next_pause(self.pause, min(member.first, LONGEST)) > self.pause
 
     def failed(self, member: Member, began: float, now: float) -> float:
         """The host could not be reached. Gives until when the member is not to try again.
 
-        A transfer that `began` before the pause after the others' failure was over tells nothing new.
+        A transfer that `began` before the pause after the others' failure was over does not count.
         """
-        member.is_apart = self._is_its_own_trouble(member)
+        member.has_own_trouble = self._is_own_trouble(member)
         member.backoff.fail()
         member.failed_at = now
         self.ended(member)
-        if member.is_apart:
+        if member.has_own_trouble:
             return now + member.backoff.pause
         if self._is_news(began):
             if not self.pause:
@@ -153,30 +160,30 @@ class Endpoint:
         return max(self._step_at + self.pause, _own_step(member))
 
     def reached(self, member: Member) -> bool:
-        """A transfer has reached the host: all may go. True: it was out of reach before."""
+        """A transfer has reached the host: the circuit is closed. True: it was not before."""
         self.ended(member)
-        member.is_apart = False
+        member.has_own_trouble = False
         member.was_released = False
         member.backoff.succeed()
         if not self.pause:
             return False
         self.pause = 0.0
         for other in self._members:
-            if other.backoff.failures and not other.is_apart:
+            if other.backoff.failures and not other.has_own_trouble:
                 other.was_released = True
                 other.wake()
         return True
 
     def ended(self, member: Member) -> None:
-        """A transfer has ended, whatever it has found out."""
-        if self._prober is member:
-            self._prober = None
+        """A transfer has ended, in whatever way."""
+        if self._probing is member:
+            self._probing = None
 
     def _is_news(self, began: float) -> bool:
         return not self.pause or began >= self._step_at + self.pause
 
-    def _is_its_own_trouble(self, member: Member) -> bool:
-        return member.is_apart or (member.was_released and not self.pause)
+    def _is_own_trouble(self, member: Member) -> bool:
+        return member.has_own_trouble or (member.was_released and not self.pause)
 
 
 def _own_step(member: Member) -> float:

@@ -38,7 +38,7 @@ class MaxDelete(NamedTuple):
         return count.deletions <= self.allowed(count.existing)
 
     def refusal(self, count: DeletionCount, name: str, target: str) -> str:
-        """What is said of a full run of the sync `name` that it does not allow."""
+        """The message about a full run of the sync `name` that is refused."""
         return (
             f"a full run of {name} would delete {count.deletions} of {count.existing} files on {target}; "
             f"maxDelete allows {self.allowed(count.existing)} ({self})."

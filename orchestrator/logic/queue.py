@@ -269,16 +269,16 @@ class Queue:
                 delay.blocks = [blocked for blocked in delay.blocks if blocked.blocker is delay] or None
         self._changed(len(delays))
 
-    def retry(self, delay: Delay, alarm: float, *, is_apart: bool = False) -> None:
+    def retry(self, delay: Delay, alarm: float, *, is_separate: bool = False) -> None:
         """An active delay waits again, at its old place, and is due at `alarm`.
 
         Until then it stands aside: neither `first_due` nor `select` gives it, and it holds up
-        nothing but what it blocks (spec 6 rows 13 and 16b). `is_apart`: from now on it is taken
+        nothing but what it blocks (spec 6 rows 13 and 16b). `is_separate`: from now on it is taken
         together only with such as are apart, too.
         """
         delay.alarm = alarm
         self._aside.add(delay.seq)
-        if is_apart:
+        if is_separate:
             self._apart.add(delay.seq)
         for barrier in reversed(self._barriers):
             # only one that was prepended meanwhile can stand before a delay that was active

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from orchestrator.logic.text import shown
+from orchestrator.logic.text import to_text
 
 Verdict = Literal["ok", "again", "die"]
 
@@ -19,7 +19,7 @@ DIE: Final[Verdict] = "die"
 
 PARTIAL: Final = "partial"
 """What onBatchEnd and hooks hear in the place of `ok` where part of it did not arrive, and is tried again. No table
-and no `collect` says it: see Inlet.report_partial."""
+and no `collect` says it: see Collected."""
 
 SIGNALLED: Final = 128
 """A process killed by signal N ends with 128 + N; lsyncd calls that 0, a success (spec 6 row 3)."""
@@ -166,7 +166,7 @@ def judge(
         outcome, verdict = GIVE_UP, DIE
     line = wording[kind][outcome]
     message = line.text.format(
-        code=exit_code, etype=etype, source=shown(source), target=shown(target), source_path=shown(source_path)
+        code=exit_code, etype=etype, source=to_text(source), target=to_text(target), source_path=to_text(source_path)
     )
     if verdict is None:
         return Judgement(DIE if gives_up else AGAIN, line.category, message, unknown=True, gave_up=gives_up)

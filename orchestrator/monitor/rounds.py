@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from orchestrator.errors import MonitorError
+from orchestrator.logic.text import to_text
 from orchestrator.monitor.look import Look, Stopped, examine
 from orchestrator.monitor.timer import Timer
 
@@ -108,7 +109,7 @@ class Rounds(Generic[Key]):
         for path, reason in look.unread:
             if path not in self._warned:
                 self._warned.add(path)
-                self._log("Warn", f"Cannot read {path.decode('utf-8', 'surrogateescape')}: {reason}.")
+                self._log("Warn", f"Cannot read {to_text(path)}: {reason}.")
 
 
 class _Round(threading.Thread, Generic[Key]):

@@ -1,4 +1,4 @@
-"""A program that is run to be read: in a thread of its own, to its end. For what is asked before a transfer."""
+"""A program that is run to be read: in a thread of its own, to its end. For jobs, and for checks before a transfer."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ POLL = 0.2
 GRACE = 5.0
 """Seconds between TERM and KILL."""
 
+LONGEST_LINE = 1 << 16
+"""Bytes that are kept of a line; the rest of a longer one is dropped."""
+
 
 def read_program(
     argv: Sequence[bytes],
@@ -28,11 +31,16 @@ def read_program(
     env: Mapping[str, str] | None,
     stop: threading.Event,
     feed: Callable[[bytes], None],
+    *,
+    merges_stderr: bool = False,
 ) -> tuple[int, bytes]:
     """Run it and give each line that it writes, without its end, to `feed`. Waits: not for the loop's thread.
 
+    When `stop` is set the program is asked to end by TERM, and is killed 5 seconds later. `merges_stderr`: lines of
+    its stderr are given to `feed`, too, in their order.
+
     Returns the exit code (128 + signal) and the end of what it wrote to stderr. Raises OSError or ValueError where
-    it cannot be run.
+    it cannot be run; an exception of `feed` kills it.
     """
     import tempfile  # late: few daemons need it
 
@@ -40,32 +48,53 @@ def read_program(
         given.write(stdin or b"")
         given.seek(0)
         with subprocess.Popen(
-            list(argv), stdin=given, stdout=subprocess.PIPE, stderr=errors, env=env, bufsize=0
+            list(argv),
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merges_stderr else errors,
+            env=env,
+            bufsize=0,
         ) as process:
             assert process.stdout is not None
             with ends_with_daemon(process.pid):
-                _read(process, process.stdout.fileno(), stop, feed)
-                process.wait()
+                try:
+                    _read(process, process.stdout.fileno(), stop, feed)
+                except BaseException:
+                    process.kill()
+                    raise
+                finally:
+                    process.wait()
         code = process.returncode
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - TAIL))
         return code if code >= 0 else 128 - code, errors.read()
 
 
 def _read(process: subprocess.Popen[bytes], fd: int, stop: threading.Event, feed: Callable[[bytes], None]) -> None:
-    rest, deadline = b"", 0.0
+    """Pass lines on until the output is closed and the program has ended."""
+    rest, deadline, is_open = b"", 0.0, True
     while True:
         if stop.is_set() and not deadline:
             process.terminate()
             deadline = time.monotonic() + GRACE
         elif deadline and time.monotonic() > deadline:
             process.kill()
-        if not select.select([fd], [], [], POLL)[0]:
-            if process.poll() is not None:
-                return  # a child of its own holds the pipe
-            continue
-        data = os.read(fd, 1 << 16)
-        if not data:
+        if not is_open:
+            try:
+                process.wait(POLL)
+            except subprocess.TimeoutExpired:
+                continue
             return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            feed(line)
+        if not select.select([fd], [], [], POLL)[0]:
+            if process.poll() is None:
+                continue
+            is_open = False  # a child of its own holds the pipe
+        elif data := os.read(fd, LONGEST_LINE):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                feed(line)
+            rest = rest[:LONGEST_LINE]
+            continue
+        else:
+            is_open = False
+        if rest:
+            feed(rest)

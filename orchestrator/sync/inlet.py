@@ -17,6 +17,7 @@ from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODI
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.message import is_category
+from orchestrator.logic.text import to_bytes
 from orchestrator.sync.faults import guarded, say
 from orchestrator.sync.spawn import Check, nothing
 
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
 
 def encode(value: str | bytes) -> bytes:
     """An argument as the bytes that a program gets. Raises TypeError for what is none."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    if not isinstance(value, bytes):
+    if not isinstance(value, (str, bytes)):
         raise TypeError(f"an argument is a str or bytes, not {value!r}")
-    return value
+    return to_bytes(value)
 
 
 def _words(argv: Sequence[str | bytes]) -> list[bytes]:
@@ -318,6 +317,11 @@ class Inlet:
         """`config.target`, empty where there is none."""
         return self._sync.config.derived(_target, "target")
 
+    @property
+    def delay(self) -> float:
+        """`config.delay`, in seconds; 0 where there is none."""
+        return float(self._sync.config.get("delay") or 0.0)
+
     # ---- what is due --------------------------------------------------------------------------
 
     def get_event(self) -> Event | None:
@@ -491,16 +495,20 @@ class Inlet:
         env: Mapping[str, str] | None,
         stop: threading.Event,
         feed: Callable[[bytes], None],
+        *,
+        merges_stderr: bool = False,
     ) -> tuple[int, bytes]:
-        """For jobs and checks: run a program to its end, its lines given to `feed`. Exit code and end of stderr.
+        """For jobs and checks: run a program to its end, each line that it writes given to `feed`.
 
-        Raises OSError or ValueError where it cannot be run.
+        When `stop` is set it is asked to end by TERM, and killed 5 seconds later. `env` None: the daemon's own.
+        `merges_stderr`: lines of its stderr are given to `feed`, too, in their order. Returns the exit code (128 +
+        signal) and the end of its stderr. Raises OSError or ValueError where it cannot be run.
         """
         from orchestrator.process.reading import read_program  # late: few daemons need it
 
         if self.shows("Exec"):
             self.log("Exec", exec_line(argv, stdin))
-        return read_program(argv, stdin, env, stop, feed)
+        return read_program(argv, stdin, env, stop, feed, merges_stderr=merges_stderr)
 
     def max_processes_reached(self) -> str | None:
         """Which limit forbids one more process now: "sync", "global", None."""

@@ -141,22 +141,22 @@ class Retries:
         for delay in failed:
             backoff = self._alone.get(delay) or Backoff(self._first_pause)
             backoff.fail()
-            self._stand_aside(delay, backoff, outcome.ended + backoff.pause, is_apart=True)
+            self._stand_aside(delay, backoff, outcome.ended + backoff.pause, is_separate=True)
         for delay in rest:
             self._wait(delay, self._hold_until)
 
-    def _stand_aside(self, delay: Delay, backoff: Backoff, due: float, *, is_apart: bool = False) -> None:
+    def _stand_aside(self, delay: Delay, backoff: Backoff, due: float, *, is_separate: bool = False) -> None:
         if _is_deleted_later(delay):
             self._alone.pop(delay, None)
             self._due_first.pop(delay, None)
             self._queue.remove(delay)
             return
         self._alone[delay] = backoff
-        self._wait(delay, due, is_apart=is_apart)
+        self._wait(delay, due, is_separate=is_separate)
 
-    def _wait(self, delay: Delay, due: float, *, is_apart: bool = False) -> None:
+    def _wait(self, delay: Delay, due: float, *, is_separate: bool = False) -> None:
         self._due_first.setdefault(delay, delay.alarm)
-        self._queue.retry(delay, due, is_apart=is_apart)
+        self._queue.retry(delay, due, is_separate=is_separate)
 
     def _drop_stale(self) -> None:
         """What an action has dropped."""

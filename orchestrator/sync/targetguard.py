@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.event import SPECIAL
-from orchestrator.logic.text import text_of
-from orchestrator.sync.inlet import encode
+from orchestrator.logic.text import text_of, to_bytes
 from orchestrator.sync.targetwatch import Finding
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class TargetGuard:
         self._watch = watch
         self._through = through
         self._go_on = go_on
-        self._pause = 0.0
+        self._backoff = Backoff(FIRST, LONGEST)
         self._reported = Finding.FINE
 
     # ---- before and after transfers -----------------------------------------------------------
@@ -131,8 +131,7 @@ class TargetGuard:
             self._say("Error", f"{what}; waiting for its return, nothing is transferred.")
             self._history.failed(MISSING, f"the target {what}")
         # one alarm at a time: while it is gone no transfer starts, so nobody else looks
-        self._pause = min(max(FIRST, 2 * self._pause), LONGEST)
-        self._host.alarms.add(self._host.clock.now() + self._pause, self._look_again)
+        self._host.alarms.add(self._host.clock.now() + self._backoff.fail(), self._look_again)
 
     def _look_again(self) -> None:
         if self._host.run.is_fading or self._life.is_stopped or not self._life.is_target_gone:
@@ -160,7 +159,7 @@ class TargetGuard:
     def _is_back(self) -> None:
         was_reported = self._reported is not Finding.FINE
         self._life.find_target()
-        self._pause = 0.0
+        self._backoff.succeed()
         self._reported = Finding.FINE
         if was_reported:
             self._say("Normal", "is back.")
@@ -178,7 +177,7 @@ class TargetGuard:
     def _ask(self, then: Then) -> Child | None:
         ask = self._watch.target.ask
         assert ask is not None
-        argv = self._through([encode(word) for word in ask(self._watch.marker)])
+        argv = self._through([to_bytes(word) for word in ask(self._watch.marker)])
         if argv is None:
             then(Looked(Finding.UNKNOWN, exit_code=UNREACHED))
             return None

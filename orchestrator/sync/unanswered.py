@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.event import INIT
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Unanswered:
         self._log = host.log_of(name)
         self._name = name
         self._ask_again = ask_again
-        self._pause = 0.0
+        self._backoff = Backoff(FIRST, LONGEST)
         self._has_timer = False
         self._said: set[bool] = set()
 
@@ -42,12 +43,11 @@ class Unanswered:
             self._log("Warn", f"{self._name}: ", *what, again)
         if not self._has_timer:
             self._has_timer = True
-            self._pause = min(max(FIRST, 2 * self._pause), LONGEST)
-            self._host.alarms.add(self._host.clock.now() + self._pause, self._fire)
+            self._host.alarms.add(self._host.clock.now() + self._backoff.fail(), self._fire)
 
     def taken(self) -> None:
         """A function has taken what it was asked about."""
-        self._pause = 0.0
+        self._backoff.succeed()
 
     def _fire(self) -> None:
         self._has_timer = False

@@ -22,6 +22,7 @@ from orchestrator.config.model import DictConfig
 from orchestrator.errors import Died
 from orchestrator.logic.event import ACTIVE, WAIT
 from orchestrator.logic.filters import Filters
+from orchestrator.logic.text import to_bytes
 from orchestrator.logic.verdict import AGAIN, DIE, Verdict
 from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
@@ -375,7 +376,7 @@ def _list_of(value: Any) -> list[bytes]:
     if value is None:
         return []
     values = [value] if isinstance(value, str) else value.list()
-    return [item.encode("utf-8", "surrogateescape") for item in values]
+    return [to_bytes(item) for item in values]
 
 
 __all__ = ["FakeInlet", "Spawn", "complete"]

@@ -1,4 +1,4 @@
-"""`default.command`: any program, told in TOML or Lua without writing code (spec 4.5)."""
+"""`default.command`: any program, configured in TOML or Lua without writing code (spec 4.5)."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from orchestrator.api import (
     argument_size,
     etypes,
     remove_list,
+    to_bytes,
     variable_value,
     write_list,
 )
@@ -147,7 +148,7 @@ def _spawn(
 
 def _lookup(inlet: Inlet, event: Event | None = None, **more: bytes) -> Callable[[str], bytes]:
     """The values of variables: of the sync, of an event, and of a batch."""
-    values = {"source": inlet.source, "target": inlet.target, "name": inlet.name.encode("utf-8", "surrogateescape")}
+    values = {"source": inlet.source, "target": inlet.target, "name": to_bytes(inlet.name)}
     values.update(more)
 
     def value(variable: str) -> bytes:
@@ -161,7 +162,7 @@ def _lookup(inlet: Inlet, event: Event | None = None, **more: bytes) -> Callable
 
 
 def _item(plan: Plan, event: Event) -> bytes:
-    """What is handed over of one change."""
+    """The text that is handed over for one change."""
     (item,) = plan.each.argv(_lookup(event.inlet, event))
     return item
 

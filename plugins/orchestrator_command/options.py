@@ -12,6 +12,7 @@ from orchestrator.api import (
     Options,
     Template,
     etypes,
+    to_bytes,
     translate,
     translate_words,
 )
@@ -79,7 +80,7 @@ def plan_of(config: Config) -> Plan:
         full=_command(config, "fullCommand", OF_SYNC) or startup,
         paths=paths,
         # a list of one word, so that no shell and no leading slash means anything
-        each=translate_words([_bytes(_text(config, "each"))], OF_EACH),
+        each=translate_words([to_bytes(_text(config, "each"))], OF_EACH),
         separator=separator,
     )
     _check(plan, config)
@@ -155,16 +156,12 @@ def _command(config: Config, key: str, variables: tuple[str, ...], prefix: str =
     if value is None:
         return None
     if isinstance(value, str) and value.strip():
-        return translate(_bytes(value), variables)
+        return translate(to_bytes(value), variables)
     words = value.list() if isinstance(value, Config) else []
     if not words or not all(_is_word(word) for word in words):
         raise ConfigError(f'default.command: "{prefix}{key}" must be a string, or a list of strings, and not empty')
-    return translate_words([_bytes(word) for word in words], variables)
+    return translate_words([to_bytes(str(word)) for word in words], variables)
 
 
 def _is_word(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
-
-
-def _bytes(value: Any) -> bytes:
-    return str(value).encode("utf-8", "surrogateescape")

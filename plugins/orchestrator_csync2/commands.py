@@ -1,4 +1,4 @@
-"""What csync2 is asked for: to check paths, to deliver, to list what it knows. In which order is for jobs.py.
+"""The commands given to csync2: to check paths, to deliver, to list what it knows. Their order is for jobs.py.
 
 A check (`-c`) has csync2 compare the given paths with its database and note what has to go where; `-m` has it note
 them whatever it finds. A delivery (`-u`) sends to each host what is noted for it.
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.api import argument_room
 from orchestrator_csync2.batch import argument_lists
+from orchestrator_csync2.output import Output
 from orchestrator_csync2.program import INCOMPLETE
-from orchestrator_csync2.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator_csync2.known import Known, List
-    from orchestrator_csync2.news import News
-    from orchestrator_csync2.options import Settings
-    from orchestrator_csync2.program import Program
+    from orchestrator_csync2.options import Csync2Settings
+    from orchestrator_csync2.program import Csync2Program
+    from orchestrator_csync2.reporter import Reporter
     from orchestrator_csync2.scratch import Scratch
 
 _IGNORED = b"WARNING: Parameter will be ignored: "
@@ -30,18 +30,18 @@ class Commands:
 
     def __init__(
         self,
-        settings: Settings,
-        program: Program,
+        settings: Csync2Settings,
+        program: Csync2Program,
         scratch: Scratch,
         known: Known,
-        news: News,
+        reporter: Reporter,
         log: Callable[..., None],
     ) -> None:
         self._settings = settings
         self._program = program
         self._scratch = scratch
         self._known = known
-        self._news = news
+        self._reporter = reporter
         self._log = log
 
     def check(self, option: str, paths: list[bytes]) -> int:
@@ -58,41 +58,41 @@ class Commands:
         for some in argument_lists(paths, room):
             code = self._program.run((option, *(["-v"] if self._settings.verbose else []), *some), read)
             if code != 0:
-                self._news.gave_up(said, self._log)
+                self._reporter.gave_up(said, self._log)
                 return code
         return 0
 
-    def transfer(self, *mode: str) -> tuple[int, Report]:
-        """Run csync2 in a mode that delivers; what it could not is still to be told (`explain`)."""
-        report = Report(self._named)
+    def transfer(self, *mode: str) -> tuple[int, Output]:
+        """Run csync2 in a mode that delivers; paths that it could not are still to be reported (`explain`)."""
+        output = Output(self._named)
 
         def read(line: bytes) -> None:
-            report.feed(line)
+            output.feed(line)
             if self._settings.verbose or (self._settings.dry_run and line[:1] in b"?!"):
                 self._log("Normal", "csync2: ", line)
 
-        return self._program.run((*mode, *(["-d"] if self._settings.dry_run else []), "-v"), read), report
+        return self._program.run((*mode, *(["-d"] if self._settings.dry_run else []), "-v"), read), output
 
     def _named(self, path: bytes) -> None:
         self._scratch.note(path)
         self._known.sent(path)
 
-    def explain(self, code: int, report: Report) -> tuple[int, Report]:
-        """Tell what is new about what csync2 could not deliver, with the reasons; what is known after that."""
+    def explain(self, code: int, output: Output) -> tuple[int, Output]:
+        """Report what is new about undelivered paths, with the reasons. Returns the code and output to go by."""
         if code not in (0, INCOMPLETE):
-            return code, report
-        if not self._settings.dry_run and self._news.is_new(report):
-            # Once more, for the reasons: only at this depth csync2 passes on what the host answered. It
-            # tells the key as well then, so nothing of it is logged as it is.
-            reasons = Report()
+            return code, output
+        if not self._settings.dry_run and self._reporter.is_new(output):
+            # Once more, for the reasons: only at this depth csync2 passes on the host's answer. It
+            # prints the key as well then, so nothing of it is logged as it is.
+            reasons = Output()
             again = self._program.run(("-u", "-v", "-v", "-v"), reasons.feed)
             if again in (0, INCOMPLETE) and reasons.finished:
-                code, report = again, reasons
-        self._news.tell(report, self._log)
-        return code, report
+                code, output = again, reasons
+        self._reporter.report(output, self._log)
+        return code, output
 
-    def deliver(self, *mode: str) -> tuple[int, Report]:
-        """Run csync2 in a mode that delivers, and tell what is new about what it could not."""
+    def deliver(self, *mode: str) -> tuple[int, Output]:
+        """Run csync2 in a mode that delivers, and report what is new about undelivered paths."""
         return self.explain(*self.transfer(*mode))
 
     def learn(self, listed: List) -> None:

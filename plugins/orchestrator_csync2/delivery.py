@@ -1,21 +1,20 @@
-"""What runs for the syncs of csync2, and what is left to deliver of it.
+"""The jobs of the syncs of csync2, and the deliveries that are pending after them.
 
 Once csync2's database has noted a change, it is csync2 that remembers it, for as long as a host is down or
-a conflict is unresolved. So a batch is done when it is noted. What is left of it, its delivery, is not put
+a conflict is unresolved. So a batch is done when it is noted. Its delivery, if that is pending, is not put
 back into the queue, where it would hold up what comes after and be checked again and again: a `csync2 -u`,
 which looks at no file of the tree but the undelivered ones, is run after growing pauses. A batch that comes
-meanwhile delivers the rest along with itself. The status tells how many paths wait in this way.
+meanwhile delivers the rest along with itself. The status shows how many paths wait in this way.
 """
 
 from __future__ import annotations
 
 import threading
-import weakref
 from typing import TYPE_CHECKING
 
-from orchestrator.api import AGAIN, OK, Collected, Event, EventList, etypes, next_pause
-from orchestrator_csync2.jobs import Changes, Everything, Job, Leftovers, Memory
-from orchestrator_csync2.options import Settings, settings_of
+from orchestrator.api import AGAIN, OK, Collected, Event, EventList, PerSync, RetryTimer, etypes
+from orchestrator_csync2.jobs import Changes, Everything, Job, PendingDeliveries, SyncMemory
+from orchestrator_csync2.options import Csync2Settings, settings_of
 from orchestrator_csync2.program import INCOMPLETE
 
 if TYPE_CHECKING:
@@ -28,31 +27,26 @@ _BUSY_PAUSE = 1.0
 
 
 class _Sync:
-    """What is known of one sync while it lives.
+    """The state of one sync. `jobs`: those that run, by their agent. `retry`: when the next delivery is tried."""
 
-    `jobs`: those that run, by their agent. `plan` is what the next try to deliver was announced with;
-    None while there is nothing left to deliver. `pause` in seconds: the one before that try.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.memory = Memory(settings.syncid)
+    def __init__(self, inlet: Inlet) -> None:
+        self.settings = settings_of(inlet.config)
+        self.memory = SyncMemory(self.settings.syncid)
         self.jobs: dict[Agent, Job] = {}
-        self.plan: object | None = None
-        self.pause = 0.0
+        self.retry = RetryTimer(inlet.delay)
 
 
 class Deliveries:
     """Those of all syncs. Two syncs with one database take turns."""
 
     def __init__(self) -> None:
-        self._syncs: weakref.WeakKeyDictionary[Inlet, _Sync] = weakref.WeakKeyDictionary()
+        self._syncs = PerSync(_Sync)
         self._locks: dict[tuple[str, ...], threading.Lock] = {}
 
     def everything(self, event: Event, word: str) -> None:
         """Note and deliver all that has changed in the whole tree; `word`: startup or full."""
         inlet = event.inlet
-        inlet.log("Normal", f"recursive {word} csync2: {self._sync(inlet).settings.syncid}:", inlet.source)
+        inlet.log("Normal", f"recursive {word} csync2: {self._syncs.of(inlet).settings.syncid}:", inlet.source)
         self._start(inlet, event, Everything(*self._tools(inlet)))
 
     def changes(self, inlet: Inlet) -> None:
@@ -66,11 +60,11 @@ class Deliveries:
         """`exit_codes`: the user's own table, if there is one. None: the common rule decides."""
         agent, exit_code = outcome.agent, outcome.exit_code
         inlet = agent.inlet
-        sync = self._sync(inlet)
+        sync = self._syncs.of(inlet)
         job = sync.jobs.pop(agent, None)
         if job is None:
             return None
-        if isinstance(job, Leftovers):
+        if isinstance(job, PendingDeliveries):
             # Never `again`: that would hold up the whole sync for a host that may be down for days.
             return Collected(OK, self._judge_rest(inlet, sync, job))
         if job.was_idle:
@@ -91,50 +85,30 @@ class Deliveries:
 
     def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> list[bytes] | None:
         """See whether anything is left to deliver, and when to try it. Gives the failed paths, as in `Collected`."""
-        inlet.report_retrying(len({place.path for place in sync.memory.news.refused}))
+        inlet.report_retrying(len({place.path for place in sync.memory.reporter.refused}))
         if job.is_clean:
-            sync.plan = None
-            sync.pause = 0.0
+            sync.retry.succeeded()
         elif not sync.settings.dry_run:
-            self._plan_rest(inlet, sync)
+            sync.retry.failed(inlet, lambda: self._try_rest(inlet, sync))
             return []
         return None
 
-    def _plan_rest(self, inlet: Inlet, sync: _Sync) -> None:
-        if sync.plan is None:
-            sync.pause = next_pause(sync.pause, float(inlet.config.get("delay") or 0))
-            self._plan(inlet, sync, sync.pause)
-
-    def _plan(self, inlet: Inlet, sync: _Sync, pause: float) -> None:
-        plan = sync.plan = object()
-        inlet.after(pause, lambda: self._try_rest(inlet, sync, plan))
-
-    def _try_rest(self, inlet: Inlet, sync: _Sync, plan: object) -> None:
-        if sync.plan is not plan:
-            return  # delivered meanwhile
+    def _try_rest(self, inlet: Inlet, sync: _Sync) -> None:
         limit = inlet.max_processes_reached()
         if limit == "global":
-            self._plan(inlet, sync, _BUSY_PAUSE)
-            return
-        sync.plan = None
-        if limit is None:
-            self._start(inlet, EventList(inlet, []), Leftovers(*self._tools(inlet)))
-        # Else this sync's own transfer is running: it delivers the rest along, and its end makes a new plan.
+            sync.retry.plan(inlet, _BUSY_PAUSE, lambda: self._try_rest(inlet, sync))
+        elif limit is None:
+            self._start(inlet, EventList(inlet, []), PendingDeliveries(*self._tools(inlet)))
+        # Else this sync's own transfer is running: it delivers the rest along, and its end plans the next try.
 
     def _start(self, inlet: Inlet, agent: Agent, job: Job) -> None:
-        sync = self._sync(inlet)
+        sync = self._syncs.of(inlet)
         sync.jobs[agent] = job
         # ours takes them out, but a config may have a `collect` of its own, and not every job comes to run
         inlet.run(agent, job, lambda: sync.jobs.pop(agent, None))
 
-    def _sync(self, inlet: Inlet) -> _Sync:
-        sync = self._syncs.get(inlet)
-        if sync is None:
-            sync = self._syncs[inlet] = _Sync(settings_of(inlet.config))
-        return sync
-
-    def _tools(self, inlet: Inlet) -> tuple[Settings, Inlet, threading.Lock, Memory]:
-        sync = self._sync(inlet)
+    def _tools(self, inlet: Inlet) -> tuple[Csync2Settings, Inlet, threading.Lock, SyncMemory]:
+        sync = self._syncs.of(inlet)
         return sync.settings, inlet, self._locks.setdefault(sync.settings.database, threading.Lock()), sync.memory
 
 

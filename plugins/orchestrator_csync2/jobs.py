@@ -1,10 +1,10 @@
-"""What runs in a worker thread: csync2 commands one after the other, while the database is ours.
+"""The jobs of a worker thread: csync2 commands one after the other, while the database is ours.
 
 A batch is checked (`-c`: csync2 compares the given paths with its database and notes what has to go
 where) and then delivered (`-u`: to each host what is noted for it). The check gets the changed paths only;
 the delivery gets none: csync2 compares every path it is given with every noted one, 20,000 with 20,000,
-and knows them by their %prefix% names there, so that none would match. What is noted from earlier, for a
-host that was down, goes along.
+and knows them by their %prefix% names there, so that none would match. Changes that were noted earlier, for a
+host that was down, go along.
 
 csync2 locks its database itself, but a second one just waits and then gives up ("Database backend is
 exceedingly busy"), so no two are started on one database here.
@@ -18,8 +18,8 @@ from orchestrator.api import etypes
 from orchestrator_csync2.batch import batch_of, parents_of
 from orchestrator_csync2.commands import Commands
 from orchestrator_csync2.known import Known
-from orchestrator_csync2.news import News
-from orchestrator_csync2.program import INCOMPLETE, POLL, STOPPED, Program
+from orchestrator_csync2.program import INCOMPLETE, STOPPED, Csync2Program
+from orchestrator_csync2.reporter import Reporter
 from orchestrator_csync2.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -27,28 +27,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.api import Inlet
-    from orchestrator_csync2.options import Settings
-    from orchestrator_csync2.report import Report
+    from orchestrator_csync2.options import Csync2Settings
+    from orchestrator_csync2.output import Output
+
+_POLL = 0.2
+"""Seconds between two looks at `stop`, while another job has the database."""
 
 _SOON = 2.0
 """Seconds, beside `delay`, after which a change that waits was not made during the last run."""
 
 
-class Memory:
-    """What one sync's jobs leave for the next.
+class SyncMemory:
+    """The knowledge that one sync's jobs leave for the next.
 
-    What has been told of undelivered changes; the names that could be taken
-    for scratch files; and what csync2 knows of files, so that it would not see another one.
+    The undelivered changes that have been reported; the names that could be taken for scratch files; and what csync2
+    knows of files, so that it would not see another one.
 
-    `is_doubtful`: a csync2 did not get to the end of comparing files: it was killed, or one was gone when it came
+    `needs_recheck`: a csync2 did not get to the end of comparing files: it was killed, or one was gone when it came
     to it. It may have noted that it knows a file, but not that the file has to go anywhere, or the other way round.
     """
 
     def __init__(self, syncid: str) -> None:
-        self.news = News(syncid)
+        self.reporter = Reporter(syncid)
         self.scratch = Scratch()
         self.known = Known()
-        self.is_doubtful = False
+        self.needs_recheck = False
 
 
 class Job:
@@ -59,7 +62,7 @@ class Job:
     nothing to do at all.
     """
 
-    def __init__(self, settings: Settings, inlet: Inlet, lock: threading.Lock, memory: Memory) -> None:
+    def __init__(self, settings: Csync2Settings, inlet: Inlet, lock: threading.Lock, memory: SyncMemory) -> None:
         self.is_noted = False
         self.is_clean = False
         self.was_idle = False
@@ -71,9 +74,9 @@ class Job:
 
     def __call__(self, stop: threading.Event) -> int:
         memory = self._memory
-        program = Program(self._settings, self._inlet, stop)
-        commands = Commands(self._settings, program, memory.scratch, memory.known, memory.news, self._inlet.log)
-        while not self._lock.acquire(timeout=POLL):
+        program = Csync2Program(self._settings, self._inlet, stop)
+        commands = Commands(self._settings, program, memory.scratch, memory.known, memory.reporter, self._inlet.log)
+        while not self._lock.acquire(timeout=_POLL):
             if stop.is_set():
                 return STOPPED
         try:
@@ -84,10 +87,10 @@ class Job:
     def _work(self, commands: Commands) -> int:
         raise NotImplementedError
 
-    def _end(self, code: int, report: Report) -> int:
-        """The job's exit code: csync2's, but it says 0 as well where something is left (see report.py)."""
-        self.is_clean = report.is_clean
-        return code or (0 if report.is_clean or self._settings.dry_run else INCOMPLETE)
+    def _end(self, code: int, output: Output) -> int:
+        """The job's exit code: csync2's, but it says 0 as well where something is left (see output.py)."""
+        self.is_clean = output.is_clean
+        return code or (0 if output.is_clean or self._settings.dry_run else INCOMPLETE)
 
 
 class Everything(Job):
@@ -96,18 +99,18 @@ class Everything(Job):
     def _work(self, commands: Commands) -> int:
         self._check_source(commands)
         listed = self._memory.known.begin_list()
-        code, report = commands.deliver("-x", "-r")
-        if report.finished and self._memory.is_doubtful:
+        code, output = commands.deliver("-x", "-r")
+        if output.finished and self._memory.needs_recheck:
             source = self._inlet.source.rstrip(b"/") or b"/"
             code = commands.check("-mr", [source])
             if code == 0:
-                code, report = commands.deliver("-u")
-        # what changed meanwhile comes with the next batch: until then the doubt stays
-        self._memory.is_doubtful |= not report.finished
-        self.is_noted = report.finished
-        if report.finished:
+                code, output = commands.deliver("-u")
+        # what changed meanwhile comes with the next batch, which rechecks it
+        self._memory.needs_recheck |= not output.finished
+        self.is_noted = output.finished
+        if output.finished:
             commands.learn(listed)
-        return self._end(code, report)
+        return self._end(code, output)
 
     def _check_source(self, commands: Commands) -> None:
         """Tell the user where csync2 will silently do nothing: it is only meant to know what it includes."""
@@ -123,10 +126,10 @@ class Changes(Job):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Csync2Settings,
         inlet: Inlet,
         lock: threading.Lock,
-        memory: Memory,
+        memory: SyncMemory,
         changes: Sequence[tuple[str, bytes]],
     ) -> None:
         super().__init__(settings, inlet, lock, memory)
@@ -145,39 +148,39 @@ class Changes(Job):
             head = b"\t" + self._settings.syncid.encode() + b":" + root
             self._inlet.log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
         batch = batch_of(changes, source)
-        hidden = [root + path.rstrip(b"/") for etype, path in changes if self._may_hide(etype, root + path)]
+        racy = [root + path.rstrip(b"/") for etype, path in changes if self._is_racy(etype, root + path)]
         has_looked = self._memory.known.show(root + path for _, path in changes)
-        code = commands.check("-cr", batch.trees) or commands.check("-c", batch.paths) or commands.check("-m", hidden)
-        if code == 0 and self._memory.is_doubtful:
+        code = commands.check("-cr", batch.trees) or commands.check("-c", batch.paths) or commands.check("-m", racy)
+        if code == 0 and self._memory.needs_recheck:
             code = commands.check("-mr", batch.trees) or commands.check("-m", batch.paths)
         has_looked()
-        self._memory.is_doubtful = code != 0
+        self._memory.needs_recheck = code != 0
         if code != 0:
             return code
         self.is_noted = True
-        code, report = commands.transfer("-u")
-        if report.missing_parent:
+        code, output = commands.transfer("-u")
+        if output.missing_parent:
             # A host lacks a directory on the way, and csync2 does not know it here either, as after `init = false`.
             code = commands.check("-c", parents_of(batch, source))
             if code != 0:
                 return code
-            code, report = commands.transfer("-u")
-        return self._end(*commands.explain(code, report))
+            code, output = commands.transfer("-u")
+        return self._end(*commands.explain(code, output))
 
-    def _may_hide(self, etype: str, path: bytes) -> bool:
+    def _is_racy(self, etype: str, path: bytes) -> bool:
         """Whether csync2 may take what is here for something that it has delivered, or not know what it has.
 
-        What is gone between the check and the delivery is not delivered, but it stays noted as known, until a check
-        finds it gone. Something like it that comes before that, as directories and links all are, is no news.
-        The other way round, what is delivered and gone while csync2 is at work may not be known any more.
+        A path that is gone between the check and the delivery is not delivered, but it stays noted as known, until a
+        check finds it gone. Something like it that comes before that, as directories and links all are, is no reporter.
+        The other way round, a path that is delivered and gone while csync2 is at work may not be known any more.
         """
         known = self._memory.known
         if etype == etypes.DELETE:
             return known.was_sent(path, self._delay + _SOON)
-        return etype != etypes.ATTRIB and known.may_hide(path)
+        return etype != etypes.ATTRIB and known.is_racy(path)
 
 
-class Leftovers(Job):
+class PendingDeliveries(Job):
     """Try once more to deliver what csync2 has noted."""
 
     def _work(self, commands: Commands) -> int:

@@ -1,12 +1,12 @@
-"""What csync2 knows of paths because this daemon had it look, so that it may take something else for it.
+"""The entries that csync2 knows, so that it may take something else for one of them: what is racily clean to it.
 
 csync2 knows a file by its size, the second of its mtime and its attributes, a directory or a link by its attributes
-alone. What looks like what it knows of a path is no news to it: a file written again in the same second, a directory
-that came, went and came again. Such a path has to be marked (`-m`).
+alone. An entry that looks like what it knows of a path is no news to it: a file written again in the same second, a
+directory that came, went and came again. Such a path has to be marked (`-m`).
 
 But what another host has just delivered must not be: it would count as a change made here, and where the other host
-changes the file once more before that is settled, csync2 sees a conflict that nobody made. What came from elsewhere
-does not look like what was known here, or has not changed since csync2 was last shown it; so that is what is asked.
+changes the file once more before that is settled, csync2 sees a conflict that nobody made. An entry that came from
+elsewhere does not look like what was known here, or has not changed since csync2 was last shown it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Known:
         return List(self, self._now() - _LAG)
 
     def replace(self, hashes: list[int], since: float, left_out: frozenset[bytes]) -> None:
-        """What List has taken up."""
+        """The entries that List has read."""
         self._listed = array("Q", sorted(hashes))
         self._since = since
         self._left_out = left_out
@@ -92,8 +92,8 @@ class Known:
         oldest = self._now() - seconds
         return any(self._sent.get(end, oldest) > oldest for end in _ends(path.rstrip(b"/")))
 
-    def may_hide(self, path: bytes) -> bool:
-        """Whether csync2 may take what is here for something that it knows, though it has changed."""
+    def is_racy(self, path: bytes) -> bool:
+        """Whether csync2 may take the entry that is here for the one that it knows, though it has changed."""
         shown = self._look(path)
         if shown is None:
             return False
@@ -140,7 +140,7 @@ class List:
 
 
 def text_of(status: os.stat_result, left_out: frozenset[bytes] = frozenset()) -> bytes:
-    """What csync2 writes down of an entry (2.0)."""
+    """An entry as csync2 writes it down (2.0)."""
     mode = status.st_mode
     values = {b"mode": mode, b"uid": status.st_uid, b"gid": status.st_gid}
     if stat.S_ISREG(mode):

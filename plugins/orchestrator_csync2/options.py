@@ -46,8 +46,8 @@ _SYNCID = re.compile("[a-z0-9]+")
 _SBIN = ("/usr/sbin", "/usr/local/sbin")
 
 
-class Settings(NamedTuple):
-    """What one sync's csync2 is called with.
+class Csync2Settings(NamedTuple):
+    """The command line and the environment of one sync's csync2.
 
     `command` is everything but the mode and its paths, `environment` what differs from ours. No two
     csync2 of the same `database` may run at once.
@@ -61,7 +61,7 @@ class Settings(NamedTuple):
     verbose: bool
 
 
-def settings_of(config: Config) -> Settings:
+def settings_of(config: Config) -> Csync2Settings:
     """Read and check a sync's config. Raises ConfigError with one line."""
     syncid = config.get("syncid")
     if not syncid:
@@ -87,7 +87,7 @@ def settings_of(config: Config) -> Settings:
             command += [flag, _argument(get(key))]
     extra = get("_extra")
     command += map(_argument, extra.list() if extra is not None else [])
-    return Settings(
+    return Csync2Settings(
         syncid=syncid,
         command=tuple(map(os.fsencode, command)),
         environment={"CSYNC2_SYSTEM_DIR": directory},
@@ -123,7 +123,7 @@ def _binary(name: str) -> str:
 
 
 def _database(database: str | None, hostname: str | None, syncid: str) -> tuple[str, ...]:
-    """What tells one database from another: csync2 keeps a file for each host name and syncid in its directory.
+    """The key by which databases differ: csync2 keeps a file for each host name and syncid in its directory.
 
     A URL may name one database for several syncids, so there the URL alone counts.
     """

@@ -16,7 +16,7 @@ _SHAPE = re.compile(rb"\.[^/\n]+\.[A-Za-z0-9]{6}")
 
 
 class Scratch:
-    """Tells scratch files from others. Until `is_complete` is set, it calls none so."""
+    """Recognises scratch files. Until `is_complete` is set, it calls none so."""
 
     def __init__(self) -> None:
         self.is_complete = False

@@ -10,15 +10,14 @@ from orchestrator.api import (
     AGAIN,
     OK,
     SHORT,
-    Action,
     Agent,
+    Change,
     Collected,
     Config,
     ConfigError,
     Event,
     Inlet,
     Outcome,
-    Target,
     Verdict,
     Wording,
     etypes,
@@ -27,10 +26,7 @@ from orchestrator.api import (
 from orchestrator_direct.commands import command, file_kind
 from orchestrator_direct.options import OPTIONS
 from orchestrator_direct.steps import LINK, NO_ROOM, Step
-from orchestrator_rsync.action import prepare_rsync
-from orchestrator_rsync.arguments import deletes_running, is_on, rsync_table, target_of, with_slash
-from orchestrator_rsync.batches import spawn_full
-from orchestrator_rsync.lane import Lanes
+from orchestrator_rsync.api import RsyncAction, deletes_running, is_on, prepare_rsync, rsync_table, with_slash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,17 +38,14 @@ _NEVER_RAN = frozenset({126, 127})
 """Of cp, mv and rm none ends with these: the loader of programs had no descriptor or no memory for it."""
 
 
-class Direct(Action):
+class Direct(RsyncAction):
     name = "direct"
     sets = False
     chains_moves = True
     options = OPTIONS
-    checks_types = False
+    retries_paths = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 1, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
-
-    def __init__(self) -> None:
-        self._lanes = Lanes(by_paths=False)
 
     def prepare(self, config: Config) -> None:
         target = config.get("target")
@@ -64,15 +57,6 @@ class Direct(Action):
             raise ConfigError("default.direct: the target must not be the root directory")
         prepare_rsync(config)
         config.set("target", with_slash(target))
-
-    def target(self, config: Config) -> Target | None:
-        return target_of(config)
-
-    def init(self, event: Event) -> None:
-        spawn_full(event, self._lanes.of(event.inlet))
-
-    def full(self, event: Event) -> None:
-        spawn_full(event, self._lanes.of(event.inlet))
 
     def action(self, inlet: Inlet) -> None:
         event = inlet.get_event()
@@ -92,7 +76,7 @@ class Direct(Action):
             return None
         if agent.etype in etypes.SPECIAL:
             agent.inlet.split_moves()
-            return Collected(failed=self._lanes.collect(outcome, self.exit_codes(agent)))
+            return self.runs.collect(outcome, self.exit_codes(agent))
         if exit_code in _NEVER_RAN or (exit_code > SIGNALLED and exit_code != 255):
             return AGAIN
         if exit_code == NO_ROOM:
@@ -102,7 +86,7 @@ class Direct(Action):
         return OK
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
-        """rsync's codes are the config's; of single steps one is common trouble, and told of as such."""
+        """rsync's codes are the config's; of single steps one is common trouble, and logged as such."""
         if isinstance(agent, Event) and agent.etype not in etypes.SPECIAL:
             return {NO_ROOM: AGAIN}
         return exit_codes_of(agent.config, "rsyncExitCodes")
@@ -112,12 +96,9 @@ def _step(event: Event) -> Step:
     inlet, table = event.inlet, rsync_table(event.config)
     is_move = event.etype == etypes.MOVE
     return Step(
-        etype=event.etype,
-        is_dir=event.is_dir,
+        change=Change(event.etype, event.raw_path, event.destination.raw_path if is_move else None),
         source=event.source,
         target=event.target,
-        path=event.pathname,
-        path2=event.destination.pathname if is_move else None,
         removes=deletes_running(event.config),
         follows=table is not None and is_on(table.get("keep_dirlinks")),
         log=inlet.log,
@@ -125,17 +106,17 @@ def _step(event: Event) -> Step:
 
 
 def _has_more(event: Event) -> bool:
-    """Whether the directory on the target has entries that the source's has not: no event tells of them."""
+    """Whether the directory on the target has entries that the source's has not: there is no event for them."""
     if event.config.get("delete") is not True:
         return False
     try:
         return not set(os.listdir(event.target_path)) <= set(os.listdir(event.source_path))
     except OSError:
-        return False  # gone meanwhile, and its event tells
+        return False  # gone meanwhile, and that has its own event
 
 
 def _put_right(event: Event, *, was_refused: bool) -> None:
-    """A step failed. Mostly the file has gone meanwhile, and its own event tells; else the source decides."""
+    """A step failed. Mostly the file has gone meanwhile, which has its own event; else the source decides."""
     inlet = event.inlet
     if event.etype == etypes.MOVE:
         inlet.create(event.destination.raw_path)

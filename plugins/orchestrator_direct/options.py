@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.api import RSYNC_EXIT_CODES, Option, Options
-from orchestrator_rsync.options import RSYNC_TABLE, SELECTION
+from orchestrator.api import RSYNC_EXIT_CODES, SELECTION, Option, Options
+from orchestrator_rsync.api import RSYNC_TABLE
 
 OPTIONS: Final[Options] = {
     **SELECTION,

@@ -1,7 +1,7 @@
 """Removes an entry with all that is in it, as `rm -rf` does; symlinks are removed, never followed.
 
-Goes through the directories by descriptors and a list of its own. What lies deeper than so many descriptors are good
-for is brought up to where they end: a tree may be deeper than a path can be long.
+Goes through the directories by descriptors and a list of its own. Entries deeper than the descriptors reach are
+moved up to where those end: a tree may be deeper than a path can be long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator_native.report import Stopped
+from orchestrator_native.api import Stopped
 
 if TYPE_CHECKING:
     import threading

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.api import etypes
 from orchestrator_direct.removal import Removal
 from orchestrator_direct.walk import Refused, open_directory
-from orchestrator_native.data import Copier
-from orchestrator_native.report import Stopped
-from orchestrator_native.temps import temp_name
+from orchestrator_native.api import Copier, Stopped, Vanished, is_same_data, temp_name
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+    from orchestrator.api import Change
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -35,7 +35,7 @@ LINK: Final = 2
 """A symlink on the target was in the way."""
 STOPPED: Final = 143
 
-_FOR_WANT: Final = frozenset(
+_SHORTAGE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
@@ -43,29 +43,20 @@ _PINNED: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ACL: Final = "system.posix_acl_access"
-_PART: Final = 1 << 20
-"""Bytes that are compared at a time."""
-
-
-class Vanished(Exception):
-    """The source's entry is gone or has become something else: that has an event of its own."""
 
 
 @dataclass(frozen=True)
 class Step:
     """A job: one change brought from `source` to `target`, both absolute. Safe in any thread.
 
-    `path`, `path2` (of a Move its destination) are relative, without slashes at either end. `removes`: deletions are
+    The paths of `change` are those of the queue: relative to both trees, with a leading slash. `removes`: deletions are
     carried over. `follows`: symlinks to directories on the target count as directories. `log` takes a category and
-    what there is to say.
+    the parts of a message.
     """
 
-    etype: str
-    is_dir: bool
+    change: Change
     source: bytes
     target: bytes
-    path: bytes
-    path2: bytes | None
     removes: bool
     follows: bool
     log: Callable[..., object]
@@ -81,23 +72,33 @@ class Step:
             self.log("Warn", refused.path, " is a symlink, and a directory in the source: it is not followed.")
             return LINK
         except OSError as error:
-            if self.etype == etypes.DELETE and error.errno in _GONE:
+            if self.change.etype == etypes.DELETE and error.errno in _GONE:
                 return DONE  # with the directory that it was in
-            if self.is_dir and error.errno == errno.EEXIST:
-                return FAILED  # nothing to be told of, mostly: the transfer of everything was faster
+            if self.change.path.endswith(b"/") and error.errno == errno.EEXIST:
+                return FAILED  # no news, mostly: the transfer of everything was faster
             reason = os.strerror(error.errno) if error.errno else str(error)
-            self.log("Normal", f"{self.etype} ", self.target, b"/" + (self.path2 or self.path), f" failed: {reason}")
-            return NO_ROOM if error.errno in _FOR_WANT else FAILED
+            self.log(
+                "Normal",
+                f"{self.change.etype} ",
+                self.target,
+                (self.change.path2 or self.change.path).rstrip(b"/"),
+                f" failed: {reason}",
+            )
+            return NO_ROOM if error.errno in _SHORTAGE else FAILED
         return DONE
 
+    @property
+    def _path(self) -> bytes:
+        return self.change.path.strip(b"/")
+
     def _do(self, stop: threading.Event) -> None:
-        directory, name = self._on_target(self.path)
+        directory, name = self._on_target(self._path)
         try:
-            if self.etype == etypes.DELETE:
+            if self.change.etype == etypes.DELETE:
                 Removal(stop).remove(name, directory)
-            elif self.etype == etypes.MOVE:
+            elif self.change.etype == etypes.MOVE:
                 self._move(directory, name, stop)
-            elif self.is_dir:
+            elif self.change.path.endswith(b"/"):
                 os.mkdir(name, dir_fd=directory)
             else:
                 self._copy(directory, name, stop)
@@ -115,12 +116,12 @@ class Step:
         try:
             self._rename(directory, name)
         except OSError as error:
-            if self.removes and error.errno not in _FOR_WANT:
+            if self.removes and error.errno not in _SHORTAGE:
                 Removal(stop).remove(name, directory)
             raise
 
     def _rename(self, directory: int, name: bytes) -> None:
-        to, new = self._on_target(self.path2 or b"")
+        to, new = self._on_target((self.change.path2 or b"").strip(b"/"))
         try:
             moved = os.stat(name, dir_fd=directory, follow_symlinks=False)
             os.rename(name, new, src_dir_fd=directory, dst_dir_fd=to)
@@ -158,7 +159,7 @@ class Step:
 
     def _pin_source(self) -> int:
         """A descriptor of exactly the source's entry, which opens nothing of it."""
-        *directories, name = self.path.split(b"/")
+        *directories, name = self._path.split(b"/")
         try:
             directory = open_directory(self.source, directories)
             try:
@@ -210,15 +211,7 @@ def _is_same_file(entry: int, there: int, stop: threading.Event) -> bool:
         open(f"/proc/self/fd/{entry}", "rb", buffering=0, opener=_opener) as one,
         open(f"/proc/self/fd/{there}", "rb", buffering=0, opener=_opener) as other,
     ):
-        if _acl(one.fileno()) != _acl(other.fileno()):
-            return False
-        while not stop.is_set():
-            part = one.read(_PART)
-            if part != other.read(_PART):
-                return False
-            if not part:
-                return True
-    raise Stopped
+        return _acl(one.fileno()) == _acl(other.fileno()) and is_same_data(one.fileno(), other.fileno(), stop)
 
 
 def _opener(path: str, flags: int) -> int:

@@ -6,15 +6,14 @@ The engine is loaded with the first sync that has work for it: not all who start
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from orchestrator.api import OK as DONE
 from orchestrator.api import (
     RSYNC_EXIT_CODES,
     Action,
     Agent,
+    Change,
     Check,
     Collected,
     Config,
@@ -23,34 +22,38 @@ from orchestrator.api import (
     EventList,
     Inlet,
     Outcome,
+    PerSync,
+    RetryList,
     Spawn,
     Target,
     Verdict,
     etypes,
     max_delete_of,
-    next_pause,
 )
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
-from orchestrator_native.report import CUT, OK, PARTIAL, STOPPED, Report, Stopped
+from orchestrator_native.report import CUT, OK, PARTIAL, STOPPED, RunReport, Stopped
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from orchestrator_native.engine import Memory, Trees
+    from orchestrator_native.engine import MirrorSpec
 
 
-@dataclass
-class State:
-    """What a sync remembers from one run to the next. A loss costs time, nothing else."""
+class MirrorState:
+    """The state of one sync, from one run to the next. A loss costs time, nothing else.
 
-    memory: Memory
-    reports: dict[Agent, Report] = field(default_factory=dict)
-    failing: dict[str, None] = field(default_factory=dict)
-    """Paths to try again, without a leading slash, in the order in which they failed."""
-    logged: tuple[str, ...] = ()
-    pause: float = 0.0
-    is_waiting: bool = False
+    `reports`: of the runs that have ended and are not collected yet. `failing`: paths to try again, with leading
+    slashes only. `logged`: the lines of trouble that were logged last.
+    """
+
+    def __init__(self, inlet: Inlet) -> None:
+        from orchestrator_native.memory import Memory
+
+        self.memory = Memory()
+        self.reports: dict[Agent, RunReport] = {}
+        self.failing: RetryList[None] = RetryList(inlet.delay)
+        self.logged: tuple[str, ...] = ()
 
 
 class Native(Action):
@@ -62,7 +65,7 @@ class Native(Action):
     defaults: ClassVar[dict[str, Any]] = {"delay": 1, "onMove": True, "exitcodes": dict(RSYNC_EXIT_CODES)}
 
     def __init__(self) -> None:
-        self._states: WeakKeyDictionary[Inlet, State] = WeakKeyDictionary()
+        self._states = PerSync(MirrorState)
 
     def prepare(self, config: Config) -> None:
         checked_threads(config)
@@ -85,45 +88,31 @@ class Native(Action):
             self._update(inlet, events)
 
     def collect(self, outcome: Outcome) -> Verdict | Collected | None:
-        from orchestrator_native.batch import relative
-
         agent, exit_code = outcome.agent, outcome.exit_code
-        state = self._state(agent.inlet)
+        state = self._states.of(agent.inlet)
         report = state.reports.pop(agent, None)
         if report is not None and report.is_of_other_source and agent.inlet.is_full_run_due:
-            # Kept, they would be tried first, in vain, and the full run would never have its turn.
+            # Kept, they would be tried first and fail, and the full run would never have its turn.
             agent.inlet.log("Normal", "The source is another one: leaving a list to the full run that is due.")
             return DONE
         if report is None:
             return None
-        failed: list[str] = []
+        failed: dict[bytes, None] = {}
         if exit_code in (OK, PARTIAL):
-            if isinstance(agent, EventList):
-                for path in agent.paths():
-                    state.failing.pop(relative(path), None)
-            else:
-                state.failing.clear()
-            failed = report.paths()
-            state.failing.update(dict.fromkeys(failed))
-            _try_again_later(agent.inlet, state)
-            _ask_soon(agent.inlet, list(report.put_off))
+            failed = {_listed(path): None for path in report.paths()}
+            tried = map(_plain, agent.paths()) if isinstance(agent, EventList) else None
+            state.failing.update(agent.inlet, tried, failed, lambda path: _ask_again(agent.inlet, path))
+            agent.inlet.report_retrying(len(state.failing))
+            _ask_soon(agent.inlet, list(map(_listed, report.deferred)))
         lines = tuple(report.lines())
         _warn(agent.inlet, state, lines)
         return Collected(failed=[] if failed else None, cause=lines[0] if lines else "")
-
-    def _state(self, inlet: Inlet) -> State:
-        from orchestrator_native.engine import Memory
-
-        state = self._states.get(inlet)
-        if state is None:
-            state = self._states[inlet] = State(Memory())
-        return state
 
     def _mirror(self, event: Event) -> None:
         from orchestrator_native import engine
 
         inlet = event.inlet
-        state = self._state(inlet)
+        state = self._states.of(inlet)
         trees = _trees(inlet)
         deletes = inlet.config.get("delete") in (True, "startup")
         kind = "startup" if event.etype == etypes.INIT else "full"
@@ -140,7 +129,7 @@ class Native(Action):
             found.append(_count_deletions(trees, stop))
             return found[-1]
 
-        def mirror(stop: threading.Event) -> Report:
+        def mirror(stop: threading.Event) -> RunReport:
             limited = trees._replace(may_delete=limit.allowed(found[-1].existing))
             return engine.mirror(limited, state.memory, stop, deletes=deletes)
 
@@ -148,9 +137,8 @@ class Native(Action):
 
     def _update(self, inlet: Inlet, events: EventList) -> None:
         from orchestrator_native import engine
-        from orchestrator_native.batch import Change
 
-        state = self._state(inlet)
+        state = self._states.of(inlet)
         trees = _trees(inlet)
         deletes = inlet.config.get("delete") in (True, "running")
         changes = [Change(delay.etype, delay.path, delay.path2) for delay in events.delays]
@@ -158,9 +146,9 @@ class Native(Action):
         self._run(inlet, events, lambda stop: engine.update(trees, changes, state.memory, stop, deletes=deletes))
 
     def _run(
-        self, inlet: Inlet, agent: Agent, work: Callable[[threading.Event], Report], check: Check | None = None
+        self, inlet: Inlet, agent: Agent, work: Callable[[threading.Event], RunReport], check: Check | None = None
     ) -> None:
-        reports = self._state(inlet).reports
+        reports = self._states.of(inlet).reports
 
         def native(stop: threading.Event) -> int:
             """make the target equal, by itself"""
@@ -171,11 +159,11 @@ class Native(Action):
         inlet.run(agent, native, lambda: reports.pop(agent, None), check)
 
 
-def _trees(inlet: Inlet) -> Trees:
-    from orchestrator_native.engine import Trees
+def _trees(inlet: Inlet) -> MirrorSpec:
+    from orchestrator_native.engine import MirrorSpec
 
     config = inlet.config
-    return Trees(
+    return MirrorSpec(
         source=inlet.source,
         target=inlet.target,
         excluded=inlet.matcher(),
@@ -186,8 +174,8 @@ def _trees(inlet: Inlet) -> Trees:
     )
 
 
-def _count_deletions(trees: Trees, stop: threading.Event) -> DeletionCount:
-    """Where it can't be told, nothing stands in the way of the run: it says what is wrong, and deletes nothing."""
+def _count_deletions(trees: MirrorSpec, stop: threading.Event) -> DeletionCount:
+    """Where nothing can be counted, the run is allowed: it reports what is wrong, and deletes nothing."""
     from orchestrator_native import engine
 
     try:
@@ -199,14 +187,14 @@ def _count_deletions(trees: Trees, stop: threading.Event) -> DeletionCount:
 
 
 def _rules(inlet: Inlet) -> bytes:
-    """What is left out, for the log line of a full run, as the rsync action says it."""
+    """The excluded paths, for the log line of a full run, as the rsync action writes it."""
     excludes = inlet.excludes()
     if inlet.filter_lines():
         return b" filtering\n" + b"\n".join(inlet.rule_lines())
     return b" excluding\n" + b"\n".join(excludes) if excludes else b""
 
 
-def _warn(inlet: Inlet, state: State, lines: tuple[str, ...]) -> None:
+def _warn(inlet: Inlet, state: MirrorState, lines: tuple[str, ...]) -> None:
     """Trouble is logged once: a path that keeps failing is no news."""
     if lines and lines != state.logged:
         for line in lines:
@@ -214,32 +202,23 @@ def _warn(inlet: Inlet, state: State, lines: tuple[str, ...]) -> None:
     state.logged = lines
 
 
-def _try_again_later(inlet: Inlet, state: State) -> None:
-    """Paths that could not be mirrored come again by themselves, after growing pauses; nothing waits for them."""
-    inlet.report_retrying(len(state.failing))
-    if state.is_waiting:
-        return
-    if not state.failing:
-        state.pause = 0.0
-        return
-    state.pause = next_pause(state.pause, float(inlet.config.get("delay") or 0))
-    state.is_waiting = True
+def _listed(path: str) -> bytes:
+    """A path of the engine's as it is queued, but for a directory's slash."""
+    return b"/" + os.fsencode(path)
+
+
+def _plain(path: bytes) -> bytes:
+    """A queued path without a directory's slash."""
+    return path.rstrip(b"/") or b"/"
+
+
+def _ask_soon(inlet: Inlet, paths: list[bytes]) -> None:
+    """A file that is newer on the target, or was deleted there, waits for as long as another mirror needs to take that
+    over, and is compared again. One that is gone by then has had its own event."""
 
     def again() -> None:
-        state.is_waiting = False
-        for path in list(state.failing):
-            _ask_again(inlet, os.fsencode(path))
-
-    inlet.after(state.pause, again)
-
-
-def _ask_soon(inlet: Inlet, paths: list[str]) -> None:
-    """What is newer on the target, or was deleted there, gets the time that another mirror needs to take that over, and
-    is looked at again. What is gone by then has had its own event."""
-
-    def again() -> None:
-        for path in map(os.fsencode, paths):
-            if os.path.lexists(inlet.source + path):
+        for path in paths:
+            if os.path.lexists(inlet.source + path[1:]):
                 _ask_again(inlet, path)
 
     if paths:
@@ -248,15 +227,15 @@ def _ask_soon(inlet: Inlet, paths: list[str]) -> None:
 
 def _patience(inlet: Inlet) -> float:
     """Seconds: another sync with the same delay has come to act by then."""
-    return 2 * float(inlet.config.get("delay") or 0) + 2.0
+    return 2 * inlet.delay + 2.0
 
 
 def _ask_again(inlet: Inlet, path: bytes) -> None:
-    """A directory is looked at with all in it, unlike one of which only the attributes changed."""
-    full = inlet.source + path
-    if not path:
+    """A directory is compared with all in it, unlike one of which only the attributes changed."""
+    full = inlet.source + path[1:]
+    if path == b"/":
         inlet.full_event()
     elif os.path.isdir(full) and not os.path.islink(full):
-        inlet.create(b"/" + path + b"/")
+        inlet.create(path + b"/")
     else:
-        inlet.retry(b"/" + path)
+        inlet.retry(path)

@@ -1,8 +1,8 @@
-"""The attributes of what is on the target already, made like the source's; how is in meta.py.
+"""The attributes of entries that are on the target already, made like the source's; how is in meta.py.
 
-What cannot be carried over is noted in the task's report.
+Attributes that cannot be carried over are noted in the task's report.
 
-What gives rights to a file's data, the owner and group it belongs to, set-user and set-group bits, capabilities, root
+Rights to a file's data, which are the owner and group it belongs to, set-user and set-group bits, capabilities, root
 never gives to a file that lies there already: somebody may have put it there, equal in size and time or even in
 content, with a descriptor open to write to it afterwards. Such a file is copied anew.
 """
@@ -16,12 +16,12 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from orchestrator_native import meta, xattrs
-from orchestrator_native.likeness import is_same_xattrs
+from orchestrator_native.compare import is_same_xattrs
 from orchestrator_native.rules import is_same_meta, is_same_owner
 
 if TYPE_CHECKING:
-    from orchestrator_native.rules import Rule
-    from orchestrator_native.spot import Spot
+    from orchestrator_native.entry import Entry
+    from orchestrator_native.rules import CopyRule
     from orchestrator_native.task import Task
 
 
@@ -47,13 +47,13 @@ class Fixed(Enum):
     """It would give rights to data that is not ours for sure; nothing was done."""
 
 
-def fix(task: Task, spot: Spot, wanted: os.stat_result, have: os.stat_result) -> Fixed:
+def fix(task: Task, entry: Entry, wanted: os.stat_result, have: os.stat_result) -> Fixed:
     """Those of an entry that is the same but for them. Raises OSError, Vanished."""
-    same_xattrs = is_same_xattrs(spot, task.rule)
+    same_xattrs = is_same_xattrs(entry, task.rule)
     if same_xattrs and is_same_meta(wanted, have, task.rule):
         return Fixed.NOTHING
-    attributes = None if same_xattrs else xattrs.read_entry(spot.source, spot.name, task.rule)
-    with meta.pinned(spot.name, spot.target) as handle:
+    attributes = None if same_xattrs else xattrs.read_entry(entry.source, entry.name, task.rule)
+    with meta.pinned(entry.name, entry.target) as handle:
         now = os.stat(handle)
         if stat.S_IFMT(now.st_mode) != stat.S_IFMT(wanted.st_mode):
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
@@ -67,7 +67,7 @@ def _gives_rights(
     handle: xattrs.Handle,
     wanted: os.stat_result,
     have: os.stat_result,
-    rule: Rule,
+    rule: CopyRule,
     attributes: dict[str, bytes] | None,
 ) -> bool:
     if not rule.root or not stat.S_ISREG(wanted.st_mode):
@@ -89,12 +89,12 @@ def settle(task: Task, path: str, source: int, target: int, wanted: os.stat_resu
             if attributes is not None or not is_same_meta(wanted, have, task.rule):
                 apply(task, handle, wanted, have, attributes)
             if task.patience > 0:
-                task.missing.leave(os.stat(handle))
+                task.memory.missing.leave(os.stat(handle))
     except OSError as error:
         task.report.trouble("set the attributes of", path, error)
 
 
-def is_closed(directory: os.stat_result, rule: Rule) -> bool:
+def is_closed(directory: os.stat_result, rule: CopyRule) -> bool:
     """A directory of ours on the target may be closed to ourselves (r-x)."""
     return not rule.root and directory.st_mode & stat.S_IRWXU != stat.S_IRWXU
 

@@ -1,6 +1,6 @@
 """Changed paths, each brought up to date from the source as it is now.
 
-What happened to a path hardly matters, nor in what order: the source is looked at, and the target made the
+The kind of a change hardly matters, nor do its order and number: the source is looked at, and the target made the
 same. Only two things are taken from the kind of change: unless it concerns attributes alone, equal size and time prove
 nothing (proofs.py), and a Move may be a rename on the target, too.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from orchestrator_native.mirror import target_status
 from orchestrator_native.proofs import ANY_CHANGE
@@ -21,27 +21,20 @@ from orchestrator_native.trees import ELSEWHERE, join, split
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from orchestrator.api import Change
+    from orchestrator_native.entry import Entry
     from orchestrator_native.mirror import Mirror
-    from orchestrator_native.run import Run
-    from orchestrator_native.spot import Spot
+    from orchestrator_native.run import MirrorRun
 
 ATTRIBUTES = frozenset({"Attrib", "Modify"})
 """Of a directory: nothing about what lies in it."""
-
-
-class Change(NamedTuple):
-    """Paths as lsyncd has them: a leading slash, a directory's with a trailing one."""
-
-    etype: str
-    path: bytes
-    path2: bytes | None = None
 
 
 def relative(path: bytes) -> str:
     return os.fsdecode(path.strip(b"/"))
 
 
-def update(run: Run, changes: Iterable[Change]) -> None:
+def update(run: MirrorRun, changes: Iterable[Change]) -> None:
     """Hands to `run` what is large or a whole directory; `run.drain` afterwards."""
     batch = _Batch(run)
     changes = list(changes)
@@ -62,20 +55,20 @@ def update(run: Run, changes: Iterable[Change]) -> None:
 def _ends(changes: Sequence[Change]) -> list[bytes]:
     """For each change, where its path is in the end: what was renamed may have been renamed once more, and the source
     knows nothing any more of the names between."""
-    goes_on: dict[bytes, bytes] = {}
+    renamed_on: dict[bytes, bytes] = {}
     ends: list[bytes] = []
     for change in reversed(changes):
         end = change.path2 or change.path
-        end = goes_on.pop(end, end)
-        goes_on.pop(change.path, None)
+        end = renamed_on.pop(end, end)
+        renamed_on.pop(change.path, None)
         if change.path2 is not None:
-            goes_on[change.path] = end
+            renamed_on[change.path] = end
         ends.append(end)
     return ends[::-1]
 
 
 class _Batch:
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: MirrorRun) -> None:
         self.run = run
         self.task = run.task
         self.mirror: Mirror = run.mirror
@@ -116,14 +109,14 @@ class _Batch:
         if is_begun:
             return
         try:
-            spot = self.mirror.spot(path)
+            entry = self.mirror.entry(path)
         except OSError:
             self._ancestor(parent)
             return
-        have = target_status(spot)
-        self.task.before_change(spot.target)
-        if have is None and self.task.may_be_deleted(path, wanted, spot.target):
-            self.task.put_off(path, spot.source, spot.target)
+        have = target_status(entry)
+        self.task.before_change(entry.target)
+        if have is None and self.task.may_be_deleted(path, wanted, entry.target):
+            self.task.defer(path, entry.source, entry.target)
             return
         if stat.S_ISDIR(wanted.st_mode):
             if have is None or not stat.S_ISDIR(have.st_mode):
@@ -132,18 +125,18 @@ class _Batch:
                 self.run.later_settle(path)
                 return
             self.named.add(path)
-        trust = self._trust(spot, etype)
-        self.mirror.entries.bring(spot, wanted, have, trust, is_written=is_write)
+        trust = self._trust(entry, etype)
+        self.mirror.entries.bring(entry, wanted, have, trust, is_written=is_write)
         self.run.later_settle(parent)
 
-    def _trust(self, spot: Spot, etype: str) -> Trust:
+    def _trust(self, entry: Entry, etype: str) -> Trust:
         """How far what lies on the target is trusted. Where it is in a directory that is not known to be the one of
         before, not at all; and what is put there now does not belong to what was there before."""
-        if not self._are_pair(spot.source, spot.target):
-            self.task.part(spot.source, spot.target)
+        if not self._are_pair(entry.source, entry.target):
+            self.task.part(entry.source, entry.target)
             return Trust.NONE
-        is_same = etype == "Attrib" or (etype == "Move" and spot.path in self.renamed)
-        if is_same and not self._is_named(spot.path):
+        is_same = etype == "Attrib" or (etype == "Move" and entry.path in self.renamed)
+        if is_same and not self._is_named(entry.path):
             return Trust.QUICK
         return Trust.FINISHED
 
@@ -178,7 +171,7 @@ class _Batch:
     def _gone(self, path: str) -> None:
         parent, name = split(path)
         self.run.later_settle(parent)
-        have = self._target_status(parent, name) if self.task.deletes else None
+        have = self._target_status(parent, name) if self.task.removal.deletes else None
         if have is not None:
             self.mirror.let_in(parent)
         if have is not None:
@@ -210,7 +203,7 @@ class _Batch:
         self.renamed.discard(destination)
         if is_ours(split(origin)[1]):
             return  # what another mirror of ours has just finished, with all of it only now
-        if not self.task.deletes:
+        if not self.task.removal.deletes:
             return
         try:
             self._rename(split(origin), split(destination))
@@ -259,10 +252,10 @@ class _Batch:
         return is_pair and not self._is_named(join(*origin))
 
 
-def _status(opens: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:
+def _status(open_directory: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:
     """None: there is no such entry. OSError: there is no telling."""
     try:
-        return os.stat(name, dir_fd=opens(parent), follow_symlinks=False)
+        return os.stat(name, dir_fd=open_directory(parent), follow_symlinks=False)
     except OSError as error:
         if error.errno in ELSEWHERE:
             return None

@@ -17,7 +17,7 @@ from orchestrator_native.trees import ELSEWHERE
 if TYPE_CHECKING:
     import threading
 
-    from orchestrator_native.spot import Spot
+    from orchestrator_native.entry import Entry
 
 BLOCK = 1 << 20
 
@@ -25,35 +25,39 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """O_NONBLOCK: a FIFO may have taken the file's place."""
 
 
-def open_source(spot: Spot) -> int:
+def open_source(entry: Entry) -> int:
     """The source's file. Raises Vanished where it is gone or has become something else, OSError."""
     try:
-        return os.open(spot.name, FILE, dir_fd=spot.source)
+        return os.open(entry.name, FILE, dir_fd=entry.source)
     except OSError as error:
         if error.errno in ELSEWHERE:
             raise Vanished from error
         raise
 
 
-def is_same_content(spot: Spot, stop: threading.Event) -> bool:
+def is_same_content(entry: Entry, stop: threading.Event) -> bool:
     """Of two regular files. False, too, where the target's cannot be read. Raises as `open_source`, and Stopped."""
-    source = open_source(spot)
+    source = open_source(entry)
     try:
         try:
-            target = os.open(spot.name, FILE, dir_fd=spot.target)
+            target = os.open(entry.name, FILE, dir_fd=entry.target)
         except OSError as error:
             if error.errno in ELSEWHERE or error.errno in (errno.EACCES, errno.EPERM):
                 return False
             raise
         try:
-            return _is_same(source, target, stop)
+            return is_same_data(source, target, stop)
         finally:
             os.close(target)
     finally:
         os.close(source)
 
 
-def _is_same(source: int, target: int, stop: threading.Event) -> bool:
+def is_same_data(source: int, target: int, stop: threading.Event) -> bool:
+    """Of two open files. False where the target's is no regular file.
+
+    Raises Vanished where the source's is none, OSError, and Stopped.
+    """
     here, there = os.fstat(source), os.fstat(target)
     if not stat.S_ISREG(here.st_mode):
         raise Vanished

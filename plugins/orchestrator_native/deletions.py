@@ -1,7 +1,7 @@
-"""What a full run would delete (`maxDelete`): both trees are looked through, nothing is touched.
+"""How much a full run would delete (`maxDelete`): both trees are read, nothing is changed.
 
-Counts as mirror.py and removal.py delete: what the source has not, with all below it, and what is in a directory
-whose place something else takes. What is excluded is neither removed nor counted.
+Counts as mirror.py and removal.py delete: entries that the source does not have, with all below them, and those in a
+directory whose place something else takes. Excluded entries are neither removed nor counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.api import DeletionCount
 from orchestrator_native.report import Stopped
 from orchestrator_native.temps import is_in_use, is_leftover
-from orchestrator_native.trees import Tree, join, split
+from orchestrator_native.trees import OpenTree, join, split
 
 if TYPE_CHECKING:
     import threading
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 def count_deletions(source: bytes, target: bytes, excluded: Excluded | None, stop: threading.Event) -> DeletionCount:
     """Look through both trees. Raises OSError where one of them cannot be opened, Stopped."""
-    with closing(Tree.at(source)) as here, closing(Tree.at(target)) as there:
+    with closing(OpenTree.at(source)) as here, closing(OpenTree.at(target)) as there:
         return _Count(here, there, excluded, stop).all()
 
 
 class _Count:
-    def __init__(self, source: Tree, target: Tree, excluded: Excluded | None, stop: threading.Event) -> None:
+    def __init__(self, source: OpenTree, target: OpenTree, excluded: Excluded | None, stop: threading.Event) -> None:
         self.source = source
         self.target = target
         self.excluded = excluded
@@ -79,7 +79,7 @@ class _Count:
         return self.excluded is not None and self.excluded(b"/" + os.fsencode(path) + (b"/" if is_dir else b""))
 
 
-def _listed(tree: Tree, path: str) -> dict[str, bool]:
+def _listed(tree: OpenTree, path: str) -> dict[str, bool]:
     """Name → whether it is a directory."""
     with os.scandir(tree.open(path)) as entries:
         return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}

@@ -7,44 +7,26 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import batch, deletions, meta
-from orchestrator_native.links import Links
-from orchestrator_native.missing import Missing
-from orchestrator_native.newer import Newer
-from orchestrator_native.proofs import Proofs
-from orchestrator_native.report import CUT, FILE_IO, STOPPED, Report, Stopped, TooMuch
+from orchestrator_native.report import CUT, FILE_IO, STOPPED, RunReport, Stopped, TooMuch
 from orchestrator_native.rules import Trust, my_rule
-from orchestrator_native.run import Run
-from orchestrator_native.task import Budget, Task
-from orchestrator_native.trees import Tree
+from orchestrator_native.run import MirrorRun
+from orchestrator_native.task import Budget, Removal, Task
+from orchestrator_native.trees import OpenTree
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable
 
-    from orchestrator.api import DeletionCount
+    from orchestrator.api import Change, DeletionCount
+    from orchestrator_native.memory import Memory
     from orchestrator_native.task import Excluded
 
 
-@dataclass
-class Memory:
-    """What is worth knowing from one run to the next; a loss costs time, nothing else."""
-
-    links: Links = field(default_factory=Links)
-    proofs: Proofs = field(default_factory=Proofs)
-    newer: Newer = field(default_factory=Newer)
-    missing: Missing = field(default_factory=Missing)
-    granularity: int | None = None
-    source: tuple[int, int] | None = None
-    """Device and inode of the source's directory."""
-    target: tuple[int, int] | None = None
-
-
-class Trees(NamedTuple):
-    """What is mirrored, and how."""
+class MirrorSpec(NamedTuple):
+    """Two trees, and how the one is mirrored to the other."""
 
     source: bytes
     target: bytes
@@ -53,12 +35,12 @@ class Trees(NamedTuple):
     hard_links: bool = True
     threads: int = 4
     patience: float = 0.0
-    """Seconds that a change waits of what is newer on the target, or was deleted there (newer.py, missing.py)."""
+    """Seconds that a change waits where the target is newer, or the entry was deleted there (newer.py, missing.py)."""
     may_delete: int | None = None
-    """So much of what the source has not may be deleted; None: all."""
+    """How many entries that the source does not have may be deleted; None: any number."""
 
 
-def mirror(trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool) -> Report:
+def mirror(trees: MirrorSpec, memory: Memory, stop: threading.Event, *, deletes: bool) -> RunReport:
     """Make the whole target like the source, creating its directory (not what lies above) if need be."""
     try:
         os.mkdir(trees.target, 0o777)
@@ -68,35 +50,35 @@ def mirror(trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool
     return _work(trees, memory, stop, deletes=deletes, changes=None)
 
 
-def count_deletions(trees: Trees, stop: threading.Event) -> DeletionCount:
+def count_deletions(trees: MirrorSpec, stop: threading.Event) -> DeletionCount:
     """How much `mirror` would delete. Raises OSError where a tree cannot be opened, Stopped."""
     return deletions.count_deletions(trees.source, trees.target, _without_target(trees), stop)
 
 
 def update(
-    trees: Trees, changes: Iterable[batch.Change], memory: Memory, stop: threading.Event, *, deletes: bool
-) -> Report:
+    trees: MirrorSpec, changes: Iterable[Change], memory: Memory, stop: threading.Event, *, deletes: bool
+) -> RunReport:
     """Bring changed paths of the target up to date."""
     return _work(trees, memory, stop, deletes=deletes, changes=changes)
 
 
-def _failure(what: str, error: OSError) -> Report:
-    report = Report()
+def _failure(what: str, error: OSError) -> RunReport:
+    report = RunReport()
     report.trouble(what, "", error)
     report.end(FILE_IO)
     return report
 
 
 def _work(
-    trees: Trees, memory: Memory, stop: threading.Event, *, deletes: bool, changes: Iterable[batch.Change] | None
-) -> Report:
+    trees: MirrorSpec, memory: Memory, stop: threading.Event, *, deletes: bool, changes: Iterable[Change] | None
+) -> RunReport:
     try:
-        source = Tree.at(trees.source)
+        source = OpenTree.at(trees.source)
     except OSError as error:
         return _failure("open the source", error)
     try:
         try:
-            target = Tree.at(trees.target)
+            target = OpenTree.at(trees.target)
         except OSError as error:
             return _failure("open the target", error)
         try:
@@ -108,15 +90,15 @@ def _work(
 
 
 def _work_between(
-    source: Tree,
-    target: Tree,
-    trees: Trees,
+    source: OpenTree,
+    target: OpenTree,
+    trees: MirrorSpec,
     memory: Memory,
     stop: threading.Event,
     *,
     deletes: bool,
-    changes: Iterable[batch.Change] | None,
-) -> Report:
+    changes: Iterable[Change] | None,
+) -> RunReport:
     ours = [(status.st_dev, status.st_ino) for status in (os.fstat(source.root), os.fstat(target.root))]
     if ours[0] == ours[1]:
         return _failure("mirror a directory onto itself", OSError(errno.EINVAL, os.strerror(errno.EINVAL)))
@@ -139,17 +121,17 @@ def _work_between(
             trust=Trust.QUICK if changes is None and not memory.proofs.is_complete else Trust.UNCHANGED,
         ),
         stop=stop,
-        deletes=deletes,
-        makes_way=deletes or changes is not None,
+        removal=Removal(
+            deletes=deletes,
+            makes_way=deletes or changes is not None,
+            guarded=frozenset(ours),
+            budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
+        ),
         excluded=_without_target(trees),
-        guarded=frozenset(ours),
-        budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
-        proofs=memory.proofs,
-        newer=memory.newer,
-        missing=memory.missing,
+        memory=memory,
         patience=trees.patience if changes is not None else 0.0,
     )
-    run = Run(task, source, target, memory.links, threads=trees.threads, is_whole=changes is None)
+    run = MirrorRun(task, source, target, threads=trees.threads, is_whole=changes is None)
     try:
         if changes is None:
             memory.links.clear()
@@ -172,7 +154,7 @@ def _is_same_device(before: tuple[int, int] | None, now: tuple[int, int]) -> boo
     return before is not None and before[0] == now[0]
 
 
-def _without_target(trees: Trees) -> Excluded | None:
+def _without_target(trees: MirrorSpec) -> Excluded | None:
     """A target inside the source is left out, or it would be copied into itself."""
     source, target = os.path.realpath(trees.source), os.path.realpath(trees.target)
     outer = source if source.endswith(b"/") else source + b"/"

@@ -1,4 +1,4 @@
-"""Another process that compares directories: `glance`, asked over a pipe. Run as a program, by assistant.py.
+"""Another process that compares directories: `quick_compare`, asked over a pipe. Run as a program (workerprocess.py).
 
 It only reads, and only knows how to say "plainly the same" or "look yourself"; so whatever becomes of it
 (killed, out of memory) costs nothing but time. It ends when its input does.
@@ -22,9 +22,9 @@ if __name__ == "__main__":
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
     sys.modules["orchestrator_native"] = package
 
-from orchestrator_native.glance import glance
-from orchestrator_native.rules import Rule, Trust, identity
-from orchestrator_native.trees import Tree
+from orchestrator_native.quickcompare import quick_compare
+from orchestrator_native.rules import CopyRule, Trust, identity
+from orchestrator_native.trees import OpenTree
 
 LENGTH = struct.Struct("!I")
 
@@ -52,19 +52,19 @@ def _read(fd: int, count: int) -> bytes | None:
     return b"".join(parts)
 
 
-def packed(rule: Rule) -> str:
+def packed(rule: CopyRule) -> str:
     return json.dumps([rule.root, sorted(rule.groups), rule.granularity, rule.xattrs, rule.hard_links, rule.trust])
 
 
-def unpacked(text: str) -> Rule:
+def unpacked(text: str) -> CopyRule:
     root, groups, granularity, by_xattrs, hard_links, trust = json.loads(text)
-    return Rule(root, frozenset(groups), granularity, by_xattrs, hard_links, Trust(trust))
+    return CopyRule(root, frozenset(groups), granularity, by_xattrs, hard_links, Trust(trust))
 
 
-def answer(source: Tree, target: Tree, path: str, rule: Rule) -> bytes:
+def answer(source: OpenTree, target: OpenTree, path: str, rule: CopyRule) -> bytes:
     try:
         here, there = source.open(path), target.open(path)
-        names = glance(here, there, rule, alone=True)
+        names = quick_compare(here, there, rule, alone=True)
         mine, other = os.fstat(here), os.fstat(there)
     except OSError:
         return b"-"
@@ -73,11 +73,11 @@ def answer(source: Tree, target: Tree, path: str, rule: Rule) -> bytes:
     return b"=" + os.fsencode("/".join([f"{identity(mine)},{identity(other)}", *names]))
 
 
-def serve(source: Tree, target: Tree, rule: Rule) -> None:
+def serve(source: OpenTree, target: OpenTree, rule: CopyRule) -> None:
     while (question := read_message(0)) is not None:
         paths = os.fsdecode(question).split("\0")
         write_message(1, b"\0".join(answer(source, target, path, rule) for path in paths))
 
 
 if __name__ == "__main__":
-    serve(Tree(int(sys.argv[1])), Tree(int(sys.argv[2])), unpacked(sys.argv[3]))
+    serve(OpenTree(int(sys.argv[1])), OpenTree(int(sys.argv[2])), unpacked(sys.argv[3]))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator_native import meta, xattrs
 from orchestrator_native.attributes import apply
+from orchestrator_native.compare import symlink_text
 from orchestrator_native.content import open_source
 from orchestrator_native.data import Copier
-from orchestrator_native.likeness import symlink_text
 from orchestrator_native.newer import is_newer
 from orchestrator_native.proofs import ANY_CHANGE
 from orchestrator_native.report import Vanished
@@ -21,8 +21,8 @@ from orchestrator_native.temps import temp_name
 from orchestrator_native.trees import split
 
 if TYPE_CHECKING:
+    from orchestrator_native.entry import Entry
     from orchestrator_native.removal import Remover
-    from orchestrator_native.spot import Spot
     from orchestrator_native.task import Task
 
 TRIES = 3
@@ -40,31 +40,31 @@ class Maker:
         self._remover = remover
         self._copier = Copier(task.stop)
 
-    def file(self, spot: Spot, have: os.stat_result | None) -> None:
+    def file(self, entry: Entry, have: os.stat_result | None) -> None:
         """Copy a regular file over what there was when that was decided. See newer.py."""
         for left in reversed(range(TRIES)):
-            fd = open_source(spot)
+            fd = open_source(entry)
             try:
-                if self._copy(spot, fd, have, is_last=not left):
+                if self._copy(entry, fd, have, is_last=not left):
                     return
             finally:
                 os.close(fd)
 
-    def symlink(self, spot: Spot, wanted: os.stat_result) -> None:
-        text = symlink_text(spot)
-        temp = temp_name(spot.name)
-        os.symlink(text, temp, dir_fd=spot.target)
-        self._finish(temp, spot, wanted)
+    def symlink(self, entry: Entry, wanted: os.stat_result) -> None:
+        text = symlink_text(entry)
+        temp = temp_name(entry.name)
+        os.symlink(text, temp, dir_fd=entry.target)
+        self._finish(temp, entry, wanted)
 
-    def special(self, spot: Spot, wanted: os.stat_result) -> None:
+    def special(self, entry: Entry, wanted: os.stat_result) -> None:
         """A device, FIFO or socket."""
         mode = wanted.st_mode
         if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and not self._task.rule.root:
             self._task.report.note("devices are left out: only root can make them")
             return
-        temp = temp_name(spot.name)
-        os.mknod(temp, stat.S_IFMT(mode) | 0o600, wanted.st_rdev, dir_fd=spot.target)
-        self._finish(temp, spot, wanted)
+        temp = temp_name(entry.name)
+        os.mknod(temp, stat.S_IFMT(mode) | 0o600, wanted.st_rdev, dir_fd=entry.target)
+        self._finish(temp, entry, wanted)
 
     def link(self, leader: str, path: str, target: int) -> None:
         """Make `path`, which lies in `target`, another name of `leader` on the target."""
@@ -78,62 +78,62 @@ class Maker:
         finally:
             _unlink(temp, target)
 
-    def _copy(self, spot: Spot, fd: int, have: os.stat_result | None, *, is_last: bool) -> bool:
+    def _copy(self, entry: Entry, fd: int, have: os.stat_result | None, *, is_last: bool) -> bool:
         """False: it changed while being copied, and nothing was put."""
         before = os.fstat(fd)
         if not stat.S_ISREG(before.st_mode):
             raise Vanished
-        temp = temp_name(spot.name)
+        temp = temp_name(entry.name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        copy = os.open(temp, flags, 0o600, dir_fd=spot.target)
+        copy = os.open(temp, flags, 0o600, dir_fd=entry.target)
         placed = False
         try:
             try:
                 new = os.fstat(copy)
                 self._copier.copy(fd, copy, before, new.st_dev)
-                if not is_last and _has_changed(before, spot):
+                if not is_last and _has_changed(before, entry):
                     return False
                 attributes = xattrs.read(fd, self._task.rule) if self._task.rule.xattrs else None
                 apply(self._task, copy, before, new, attributes or None, new=True)
             finally:
                 os.close(copy)
-            if self._task.patience > 0 and self._was_written(spot, before, have):
-                self._task.put_off(spot.path, spot.source, spot.target)
+            if self._task.patience > 0 and self._was_written(entry, before, have):
+                self._task.defer(entry.path, entry.source, entry.target)
                 return True
-            self._place(temp, spot.path, spot.name, spot.target)
+            self._place(temp, entry.path, entry.name, entry.target)
             placed = True
-            if has_changed_since(spot, before):
+            if has_changed_since(entry, before):
                 self._task.proofs.spoil(new, ANY_CHANGE)
             return True
         finally:
             if not placed:
-                _unlink(temp, spot.target)
+                _unlink(temp, entry.target)
 
-    def _was_written(self, spot: Spot, wanted: os.stat_result, have: os.stat_result | None) -> bool:
+    def _was_written(self, entry: Entry, wanted: os.stat_result, have: os.stat_result | None) -> bool:
         """What it is to replace has been written meanwhile."""
         try:
-            now = spot.target_status()
+            now = entry.target_status()
         except OSError:
             return False
         return (have is None or now.st_ctime_ns != have.st_ctime_ns) and is_newer(wanted, now)
 
-    def _finish(self, temp: str, spot: Spot, wanted: os.stat_result) -> None:
+    def _finish(self, temp: str, entry: Entry, wanted: os.stat_result) -> None:
         """Attributes of what was just made under a temporary name; then its real name."""
         placed = False
         try:
             attributes = None
             if self._task.rule.xattrs:
                 try:
-                    attributes = xattrs.read_entry(spot.source, spot.name, self._task.rule)
+                    attributes = xattrs.read_entry(entry.source, entry.name, self._task.rule)
                 except FileNotFoundError as error:
                     raise Vanished from error
-            with meta.pinned(temp, spot.target) as handle:
+            with meta.pinned(temp, entry.target) as handle:
                 apply(self._task, handle, wanted, os.stat(handle), attributes or None, new=True)
-            self._place(temp, spot.path, spot.name, spot.target)
+            self._place(temp, entry.path, entry.name, entry.target)
             placed = True
         finally:
             if not placed:
-                _unlink(temp, spot.target)
+                _unlink(temp, entry.target)
 
     def _place(self, temp: str, path: str, name: str, target: int) -> None:
         self._task.proofs.name_goes(name, target)
@@ -144,23 +144,23 @@ class Maker:
             os.rename(temp, name, src_dir_fd=target, dst_dir_fd=target)
 
     def _make_way(self, path: str, name: str, target: int) -> None:
-        if self._task.makes_way:
+        if self._task.removal.makes_way:
             self._remover.remove(path, stat.S_IFDIR)
         else:
             os.rmdir(name, dir_fd=target)
 
 
-def has_changed_since(spot: Spot, before: os.stat_result) -> bool:
+def has_changed_since(entry: Entry, before: os.stat_result) -> bool:
     """The source's entry: in whatever way, so that what was made of it may not be all of it."""
     try:
-        return spot.source_status().st_ctime_ns != before.st_ctime_ns
+        return entry.source_status().st_ctime_ns != before.st_ctime_ns
     except OSError:
         return True
 
 
-def _has_changed(before: os.stat_result, spot: Spot) -> bool:
+def _has_changed(before: os.stat_result, entry: Entry) -> bool:
     try:
-        after = spot.source_status()
+        after = entry.source_status()
     except FileNotFoundError as error:
         raise Vanished from error
     return (before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns) != (

@@ -16,7 +16,7 @@ from orchestrator_native.temps import temp_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator_native.rules import Rule
+    from orchestrator_native.rules import CopyRule
     from orchestrator_native.xattrs import Handle
 
 
@@ -35,7 +35,7 @@ def apply(
     handle: Handle,
     wanted: os.stat_result,
     have: os.stat_result,
-    rule: Rule,
+    rule: CopyRule,
     attributes: dict[str, bytes] | None,
     *,
     new: bool = False,

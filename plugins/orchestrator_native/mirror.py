@@ -12,47 +12,48 @@ from typing import TYPE_CHECKING
 
 from orchestrator_native.attributes import is_closed, open_up, settle
 from orchestrator_native.entries import Entries
-from orchestrator_native.glance import glance
+from orchestrator_native.entry import Entry
 from orchestrator_native.maker import Maker
+from orchestrator_native.quickcompare import quick_compare
 from orchestrator_native.removal import Remover
 from orchestrator_native.report import Stopped, Vanished
 from orchestrator_native.rules import Trust, identity
-from orchestrator_native.spot import Spot
 from orchestrator_native.temps import is_in_use, is_leftover, is_ours
 from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
-    from orchestrator_native.entries import Crew
+    from orchestrator_native.entries import WorkQueue
     from orchestrator_native.task import Task
-    from orchestrator_native.trees import Tree
+    from orchestrator_native.trees import OpenTree
 
 
 class Mirror:
     """For one thread. `source` and `target` are its own; `entries`, `maker` and `remover` work in them."""
 
-    def __init__(self, task: Task, source: Tree, target: Tree, crew: Crew) -> None:
+    def __init__(self, task: Task, source: OpenTree, target: OpenTree, work_queue: WorkQueue) -> None:
         self.task = task
         self.source = source
         self.target = target
-        self.crew = crew
-        self.remover = Remover(task, target.clone(), crew.name_went)
+        self.work_queue = work_queue
+        self.remover = Remover(task, target.clone(), work_queue.name_went)
         self.maker = Maker(task, self.remover)
-        self.entries = Entries(task, self.maker, crew)
+        self.entries = Entries(task, self.maker, work_queue)
 
     def close(self) -> None:
         self.source.close()
         self.target.close()
         self.remover.tree.close()
 
-    def spot(self, path: str) -> Spot:
+    def entry(self, path: str) -> Entry:
         """Opens the directories that an entry lies in, and lets ourselves in on the target. Raises OSError."""
         parent, name = split(path)
         self.let_in(parent)
-        return Spot(path, name, self.source.open(parent), self.target.open(parent))
+        return Entry(path, name, self.source.open(parent), self.target.open(parent))
 
     def let_in(self, path: str) -> None:
         """To a directory of the target, and what it lies in: what is ours may be closed to ourselves (r-x, as Go has
-        the modules that it keeps). Settled afterwards. What cannot be opened is left to whoever opens it next."""
+        the modules that it keeps). Settled afterwards. A directory that cannot be opened is left to
+        whoever opens it next."""
         if self.task.rule.root:
             return
         names = path.split("/") if path else []
@@ -66,13 +67,13 @@ class Mirror:
                 if is_closed(status, self.task.rule):
                     open_up(f"/proc/self/fd/{fd}", status)
                     self.target.forget()  # it may have been opened for passing only
-                    self.crew.later_settle(directory)
+                    self.work_queue.later_settle(directory)
             except OSError:
                 return
             self.task.let_in.add(directory)
 
     def directory(self, path: str, *, touched: bool) -> None:
-        """What lies directly in a directory; its sub-directories are left for later. `touched`: its own
+        """The entries directly in a directory; its sub-directories are left for later. `touched`: its own
         attributes need to be set afterwards."""
         try:
             source = self.source.open(path)
@@ -85,7 +86,7 @@ class Mirror:
             inner = self._directory(path, source, target, touched=touched)
             for name in inner:
                 if not self.task.is_excluded(join(path, name), is_dir=True):
-                    self.crew.later_directory(join(path, name), touched=False)
+                    self.work_queue.later_directory(join(path, name), touched=False)
         except OSError as error:
             self.task.report.trouble("mirror", path, _readable(error))
             if touched:
@@ -96,7 +97,7 @@ class Mirror:
         proofs = self.task.proofs
         pair = identity(os.fstat(source)), identity(os.fstat(target))
         trust = self.task.trust(*pair)
-        inner = None if touched or trust is Trust.NONE else self._glance(source, target)
+        inner = None if touched or trust is Trust.NONE else self._quick_compare(source, target)
         # Before the work, as what fails in it, now or later, parts them again.
         proofs.pair(*pair)
         if inner is not None:
@@ -108,9 +109,9 @@ class Mirror:
             raise
         return []
 
-    def _glance(self, source: int, target: int) -> list[str] | None:
+    def _quick_compare(self, source: int, target: int) -> list[str] | None:
         try:
-            return glance(source, target, self.task.rule, holds=self.task.proofs.holds)
+            return quick_compare(source, target, self.task.rule, holds=self.task.proofs.holds)
         except OSError:
             return None
 
@@ -131,40 +132,40 @@ class Mirror:
         unsettled = False
         # what was written to it may have been under a name that is gone; of another directory nothing was known
         is_known = trust is Trust.UNCHANGED
-        for entry in here:
+        for found in here:
             if self.task.stop.is_set():
                 raise Stopped
-            name = entry.name
+            name = found.name
             if is_ours(name):
                 continue
             inner = join(path, name)
             try:
-                wanted = entry.stat(follow_symlinks=False)
+                wanted = found.stat(follow_symlinks=False)
                 if self.task.is_excluded(inner, is_dir=stat.S_ISDIR(wanted.st_mode)):
                     continue
             except FileNotFoundError:
                 continue
             have = _status(there.get(name))
-            spot = Spot(inner, name, source, target)
+            entry = Entry(inner, name, source, target)
             if have is None and self.task.may_be_deleted(inner, wanted, target):
-                self.task.put_off(inner, source, target)
+                self.task.defer(inner, source, target)
                 continue
-            unsettled = self.entries.bring(spot, wanted, have, trust, is_written=is_known) or unsettled
+            unsettled = self.entries.bring(entry, wanted, have, trust, is_written=is_known) or unsettled
         # what is closed when it is settled stays open until nothing more is to be done in it
         if unsettled or is_closed(status, self.task.rule):
-            self.crew.later_settle(path)
+            self.work_queue.later_settle(path)
         else:
             settle(self.task, path, source, target, status)
 
     def _extra(self, path: str, entry: os.DirEntry[str]) -> None:
-        """What only the target has."""
+        """An entry that only the target has."""
         try:
             is_dir = entry.is_dir(follow_symlinks=False)
         except OSError:
             return
         if is_in_use(entry.name):
             return
-        if self.task.deletes or (not is_dir and is_leftover(entry.name)):
+        if self.task.removal.deletes or (not is_dir and is_leftover(entry.name)):
             is_counted = is_dir or not is_leftover(entry.name)
             self.remover.remove(path, stat.S_IFDIR if is_dir else stat.S_IFREG, is_counted=is_counted)
 
@@ -179,20 +180,20 @@ class Mirror:
                 self.task.report.trouble("read", path, error)
             return
         try:
-            spot = Spot(path, name, source, self.target.open(parent))
+            entry = Entry(path, name, source, self.target.open(parent))
         except OSError as error:
             self.task.report.trouble("mirror", path, error)
             return
         if stat.S_ISREG(wanted.st_mode):
-            self.entries.file(spot, wanted, target_status(spot))
+            self.entries.file(entry, wanted, target_status(entry))
 
     def is_same(self, path: str, wanted: os.stat_result, have: os.stat_result, trust: Trust) -> bool:
         """All but the attributes, of an entry that is nothing to work on now."""
         try:
-            spot = self.spot(path)
-            if self.task.trust(*_identities(spot)) is Trust.NONE:
+            entry = self.entry(path)
+            if self.task.trust(*_identities(entry)) is Trust.NONE:
                 trust = Trust.NONE
-            return self.entries.is_same(spot, wanted, have, trust)
+            return self.entries.is_same(entry, wanted, have, trust)
         except (OSError, Vanished):
             return False
 
@@ -210,15 +211,15 @@ class Mirror:
         settle(self.task, path, source, target, status)
 
 
-def target_status(spot: Spot) -> os.stat_result | None:
+def target_status(entry: Entry) -> os.stat_result | None:
     try:
-        return spot.target_status()
+        return entry.target_status()
     except OSError:
         return None
 
 
-def _identities(spot: Spot) -> tuple[int, int]:
-    return identity(os.fstat(spot.source)), identity(os.fstat(spot.target))
+def _identities(entry: Entry) -> tuple[int, int]:
+    return identity(os.fstat(entry.source)), identity(os.fstat(entry.target))
 
 
 def _status(entry: os.DirEntry[str] | None) -> os.stat_result | None:

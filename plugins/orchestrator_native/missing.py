@@ -1,4 +1,4 @@
-"""What the target has not, though it was about to have it from elsewhere: put off for a moment.
+"""Entries that the target does not have, though it was about to have them from elsewhere: deferred for a moment.
 
 Where the target is mirrored back to the source by another sync, what a change names may have come from there, and have
 been deleted or renamed there since: brought now, it would come back. So it is left alone at first if somebody else has
@@ -16,7 +16,7 @@ from collections import OrderedDict
 from orchestrator_native.rules import identity
 
 MOST = 10_000
-"""So many entries are put off at a time, more are brought at once; and so many directories remembered."""
+"""Entries that are deferred at a time, more are brought at once; and directories that are remembered."""
 
 
 class Missing:
@@ -40,7 +40,7 @@ class Missing:
         ctime = directory.st_ctime_ns
         return 0 if self._left.get(identity(directory)) == ctime else ctime
 
-    def puts_off(self, path: str, wanted: os.stat_result, changed: int, patience: float) -> bool:
+    def defers(self, path: str, wanted: os.stat_result, changed: int, patience: float) -> bool:
         """Whether an entry of the source that the target has not has to wait: once, for `patience` seconds.
 
         `changed`: of the target's directory, see changed_by_others.

@@ -1,4 +1,4 @@
-"""Files that are newer on the target: put off for a moment.
+"""Files that are newer on the target: deferred for a moment.
 
 Where the target is mirrored back to the source by another sync, what comes from there may be older than what has been
 written here meanwhile: lines that are appended to a log would be taken away again. So a file that was written on the
@@ -20,13 +20,13 @@ ABOUT = 2_000_000_000
 """Nanoseconds between the two changes of the inodes, in which the other sync may just have been at work."""
 
 TIMES = 20
-"""So often a file is put off that goes on changing on the target, at most."""
+"""How often at most a file is deferred that goes on changing on the target."""
 
 MOST = 10_000
-"""So many files are put off at a time; more are brought at once."""
+"""Files that are deferred at a time; more are brought at once."""
 
 
-class _PutOff(NamedTuple):
+class _Deferred(NamedTuple):
     source: int
     target: int
     since: float
@@ -34,19 +34,19 @@ class _PutOff(NamedTuple):
 
 
 class Newer:
-    """Which files are put off, by path. For several threads."""
+    """The files that are deferred, by path. For several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._files: dict[str, _PutOff] = {}
+        self._files: dict[str, _Deferred] = {}
 
-    def puts_off(self, path: str, wanted: os.stat_result, have: os.stat_result | None, patience: float) -> bool:
+    def defers(self, path: str, wanted: os.stat_result, have: os.stat_result | None, patience: float) -> bool:
         """Whether this file has to wait. No longer, when nobody has touched either side for `patience` seconds."""
         with self._lock:
             before = self._files.pop(path, None)
             if have is None or not is_newer(wanted, have) or (before is None and len(self._files) >= MOST):
                 return False
-            now = _PutOff(wanted.st_ctime_ns, have.st_ctime_ns, time.monotonic(), 1)
+            now = _Deferred(wanted.st_ctime_ns, have.st_ctime_ns, time.monotonic(), 1)
             if before is not None and before[:2] == now[:2]:
                 if now.since - before.since >= patience:
                     return False

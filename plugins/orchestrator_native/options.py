@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from orchestrator.api import Config, ConfigError, Option, Options
+from orchestrator.api import SELECTION, Config, ConfigError, Option, Options
 
 OPTIONS: Final[Options] = {
     "target": Option((str,), None, "the directory to keep equal; neither empty nor the root directory"),
-    "delete": Option((bool, str), True, "true, false, 'startup' (full runs only) or 'running' (changes only)"),
-    "maxDelete": Option((int, float, str, bool), None, "as the setting, for this sync; false: any number"),
-    "exclude": Option((str, list), None, "patterns of what to leave out"),
-    "excludeFrom": Option((str,), None, "file with such patterns, one a line"),
-    "filter": Option((str, list), None, "'+ PATTERN' and '- PATTERN' rules, the first that matches decides"),
-    "filterFrom": Option((str,), None, "file with such rules, one a line"),
+    **SELECTION,
     "hardLinks": Option((bool,), True, "what is one file with several names is one on the target, too"),
     "xattrs": Option((bool,), True, "carry extended attributes over"),
     "threads": Option((int,), 4, "threads that walk and copy at most, for this sync"),

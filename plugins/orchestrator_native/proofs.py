@@ -1,4 +1,4 @@
-"""What is known, from one run to the next, of where the target's data came from.
+"""The knowledge, from one run to the next, of where the target's data came from.
 
 Equal size and time prove nothing where other files may have taken the place of those that were compared: whole
 directories change places, and with reproducible builds or unpacked archives all have one size and one time. Two
@@ -39,7 +39,7 @@ class Proofs:
 
     def is_pair(self, source: int, target: int) -> bool:
         """Identities of directories: what is in the one was made like what is in the other, but for changes that are
-        told by name."""
+        reported by name."""
         return self._targets.get(source) == target
 
     def pair(self, source: int, target: int) -> None:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator_native.task import Task
-    from orchestrator_native.trees import Tree
+    from orchestrator_native.trees import OpenTree
 
 
 class Remover:
-    """Has a Tree of its own, so that it may go down anywhere while its owner works elsewhere."""
+    """Has an OpenTree of its own, so that it may go down anywhere while its owner works elsewhere."""
 
-    def __init__(self, task: Task, tree: Tree, name_went: Callable[[str], None]) -> None:
+    def __init__(self, task: Task, tree: OpenTree, name_went: Callable[[str], None]) -> None:
         """`name_went` is called with each name that is removed of a file with several."""
         self.task = task
         self.tree = tree
@@ -92,7 +92,7 @@ class Remover:
         """Unlink all but directories; those are returned."""
         fd = self.tree.open(directory)
         status = os.fstat(fd)
-        if (status.st_dev, status.st_ino) in self.task.guarded:
+        if (status.st_dev, status.st_ino) in self.task.removal.guarded:
             raise PermissionError(1, "it is a sync's own source or target")
         self.task.proofs.is_gone(identity(status))
         if not self.task.rule.root and status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
@@ -117,8 +117,8 @@ class Remover:
         return inner
 
     def _take(self) -> None:
-        if self._is_counted and self.task.budget is not None:
-            self.task.budget.take()
+        if self._is_counted and self.task.removal.budget is not None:
+            self.task.removal.budget.take()
 
     def _rmdir(self, directory: str) -> bool:
         parent, name = split(directory)

@@ -1,4 +1,4 @@
-"""What went wrong in one run, and the exit code it makes (rsync's numbers, rsync(1))."""
+"""The trouble of one run, and the exit code that it makes (rsync's numbers, rsync(1))."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TooMuch(Stopped):
     """More would be deleted than may be: the source is not what it was when that was counted."""
 
 
-class Report:
+class RunReport:
     """Safe to use from several threads."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Report:
         """Nothing was done: the source is not the one that the last full run found."""
         self.lacks_room = False
         """Something did not fit on the target."""
-        self.put_off: dict[str, None] = {}
+        self.deferred: dict[str, None] = {}
         """Paths that are to be asked for once more, soon: see newer.py."""
         self._lock = threading.Lock()
         self._lines: list[str] = []
@@ -62,7 +62,7 @@ class Report:
                 self._lines.append(f'cannot {what} "/{path}": {reason}')
 
     def note(self, line: str) -> None:
-        """Worth telling once, but no failure."""
+        """Worth a line in the log, but no failure."""
         with self._lock:
             self._notes[line] = None
 
@@ -75,7 +75,7 @@ class Report:
         return self._code
 
     def paths(self) -> list[str]:
-        """What there was trouble with."""
+        """The paths that there was trouble with."""
         with self._lock:
             return list(self._paths)
 

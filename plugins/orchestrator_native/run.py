@@ -4,7 +4,7 @@ Why the number of threads changes: Python runs one thread at a time. As long as 
 from memory, a second thread that walks only gets in the way (half as fast, measured); where it waits for
 a disk or a server, more threads mean more questions asked at once. So a thread is taken on when the
 process mostly waits, and walkers step back when it does not. Where the tree is large, other processes do the
-comparing (assistant.py), which also leaves the daemon's own thread in peace. Large files are copied by the
+comparing (workerprocess.py), which also leaves the daemon's own thread in peace. Large files are copied by the
 kernel without Python's lock, side by side.
 """
 
@@ -16,18 +16,19 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator_native.assistant import Assistant, Equal, processors
-from orchestrator_native.links import Key, Links, bring_together, names_now, search
+from orchestrator_native.linking import bring_together, names_now, search
 from orchestrator_native.mirror import Mirror
 from orchestrator_native.report import Stopped
 from orchestrator_native.rules import Trust
 from orchestrator_native.trees import join, split
+from orchestrator_native.workerprocess import Equal, WorkerProcess, processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator_native.links import Key, Links
     from orchestrator_native.task import Task
-    from orchestrator_native.trees import Tree
+    from orchestrator_native.trees import OpenTree
 
 PACE = 0.05
 """Seconds between two looks at how busy the process is."""
@@ -43,16 +44,16 @@ PORTION = 32
 """Directories that a helper is asked about at once, at most."""
 
 
-class Run:
-    """Is the Crew of its Mirrors. `drain` by the thread that made it; `source` and `target` stay the caller's.
+class MirrorRun:
+    """Is the WorkQueue of its Mirrors. `drain` by the thread that made it; `source` and `target` stay the caller's.
 
     A directory is never worked on by two threads at a time. `is_whole`: it walks the whole tree, and so
     meets every name of every file by itself.
     """
 
-    def __init__(self, task: Task, source: Tree, target: Tree, links: Links, *, threads: int, is_whole: bool) -> None:
+    def __init__(self, task: Task, source: OpenTree, target: OpenTree, *, threads: int, is_whole: bool) -> None:
         self.task = task
-        self.links = links
+        self.links: Links = task.memory.links
         self.threads = threads
         self.is_whole = is_whole
         self._source = source
@@ -73,9 +74,9 @@ class Run:
         self._copying = 0
         self._asked = 0
         self._seen = 0
-        self._hired = 0
+        self._started = 0
         self._wanted = min(threads, max(2, processors())) if is_whole else 0
-        self._assistants = 0
+        self._processes = 0
         self._walkers = 1
         self._failure: BaseException | None = None
         self._pace = (time.perf_counter(), time.process_time())
@@ -103,7 +104,7 @@ class Run:
         with self._changed:
             self._files[path] = None
             if self._is_open:
-                self._hire()
+                self._start_worker()
                 self._changed.notify()
 
     def later_link(self, path: str, wanted: os.stat_result, *, trust: Trust, is_written: bool) -> None:
@@ -130,7 +131,7 @@ class Run:
         with self._changed:
             self._is_open = True
             for _ in self._files:
-                self._hire()
+                self._start_worker()
         try:
             self._work(self.mirror)
             self._end_workers()
@@ -177,9 +178,9 @@ class Run:
         for key, count in missing.items():
             self.links.searched(key, count)
 
-    def _hire(self) -> None:
-        if self._hired < self.threads - 1 and self._failure is None:
-            self._hired += 1
+    def _start_worker(self) -> None:
+        if self._started < self.threads - 1 and self._failure is None:
+            self._started += 1
             self._begin(self._help)
 
     def _begin(self, work: Callable[[], None]) -> None:
@@ -201,29 +202,29 @@ class Run:
             self._failure = error
             self._changed.notify_all()
 
-    def _assist(self) -> None:
+    def _use_process(self) -> None:
         """Let another process compare, until nothing is left to compare or it fails."""
         try:
-            assistant = Assistant(self._source, self._target, self.task.rule)
+            process = WorkerProcess(self._source, self._target, self.task.rule)
             try:
                 while paths := self._portion():
-                    self._take_answers(paths, assistant)
+                    self._take_answers(paths, process)
                     if self.task.stop.is_set():
                         self._fail(Stopped())
             finally:
-                assistant.close()
+                process.close()
         except OSError:
             pass
         finally:
             with self._changed:
-                self._assistants -= 1
+                self._processes -= 1
                 self._changed.notify_all()
 
     def _portion(self) -> list[str]:
         """A fair part of the directories that wait; first those that came first: they have the most below them."""
         with self._changed:
             while not self._is_over():
-                count = min(PORTION, -(-len(self._plain) // self._assistants))
+                count = min(PORTION, -(-len(self._plain) // self._processes))
                 paths = list(itertools.islice(self._plain, count))
                 if paths:
                     for path in paths:
@@ -234,11 +235,11 @@ class Run:
                 self._changed.wait()
         return []
 
-    def _take_answers(self, paths: list[str], assistant: Assistant) -> None:
+    def _take_answers(self, paths: list[str], process: WorkerProcess) -> None:
         """What the helper does not find equal, be it that it has failed, is left to a walker."""
         answers: list[Equal | None] = [None] * len(paths)
         try:
-            answers = [self._accepted(answer) for answer in assistant.ask(paths)]
+            answers = [self._accepted(answer) for answer in process.ask(paths)]
         finally:
             inner = [
                 join(path, name) for path, equal in zip(paths, answers, strict=True) if equal for name in equal.names
@@ -286,7 +287,7 @@ class Run:
                         is_file = True
                         self._copying += 1
                         break
-                    if self._walking < self._walkers and (self._touched or (self._plain and not self._assistants)):
+                    if self._walking < self._walkers and (self._touched or (self._plain and not self._processes)):
                         touched = bool(self._touched)
                         path, _ = (self._touched or self._plain).popitem()
                         self._running[path] = None
@@ -319,9 +320,9 @@ class Run:
 
     def _look_at_pace(self) -> None:
         if self._wanted and self._seen >= WORTH_HELP <= len(self._plain):
-            self._assistants, self._wanted = self._wanted, 0
-            for _ in range(self._assistants):
-                self._begin(self._assist)
+            self._processes, self._wanted = self._wanted, 0
+            for _ in range(self._processes):
+                self._begin(self._use_process)
         wall, cpu = self._pace
         now = time.perf_counter()
         if now - wall < PACE:
@@ -331,6 +332,6 @@ class Run:
         self._pace = (now, used)
         if share < IDLE and len(self._touched) + len(self._plain) > self._walkers < self.threads:
             self._walkers += 1
-            self._hire()
+            self._start_worker()
         elif share > BUSY and self._walkers > 1:
             self._walkers -= 1

@@ -1,4 +1,4 @@
-"""What one run is to do: told once, read by all of its parts."""
+"""The work of one run, as all of its parts read it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator_native.missing import Directories, Missing
-from orchestrator_native.newer import Newer
-from orchestrator_native.proofs import Proofs
-from orchestrator_native.report import Report, TooMuch
+from orchestrator_native.missing import Directories
+from orchestrator_native.report import RunReport, TooMuch
 from orchestrator_native.rules import Trust, identity
 
 if TYPE_CHECKING:
-    from orchestrator_native.rules import Rule
+    from orchestrator_native.memory import Memory
+    from orchestrator_native.proofs import Proofs
+    from orchestrator_native.rules import CopyRule
 
 Excluded = Callable[[bytes], bool]
 """Of a path with its leading slash, a directory's with a trailing one (spec 3.2)."""
@@ -36,30 +36,41 @@ class Budget:
             self._left -= 1
 
 
-@dataclass
-class Task:
-    rule: Rule
-    stop: threading.Event
+@dataclass(frozen=True)
+class Removal:
+    """What one run may remove from the target."""
+
     deletes: bool
-    """Remove from the target what the source has not."""
+    """Entries that the source does not have."""
     makes_way: bool
-    """A directory with something in it may be removed where the source now has something else."""
-    excluded: Excluded | None = None
+    """A directory with something in it where the source now has something else."""
     guarded: frozenset[tuple[int, int]] = frozenset()
     """(device, inode) of directories that are never removed: the sync's own source and target."""
     budget: Budget | None = None
-    """What may be deleted of what the source has not; None: anything."""
-    let_in: set[str] = field(default_factory=set)
+    """How many entries that the source does not have; None: any number."""
+
+
+@dataclass
+class Task:
+    """The work of one run: read by all of its parts, in all threads."""
+
+    rule: CopyRule
+    stop: threading.Event
+    removal: Removal
+    excluded: Excluded | None
+    memory: Memory
+    patience: float
+    """Seconds for which entries wait that are newer on the target, or were deleted there; 0: they do not."""
+    let_in: set[str] = field(init=False, default_factory=set)
     """Directories of the target that are not closed to ourselves (any more), in this run."""
-    proofs: Proofs = field(default_factory=Proofs)
-    newer: Newer = field(default_factory=Newer)
-    missing: Missing = field(default_factory=Missing)
-    patience: float = 0.0
-    """Seconds for which what is newer on the target, or was deleted there, waits; 0: it does not."""
-    report: Report = field(default_factory=Report)
+    report: RunReport = field(init=False, default_factory=RunReport)
 
     def __post_init__(self) -> None:
-        self.directories = Directories(self.missing)
+        self.directories = Directories(self.memory.missing)
+
+    @property
+    def proofs(self) -> Proofs:
+        return self.memory.proofs
 
     def is_excluded(self, path: str, *, is_dir: bool) -> bool:
         if self.excluded is None:
@@ -67,17 +78,19 @@ class Task:
         return self.excluded(b"/" + os.fsencode(path) + (b"/" if is_dir else b""))
 
     def trust(self, source: int, target: int) -> Trust:
-        """Of what no change names, in two directories (identities)."""
+        """For entries that no change names, in two directories (identities)."""
         is_known = self.rule.trust is Trust.QUICK or self.proofs.is_pair(source, target)
         return self.rule.trust if is_known else Trust.NONE
 
-    def has_to_wait(self, path: str, wanted: os.stat_result, have: os.stat_result | None) -> bool:
-        """A file that is newer on the target: see newer.py."""
-        return self.patience > 0 and self.newer.puts_off(path, wanted, have, self.patience)
+    def is_deferred(self, path: str, wanted: os.stat_result, have: os.stat_result | None) -> bool:
+        """Whether a file waits that is newer on the target: see newer.py."""
+        return self.patience > 0 and self.memory.newer.defers(path, wanted, have, self.patience)
 
     def may_be_deleted(self, path: str, wanted: os.stat_result, target: int) -> bool:
         """Whether an entry that the target has not has to wait: see missing.py. `target`: its directory there."""
-        return self.patience > 0 and self.missing.puts_off(path, wanted, self.directories.look(target), self.patience)
+        return self.patience > 0 and self.memory.missing.defers(
+            path, wanted, self.directories.look(target), self.patience
+        )
 
     def before_change(self, target: int) -> None:
         """An open directory of the target is about to be changed by us."""
@@ -89,11 +102,11 @@ class Task:
         if self.patience > 0:
             self.directories.make(name, target)
 
-    def put_off(self, path: str, source: int, target: int) -> None:
-        """An entry of two directories (descriptors) is to be looked at again, soon."""
-        self.report.put_off[path] = None
+    def defer(self, path: str, source: int, target: int) -> None:
+        """Have an entry of two directories (descriptors) compared once more, soon."""
+        self.report.deferred[path] = None
         self.part(source, target)
 
     def part(self, source: int, target: int) -> None:
-        """What lies in two directories (descriptors) is not alike, or not for sure."""
+        """Two directories (descriptors) do not hold the same, or not for sure."""
         self.proofs.part(identity(os.fstat(source)), identity(os.fstat(target)))

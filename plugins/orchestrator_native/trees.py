@@ -31,13 +31,13 @@ def join(parent: str, name: str) -> str:
     return f"{parent}/{name}" if parent else name
 
 
-class Tree:
+class OpenTree:
     """One thread's way into a tree. Keeps the directories of the last path open, so that going
     through a tree in order opens each directory once. Not for two threads at a time: `clone`.
     """
 
     def __init__(self, root: int) -> None:
-        """`root`: a descriptor of the root directory, owned by the Tree from now on."""
+        """`root`: a descriptor of the root directory, owned by the OpenTree from now on."""
         self.root = root
         self._names: list[str] = []
         self._fds: list[int] = []
@@ -45,12 +45,12 @@ class Tree:
         self._last: tuple[str, int] | None = None
 
     @classmethod
-    def at(cls, path: bytes) -> Tree:
+    def at(cls, path: bytes) -> OpenTree:
         """The tree at an absolute path. The path itself may be a symlink: the user said so."""
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
-    def clone(self) -> Tree:
-        return Tree(os.dup(self.root))
+    def clone(self) -> OpenTree:
+        return OpenTree(os.dup(self.root))
 
     def open(self, path: str) -> int:
         """A descriptor of a directory, good until the next `open`, `forget` or `close`.

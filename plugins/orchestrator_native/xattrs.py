@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator_native.rules import Rule
+    from orchestrator_native.rules import CopyRule
 
 Handle = int | str
 
@@ -29,28 +29,28 @@ def below(fd: int, name: str) -> str:
     return f"/proc/self/fd/{fd}/{name}"
 
 
-def is_wanted(name: str, rule: Rule) -> bool:
+def is_wanted(name: str, rule: CopyRule) -> bool:
     return not name.startswith("system.") if rule.root else name.startswith("user.")
 
 
-def read(handle: Handle, rule: Rule) -> dict[str, bytes]:
-    """What is to be carried over, of an open or pinned entry."""
+def read(handle: Handle, rule: CopyRule) -> dict[str, bytes]:
+    """The attributes to be carried over, of an open or pinned entry."""
     return _read(handle, rule, follow=True)
 
 
-def read_entry(dir_fd: int, name: str, rule: Rule) -> dict[str, bytes]:
-    """What is to be carried over, of an entry that is not open."""
+def read_entry(dir_fd: int, name: str, rule: CopyRule) -> dict[str, bytes]:
+    """The attributes to be carried over, of an entry that is not open."""
     return _read(below(dir_fd, name), rule, follow=False)
 
 
-def is_same(source: str, target: str, rule: Rule) -> bool:
+def is_same(source: str, target: str, rule: CopyRule) -> bool:
     """Of two entries (`below`). Nearly always there are none: two calls."""
     if not _names(source, follow=False) and not _names(target, follow=False):
         return True
     return _read(source, rule, follow=False) == _read(target, rule, follow=False)
 
 
-def are_same(source: int, target: int, entries: Iterable[str], rule: Rule, *, alone: bool) -> bool:
+def are_same(source: int, target: int, entries: Iterable[str], rule: CopyRule, *, alone: bool) -> bool:
     """Of all these entries of two directories. `alone`: names relative to the working directory are looked up
     three times as fast as those below /proc, so where it may be changed it is."""
     if alone:
@@ -71,7 +71,7 @@ def _names(handle: Handle, *, follow: bool) -> list[str]:
         raise
 
 
-def _read(handle: Handle, rule: Rule, *, follow: bool) -> dict[str, bytes]:
+def _read(handle: Handle, rule: CopyRule, *, follow: bool) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for name in _names(handle, follow=follow):
         if is_wanted(name, rule):
@@ -86,7 +86,7 @@ def _read(handle: Handle, rule: Rule, *, follow: bool) -> dict[str, bytes]:
 def write(handle: Handle, wanted: dict[str, bytes], have: dict[str, bytes]) -> bool:
     """Make `have` into `wanted`. False: the target's file system has no such thing as `user.*`.
 
-    What is not `user.*` belongs to the system (labels, capabilities): carried over where permitted.
+    Attributes beside `user.*` belong to the system (labels, capabilities): carried over where permitted.
     """
     supported = True
     for name, value in wanted.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.api import Config, ConfigError, Target, endpoint_of
+from orchestrator.api import Config, ConfigError, Target, endpoint_of, to_bytes
 from orchestrator_rsync.filterlist import deleting_nothing_but
 from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
 from orchestrator_rsync.words import options_of
@@ -29,7 +29,7 @@ _LIST = b"--include-from=-"
 
 
 class RsyncOptions(NamedTuple):
-    """What the config makes of each run. `words`: what `prepare` computed of `config.rsync`."""
+    """The config as far as it concerns each run. `words`: what `prepare` computed of `config.rsync`."""
 
     binary: str
     words: tuple[str, ...]
@@ -49,7 +49,7 @@ class RsyncOptions(NamedTuple):
     """Bytes; a larger file gets a run of its own."""
 
 
-class Run(NamedTuple):
+class Invocation(NamedTuple):
     """One rsync to start: its arguments, what it reads, and the line that announces it."""
 
     argv: list[Argument]
@@ -88,44 +88,48 @@ def computed(rsync: Config | None) -> list[str]:
     return [*([f"-{flags}"] if flags else []), *(strings(extra) if isinstance(extra, Config) else []), *long]
 
 
-def full_run(config: Config, source: bytes, target: bytes, excludes: Sequence[bytes], filters: Sequence[bytes]) -> Run:
+def full_run(
+    config: Config, source: bytes, target: bytes, excludes: Sequence[bytes], filters: Sequence[bytes]
+) -> Invocation:
     """Everything, recursively. `filters`, if any, are all rules as `+ p` / `- p` lines; else `excludes` is the list."""
     lead: list[Argument] = []
     stdin: bytes | None = None
-    told = b""
+    rules = b""
     if filters:
         lead = ["--filter=. -"]
         stdin = b"\n".join(filters)
-        told = b" filtering\n" + stdin
+        rules = b" filtering\n" + stdin
     elif excludes:
         lead = ["--exclude-from=-"]
         stdin = b"\n".join(excludes)
-        told = b" excluding\n" + stdin
+        rules = b" excluding\n" + stdin
     if _deletes(config, "startup"):
         lead += DELETE
     table = rsync_table(config)
     if _deletes_excluded(table):
         lead.append("--delete-excluded")
     argv = [binary(table), *lead, *computed_of(table), "-r", source, target]
-    return Run(argv, stdin, source + b" -> " + target + told)
+    return Invocation(argv, stdin, source + b" -> " + target + rules)
 
 
-def batch_run(options: RsyncOptions, source: bytes, entries: Sequence[bytes], *, by_checksum: bool = False) -> Run:
+def batch_run(
+    options: RsyncOptions, source: bytes, entries: Sequence[bytes], *, by_checksum: bool = False
+) -> Invocation:
     """Just the entries of a filter list (see filterlist.py). `by_checksum`: whatever size and time say."""
     argv: list[Argument] = [*options.batch]
     if by_checksum:
         argv.append(b"--checksum")
     argv += (*options.batch_rules, source, options.target)
     message = b"Calling rsync with filter-list of new/modified files/dirs\n" + b"\n".join(entries)
-    return Run(argv, b"\0".join(entries), message)
+    return Invocation(argv, b"\0".join(entries), message)
 
 
-def deleting_leftovers(run: Run, patterns: Sequence[bytes]) -> Run:
+def deleting_leftovers(run: Invocation, patterns: Sequence[bytes]) -> Invocation:
     """A batch that deletes nothing, made to delete what the patterns match, and nothing else."""
     at = run.argv.index(_LIST)
-    argv = [*run.argv[:at], *map(_encoded, DELETE), b"--filter=. -", *run.argv[at + 1 :]]
+    argv = [*run.argv[:at], *map(to_bytes, DELETE), b"--filter=. -", *run.argv[at + 1 :]]
     entries = run.stdin.split(b"\0") if run.stdin else []
-    return Run(argv, b"\0".join(deleting_nothing_but(patterns, entries)), run.message)
+    return Invocation(argv, b"\0".join(deleting_nothing_but(patterns, entries)), run.message)
 
 
 def rsync_options(config: Config) -> RsyncOptions:
@@ -149,18 +153,14 @@ def _read_options(config: Config, *keys: str) -> RsyncOptions:
         program,
         tuple(words),
         names,
-        lead if has_backups else tuple(map(_encoded, lead)),  # text where dates are still to go in
-        tuple(map(_encoded, rules)),
+        lead if has_backups else tuple(map(to_bytes, lead)),  # text where dates are still to go in
+        tuple(map(to_bytes, rules)),
         does_quick_check=names.isdisjoint(_OWN_COMPARISON),
         follows_links=not names.isdisjoint(_FOLLOWS_LINKS),
         has_backups=has_backups,
-        target=_encoded(str(config.get("target", ""))),
+        target=to_bytes(str(config.get("target", ""))),
         batch_size_limit=limit if isinstance(limit, (int, float)) and not isinstance(limit, bool) else None,
     )
-
-
-def _encoded(word: str) -> bytes:
-    return word.encode("utf-8", "surrogateescape")
 
 
 def deletes_at_startup(config: Config) -> bool:
@@ -222,7 +222,7 @@ def is_on(value: Any) -> bool:
 def target_of(config: Config) -> Target:
     """Where the transfers go (Action.target), once all is computed."""
     target = str(config.get("target"))
-    shown = target.encode("utf-8", "surrogateescape")
+    shown = to_bytes(target)
     deletes = deletes_at_startup(config) or deletes_running(config)
     excluded = _deletes_excluded(rsync_table(config))
     if endpoint_of(target) is None:
@@ -230,9 +230,7 @@ def target_of(config: Config) -> Target:
     host, _, path = target.rpartition("@")[2].partition(":")
     if path.startswith(":") or "//" in target.partition(":")[2][:2]:
         host = path = ""  # a module of a daemon: nobody here knows where that is
-    return Target(
-        shown, None, deletes, excluded, host, path.encode("utf-8", "surrogateescape"), lambda name: _ask(config, name)
-    )
+    return Target(shown, None, deletes, excluded, host, to_bytes(path), lambda name: _ask(config, name))
 
 
 _WAY = frozenset(
@@ -246,6 +244,6 @@ def _ask(config: Config, name: bytes) -> list[Argument]:
     """A run that lists one file of the target, and does nothing."""
     table = rsync_table(config)
     way = [word for word in options_of(computed_of(table)) if word.name in _WAY]
-    told = [f"--{word.name}" if word.value is None else f"--{word.name}={word.value}" for word in way]
-    target = str(config.get("target")).encode("utf-8", "surrogateescape")
-    return [binary(table), *told, "--list-only", "-d", target + name]
+    options = [f"--{word.name}" if word.value is None else f"--{word.name}={word.value}" for word in way]
+    target = to_bytes(str(config.get("target")))
+    return [binary(table), *options, "--list-only", "-d", target + name]

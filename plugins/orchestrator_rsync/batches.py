@@ -1,4 +1,4 @@
-"""What goes together into one run: changes, large files, and paths that failed before (spec 4.2, 6 row 16b)."""
+"""Which changes go together into one run: changes, large files, and paths that failed before (spec 4.2, 6 row 16b)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.api import Event, etypes, of_paths
 from orchestrator_rsync.arguments import (
+    Invocation,
     RsyncOptions,
-    Run,
     batch_run,
     deletes_running,
     deleting_leftovers,
@@ -25,9 +25,8 @@ from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.api import Agent, Check, EventList, Inlet
-    from orchestrator.logic.delay import Delay
-    from orchestrator_rsync.lane import Lane
+    from orchestrator.api import Agent, Check, Delay, EventList, Inlet
+    from orchestrator_rsync.syncruns import SyncRuns
 
 Test: TypeAlias = "Callable[[Event], Any]"
 
@@ -36,22 +35,22 @@ _IS_WHOLE = attrgetter("whole")
 LITTLE = 1 << 20
 """Bytes that rsync may read for nothing rather than be started once more."""
 
-TOLD_AGAIN = 10
+REPEATED = 10
 """Lines of the list in the log where all of it has failed before."""
 
 NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
 
 
-def spawn_full(event: Event, lane: Lane) -> None:
-    """A run over everything, for an Init, a Full or a Blanket event. `lane`: the sync's."""
+def spawn_full(event: Event, runs: SyncRuns) -> None:
+    """A run over everything, for an Init, a Full or a Blanket event. `runs`: the sync's."""
     inlet = event.inlet
     kind = "startup" if event.etype == etypes.INIT else "full"
     filters = inlet.rule_lines() if inlet.filter_lines() else []
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
     announce = f"recursive {kind} rsync: ".encode() + run.message
-    run = _with_backups(inlet, run, lane)
-    if lane.full.max_size is not None:
-        run = run._replace(argv=[*run.argv[:-2], f"--max-size={lane.full.max_size}", *run.argv[-2:]])
+    run = _with_backups(inlet, run, runs)
+    if runs.full_retry.max_size is not None:
+        run = run._replace(argv=[*run.argv[:-2], f"--max-size={runs.full_retry.max_size}", *run.argv[-2:]])
     check = None
     if inlet.max_delete is not None:
         from orchestrator_rsync.deletions import capped, check_of  # late: few have a use for it
@@ -60,49 +59,49 @@ def spawn_full(event: Event, lane: Lane) -> None:
         run = run if check is None else run._replace(argv=capped(run.argv))
     if check is None:
         inlet.log("Normal", announce)
-    lane.full.begin()
-    _spawn(inlet, event, run, lane, check)
+    runs.full_retry.begin()
+    _spawn(inlet, event, run, runs, check)
 
 
-def spawn_changes(inlet: Inlet, lane: Lane, test: Test = of_paths) -> None:
+def spawn_changes(inlet: Inlet, runs: SyncRuns, test: Test = of_paths) -> None:
     """Runs for what is due and passes the test, while processes are free.
 
-    What failed before never shares a run with what did not. Whichever stands first in the queue goes
+    Paths that failed before never share a run with others. Whichever stands first in the queue goes
     first, so neither can keep the other waiting for ever.
     """
-    if not lane.paths:
-        _spawn_fresh(inlet, lane, test)
+    if not runs.retry_list:
+        _spawn_fresh(inlet, runs, test)
         return
     first = inlet.get_event()
-    is_failing = first is not None and lane.holds(first)
+    is_failing = first is not None and runs.has_failed(first)
     for failing in (is_failing, not is_failing):
         if inlet.max_processes_reached() is not None:
             return
         if failing:
-            _spawn_batch(inlet, inlet.get_events(_both(test, lane.holds)), lane)
+            _spawn_batch(inlet, inlet.get_events(_both(test, runs.has_failed)), runs)
         else:
-            _spawn_fresh(inlet, lane, _both(test, lambda event: not lane.holds(event)))
+            _spawn_fresh(inlet, runs, _both(test, lambda event: not runs.has_failed(event)))
 
 
-def _spawn_fresh(inlet: Inlet, lane: Lane, test: Test) -> None:
+def _spawn_fresh(inlet: Inlet, runs: SyncRuns, test: Test) -> None:
     """By size, where `batchSizeLimit` says so: larger files in runs of their own, all else together."""
     options = rsync_options(inlet.config)
     limit = options.batch_size_limit
     if limit is None:
-        _spawn_batch(inlet, inlet.get_events(test), lane, options)
+        _spawn_batch(inlet, inlet.get_events(test), runs, options)
         return
     is_small = _both(test, lambda event: not _is_large(event, limit))
     first = inlet.get_event()
     if first is not None and _is_large(first, limit):
-        _spawn_large(inlet, lane, limit, test)
+        _spawn_large(inlet, runs, limit, test)
         if inlet.max_processes_reached() is None:
-            _spawn_batch(inlet, inlet.get_events(is_small), lane)
+            _spawn_batch(inlet, inlet.get_events(is_small), runs)
     else:
-        _spawn_batch(inlet, inlet.get_events(is_small), lane)
-        _spawn_large(inlet, lane, limit, test)
+        _spawn_batch(inlet, inlet.get_events(is_small), runs)
+        _spawn_large(inlet, runs, limit, test)
 
 
-def _spawn_large(inlet: Inlet, lane: Lane, limit: float, test: Test) -> None:
+def _spawn_large(inlet: Inlet, runs: SyncRuns, limit: float, test: Test) -> None:
     while len(found := inlet.get_events(_first(_both(test, lambda event: _is_large(event, limit))))):
         reached = inlet.max_processes_reached()
         if reached is not None:
@@ -110,22 +109,22 @@ def _spawn_large(inlet: Inlet, lane: Lane, limit: float, test: Test) -> None:
             name = next(iter(found)).source_path
             inlet.log("Normal", what, ". Delaying large transfer for sync: ", name)
             return
-        _spawn_batch(inlet, found, lane)
+        _spawn_batch(inlet, found, runs)
 
 
-def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane, options: RsyncOptions | None = None) -> None:
+def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: RsyncOptions | None = None) -> None:
     """A run over these changes; none where there are none. `options`: the config's."""
     if not events.delays:
         return
     options, source = options or rsync_options(inlet.config), inlet.source
-    racy = lane.looks.racy(source, events.delays) if options.does_quick_check else []
+    racy = runs.quick_check.racy(source, events.delays) if options.does_quick_check else []
     by_checksum = len(racy) == len(events.delays)
     if racy and not by_checksum:
         events, by_checksum = _of_one_kind(inlet, events, racy)
     changes = changes_of(events, options)
-    if lane.paths:
-        changes = [lane.widened(change) for change in changes]
-    leftovers = temporaries(change.path for change in changes if change.path in lane.broken) if lane.broken else []
+    if runs.retry_list:
+        changes = [runs.widened(change) for change in changes]
+    leftovers = temporaries(change.path for change in changes if change.path in runs.broken) if runs.broken else []
     is_simple = not leftovers and not any(map(_IS_WHOLE, changes))
     rules = [] if is_simple else inlet.rule_lines()
     entries = guarded(changes, rules) if rules else filterlist(changes)
@@ -134,37 +133,39 @@ def _spawn_batch(inlet: Inlet, events: EventList, lane: Lane, options: RsyncOpti
     if not deletes:
         run = deleting_leftovers(run, leftovers)
     if options.has_backups:
-        run = _with_backups(inlet, run, lane)
-    is_repeated = bool(lane.paths) and all(map(lane.holds, events))
-    _spawn(inlet, events, run, lane, announce=_shortened(run.message) if is_repeated else run.message)
+        run = _with_backups(inlet, run, runs)
+    is_repeated = bool(runs.retry_list) and all(map(runs.has_failed, events))
+    _spawn(inlet, events, run, runs, announce=_shortened(run.message) if is_repeated else run.message)
 
 
-def _with_backups(inlet: Inlet, run: Run, lane: Lane) -> Run:
+def _with_backups(inlet: Inlet, run: Invocation, runs: SyncRuns) -> Invocation:
     """Backups are put where the date says, and none of them is deleted."""
     options = rsync_options(inlet.config)
     if not options.has_backups:
         return run  # as nearly always
-    lead, *rest = dated(run.argv, lane.looks.now())
+    lead, *rest = dated(run.argv, runs.quick_check.now())
     place = local_target(inlet) or inlet.target.partition(b":")[2]
     return run._replace(argv=[lead, *protecting(options.words, place if place.startswith(b"/") else None), *rest])
 
 
-def _spawn(inlet: Inlet, agent: Agent, run: Run, lane: Lane, check: Check | None = None, announce: bytes = b"") -> None:
-    is_over = lane.looks.begin()
-    begun = lane.begin(agent)
+def _spawn(
+    inlet: Inlet, agent: Agent, run: Invocation, runs: SyncRuns, check: Check | None = None, announce: bytes = b""
+) -> None:
+    is_over = runs.quick_check.begin()
+    begun = runs.begin(agent)
 
     def end() -> None:
-        lane.forget(begun)
+        runs.forget(begun)
         is_over()
 
     inlet.spawn(agent, run.argv, run.stdin, end, check, begun.complaints.feed, announce)
 
 
 def _shortened(message: bytes) -> bytes:
-    """What is tried again was told of before, and may be many times: the first ten lines, and how many more."""
+    """A list that is tried again was logged before, and may be many times: its first ten lines, and how many more."""
     lead, *lines = message.split(b"\n")
-    more = len(lines) - TOLD_AGAIN
-    return b"\n".join([lead, *lines[:TOLD_AGAIN], b"(and %d more)" % more]) if more > 0 else message
+    more = len(lines) - REPEATED
+    return b"\n".join([lead, *lines[:REPEATED], b"(and %d more)" % more]) if more > 0 else message
 
 
 def _of_one_kind(inlet: Inlet, events: EventList, racy: Sequence[Delay]) -> tuple[EventList, bool]:

@@ -39,7 +39,7 @@ class Complaint(NamedTuple):
 
 
 _WHY = rb"(?: \(in [^\"]*\))?(?: failed)?(?:: [^\"]* \(\d+\))?"
-"""What follows a quoted name: the module of an rsync daemon, the error in words and as a number."""
+"""The text behind a quoted name: the module of an rsync daemon, the error in words and as a number."""
 
 _FORMS: Final = tuple(
     (about, re.compile(form + rb"\Z", re.DOTALL))

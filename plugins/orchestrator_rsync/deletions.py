@@ -1,8 +1,8 @@
-"""What a full run would delete: rsync itself is asked, by a dry run of the very same run (`maxDelete`).
+"""How much a full run would delete: rsync itself is asked, by a dry run of the very same run (`maxDelete`).
 
 rsync(1): with `--out-format=%i` every line is what becomes of one entry, without its name, so that no name can
-fool the count; `--stats` tells how many entries the source has. What is on the target is what is in both
-trees, which are those of the source that would not be made, and what would be deleted.
+fool the count; `--stats` counts the entries of the source. The target has those that are in both
+trees, which are the source's but for those that would be made, and those that would be deleted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator_rsync.arguments import Argument
 
 COUNTED = frozenset({0, 23, 24})
-"""Exit codes of a dry run that has told all: of a file that can't be read, or is gone, no deletion depends."""
+"""Exit codes of a dry run that has counted all: on a file that can't be read, or is gone, no deletion depends."""
 
 CAP = b"--max-delete=^maxDelete"
 """Stands among the arguments until it is known how many that is."""
@@ -40,7 +40,7 @@ ASKING = (b"--dry-run", b"--no-human-readable", b"--stats", b"--out-format=%i")
 
 
 def check_of(inlet: Inlet, announce: bytes) -> Check | None:
-    """What stands before a full run; None where it may delete as it likes, or deletes nothing."""
+    """The check before a full run; None where it may delete any number, or deletes nothing."""
     limit = inlet.max_delete
     if limit is None or not deletes_at_startup(inlet.config) or _is_dry(inlet):
         return None

@@ -2,7 +2,7 @@
 
 rsync names a path as the side does that has the trouble: below the source, below the target, which on another host
 may be anywhere, or relative to it. Where the place is not known, any ending of the name may be a path of the run.
-What no path of the run belongs to leaves it unclear which of them failed.
+A name that no path of the run belongs to leaves it unclear which of them failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_rsync.complaints import About
-from orchestrator_rsync.filterlist import Change
+from orchestrator_rsync.filterlist import ChangedPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ _TEMPORARY = re.compile(rb"\.(.+)\.(?:[A-Za-z0-9]{6}|\d+)\Z", re.DOTALL)
 class Failing(NamedTuple):
     """`changes` did not arrive; `directories` (leading slash) did, but for their attributes."""
 
-    changes: list[Change]
+    changes: list[ChangedPath]
     directories: list[bytes]
 
 
@@ -49,7 +49,7 @@ def local_target(inlet: Inlet) -> bytes | None:
     return os.path.abspath(target) if target and (not colon or b"/" in lead) else None
 
 
-def of_batch(complaints: Sequence[Complaint], changes: Sequence[Change], roots: Sequence[bytes]) -> Failing | None:
+def of_batch(complaints: Sequence[Complaint], changes: Sequence[ChangedPath], roots: Sequence[bytes]) -> Failing | None:
     """Of a run over these changes. None: it is unclear, or nothing was complained of.
 
     `roots`: where source and target lie, as rsync calls them, without a slash at the end.
@@ -57,7 +57,7 @@ def of_batch(complaints: Sequence[Complaint], changes: Sequence[Change], roots: 
     if not complaints:
         return None
     batch = _Batch(changes)
-    failing: dict[Change, None] = {}
+    failing: dict[ChangedPath, None] = {}
     directories: dict[bytes, None] = {}
     for path, about in complaints:
         places = [place for place in _places(path, roots) if batch.knows(place)]
@@ -75,7 +75,7 @@ def of_full_run(complaints: Sequence[Complaint], source: bytes, roots: Sequence[
     """Of a run over everything. None: it is unclear, nothing was complained of, or all of the tree is meant."""
     if not complaints:
         return None
-    failing: dict[Change, None] = {}
+    failing: dict[ChangedPath, None] = {}
     directories: dict[bytes, None] = {}
     for path, about in complaints:
         place = _in_source(path, source, roots) or _below(path, roots)
@@ -86,14 +86,14 @@ def of_full_run(complaints: Sequence[Complaint], source: bytes, roots: Sequence[
             directories[place] = None
         elif is_directory is None:
             # what is to be deleted: as what it is on the target nobody knows
-            failing[Change(place)] = failing[Change(place + b"/", whole=True)] = None
+            failing[ChangedPath(place)] = failing[ChangedPath(place + b"/", whole=True)] = None
         else:
-            failing[Change(place + b"/", whole=True) if is_directory else Change(place)] = None
+            failing[ChangedPath(place + b"/", whole=True) if is_directory else ChangedPath(place)] = None
     return Failing(list(failing), list(directories))
 
 
 def without_room(
-    complaints: Complaints, changes: Sequence[Change], source: bytes, roots: Sequence[bytes]
+    complaints: Complaints, changes: Sequence[ChangedPath], source: bytes, roots: Sequence[bytes]
 ) -> list[bytes]:
     """The files that rsync says it could not write, and with them all that are as large: they would not fit either."""
     found = of_batch(complaints.named, changes, roots)
@@ -140,8 +140,8 @@ def _size_of(path: bytes) -> int:
 class _Batch:
     """The changes of a run by their places: paths without a directory's slash, the root's is one."""
 
-    def __init__(self, changes: Sequence[Change]) -> None:
-        self._changes: dict[bytes, list[Change]] = {}
+    def __init__(self, changes: Sequence[ChangedPath]) -> None:
+        self._changes: dict[bytes, list[ChangedPath]] = {}
         self._parents: set[bytes] = {b"/"}
         for change in changes:
             place = change.path.rstrip(b"/") or b"/"
@@ -156,8 +156,8 @@ class _Batch:
     def is_directory(self, place: bytes) -> bool:
         return place in self._parents or any(change.path.endswith(b"/") for change in self._changes[place])
 
-    def touched(self, place: bytes, about: About) -> list[Change]:
-        """What fails with it: itself, and what lies below a directory that could not be made or read."""
+    def touched(self, place: bytes, about: About) -> list[ChangedPath]:
+        """The changes that fail with it: itself, and what lies below a directory that could not be made or read."""
         found = list(self._changes.get(place, ()))
         if not found or about is About.BELOW:
             lead = place.rstrip(b"/") + b"/"
@@ -167,7 +167,7 @@ class _Batch:
                 found += self._changes[below]
         return found
 
-    def above(self, path: bytes, roots: Sequence[bytes]) -> list[Change]:
+    def above(self, path: bytes, roots: Sequence[bytes]) -> list[ChangedPath]:
         """The changes that stand for all below them (a deleted directory) and so for this path."""
         place = _below(path, roots)
         while place is not None and place != b"/":

@@ -1,4 +1,4 @@
-"""From the paths that changed to the list that tells rsync these and nothing else (spec 4.2).
+"""From the paths that changed to the list by which rsync transfers these and nothing else (spec 4.2).
 
 rsync runs over the whole tree with `--include-from=- --exclude=*`: an entry is the path itself,
 anchored by its leading slash, and it is reached only where every directory above it is an entry
@@ -31,10 +31,10 @@ _TEMPORARY_NAME = 246
 _HIGH = bytes(range(0x80, 0x100))
 
 
-class Change(NamedTuple):
+class ChangedPath(NamedTuple):
     """A path with its leading slash, a directory's with a trailing one; `whole`: with all below it.
 
-    What is no directory for us may be one for rsync: a link that it follows.
+    A path that is no directory for us may be one for rsync: a link that it follows.
     """
 
     path: bytes
@@ -46,7 +46,7 @@ class Change(NamedTuple):
         return self.path if self.path.endswith(b"/") else self.path + b"/"
 
 
-def filterlist(changes: Iterable[Change]) -> list[bytes]:
+def filterlist(changes: Iterable[ChangedPath]) -> list[bytes]:
     """The entries in order, none twice: each path, then its parents up to `/`. Linear in their number."""
     entries: dict[bytes, None] = {}
     add, is_wild = entries.setdefault, _WILD.search
@@ -89,7 +89,7 @@ def temporary_lead(name: bytes) -> bytes:
     return b"." + kept + b"." if kept else b""
 
 
-def guarded(changes: Iterable[Change], rules: Iterable[bytes]) -> list[bytes]:
+def guarded(changes: Iterable[ChangedPath], rules: Iterable[bytes]) -> list[bytes]:
     """The list where a directory went and something is excluded: excluded files on the target stay.
 
     `rules` (`+ PATTERN`, `- PATTERN`) come first, as at startup. An include rule would reach all over the tree,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.api import Option, Options
+from orchestrator.api import SELECTION, Option, Options
 
 SHORT_FLAGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("acls", "A", "keep access control lists"),
@@ -66,7 +66,7 @@ ARCHIVE: Final = ("links", "perms", "times", "group", "owner", "devices", "speci
 
 _ON_BY_DEFAULT: Final = frozenset({"links", "protect_args", "times"})
 
-_LISTS = "lsyncd tells rsync by lists on its standard input what to transfer"
+_LISTS = "rsync reads from its standard input what to transfer"
 
 UNSAFE: Final[dict[str, str]] = {
     "delete-excluded": "between full runs it deletes all on the target that has not just changed;"
@@ -109,15 +109,6 @@ RSYNC_TABLE: Final[Options] = {
     },
     "delete_excluded": Option((bool,), None, "full runs delete excluded files on the target"),
     "_extra": Option((list,), None, "further arguments, handed over as they are"),
-}
-
-SELECTION: Final[Options] = {
-    "delete": Option((bool, str), True, "true, false, 'startup' (full runs only) or 'running' (changes only)"),
-    "maxDelete": Option((int, float, str, bool), None, "as the setting, for this sync; false: any number"),
-    "exclude": Option((str, list), None, "patterns of what to leave out"),
-    "excludeFrom": Option((str,), None, "file with such patterns, one a line"),
-    "filter": Option((str, list), None, "'+ PATTERN' and '- PATTERN' rules, the first that matches decides"),
-    "filterFrom": Option((str,), None, "file with such rules, one a line"),
 }
 
 OPTIONS: Final[Options] = {

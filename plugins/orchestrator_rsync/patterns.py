@@ -1,4 +1,4 @@
-"""What a pattern says of the things below one directory.
+"""The part of a pattern that concerns the paths below one directory.
 
 Pure. The pattern is read byte by byte against the directory's path, as a little automaton whose states are places in
 the pattern; where it may stand at the end of the path, the rest of the pattern is what it asks of the names below.
@@ -32,7 +32,7 @@ def below(pattern: bytes, directory: bytes) -> list[bytes]:
         states = _closed({after for state in states if (after := _step(state, byte, tokens)) is not None}, tokens)
         if byte == patterns.SLASH and not parsed.anchored:
             states |= _closed({0}, tokens)
-    # what follows a run of stars that may still be empty is told by the stars' own rest
+    # the places behind a run of stars that may still be empty are in the stars' own rest
     places = [state for state in sorted(states - _behind_stars(states, tokens)) if state < len(tokens)]
     found = [rest for place in places if not (rest := b"".join(texts[place:])).startswith(b"/")]
     if not parsed.anchored:

@@ -78,7 +78,7 @@ def aliases(environment: Mapping[str, str] = os.environ) -> Aliases:
 
 
 def _aliased(words: Sequence[str], known: Aliases) -> Iterable[tuple[str, list[str]]]:
-    """What stands behind those of the words that are aliases."""
+    """The words that aliases among these stand for."""
     if not known:
         return
     for word in words:

@@ -1,4 +1,4 @@
-"""What rsync's own words mean, however they are spelled (rsync(1), "OPTION SUMMARY"). Pure.
+"""The meaning of rsync's own words, however they are spelled (rsync(1), "OPTION SUMMARY"). Pure.
 
 `-Rv`, `-v -R` and `--relative` say the same; in `--exclude -R` and `-e -R` it is a value. rsync takes no
 abbreviations of long options.
@@ -76,7 +76,7 @@ class Word(NamedTuple):
 
 
 def options_of(words: Iterable[str]) -> Iterator[Word]:
-    """The options among these words, in order. What is no option is passed over; `--` ends them, and is the last."""
+    """The options among these words, in order. Other words are passed over; `--` ends them, and is the last."""
     rest = iter(words)
     for word in rest:
         if word == "--":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from orchestrator.api import (
     OK,
     SHORT,
-    Action,
     Agent,
     Collected,
     Config,
@@ -18,7 +17,6 @@ from orchestrator.api import (
     Event,
     Inlet,
     Outcome,
-    Target,
     Verdict,
     Wording,
     classify,
@@ -26,13 +24,18 @@ from orchestrator.api import (
     etypes,
     exit_codes_of,
     of_paths,
+    to_bytes,
 )
-from orchestrator_rsync.action import prepare_rsync
-from orchestrator_rsync.arguments import computed_of, rsync_table, target_of, with_slash
-from orchestrator_rsync.batches import spawn_changes, spawn_full
-from orchestrator_rsync.lane import Lanes
+from orchestrator_rsync.api import (
+    RsyncAction,
+    computed_of,
+    prepare_rsync,
+    rsync_table,
+    spawn_changes,
+    with_slash,
+)
 from orchestrator_rsyncssh import times
-from orchestrator_rsyncssh.hosts import NO_CONNECTION, NOT_BY_SSH, Host, Way
+from orchestrator_rsyncssh.hosts import NO_CONNECTION, NOT_BY_SSH, MoveHost, Way
 from orchestrator_rsyncssh.moves import FAILED, LINK, PROBE, Move, remote, script, single, single_probe
 from orchestrator_rsyncssh.options import OPTIONS
 from orchestrator_rsyncssh.ssh import command, destination, extras, host_for_rsync, remote_shell, settings
@@ -43,19 +46,18 @@ if TYPE_CHECKING:
 SIGNALLED = 128
 
 
-class RsyncSsh(Action):
+class RsyncSsh(RsyncAction):
     name = "rsyncssh"
     mirrors_source = True
     sets = True
     chains_moves = True
     options = OPTIONS
-    checks_types = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 15, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
 
     def __init__(self) -> None:
-        self._lanes = Lanes()
-        self._hosts: dict[tuple[str, ...], Host] = {}
+        super().__init__()
+        self._hosts: dict[tuple[str, ...], MoveHost] = {}
 
     def prepare(self, config: Config) -> None:
         for key in ("host", "targetdir"):
@@ -76,19 +78,10 @@ class RsyncSsh(Action):
             table.set("_computed", [*computed_of(table), "--rsh=" + shell])
         config.set("targetdir", with_slash(config.get("targetdir")))
         config.set("target", f"{host_for_rsync(config.get('host'))}:{config.get('targetdir')}")
-        self._hosts.pop(_login(config), None)  # with a config that is loaded anew it is found out about anew
+        self._hosts.pop(_login(config), None)  # with a config that is loaded anew it is probed anew
 
     def endpoint(self, config: Config) -> str | None:
         return endpoint_of(str(config.get("target")), " ".join(command(config)))
-
-    def target(self, config: Config) -> Target | None:
-        return target_of(config)
-
-    def init(self, event: Event) -> None:
-        spawn_full(event, self._lanes.of(event.inlet))
-
-    def full(self, event: Event) -> None:
-        spawn_full(event, self._lanes.of(event.inlet))
 
     def action(self, inlet: Inlet) -> None:
         event = inlet.get_event()
@@ -96,7 +89,7 @@ class RsyncSsh(Action):
             return
         if event.etype == etypes.MOVE and self._move(inlet, event):
             return
-        spawn_changes(inlet, self._lanes.of(inlet), _up_to_the_next_move)
+        spawn_changes(inlet, self.runs.of(inlet), _up_to_the_next_move)
 
     def collect(self, outcome: Outcome) -> Verdict | Collected | None:
         agent, inlet = outcome.agent, outcome.agent.inlet
@@ -106,9 +99,9 @@ class RsyncSsh(Action):
             return self._moved(outcome)
         if isinstance(agent, Event):
             inlet.split_moves()
-        failed = self._lanes.collect(outcome, self.exit_codes(agent))
+        collected = self.runs.collect(outcome, self.exit_codes(agent))
         self._host(inlet).rsync_ended(outcome.exit_code != NO_CONNECTION)
-        return Collected(failed=failed)
+        return collected
 
     def exit_codes(self, agent: Agent) -> Mapping[int, Verdict] | None:
         key = "sshExitCodes" if _is_probe(agent) or _is_move(agent) else "rsyncExitCodes"
@@ -116,8 +109,8 @@ class RsyncSsh(Action):
 
     # ---- moves --------------------------------------------------------------------------------
 
-    def _host(self, inlet: Inlet) -> Host:
-        return self._hosts.setdefault(_login(inlet.config), Host())
+    def _host(self, inlet: Inlet) -> MoveHost:
+        return self._hosts.setdefault(_login(inlet.config), MoveHost())
 
     def _move(self, inlet: Inlet, first: Event) -> bool:
         """Hand the Moves at the head of the queue over. False: there are none any more, rsync brings them over."""
@@ -139,11 +132,11 @@ class RsyncSsh(Action):
         host = self._host(inlet)
         if exit_code == NO_CONNECTION or exit_code > SIGNALLED:
             event = inlet.get_event()
-            if host.is_in_vain() and event is not None and event.etype == etypes.MOVE:
+            if host.is_to_be_tried_by_rsync() and event is not None and event.etype == etypes.MOVE:
                 inlet.split(event)
-            self._tell(inlet, NOT_BY_SSH if host.way is Way.NONE else None)
+            self._warn(inlet, NOT_BY_SSH if host.way is Way.NONE else None)
             return None  # the common rule, which tries again
-        self._tell(inlet, host.probed(exit_code, outcome.stderr))
+        self._warn(inlet, host.probed(exit_code, outcome.stderr))
         return OK
 
     def _moved(self, outcome: Outcome) -> Verdict | None:
@@ -163,7 +156,7 @@ class RsyncSsh(Action):
             inlet.split(event)
         return OK
 
-    def _tell(self, inlet: Inlet, news: str | None) -> None:
+    def _warn(self, inlet: Inlet, news: str | None) -> None:
         if news is not None:
             inlet.log("Warn", str(inlet.config.get("host")), " ", news)
 
@@ -178,7 +171,7 @@ def _moves_in_a_row(event: Event) -> bool | str:
     return event.status == etypes.WAIT if event.etype == etypes.MOVE else "break"
 
 
-def _probe(inlet: Inlet, host: Host) -> None:
+def _probe(inlet: Inlet, host: MoveHost) -> None:
     nothing = inlet.get_events(lambda event: "break")
     if host.way is Way.UNKNOWN:
         inlet.spawn(nothing, _remote(inlet, ["sh"]), PROBE)
@@ -186,7 +179,7 @@ def _probe(inlet: Inlet, host: Host) -> None:
         inlet.spawn(nothing, _remote(inlet, single_probe(_targetdir(inlet), host.name)))
 
 
-def _by_script(inlet: Inlet, first: Event, host: Host) -> None:
+def _by_script(inlet: Inlet, first: Event, host: MoveHost) -> None:
     """All at the head of the queue in one ssh; one alone is an event of its own, as in lsyncd."""
     events = inlet.get_events(_moves_in_a_row)
     moves = [_move_of(event) for event in events]
@@ -225,7 +218,7 @@ def _login(config: Config) -> tuple[str, ...]:
 
 
 def _targetdir(inlet: Inlet) -> bytes:
-    return str(inlet.config.get("targetdir")).encode("utf-8", "surrogateescape")
+    return to_bytes(str(inlet.config.get("targetdir")))
 
 
 def _is_move(agent: Agent) -> bool:
@@ -233,7 +226,7 @@ def _is_move(agent: Agent) -> bool:
 
 
 def _is_probe(agent: Agent) -> bool:
-    """What is found out of a host serves no change of its own."""
+    """A probe of a host serves no change of its own."""
     return not agent.delays
 
 

@@ -1,8 +1,8 @@
-"""What is known of the hosts that moves go to: how a move can be done there, if it can.
+"""The hosts that moves go to: how a move can be done there, if it can.
 
-A host is found out about once, before the first move: with `sh` (moves.PROBE), else with one `mv` that can't be done.
-An ssh that does not get through (255) tells nothing of that; but where rsync gets through and ssh, before and after
-that, does not, it is ssh that is told the wrong things, and waiting for it would be in vain.
+A host is probed once, before the first move: with `sh` (moves.PROBE), else with one `mv` that can't be done.
+An ssh that does not get through (255) says nothing about that; but where rsync gets through and ssh, before and after
+that, does not, ssh is called in a wrong way, and waiting for it would not help.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Final
 from orchestrator_rsyncssh.moves import Mv, ran_mv
 
 NO_CONNECTION: Final = 255
-IN_VAIN: Final = 3
-"""So often ssh fails in a row, until one move is given to rsync, to see whether that gets through."""
+TRIES: Final = 3
+"""How often ssh fails in a row until one move is given to rsync, to see whether that gets through."""
 
 
 NOT_BY_SSH: Final = (
@@ -35,7 +35,7 @@ class Way(Enum):
 
 
 @dataclass
-class Host:
+class MoveHost:
     """`mv`: what it is like there, for scripts. `name`: of nothing that there is in any target directory."""
 
     way: Way = Way.UNKNOWN
@@ -65,13 +65,13 @@ class Host:
             self.way = Way.SCRIPT
         return None
 
-    def is_in_vain(self) -> bool:
-        """ssh has failed once more. Whether to give a move to rsync now: what comes of that tells who is right."""
+    def is_to_be_tried_by_rsync(self) -> bool:
+        """ssh has failed once more. Whether to give a move to rsync now, to see whether that gets through."""
         if self.rsync_got_through:
             self.way = Way.NONE
             return True
         self.failed += 1
-        if self.failed < IN_VAIN:
+        if self.failed < TRIES:
             return False
         self.failed = 0
         self.is_doubted = True

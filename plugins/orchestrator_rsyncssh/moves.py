@@ -1,6 +1,6 @@
-"""Moves as the other side is told of them (spec 4.3). Pure.
+"""Moves as the other side reads them (spec 4.3). Pure.
 
-Whatever shell an account there has, it is only told `sh`: what that is to do comes on its stdin. csh ends a quoted
+Whatever shell an account there has, it only gets `sh`: a script comes on its stdin. csh ends a quoted
 word at a newline, fish takes a backslash in quotes for more than itself; neither ever sees a name. Where a forced
 command (sshd(8), authorized_keys) lets no `sh` through, a move is one `mv` of its own, and only of names that no
 shell misreads.
@@ -31,8 +31,8 @@ LINK: Final = b"lsyncd: a symlink is on the way to what is to be moved"
 
 
 class Mv(Enum):
-    """What keeps `mv` over there from moving something into a directory instead of onto it; the value is the exit
-    code that tells of it."""
+    """The option that keeps `mv` over there from moving something into a directory instead of onto it; the value is the
+    probe's exit code for it."""
 
     NO_TARGET_DIRECTORY = 81
     """`-T`: GNU's, busybox's."""

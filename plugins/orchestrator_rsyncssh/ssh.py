@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from orchestrator.api import Config
-from orchestrator_rsync.arguments import computed, strings
+from orchestrator_rsync.api import computed, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ _TAKE_A_VALUE = frozenset("BTMf@")
 
 
 def settings(ssh: Config | None) -> list[str]:
-    """`-i F`, `-o K=V`, `-p N`: what ssh is told in both its roles."""
+    """`-i F`, `-o K=V`, `-p N`: the options of ssh in both its roles."""
     if ssh is None:
         return []
     arguments: list[str] = []

@@ -11,7 +11,7 @@ import stat
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from orchestrator_rsync.arguments import is_on, strings
+from orchestrator_rsync.api import is_on, strings
 from orchestrator_rsyncssh.moves import Time
 
 if TYPE_CHECKING:

@@ -31,9 +31,10 @@ PATHS = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]), "PYT
 
 ENGINE = """
 import os, sys, threading
-from orchestrator_native.engine import Memory, Trees, mirror
+from orchestrator_native.engine import MirrorSpec, mirror
+from orchestrator_native.memory import Memory
 source, target = map(os.fsencode, sys.argv[1:3])
-report = mirror(Trees(source, target, xattrs=sys.argv[3] == "X"), Memory(), threading.Event(), deletes=True)
+report = mirror(MirrorSpec(source, target, xattrs=sys.argv[3] == "X"), Memory(), threading.Event(), deletes=True)
 sys.exit(report.exit_code)
 """
 

@@ -155,8 +155,8 @@ class ScanQueue:
             self.also.pop(delay.seq, None)
             self.aside = [other for other in self.aside if other is not delay]
 
-    def retry(self, delay: Delay, alarm: float, *, is_apart: bool = False) -> None:
-        if is_apart:
+    def retry(self, delay: Delay, alarm: float, *, is_separate: bool = False) -> None:
+        if is_separate:
             self.apart.append(delay)
         self.declined = []
         delay.alarm = alarm

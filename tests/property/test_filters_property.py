@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kit.need import program
 
 from orchestrator.logic.filters import Filters
-from orchestrator_rsync.filterlist import Change, guarded
+from orchestrator_rsync.filterlist import ChangedPath, guarded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +134,7 @@ def delete(seed: int, top: Path) -> None:
             shutil.copytree(kept, tree)
         for path in whole:
             shutil.rmtree(source + path)
-        entries = guarded([Change(path, whole=True) for path in whole], rules)
+        entries = guarded([ChangedPath(path, whole=True) for path in whole], rules)
         runs = [
             (batched, b"\0".join(entries), ["--force", "--from0", "--include-from=-", "--exclude=*"]),
             (full, b"\n".join(rules), ["--filter=. -"]),

@@ -148,12 +148,12 @@ class QueueMachine(RuleBasedStateMachine):
             self.queue.activate(ours)
             self.scan.activate(theirs)
 
-    @rule(pick=PICK, alarm=ALARMS, is_apart=st.booleans())
-    def retry(self, pick: int, alarm: float, is_apart: bool) -> None:
+    @rule(pick=PICK, alarm=ALARMS, is_separate=st.booleans())
+    def retry(self, pick: int, alarm: float, is_separate: bool) -> None:
         place = self.place_of(pick, ACTIVE)
         if place is not None:
-            self.queue.retry(list(self.queue)[place], alarm, is_apart=is_apart)
-            self.scan.retry(self.scan.delays[place], alarm, is_apart=is_apart)
+            self.queue.retry(list(self.queue)[place], alarm, is_separate=is_separate)
+            self.scan.retry(self.scan.delays[place], alarm, is_separate=is_separate)
 
     @rule(pick=PICK)
     def finish(self, pick: int) -> None:

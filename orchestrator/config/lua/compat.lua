@@ -1,7 +1,7 @@
 -- The names that Lua 5.1 had and later versions dropped, and `table.unpack` under every version
 -- (spec 2). Config files have been written for 5.1 to 5.4, and run here under any of them.
 
-local core = ...
+local core, shared = ...
 
 local function add(place, name, value)
     if place[name] == nil then place[name] = value end
@@ -84,8 +84,22 @@ if bit32 == nil then
     package.loaded.bit32 = bit32
 end
 
+local open_file = io.open
+
+-- The file that a searcher of `require` takes for a module, among the templates of package.path or package.cpath.
+function shared.find_module(name, templates)
+    for template in templates:gmatch('[^;]+') do
+        local path = template:gsub('%?', (name:gsub('%.', '/'):gsub('%%', '%%%%')))
+        local file = open_file(path)
+        if file then
+            file:close()
+            return path
+        end
+    end
+end
+
 -- The error for a file that cannot be opened has the place of the call; an error within the file has its own place.
-local run_file, open_file = dofile, io.open
+local run_file = dofile
 function dofile(path)
     if type(path) == 'string' then
         local file, problem = open_file(path)

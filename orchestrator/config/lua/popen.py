@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from orchestrator.logic.text import to_bytes
+
 
 class Popens:
     """The commands that Lua has started and not closed yet."""
@@ -28,7 +30,7 @@ class Popens:
             )
         except (OSError, ValueError) as error:
             os.close(ours)
-            return None, None, str(error).encode("utf-8", "surrogateescape")
+            return None, None, to_bytes(str(error))
         finally:
             os.close(theirs)
         self._children[child.pid] = child

@@ -22,6 +22,8 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.errors import ConfigError, UsageError
+from orchestrator.logic.text import to_bytes as to_bytes
+from orchestrator.logic.text import to_text as to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,16 +66,6 @@ class LuaUserError(Exception):
     def __init__(self, message: str, level: int = 1) -> None:
         super().__init__(message)
         self.level = level
-
-
-def to_text(value: bytes) -> str:
-    """Bytes of Lua as the str that carries them unharmed."""
-    return value.decode("utf-8", "surrogateescape")
-
-
-def to_bytes(value: str | bytes) -> bytes:
-    """A str, or bytes, as Lua's bytes."""
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
 
 
 class _Once:

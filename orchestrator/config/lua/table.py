@@ -36,7 +36,7 @@ class TableConfig(Config):
         self._derived: dict[Any, _Derived] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
-        value = self.table[key.encode("utf-8", "surrogateescape")]
+        value = self.table[to_bytes(key)]
         return default if value is None else self._view(value)
 
     def set(self, key: str, value: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.errors import Interrupted
+from orchestrator.logic.text import to_text
 
 if TYPE_CHECKING:
     import signal
@@ -50,11 +51,11 @@ class Watchdog:
             return
         signum = self._waiting_end()
         if signum is not None:
-            where = place.decode("utf-8", "surrogateescape")
+            where = to_text(place)
             raise Interrupted(f"{where}: the config is cut short by {signum.name}.", 128 + signum)
         if not self._is_reported and self._has_run_long():
             self._is_reported = True
-            self._warn(f"{place.decode('utf-8', 'surrogateescape')}: the config has been running for {PATIENCE:.0f} s")
+            self._warn(f"{to_text(place)}: the config has been running for {PATIENCE:.0f} s")
 
     def _has_run_long(self) -> bool:
         return self._seconds() >= PATIENCE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.text import shown
+from orchestrator.logic.text import to_text
 from orchestrator.monitor.kernel import is_shortage
 from orchestrator.monitor.watches import REFUSED
 
@@ -46,7 +46,7 @@ class Unread:
         """There is a shortage of what it takes to watch or read a directory."""
         if not self._is_short:
             self._is_short = True
-            self._log("Warn", f"Cannot read {shown(path)}: {error.strerror}. Trying again.")
+            self._log("Warn", f"Cannot read {to_text(path)}: {error.strerror}. Trying again.")
         self._waiting[node] = report
 
     def is_short(self) -> bool:
@@ -75,4 +75,4 @@ def is_gone(error: OSError) -> bool:
 
 def refusal(path: bytes, error: OSError) -> str:
     """What is said of a directory that we may not watch or read."""
-    return f"Cannot watch {shown(path)}: {error.strerror}. Trying again when its attributes change."
+    return f"Cannot watch {to_text(path)}: {error.strerror}. Trying again when its attributes change."

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change
-from orchestrator.logic.text import shown
+from orchestrator.logic.text import to_text
 from orchestrator.monitor.kernel import is_out_of_watches, is_shortage
 from orchestrator.monitor.survey.unread import is_gone, refusal
 from orchestrator.monitor.watches import COVERED, MISSING, POLLED, REFUSED, TWIN, UNWANTED, Node
@@ -134,8 +134,8 @@ class Visitor:
         if len(self._said) >= _SAID:
             self._said.clear()
         self._said.add(path)
-        there = shown(self._watches.path(node))
-        self._log("Warn", f"{shown(path)} is the same directory as {there}: changes are seen there only.")
+        there = to_text(self._watches.path(node))
+        self._log("Warn", f"{to_text(path)} is the same directory as {there}: changes are seen there only.")
 
     def _is_wanted(self, parent: Node, name: bytes, path: bytes) -> bool:
         is_wanted = self._wants(b"%s%s/" % (path, name))

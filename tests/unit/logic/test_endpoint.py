@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.logic.backoff import LONGEST
-from orchestrator.logic.endpoint import LONGEST_ON_HEARSAY, Endpoint, Member, endpoint_of
+from orchestrator.logic.endpoint import LONGEST_UNTRIED, Endpoint, Member, endpoint_of
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_who_has_not_failed_himself_soon_tries_once() -> None:
     for _ in range(9):
         world.now += world.fail(0, world.begin(0))
     assert world.fail(0) == LONGEST
-    world.now += LONGEST_ON_HEARSAY - 1
+    world.now += LONGEST_UNTRIED - 1
     world.idle.clear()
     assert world.may_try() == []
     world.now += 1
@@ -147,7 +147,7 @@ def test_who_has_not_failed_himself_soon_tries_once() -> None:
     began = world.begin(1)
     assert world.may_try() == []
     assert not world.endpoint.would_grow(world.members[1], began)
-    assert world.fail(1, began) == LONGEST - LONGEST_ON_HEARSAY
+    assert world.fail(1, began) == LONGEST - LONGEST_UNTRIED
     assert world.may_try() == [2]
     world.begin(2)
     world.endpoint.reached(world.members[2])
@@ -198,7 +198,7 @@ def test_no_pause_is_shorter_than_a_long_delay_and_nobody_else_waits_for_that() 
     world.members[0].first = 3600.0
     assert world.fail(0) == 3600
     assert world.endpoint.pause == LONGEST
-    world.now += LONGEST_ON_HEARSAY
+    world.now += LONGEST_UNTRIED
     assert world.may_try() == [1]
     world.fail(1)
     world.now = 100.0 + LONGEST

@@ -8,6 +8,7 @@ from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.cause import cause_of
 from orchestrator.logic.roots import CACHED, RootIndex
+from orchestrator.logic.text import to_bytes, to_text
 
 
 def pauses(backoff: Backoff, count: int) -> list[float]:
@@ -74,3 +75,11 @@ def test_the_index_of_sources_does_not_grow_for_ever() -> None:
 )
 def test_the_line_that_says_why(stderr: bytes, cause: bytes) -> None:
     assert cause_of(stderr) == cause
+
+
+def test_text_carries_every_byte() -> None:
+    raw = bytes(range(256))
+    assert to_bytes(to_text(raw)) == raw
+    assert (to_bytes(raw), to_bytes("für")) == (raw, "für".encode())
+    with pytest.raises(UnicodeEncodeError):
+        to_bytes("\ud800")

@@ -18,7 +18,7 @@ from orchestrator_csync2.action import Csync2
 from orchestrator_csync2.batch import Batch, argument_lists, batch_of, parents_of
 from orchestrator_csync2.known import Known, text_of
 from orchestrator_csync2.options import settings_of
-from orchestrator_csync2.report import Place, Report
+from orchestrator_csync2.output import HostPath, Output
 from tests.kit.daemon import wait_until
 from tests.kit.inlet import FakeInlet
 
@@ -42,8 +42,8 @@ STAYS = b"File stays in dirty state. Try again later...\n"
 # ---- what csync2's words mean -------------------------------------------------------------------
 
 
-def report_of(text: bytes) -> Report:
-    report = Report()
+def report_of(text: bytes) -> Output:
+    report = Output()
     for line in text.splitlines():
         report.feed(line)
     return report
@@ -51,7 +51,7 @@ def report_of(text: bytes) -> Report:
 
 def test_a_refused_path_is_told_with_the_peers_reason() -> None:
     report = report_of(CONFLICT)
-    assert report.refused == {Place(b"%tree%/f", b"beta"): b"File is also marked dirty here!"}
+    assert report.refused == {HostPath(b"%tree%/f", b"beta"): b"File is also marked dirty here!"}
     assert report.finished
     assert not report.is_clean
 
@@ -68,7 +68,7 @@ def test_a_path_is_told_by_its_real_name(path: bytes, real: bytes) -> None:
 def test_any_name_is_read_as_it_is(name: bytes) -> None:
     text = b"Deleting %%t%%/%s on 127.0.0.2 ...\nFile stays in dirty state. Try again later...\n" % name
     report = report_of(b"Updating /before on 127.0.0.2 ...\n" + text + b"Finished with 1 errors.\n")
-    assert list(report.refused) == [Place(b"%t%/" + name, b"127.0.0.2")]
+    assert list(report.refused) == [HostPath(b"%t%/" + name, b"127.0.0.2")]
     assert report.finished
 
 
@@ -84,7 +84,7 @@ def test_what_runs_into_the_next_message_is_still_read() -> None:
     report = report_of(
         b"Deleting /f on beta ...\nauto resolving... response = 10File stays in dirty state. Try again later...\n"
     )
-    assert list(report.refused) == [Place(b"/f", b"beta")]
+    assert list(report.refused) == [HostPath(b"/f", b"beta")]
 
 
 def test_a_path_may_stay_dirty_without_an_error() -> None:
@@ -422,13 +422,13 @@ def test_what_csync2_listed_and_has_not_changed_since_is_not_marked(tmp_path: Pa
     path = os.fsencode(tmp_path / "f")
     (tmp_path / "f").write_text("f")
     line = text_of(os.stat(path)) + b"\t%tree%" + path[path.rindex(b"/") :]
-    for later, is_hidden in ((-100.0, True), (100.0, False)):
+    for later, is_racy in ((-100.0, True), (100.0, False)):
         known = Known(lambda later=later: time.time() + later)  # type: ignore[misc]
         listed = known.begin_list()
         listed.feed(line)
         listed.end()
-        assert known.may_hide(path) is is_hidden
-        assert not known.may_hide(os.fsencode(tmp_path))
+        assert known.is_racy(path) is is_racy
+        assert not known.is_racy(os.fsencode(tmp_path))
 
 
 def test_what_a_killed_csync2_may_have_forgotten_is_marked(world: World) -> None:

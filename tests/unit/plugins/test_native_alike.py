@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.api import Change
 from orchestrator_native import proofs
-from orchestrator_native.batch import Change
-from orchestrator_native.engine import Memory, Trees, mirror, update
+from orchestrator_native.engine import MirrorSpec, mirror, update
+from orchestrator_native.memory import Memory
 from orchestrator_native.rules import TICK
 from tests.kit.alike import WHEN, AlikeTree, exchange
 from tests.kit.mirrors import IS_ROOT, differences
@@ -34,7 +35,7 @@ def test_random_histories(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyP
     tree, target = AlikeTree(base + b"/source", base + b"/outside", seed), base + b"/target"
     tree.grow(tree.root)
     chance = random.Random(seed)
-    trees, memory, stop = Trees(tree.root, target, excluded=is_skipped), Memory(), threading.Event()
+    trees, memory, stop = MirrorSpec(tree.root, target, excluded=is_skipped), Memory(), threading.Event()
     mirror(trees, memory, stop, deletes=True)
     for step in range(25):
         tree.change(chance.randrange(1, 7))
@@ -61,10 +62,10 @@ class Deploy(Pair):
         os.utime(side + path, ns=(WHEN, WHEN))
 
     def startup(self) -> None:
-        assert mirror(Trees(self.source, self.target), self.memory, self.stop, deletes=True).lines() == []
+        assert mirror(MirrorSpec(self.source, self.target), self.memory, self.stop, deletes=True).lines() == []
 
     def batch(self, *changes: tuple[str, bytes] | tuple[str, bytes, bytes]) -> None:
-        trees = Trees(self.source, self.target)
+        trees = MirrorSpec(self.source, self.target)
         told = [Change(*change) for change in changes]
         assert update(trees, told, self.memory, self.stop, deletes=True).lines() == []
 
@@ -221,10 +222,10 @@ def test_what_was_just_written_on_the_target_waits(deploy: Deploy) -> None:
     deploy.startup()
 
     def run(patience: float) -> dict[str, None]:
-        trees = Trees(deploy.source, deploy.target, patience=patience)
+        trees = MirrorSpec(deploy.source, deploy.target, patience=patience)
         report = update(trees, [Change("Modify", b"/f")], deploy.memory, deploy.stop, deletes=True)
         assert report.exit_code == 0
-        return report.put_off
+        return report.deferred
 
     def append(side: bytes, when: int) -> None:
         with open(side + b"f", "ab") as file:
@@ -253,13 +254,13 @@ def test_where_nobody_else_changes_the_target_nothing_waits(tmp_path: Path, seed
     tree, target = AlikeTree(base + b"/source", base + b"/outside", seed), base + b"/target"
     tree.grow(tree.root)
     chance = random.Random(seed)
-    trees, memory, stop = Trees(tree.root, target, patience=60), Memory(), threading.Event()
+    trees, memory, stop = MirrorSpec(tree.root, target, patience=60), Memory(), threading.Event()
     mirror(trees, memory, stop, deletes=True)
     for step in range(25):
         tree.change(chance.randrange(1, 7))
         changes = [Change(*change) for change in tree.take_changes()]
         report = update(trees, changes, memory, stop, deletes=True)
-        assert (report.lines(), report.put_off) == ([], {})
+        assert (report.lines(), report.deferred) == ([], {})
         assert snapshot(target) == snapshot(tree.root), (step, changes)
 
 
@@ -280,11 +281,11 @@ class Deleted:
 
     def run(self, patience: float, *changes: tuple[str, bytes]) -> list[str]:
         """What is put off."""
-        trees = Trees(self.deploy.source, self.target, patience=patience)
+        trees = MirrorSpec(self.deploy.source, self.target, patience=patience)
         told = [Change(*change) for change in changes]
         report = update(trees, told, self.deploy.memory, self.deploy.stop, deletes=True)
         assert report.lines() == []
-        return list(report.put_off)
+        return list(report.deferred)
 
 
 def wait_for_tick(path: bytes) -> None:

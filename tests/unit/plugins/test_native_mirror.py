@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator_native.batch import Change
-from orchestrator_native.engine import Memory, Trees, mirror, update
+from orchestrator.api import Change
+from orchestrator_native.engine import MirrorSpec, mirror, update
+from orchestrator_native.memory import Memory
 from orchestrator_native.rules import TICK
 from tests.kit.mirrors import IS_ROOT, differences
 from tests.kit.trees import HOSTILE, Pair, snapshot, write
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from orchestrator_native.report import Report
+    from orchestrator_native.report import RunReport
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -37,11 +38,11 @@ class World(Pair):
         self.memory = Memory()
         self.stop = threading.Event()
 
-    def startup(self, *, deletes: bool = True, **options: Any) -> Report:
-        return mirror(Trees(self.source, self.target, **options), self.memory, self.stop, deletes=deletes)
+    def startup(self, *, deletes: bool = True, **options: Any) -> RunReport:
+        return mirror(MirrorSpec(self.source, self.target, **options), self.memory, self.stop, deletes=deletes)
 
-    def batch(self, *changes: tuple[Any, ...], deletes: bool = True, **options: Any) -> Report:
-        trees = Trees(self.source, self.target, **options)
+    def batch(self, *changes: tuple[Any, ...], deletes: bool = True, **options: Any) -> RunReport:
+        trees = MirrorSpec(self.source, self.target, **options)
         return update(trees, [Change(*change) for change in changes], self.memory, self.stop, deletes=deletes)
 
     def assert_equal(self) -> None:
@@ -460,7 +461,7 @@ def test_a_target_inside_the_source_is_left_out(tmp_path: Path) -> None:
     base = os.fsencode(tmp_path)
     write(base + b"/s/f")
     write(base + b"/s/t/g")
-    trees = Trees(base + b"/s/", base + b"/s/t/")
+    trees = MirrorSpec(base + b"/s/", base + b"/s/t/")
     for _ in range(2):
         assert mirror(trees, Memory(), threading.Event(), deletes=True).exit_code == 0
     update(trees, [Change("Create", b"/t/f"), Change("Create", b"/t/")], Memory(), threading.Event(), deletes=True)
@@ -470,7 +471,7 @@ def test_a_target_inside_the_source_is_left_out(tmp_path: Path) -> None:
 def test_a_source_inside_the_target_is_never_removed(tmp_path: Path) -> None:
     base = os.fsencode(tmp_path)
     write(base + b"/t/x/s/f")
-    report = mirror(Trees(base + b"/t/x/s/", base + b"/t/"), Memory(), threading.Event(), deletes=True)
+    report = mirror(MirrorSpec(base + b"/t/x/s/", base + b"/t/"), Memory(), threading.Event(), deletes=True)
     assert report.exit_code == 23
     assert read(base + b"/t/x/s/f") == b"data"
 
@@ -536,7 +537,7 @@ def test_the_target_is_made_but_not_what_lies_above_it(world: World) -> None:
     os.rmdir(world.target)
     assert world.startup().exit_code == 0
     world.assert_equal()
-    missing = Trees(world.source, world.root + b"/no/such/")
+    missing = MirrorSpec(world.source, world.root + b"/no/such/")
     assert mirror(missing, Memory(), threading.Event(), deletes=True).exit_code == 11
 
 
@@ -584,10 +585,11 @@ def test_a_file_that_does_not_fit_waits_alone_and_a_full_target_is_tried_again(w
     text = f"""
         import os, subprocess, threading
         from orchestrator_native.engine import *
+        from orchestrator_native.memory import Memory
         source, target = {world.source!r}, {world.target!r}
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", target], check=True)
         def run():
-            report = mirror(Trees(source, target), Memory(), threading.Event(), deletes=False)
+            report = mirror(MirrorSpec(source, target), Memory(), threading.Event(), deletes=False)
             print(report.exit_code, report.paths(), sorted(os.listdir(target)))
         run()
         with open(target + b"filled", "wb", 0) as file:
@@ -623,11 +625,12 @@ def test_parts_that_cannot_be_read_are_told_and_the_rest_goes_on(world: World) -
     text = f"""
         import os, threading
         from orchestrator_native.engine import *
+        from orchestrator_native.memory import Memory
         os.chdir({world.root!r})
         if os.geteuid() == 0:
             os.setgroups([]); os.setgid(65534); os.setuid(65534)
         def run():
-            report = mirror(Trees(b"src/", b"trg/"), Memory(), threading.Event(), deletes=True)
+            report = mirror(MirrorSpec(b"src/", b"trg/"), Memory(), threading.Event(), deletes=True)
             print(report.exit_code, sorted(report.paths()))
         run(); run()
         os.chmod("src/b", 0o444)
@@ -652,8 +655,9 @@ def test_read_only_directories_of_an_ordinary_user(world: World) -> None:
     os.link(world.source + b"mod/a/f", world.source + b"other/f")
     text = f"""
         import os, subprocess, threading
-        from orchestrator_native.batch import Change
+        from orchestrator.api import Change
         from orchestrator_native.engine import *
+        from orchestrator_native.memory import Memory
         os.chdir({world.root!r})
         if os.geteuid() == 0:
             for top, directories, files in os.walk("."):
@@ -676,7 +680,7 @@ def test_read_only_directories_of_an_ordinary_user(world: World) -> None:
                         found.add((directory[3:] + "/" + name, os.fstat(file.fileno()).st_nlink, file.read()))
             return found
         memory, stop = Memory(), threading.Event()
-        trees = Trees(b"src/", b"trg/")
+        trees = MirrorSpec(b"src/", b"trg/")
         def run(*changes):
             close()
             report = update(trees, [Change(*change) for change in changes], memory, stop, deletes=True)
@@ -721,8 +725,9 @@ def test_owners_that_cannot_be_set_are_told_and_no_failure(world: World) -> None
     text = f"""
         import threading
         from orchestrator_native.engine import *
+        from orchestrator_native.memory import Memory
         for _ in range(2):
-            report = mirror(Trees({world.source!r}, {world.target!r}), Memory(), threading.Event(), deletes=True)
+            report = mirror(MirrorSpec({world.source!r}, {world.target!r}), Memory(), threading.Event(), deletes=True)
             print(report.exit_code, report.lines())
     """
     told = ["some owners cannot be set on the target"] if IS_ROOT else []
@@ -741,11 +746,11 @@ def test_a_target_on_another_file_system(tmp_path: Path) -> None:
     base = b"/dev/shm/native-test-%d" % os.getpid()
     os.mkdir(base)
     try:
-        report = mirror(Trees(source.source, base + b"/t"), Memory(), threading.Event(), deletes=True)
+        report = mirror(MirrorSpec(source.source, base + b"/t"), Memory(), threading.Event(), deletes=True)
         assert report.exit_code == 0
         assert differences(source.source, base + b"/t") == []
         inode = os.stat(base + b"/t/f").st_ino
-        mirror(Trees(source.source, base + b"/t"), Memory(), threading.Event(), deletes=True)
+        mirror(MirrorSpec(source.source, base + b"/t"), Memory(), threading.Event(), deletes=True)
         assert os.stat(base + b"/t/f").st_ino == inode
     finally:
         subprocess.run(["rm", "-r", "--", base], check=True)

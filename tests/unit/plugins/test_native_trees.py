@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator_native.batch import Change
-from orchestrator_native.engine import Memory, Trees, mirror, update
+from orchestrator.api import Change
+from orchestrator_native.engine import MirrorSpec, mirror, update
+from orchestrator_native.memory import Memory
 from tests.kit.mirrors import Tree, differences
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def test_rsync_finds_nothing_to_do(tmp_path: Path, seed: int) -> None:
     base = os.fsencode(tmp_path)
     source, target = Tree(base + b"/source", seed), base + b"/target"
-    trees, memory, stop = Trees(source.root, target, threads=3), Memory(), threading.Event()
+    trees, memory, stop = MirrorSpec(source.root, target, threads=3), Memory(), threading.Event()
     source.grow()
     assert mirror(trees, memory, stop, deletes=True).lines() == []
     assert differences(source.root, target) == []

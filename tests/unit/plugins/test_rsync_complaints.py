@@ -14,7 +14,7 @@ from orchestrator_direct.action import Direct
 from orchestrator_rsync.action import Rsync
 from orchestrator_rsync.complaints import MOST, About, Complaint, Complaints, understood
 from orchestrator_rsync.failing import of_batch
-from orchestrator_rsync.filterlist import Change
+from orchestrator_rsync.filterlist import ChangedPath
 from tests.kit.inlet import FakeInlet
 from tests.kit.need import program
 from tests.kit.trees import Pair, snapshot, write
@@ -100,13 +100,13 @@ def test_what_is_not_understood_or_too_much_is_unclear(lines: list[bytes]) -> No
     assert read(*lines).is_unclear
 
 
-def failing(path: bytes, about: About, *changes: Change, roots: tuple[bytes, ...] = (b"/s", b"/t")) -> Any:
+def failing(path: bytes, about: About, *changes: ChangedPath, roots: tuple[bytes, ...] = (b"/s", b"/t")) -> Any:
     found = of_batch([Complaint(path, about)], changes, roots)
     return None if found is None else ([change.path for change in found.changes], found.directories)
 
 
-F, G, H = Change(b"/f"), Change(b"/d/g"), Change(b"/d/e/h")
-D, GONE = Change(b"/d/"), Change(b"/gone/", whole=True)
+F, G, H = ChangedPath(b"/f"), ChangedPath(b"/d/g"), ChangedPath(b"/d/e/h")
+D, GONE = ChangedPath(b"/d/"), ChangedPath(b"/gone/", whole=True)
 
 
 def test_which_changes_a_complaint_means() -> None:
@@ -124,7 +124,7 @@ def test_which_changes_a_complaint_means() -> None:
 
 
 def test_on_another_host_any_ending_of_the_name_may_be_meant() -> None:
-    every = (F, Change(b"/trg/f"), G)
+    every = (F, ChangedPath(b"/trg/f"), G)
     assert failing(b"/home/u/trg/f", CONTENT, *every, roots=(b"/s",)) == ([b"/trg/f", b"/f"], [])
     assert failing(b"/home/u/trg/d/.g.aB3xyz", CONTENT, *every, roots=(b"/s",)) == ([b"/d/g"], [])
     assert failing(b"/home/u/trg/.", ATTRIBUTES, *every, roots=(b"/s",)) == ([], [b"/"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_rsync.filterlist import Change, escape, filterlist, guarded, temporaries
+from orchestrator_rsync.filterlist import ChangedPath, escape, filterlist, guarded, temporaries
 from orchestrator_rsync.patterns import below
 
 RECORDED = [
@@ -34,8 +34,8 @@ RECORDED = [
 """(paths, a deleted directory with `-` in front; what lsyncd 2.2.3 sent)."""
 
 
-def changes_of(paths: list[bytes]) -> list[Change]:
-    return [Change(path.removeprefix(b"-"), path.startswith(b"-")) for path in paths]
+def changes_of(paths: list[bytes]) -> list[ChangedPath]:
+    return [ChangedPath(path.removeprefix(b"-"), path.startswith(b"-")) for path in paths]
 
 
 @pytest.mark.parametrize(("paths", "expected"), RECORDED)
@@ -59,15 +59,15 @@ def test_escaping(path: bytes, entry: bytes) -> None:
 
 
 def test_a_parents_entry_is_escaped_by_its_own_name() -> None:
-    assert filterlist([Change(b"/b\\s/[x]")]) == [b"/b\\\\s/\\[x]", b"/b\\s/", b"/"]
+    assert filterlist([ChangedPath(b"/b\\s/[x]")]) == [b"/b\\\\s/\\[x]", b"/b\\s/", b"/"]
 
 
 def test_below_a_deleted_directory_its_backslash_is_an_escape() -> None:
-    assert filterlist([Change(b"/b\\s/", whole=True)]) == [b"/b\\\\s/***", b"/b\\s/", b"/"]
+    assert filterlist([ChangedPath(b"/b\\s/", whole=True)]) == [b"/b\\\\s/***", b"/b\\s/", b"/"]
 
 
 def test_the_root_is_never_whole() -> None:
-    assert filterlist([Change(b"/", whole=True)]) == [b"/"]
+    assert filterlist([ChangedPath(b"/", whole=True)]) == [b"/"]
 
 
 segments = st.binary(min_size=1, max_size=3).filter(lambda name: b"/" not in name and b"\0" not in name)
@@ -75,12 +75,12 @@ paths = st.tuples(st.lists(segments, min_size=1, max_size=4), st.booleans()).map
     lambda parts: b"/" + b"/".join(parts[0]) + (b"/" if parts[1] else b"")
 )
 changes = st.lists(
-    st.tuples(paths, st.booleans()).map(lambda pair: Change(pair[0], pair[1] and pair[0].endswith(b"/")))
+    st.tuples(paths, st.booleans()).map(lambda pair: ChangedPath(pair[0], pair[1] and pair[0].endswith(b"/")))
 )
 
 
 @given(changes)
-def test_every_path_has_its_parents_and_nothing_comes_twice(found: list[Change]) -> None:
+def test_every_path_has_its_parents_and_nothing_comes_twice(found: list[ChangedPath]) -> None:
     entries = filterlist(found)
     assert len(entries) == len(set(entries))
     expected = {escape(change.path) for change in found}
@@ -92,7 +92,7 @@ def test_every_path_has_its_parents_and_nothing_comes_twice(found: list[Change])
 
 def test_cost_grows_with_the_number_of_paths() -> None:
     def seconds(count: int) -> float:
-        found = [Change(b"/dir%d/sub%d/file%d" % (n % 50, n % 2000, n)) for n in range(count)]
+        found = [ChangedPath(b"/dir%d/sub%d/file%d" % (n % 50, n % 2000, n)) for n in range(count)]
         begin = time.process_time()
         filterlist(found)
         return time.process_time() - begin
@@ -102,13 +102,13 @@ def test_cost_grows_with_the_number_of_paths() -> None:
 
 
 def test_exclude_rules_come_first() -> None:
-    assert guarded([Change(b"/d/", whole=True)], [b"- /x", b"- *.tmp"]) == [
+    assert guarded([ChangedPath(b"/d/", whole=True)], [b"- /x", b"- *.tmp"]) == [
         b"- /x", b"- *.tmp", b"/d/***", b"/d/", b"/",
     ]  # fmt: skip
 
 
 def test_an_include_rule_is_cut_down_to_the_deleted_directory() -> None:
-    assert guarded([Change(b"/f"), Change(b"/d/", whole=True)], [b"+ /d/x/*", b"+ *.c", b"- *.o"]) == [
+    assert guarded([ChangedPath(b"/f"), ChangedPath(b"/d/", whole=True)], [b"+ /d/x/*", b"+ *.c", b"- *.o"]) == [
         b"/f", b"/", b"/d/", b"+ /d/x/*", b"+ /d/*.c", b"+ /d/**/*.c", b"- *.o", b"/d/***",
     ]  # fmt: skip
 

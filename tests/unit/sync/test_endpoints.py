@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.config.model import DictConfig
-from orchestrator.logic.endpoint import LONGEST_ON_HEARSAY
+from orchestrator.logic.endpoint import LONGEST_UNTRIED
 from orchestrator.logic.filters import Filters
 from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Definition, Options, Sync
@@ -123,7 +123,7 @@ def test_one_that_can_never_succeed_holds_up_the_other_once_and_not_for_long(wor
     world.change()
     world.run(HOUR)
     world.change(b"late")
-    world.run(LONGEST_ON_HEARSAY + 2)
+    world.run(LONGEST_UNTRIED + 2)
     assert world.syncs[1].state.value == "in sync"
     for number in range(20):
         world.change(b"%d" % number)

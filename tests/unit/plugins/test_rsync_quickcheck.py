@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator_rsync.action import Rsync
 from orchestrator_rsync.batches import LITTLE
-from orchestrator_rsync.looks import Looks
+from orchestrator_rsync.quickcheck import QuickCheck
 from orchestrator_rsyncssh.action import RsyncSsh
 from tests.kit.inlet import FakeInlet
 from tests.kit.need import program
@@ -219,29 +219,29 @@ def test_over_ssh_as_well(pair: Pair) -> None:
 
 def test_which_seconds_count(tmp_path: Path) -> None:
     now = 0.0
-    looks = Looks(lambda: now)
+    quick_check = QuickCheck(lambda: now)
     path = os.fsencode(tmp_path / "f")
     write(path)
 
-    def hides(second: float, etype: str = "Create") -> bool:
+    def is_racy(second: float, etype: str = "Create") -> bool:
         os.utime(path, (second, second))
-        return looks.is_racy(etype, path)
+        return quick_check.is_racy(etype, path)
 
     now = 1000.5
-    assert not hides(1000.0)
-    end = looks.begin()
-    assert hides(1000.0)
+    assert not is_racy(1000.0)
+    end = quick_check.begin()
+    assert is_racy(1000.0)
     now = 1002.5
     end()
     now = 1010.0
-    assert hides(1000.0)
-    assert hides(1002.9)
-    assert hides(10.0)
-    assert not hides(1003.0)
-    assert hides(2000.0), "a time that is yet to come"
-    assert not looks.is_racy("Modify", path + b"2")
-    assert not looks.is_racy("Create", os.fsencode(tmp_path))
-    assert not hides(1001.0, "Attrib")
+    assert is_racy(1000.0)
+    assert is_racy(1002.9)
+    assert is_racy(10.0)
+    assert not is_racy(1003.0)
+    assert is_racy(2000.0), "a time that is yet to come"
+    assert not quick_check.is_racy("Modify", path + b"2")
+    assert not quick_check.is_racy("Create", os.fsencode(tmp_path))
+    assert not is_racy(1001.0, "Attrib")
 
 
 def test_a_file_that_was_opened_and_closed_is_not_sent_again(tmp_path: Path) -> None:
@@ -249,11 +249,11 @@ def test_a_file_that_was_opened_and_closed_is_not_sent_again(tmp_path: Path) -> 
     write(path)
     second = int(os.stat(path).st_mtime)
     now = second + 5.0
-    looks = Looks(lambda: now)
+    quick_check = QuickCheck(lambda: now)
     for start in (20.0, 10.0, 30.0):
         now = second + start
-        end = looks.begin()
+        end = quick_check.begin()
         now += 1
         end()
-    assert not looks.is_racy("Modify", path)
-    assert looks.is_racy("Create", path)
+    assert not quick_check.is_racy("Modify", path)
+    assert quick_check.is_racy("Create", path)

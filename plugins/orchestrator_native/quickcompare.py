@@ -15,7 +15,7 @@ from orchestrator_native.rules import TICK, Trust, is_finished
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator_native.rules import Rule
+    from orchestrator_native.rules import CopyRule
 
 IFMT = 0o170000
 IFREG = 0o100000
@@ -23,10 +23,10 @@ IFDIR = 0o040000
 IFLNK = 0o120000
 
 
-def glance(
+def quick_compare(
     source: int,
     target: int,
-    rule: Rule,
+    rule: CopyRule,
     *,
     alone: bool = False,
     holds: Callable[[os.stat_result, os.stat_result, Trust], bool] | None = None,

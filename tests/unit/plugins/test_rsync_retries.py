@@ -10,7 +10,7 @@ import pytest
 from orchestrator.api import RSYNC_EXIT_CODES
 from orchestrator_direct.action import Direct
 from orchestrator_rsync.action import Rsync
-from orchestrator_rsync.fullagain import FullAgain
+from orchestrator_rsync.fullretry import FullRetry
 from orchestrator_rsyncssh.action import RsyncSsh
 from tests.kit.inlet import FakeInlet, Spawn
 from tests.kit.trees import Pair, snapshot, write
@@ -65,7 +65,7 @@ def test_what_changes_meanwhile_goes_at_once_and_apart() -> None:
     assert change(inlet, b"/fresh2").paths == [b"/fresh2"]
 
 
-def test_success_empties_the_lane_and_takes_the_pause_back() -> None:
+def test_success_empties_the_list_and_makes_the_pause_short_again() -> None:
     inlet = inlet_of()
     for code in (23, 23, 0):
         if not inlet.spawned:
@@ -133,16 +133,27 @@ def test_a_full_run_of_somebody_elses_that_went_well_makes_it_needless() -> None
 
 def test_a_long_run_is_not_made_again_all_the_time() -> None:
     inlet = inlet_of()
-    again = FullAgain()
-    again.begin()
-    again.began -= 3600
-    for _ in range(3):
-        pause = again.failed(inlet)
-    assert pause is None
-    assert 36_000 <= again.pause < 36_100
+    clock = iter((0.0, 3600.0, 3600.0, 3600.0))
+    retry = FullRetry(inlet.delay, lambda: next(clock))
+    retry.begin()
+    assert [retry.failed(inlet) for _ in range(3)] == [36_000, None, None]
+    inlet.advance(35_999)
+    assert inlet.waiting == []
+    inlet.advance(1)
+    assert inlet.waiting == [("Full", b"")]
 
 
-def test_rsyncssh_has_a_lane_too() -> None:
+def test_another_full_run_that_fails_takes_the_place_of_the_one_that_is_planned() -> None:
+    inlet = inlet_of()
+    retry = FullRetry(1.0, lambda: 0.0)
+    assert [retry.failed(inlet), retry.failed(inlet)] == [1, 2]
+    inlet.advance(1.9)
+    assert inlet.waiting == []
+    inlet.advance(0.1)
+    assert inlet.waiting == [("Full", b"")]
+
+
+def test_rsyncssh_tries_again_too() -> None:
     inlet = FakeInlet(RsyncSsh(), {"host": "h", "targetdir": "/t", "delay": DELAY})
     inlet.end(change(inlet, b"/bad"), 23)
     inlet.advance(1.1)

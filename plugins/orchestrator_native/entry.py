@@ -1,4 +1,4 @@
-"""Where one entry lies: its path, and the open directories on both sides that hold it."""
+"""One entry: its path, and the open directories on both sides that hold it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Spot:
-    """Good as long as the descriptors are: until their Trees open something else.
+class Entry:
+    """Good as long as the descriptors are: until their trees open something else.
 
     One is made for every entry that is looked at: like this, that takes half as long as a NamedTuple does.
     """

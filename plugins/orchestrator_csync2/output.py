@@ -1,6 +1,6 @@
-"""What csync2's words mean (csync2 2.0, Debian's 2.0-42). Pure: takes lines, starts nothing.
+"""The meaning of csync2's output (csync2 2.0, Debian's 2.0-42). Pure: takes lines, starts nothing.
 
-With `-v` csync2 tells of each path "Updating PATH on HOST ..." or "Deleting PATH on HOST ...", and says
+With `-v` csync2 prints for each path "Updating PATH on HOST ..." or "Deleting PATH on HOST ...", and says
 "File stays in dirty state. Try again later..." after it where the host did not take it. Both an exit code
 of 0 and of 1 go with that: a path whose parent directory the host does not have, and of which csync2 does
 not know it either, stays dirty under "Finished with 0 errors." So the words count, not the exit code.
@@ -41,25 +41,25 @@ _LONGEST = 8192
 """Bytes. A message that is still open after so many is not one: a path is 4096 at most."""
 
 
-class Place(NamedTuple):
+class HostPath(NamedTuple):
     """A path, as csync2 writes it (with a `%prefix%`), on a host."""
 
     path: bytes
     host: bytes
 
 
-class Report:
-    """Takes csync2's lines one by one; holds what they said so far.
+class Output:
+    """Takes csync2's lines one by one; holds what they say so far.
 
-    `refused` are the places whose host did not take the path, with the reason where it was told.
+    `refused` are the places whose host did not take the path, with the reason where it was given.
     `unreachable` are hosts that could not be connected to, `unread` what was said of directories that
     could not be read. `missing_parent` says that a host lacks a
-    directory of which csync2 was never told here. `finished`: csync2 came to its end. `on_path` is told each
-    path that csync2 names.
+    directory that csync2 does not know here. `finished`: csync2 came to its end. `on_path` is called with
+    each path that csync2 names.
     """
 
     def __init__(self, on_path: Callable[[bytes], None] = lambda path: None) -> None:
-        self.refused: dict[Place, bytes] = {}
+        self.refused: dict[HostPath, bytes] = {}
         self.unreachable: set[bytes] = set()
         self.unread: list[bytes] = []
         self.missing_parent = False
@@ -68,7 +68,7 @@ class Report:
         self.tail: deque[bytes] = deque(maxlen=TAIL)
         self._on_path = on_path
         self._open = b""
-        self._place: Place | None = None
+        self._place: HostPath | None = None
         self._reason = b""
 
     @property
@@ -77,7 +77,7 @@ class Report:
         return self.finished and not self.refused and not self.unreachable
 
     def real_path(self, path: bytes) -> bytes:
-        """The path on this host, where csync2 told what its prefix stands for; else as csync2 writes it."""
+        """The path on this host, where csync2 said what its prefix stands for; else as csync2 writes it."""
         prefix, _, rest = path[1:].partition(b"%")
         if path.startswith(b"%") and prefix in self._prefixes:
             return self._prefixes[prefix] + rest
@@ -105,7 +105,7 @@ class Report:
     def _message(self, line: bytes) -> None:
         text = self._open + b"\n" + line if self._open else line
         if match := _START.fullmatch(text):
-            self._place = Place(match["path"], match["host"])
+            self._place = HostPath(match["path"], match["host"])
             self._on_path(match["path"])
             self._reason = b""
             # Tried again in the same run, as the winner of a conflict: the last try counts.

@@ -1,12 +1,12 @@
-"""Which files may look as if they had been transferred already, though they changed: to rsync, and to csync2.
+"""Files that rsync's quick check may take for unchanged though they changed: they are racily clean.
 
 rsync passes over a file whose size is the same and whose time falls into the same second (rsync(1),
---modify-window). So what is written again, with as many bytes, in the second in which a run has looked
-at it never arrives; no more does a file that takes the place of one of the same size and second. There is an
+--modify-window). So a file that is written again, with as many bytes, in the second in which a run has compared
+it never arrives; no more does a file that takes the place of one of the same size and second. There is an
 event for each of them, so the run that follows it compares their content.
 
-This knows when runs were, not what they looked at: a file that is compared for nothing costs time only. A file
-that was opened and closed, but not written, is none of these.
+This knows when runs were, not which files they compared: a file whose content is compared for nothing costs time only.
+A file that was opened and closed, but not written, is none of these.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestrator.api import etypes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from orchestrator.logic.delay import Delay
+    from orchestrator.api import Delay
 
 _FILE_IS_NEW = frozenset({etypes.CREATE, etypes.MODIFY})
 
@@ -33,10 +33,11 @@ _KEPT = 1000
 """Windows that are remembered: the last that changes still waiting may have been written in."""
 
 
-class Looks:
+class QuickCheck:
     """When one sync's runs were: windows of whole seconds since 1970, those of runs that met made one."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
+        """`now` gives the time in seconds since 1970."""
         self._now = now
         self._running: list[int] = []
         self._windows: list[tuple[int, int]] = []
@@ -46,7 +47,7 @@ class Looks:
         return self._now()
 
     def begin(self) -> Callable[[], None]:
-        """A run begins; call the answer when it is over."""
+        """A run begins; call the function that is returned when it has ended."""
         start = int(self._now() - _LAG)
         self._running.append(start)
 
@@ -57,9 +58,9 @@ class Looks:
         return end
 
     def racy(self, source: bytes, delays: Iterable[Delay]) -> list[Delay]:
-        """Which of these changes rsync may not see: that the file is another than the one it knows.
+        """Those of these changes whose files rsync may take for the ones that it knows.
 
-        What a Move brings is new under its name; of a directory that is all below it.
+        The destination of a Move is new under its name; of a directory that is true of all below it.
         """
         found: list[Delay] = []
         for delay in delays:
@@ -73,7 +74,10 @@ class Looks:
         return found
 
     def is_racy(self, etype: str, path: bytes) -> bool:
-        """The same of what happened to an absolute path; of a directory it says nothing."""
+        """Whether rsync may take the file at this absolute path for the one that it knows, after an event of this type.
+
+        False for a directory.
+        """
         if etype not in _FILE_IS_NEW:
             return False
         try:
@@ -83,19 +87,9 @@ class Looks:
         second = int(status.st_mtime)
         if not stat.S_ISREG(status.st_mode) or not status.st_size or not self._was_after(second):
             return False
-        # what is new under its name may be of any time; what was written has its time from then, or was given another
+        # a file that is new under its name may be of any time; one that was written has its time from then, or was
+        # given another
         return etype == etypes.CREATE or int(status.st_ctime) > second or self._was_in(second)
-
-    def has_seen(self, path: bytes) -> bool:
-        """Whether a run may have seen what this absolute path is now, or something else of its age there."""
-        try:
-            return self._was_after(int(os.lstat(path).st_mtime))
-        except OSError:
-            return False
-
-    def was_within(self, seconds: float) -> bool:
-        """Whether a run was under way in the last so many seconds."""
-        return bool(self._running) or (bool(self._windows) and self._windows[-1][1] >= self._now() - seconds)
 
     def _add(self, start: int, end: int) -> None:
         windows = self._windows

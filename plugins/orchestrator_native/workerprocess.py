@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator_native import helper
 
 if TYPE_CHECKING:
-    from orchestrator_native.rules import Rule
-    from orchestrator_native.trees import Tree
+    from orchestrator_native.rules import CopyRule
+    from orchestrator_native.trees import OpenTree
 
 
 class Equal(NamedTuple):
@@ -26,10 +26,10 @@ class Equal(NamedTuple):
     names: list[str]
 
 
-class Assistant:
+class WorkerProcess:
     """One helper process. Raises OSError where it cannot be had or has died; then do without."""
 
-    def __init__(self, source: Tree, target: Tree, rule: Rule) -> None:
+    def __init__(self, source: OpenTree, target: OpenTree, rule: CopyRule) -> None:
         if not sys.executable:
             raise FileNotFoundError("no interpreter to be started")
         fds = (source.root, target.root)

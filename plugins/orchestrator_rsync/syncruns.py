@@ -1,0 +1,218 @@
+"""The runs of rsync, and the paths of theirs that are tried again by themselves (spec 6 row 16b).
+
+Paths that rsync could not transfer (exit code 23) wait outside of the queue, longer each time, and come back in runs of
+their own, so they hold up nothing else. rsync names them (complaints.py, failing.py); where it is unclear which they
+are, all of the batch are tried again: those that were transferred cost a comparison. A directory of which nothing but
+the attributes could not be set has arrived: nothing else can be done about it, and there is one warning.
+
+A file that does not fit on the target (exit code 11) ends rsync before it comes to those behind it. It waits apart
+in the queue, with all that are as large; the rest goes on.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from orchestrator.api import AGAIN, OK, Collected, EventList, PerSync, RetryList, counted
+from orchestrator_rsync.changes import changes_of
+from orchestrator_rsync.complaints import Complaints
+from orchestrator_rsync.failing import local_target, of_batch, of_full_run, room_below, roots_of, without_room
+from orchestrator_rsync.fullretry import FullRetry
+from orchestrator_rsync.leftovers import remove_leftovers
+from orchestrator_rsync.quickcheck import QuickCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.api import Agent, Event, Inlet, Outcome, Verdict
+    from orchestrator_rsync.failing import Failing
+    from orchestrator_rsync.filterlist import ChangedPath
+
+PARTIAL = 23
+NO_ROOM = 11
+SIGNALLED = 128
+MOST_OF_A_FULL_RUN = 1000
+"""Paths that are tried again by themselves; where more failed, everything is."""
+
+MOST_WARNED = 1000
+"""Directories that there is a warning for."""
+
+_CUT_OFF = re.compile(rb"connection unexpectedly closed \((?!0 bytes)")
+"""rsync's message where its other half has ended in the midst of the work."""
+
+SHOWN = 500
+"""Bytes of rsync's stderr in the log line."""
+
+
+class Run:
+    """One run of rsync. `began`: in seconds since 1970."""
+
+    __slots__ = ("began", "complaints")
+
+    def __init__(self) -> None:
+        self.complaints = Complaints()
+        self.began = time.time()
+
+
+class SyncRuns:
+    """The runs of one sync, and all that they leave for the next ones.
+
+    `retry_list`: the failing paths, with whether all below them is meant. `full_retry`: when everything is tried again.
+    `quick_check`: when the runs were. `broken`: files that rsync was killed over, on another host. `warned`:
+    directories whose attributes can't be set.
+    """
+
+    def __init__(self, delay: float) -> None:
+        """`delay` in seconds: the first pause until failing paths are tried again."""
+        self.retry_list: RetryList[bool] = RetryList(delay)
+        self.full_retry = FullRetry(delay)
+        self.quick_check = QuickCheck()
+        self.broken: set[bytes] = set()
+        self.warned: set[bytes] = set()
+        self._running: dict[int, Run] = {}  # by the first change that each serves
+
+    def begin(self, agent: Agent) -> Run:
+        """A run begins; feed its `complaints` with what rsync writes to stderr."""
+        run = self._running[agent.delays[0].seq] = Run()
+        return run
+
+    def forget(self, run: Run) -> None:
+        """The run is over, even if `end_of` was not called: a config may have a `collect` of its own."""
+        if self._running:  # else it was collected, as nearly always
+            self._running = {key: value for key, value in self._running.items() if value is not run}
+
+    def end_of(self, agent: Agent) -> Run:
+        """The run that has just ended."""
+        run = self._running.pop(agent.delays[0].seq, None) or Run()
+        run.complaints.end()
+        return run
+
+    def has_failed(self, event: Event) -> bool:
+        """Whether the path of this event failed before."""
+        return event.raw_path in self.retry_list.notes
+
+    def widened(self, change: ChangedPath) -> ChangedPath:
+        """The change, with all below it where that failed: a path comes back as if modified."""
+        return change._replace(whole=change.whole or self.retry_list.notes.get(change.path, False))
+
+
+class Runs:
+    """The runs of all syncs of an action."""
+
+    def __init__(self, *, by_paths: bool = True) -> None:
+        """`by_paths`: single paths can be tried again, by `spawn_changes`; else only all at once."""
+        self._by_paths = by_paths
+        self.of = PerSync(lambda inlet: SyncRuns(inlet.delay)).of
+        """The runs of one sync, of its inlet."""
+
+    def collect(self, outcome: Outcome, exit_codes: Mapping[int, Verdict] | None) -> Collected:
+        """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
+        agent, exit_code = outcome.agent, outcome.exit_code
+        inlet = agent.inlet
+        runs = self.of(inlet)
+        run = runs.end_of(agent)
+        complaints = run.complaints
+        verdict = None if exit_codes is None else exit_codes.get(exit_code)
+        if verdict != OK:
+            if isinstance(agent, EventList):
+                changes = changes_of(agent)
+                if exit_code > SIGNALLED or _CUT_OFF.search(outcome.stderr):
+                    _clean_up(inlet, runs, changes, run.began)
+                if exit_code == NO_ROOM and verdict == AGAIN:
+                    return Collected(failed=without_room(complaints, changes, inlet.source, roots_of(inlet)))
+            elif exit_code == NO_ROOM and verdict == AGAIN:
+                runs.full_retry.max_size = room_below(complaints, inlet.source, roots_of(inlet))
+            return Collected()
+        is_partial = False
+        if isinstance(agent, EventList):
+            is_partial = _collect_batch(runs, agent, outcome, complaints if exit_code == PARTIAL else None)
+        elif runs.full_retry.max_size is not None:
+            runs.full_retry.max_size = None
+            is_partial = True
+            _retry_everything(inlet, runs, outcome.stderr)
+        elif exit_code == PARTIAL:
+            is_partial = _collect_full(runs, outcome, complaints, self._by_paths)
+        else:
+            runs.full_retry.succeeded()
+        inlet.report_retrying(len(runs.retry_list) + runs.full_retry.is_planned)
+        return Collected(failed=[] if is_partial else None)
+
+
+def _collect_batch(runs: SyncRuns, events: EventList, outcome: Outcome, complaints: Complaints | None) -> bool:
+    """Whether anything of it failed: that is tried again."""
+    if complaints is None and not (runs.retry_list.notes or runs.broken):
+        return False  # as nearly always
+    inlet = events.inlet
+    changes = [runs.widened(change) for change in changes_of(events)]
+    runs.broken.difference_update(change.path for change in changes)
+    failing: list[ChangedPath] = []
+    if complaints is not None:
+        found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
+        failing = changes if found is None else found.changes
+        _warn_of_attributes(inlet, runs, found, outcome.stderr)
+    _retry_paths(runs, outcome, changes, failing)
+    return bool(failing)
+
+
+def _clean_up(inlet: Inlet, runs: SyncRuns, changes: list[ChangedPath], began: float) -> None:
+    """rsync was killed, or its other half, and may have left half a file. On another host the next run removes it."""
+    files = [change.path for change in changes if change.path[-1:] != b"/"]
+    target = local_target(inlet)
+    if target is None:
+        runs.broken.update(files)
+    else:
+        remove_leftovers(target, inlet.source, files, began)
+
+
+def _collect_full(runs: SyncRuns, outcome: Outcome, complaints: Complaints, by_paths: bool) -> bool:
+    """Whether anything failed: that is tried again, or everything is."""
+    inlet = outcome.agent.inlet
+    found = None if complaints.is_unclear else of_full_run(complaints.named, inlet.source, roots_of(inlet))
+    if found is None or len(found.changes) > (MOST_OF_A_FULL_RUN if by_paths else 0):
+        _retry_everything(inlet, runs, outcome.stderr)
+        return True
+    runs.full_retry.succeeded()
+    _warn_of_attributes(inlet, runs, found, outcome.stderr)
+    _retry_paths(runs, outcome, [], found.changes)
+    return bool(found.changes)
+
+
+def _warn_of_attributes(inlet: Inlet, runs: SyncRuns, found: Failing | None, stderr: bytes) -> None:
+    """Once for each directory: rsync tries, and complains, with each run that touches it."""
+    directories = [] if found is None else [path for path in found.directories if path not in runs.warned]
+    if not directories or len(runs.warned) > MOST_WARNED:
+        return
+    runs.warned.update(directories)
+    more = f" (and of {len(directories) - 1} more)" if len(directories) > 1 else ""
+    inlet.log(
+        "Warn",
+        "rsync could not set all attributes of the directory ", directories[0],
+        f"{more} on the target; what is in it has been transferred, and nothing is tried again",
+        _end_of(stderr),
+    )  # fmt: skip
+
+
+def _retry_everything(inlet: Inlet, runs: SyncRuns, stderr: bytes) -> None:
+    pause = runs.full_retry.failed(inlet)
+    if pause is not None:
+        words = f"rsync could not transfer everything; one more full run in {counted(round(pause), 'second')}"
+        inlet.log("Warn", words, _end_of(stderr))
+
+
+def _retry_paths(runs: SyncRuns, outcome: Outcome, tried: list[ChangedPath], failing: list[ChangedPath]) -> None:
+    inlet = outcome.agent.inlet
+    pause = runs.retry_list.update(inlet, (change.path for change in tried), dict(failing))
+    if pause is not None:
+        inlet.log(
+            "Warn",
+            f"rsync could not transfer everything; {counted(len(runs.retry_list), 'path is', 'paths are')}"
+            f" tried again in {counted(round(pause), 'second')}",
+            _end_of(outcome.stderr),
+        )
+
+
+def _end_of(stderr: bytes) -> bytes:
+    text = stderr.strip()
+    return b": " + text[-SHOWN:] if text else b""
