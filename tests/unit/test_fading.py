@@ -116,3 +116,31 @@ def test_those_that_run_longest_are_named(world: World, capfd: pytest.CaptureFix
     line = next(line for line in told(capfd) if "still running" in line)
     assert line.startswith(f"Normal: still running: /bin/sh (pid {children[0].pid}), for 16 s, /bin/sh (pid ")
     assert line.endswith(f"(pid {children[4].pid}), for 12 s, and 2 more")
+
+
+def test_jobs_are_asked_to_end(world: World) -> None:
+    codes: list[int] = []
+    world.processes.run_job(
+        lambda stop: 0 if stop.wait(5) else 1,
+        lambda child, code: codes.append(code),
+    )
+    world.loop.at = lambda now: True  # waits for the job as long as it takes
+    world.fading.stop(world.host, signal.SIGTERM)
+    assert codes == [0]
+
+
+def test_a_transfer_that_takes_too_long_is_ended_while_it_is_waited_for_too(world: World) -> None:
+    """As `transferTimeout` does, by a deadline."""
+    child = world.spawn()
+    due = world.clock.now() + 5
+    world.host.deadlines.add(due, lambda: world.processes.kill(child, signal.SIGKILL))
+    turns: list[float] = []
+
+    def at(now: float) -> bool:
+        turns.append(now)
+        assert len(turns) < 100, "nobody ends it"
+        return now > due
+
+    world.loop.at = at
+    world.fading.stop(world.host, signal.SIGTERM)
+    assert not len(world.processes)
