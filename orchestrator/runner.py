@@ -127,7 +127,7 @@ class Runner:
     def _warn_of_what_may_delete(self) -> None:
         if self.settings.max_delete is None:
             return
-        names = [sync.name for sync in self.syncs if not sync.options.obeys_max_delete]
+        names = [sync.name for sync in self.syncs if not sync.options.has_max_delete]
         if names:
             unbound = "what they run deletes as it likes."
             self.host.log("Warn", f"the setting maxDelete has no say over {', '.join(names)}: {unbound}")

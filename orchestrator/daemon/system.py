@@ -58,15 +58,15 @@ class System:
         self.log.detach()
 
     def open_lifeline(self) -> None:
-        """What is started from now on ends with this process."""
+        """Everything that is started from now on ends with this process."""
         open_lifeline()
 
     def spare_garbage(self) -> None:
         """Python looks for cycles in all objects again and again, the loop standing still meanwhile.
 
-        With 200,000 pending changes one look takes 100 ms, in which the kernel's queue overflows. What has
-        been loaded is not looked at again, and all that is pending only after ten million new objects:
-        changes go by themselves when they are done with, cycles are few. What is new is looked at once more
+        With 200,000 pending changes one look takes 100 ms, in which the kernel's queue overflows. Objects that
+        have been loaded are not looked at again, and pending ones only after ten million new objects: changes
+        go by themselves when they are done with, cycles are few. New objects are looked at once more
         after 60,000 of them: after ten times 20,000, Python's own measure, that took 25 to 40 ms, and seven of
         seventeen bursts of 200,000 files at full speed overflowed.
         """

@@ -62,7 +62,7 @@ class Options:
     chains_moves: bool = False
     own_die_codes: frozenset[int] = frozenset()
     monitor: str | None = None
-    obeys_max_delete: bool = False
+    has_max_delete: bool = False
     settle: float = 0.0
 
 
@@ -318,7 +318,7 @@ class Sync:
             if self.host.is_at_limit():
                 self.log("Alarm", "at global process limit.")
                 return
-            self.transfers.is_put_off = False
+            self.transfers.is_deferred = False
             if delay.etype == INIT:
                 self._invoke_init(delay)
             elif delay.etype == FULL:
@@ -326,7 +326,7 @@ class Sync:
             else:
                 self.calls.action()
             if delay.status == WAIT and delay in self.queue:
-                if self.transfers.is_put_off:
+                if self.transfers.is_deferred:
                     return  # not left by choice: it is offered again when the pause is over
                 self.queue.decline(delay)
                 if not self.is_at_limit():  # else it waits for what was started in its place
@@ -343,7 +343,7 @@ class Sync:
 
     def _invoke_init(self, delay: Delay) -> None:
         self.calls.init(self.inlet.event(delay))
-        if self.transfers.is_put_off:
+        if self.transfers.is_deferred:
             return
         if delay.status != WAIT or delay not in self.queue:
             if not len(self.transfers):
@@ -366,7 +366,7 @@ class Sync:
 
     def trouble(self) -> None:
         """A function of the action raised: what it was to do is tried again after a pause."""
-        self.transfers.is_put_off = True
+        self.transfers.is_deferred = True
         self.retries.hold(self.host.clock.now())
 
     # ---- its life ---------------------------------------------------------------------------

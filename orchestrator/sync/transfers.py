@@ -46,7 +46,7 @@ SPOILT = "a hook orchestrator_before_spawn that has spoilt it"
 class Transfers:
     """All that runs for one sync.
 
-    `is_put_off`: what was to be started last was not, and is to be tried again. `keeps_stderr`: of every program.
+    `is_deferred`: what was to be started last was not, and is to be tried again. `keeps_stderr`: of every program.
     `is_full()`: whether a limit forbids one more.
     """
 
@@ -57,7 +57,7 @@ class Transfers:
         self.tunnel: Tunnel | None = None
         self.guarded: TargetGuard | None = None
         self.source_guard: SourceGuard | None = None
-        self.is_put_off = False
+        self.is_deferred = False
         self._host = parts.host
         self._log = parts.log
         self._inlet = parts.inlet
@@ -97,7 +97,7 @@ class Transfers:
         if self.tunnel is not None:
             through = self.through(spawn.argv, EventList(self._inlet, agent.delays).paths())
             if through is None:
-                self._put_off(transfer)
+                self._defer(transfer)
                 return None
             spawn.argv = through
         return self._begin(transfer)
@@ -126,7 +126,7 @@ class Transfers:
     def _begin(self, transfer: Transfer) -> str | None:
         agent = transfer.agent
         if self._host.run.is_fading:
-            self.is_put_off = True
+            self.is_deferred = True
             self._log("Normal", "ignored process spawning while fading")
             transfer.on_finished()
             return None
@@ -135,7 +135,7 @@ class Transfers:
             return problem
         by, command = self._asked(transfer)
         if by is not None:
-            self.is_put_off = True
+            self.is_deferred = True
             self._queue.activate(agent.delays)
             self.holds.add(transfer, by)
             return None
@@ -201,13 +201,13 @@ class Transfers:
             self._log("Error", f"a hook orchestrator_before_spawn has spoilt a spawn of {self._inlet.name}: {problem}")
         return SPOILT
 
-    def _put_off(self, transfer: Transfer) -> None:
+    def _defer(self, transfer: Transfer) -> None:
         """There is no way for it now: its changes are offered again after a pause.
 
         Until then they count as being transferred: what the config's functions find waiting after a spawn,
         they may drop.
         """
-        self.is_put_off = True
+        self.is_deferred = True
         self._queue.activate(transfer.agent.delays)
         self._host.alarms.add(self._host.clock.now() + PAUSE, lambda: self._wait_again(transfer.agent))
         transfer.on_finished()
@@ -225,7 +225,7 @@ class Transfers:
             child = self._batches.start(command, transfer.agent, self._before_ended)
         except OSError as error:
             # from the loop, as a command's end: what is found waiting after a spawn may be dropped
-            self.is_put_off = True
+            self.is_deferred = True
             reason = f"has no list of paths ({error.strerror})"
             self._host.alarms.add(self._host.clock.now(), lambda: self._not_begun(transfer, reason))
         else:
@@ -253,7 +253,7 @@ class Transfers:
             and transfer.agent.delays
             and not self.source_guard.is_same(self._inlet.source)
         ):
-            self._put_off(transfer)
+            self._defer(transfer)
             return
         self._retries.begins(self._host.clock.now())
         guarded = self.guarded
@@ -275,7 +275,7 @@ class Transfers:
             self._start_checked(transfer)
         else:
             # from the loop, as at the end of a process: what is found waiting after a spawn may be dropped
-            self.is_put_off = True
+            self.is_deferred = True
             self._host.alarms.add(self._host.clock.now(), lambda: self._wait_again(transfer.agent))
             transfer.on_finished()
 

@@ -197,7 +197,7 @@ class FakeInlet(Inlet):
 
     @property
     def waiting(self) -> list[tuple[str, bytes]]:
-        """What is pending, active changes left out: (etype, path), in the order of the queue."""
+        """The pending changes, without active ones: (etype, path), in the order of the queue."""
         return [(delay.etype, delay.path) for delay in self.sync.queue if delay.status != ACTIVE]
 
     @property
@@ -250,7 +250,7 @@ class FakeInlet(Inlet):
             self.running.append(spawn)
 
     def _follow(self, spawn: Spawn, known: int) -> bool:
-        """What was started since is the next step of it. Gives whether there is one."""
+        """Take the process or job that was started since as its next step. Gives whether there is one."""
         started = self._processes.started[known:]
         if started:
             spawn.runs = started[0]
@@ -333,7 +333,7 @@ class _Calls:
     def _drop_left(self, event: Event) -> None:
         """An action that leaves its startup waiting has nothing to do."""
         sync = self._inlet.sync
-        if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_put_off:
+        if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_deferred:
             sync.discard(event)
 
 
@@ -349,7 +349,7 @@ def _options(config: DictConfig, action: Action, own: Mapping[str, Any]) -> Sync
         chains_moves=action.chains_moves,
         own_die_codes=frozenset(code for code, verdict in own.get("exitcodes", {}).items() if verdict == DIE),
         settle=float(config.get("settle", 0)),
-        obeys_max_delete="maxDelete" in action.options,
+        has_max_delete="maxDelete" in action.options,
     )
 
 

@@ -170,7 +170,7 @@ class ActionCalls:
 
 def _drop_left(sync: Sync, event: Event) -> None:
     """A plugin that leaves it waiting has nothing to do; a config's own function wants to be asked again."""
-    if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_put_off:
+    if event.status == WAIT and event.delay in sync.queue and not sync.transfers.is_deferred:
         sync.discard(event)
 
 

@@ -245,7 +245,7 @@ class LuaConfig:
             own_die_codes=own_die_codes,
             monitor=config.get("monitor"),
             settle=float(config.get("settle", 0)),
-            obeys_max_delete=action is not None and "maxDelete" in action.options,
+            has_max_delete=action is not None and "maxDelete" in action.options,
         )
         for key in ("excludeFrom", "filterFrom"):
             if isinstance(config.get(key), str):
