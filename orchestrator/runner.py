@@ -282,13 +282,6 @@ class Runner:
 
     # ---- events -------------------------------------------------------------------------------
 
-    def _read(self) -> bool:
-        """Work off what has changed. False: nothing had."""
-        if not self._unread.poll(0) and not any(self._watched_by.values()):
-            return False  # as nearly always: no monitor has anything, and no inflow a rest
-        has_changed = [self._read_from(monitor) for monitor in list(self._watched_by)]
-        return any(has_changed)
-
     def _read_from(self, monitor: Monitor) -> bool:
         """A slice of what has changed. False: woken for nothing, as a monitor of whole file systems is by our own
         status file, too.
@@ -375,9 +368,18 @@ class Runner:
         Else a Move that is still unread would find nothing to be blocked by, and be done on a target
         that already has what came after it.
         """
+        if not self._unread.poll(0) and not any(self._watched_by.values()):
+            return  # as nearly always: no monitor has anything, and no inflow a rest
         end = self.host.clock.now() + READ_ALL_WITHIN
-        while self._read() and self.host.clock.now() < end:
-            pass
+        for monitor, inflow in list(self._watched_by.items()):
+            has_read = False
+            with self._stopping_syncs_of(monitor):
+                # whatever comes later than this was made later
+                while not has_read or len(inflow) or monitor.is_behind():
+                    has_read = has_read or not len(inflow)
+                    self._read_from(monitor)
+                    if self.host.clock.now() >= end or monitor not in self._watched_by:
+                        break
 
     def _while_draining(self, work: int, call: Callable[..., object], *arguments: object) -> None:
         """Call something; if that is heavy work, the kernel's queue is emptied meanwhile."""

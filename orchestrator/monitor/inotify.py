@@ -31,7 +31,7 @@ from orchestrator.monitor.kernel import (
     Kernel,
 )
 from orchestrator.monitor.roots import Roots
-from orchestrator.monitor.survey.account import Account
+from orchestrator.monitor.survey.account import SLICE, Account
 from orchestrator.monitor.survey.pace import Pace
 from orchestrator.monitor.survey.survey import Survey
 from orchestrator.monitor.watches import Node, Watches
@@ -58,7 +58,6 @@ _READ_AHEAD = 100_000  # raw events taken up by one call of read() at most, beyo
 _PARTNER_WITHIN = 32  # events between the two halves of a rename at most: other processors' events may slip in
 _PATIENCE = 3  # times that we step back for the second half of a rename
 _MEAN_EVENT = 40  # bytes
-_SLICE = 20_000  # changes told by one read() at most, but for the one directory that it is at
 _COSTLY = 10  # changes that an event of a directory or a rename counts as: 0.1 s of work, all in all
 _HELD = 16 * 1024 * 1024  # bytes of raw events held in memory at most: some 400,000
 
@@ -83,6 +82,7 @@ class InotifyMonitor(Monitor):
         make_kernel: Callable[[int], Kernel] = Kernel,
         make_rounds: Callable[..., Rounds[Node]] | None = None,
         held: int = _HELD,
+        most: int = SLICE,
     ) -> None:
         """`mode`: the setting inotifyMode. `wants(directory)`: False for one that no sync wants watched.
 
@@ -113,7 +113,7 @@ class InotifyMonitor(Monitor):
             self._kernel.attend(rounds.fileno())
             self._kernel.is_limit_fatal = False
             self._polled = Polled(self._kernel, self._watches, wants, log, rounds)
-        self._account = Account()
+        self._account = Account(most)
         self._pace = Pace(self.drain)
         self._survey = Survey(self._kernel, self._watches, wants, log, self._account, self._pace, self._polled)
         self._events = self._survey.events
@@ -160,7 +160,7 @@ class InotifyMonitor(Monitor):
 
     def is_behind(self) -> bool:
         """Whether events wait in memory: `read()` has come to its end before it was through."""
-        return bool(self._pieces)
+        return bool(self._pieces) or self._survey.is_walking()
 
     def pause(self, root: bytes) -> None:
         """Ends all watches below the source; what waits of it in memory is dropped."""
@@ -223,7 +223,8 @@ class InotifyMonitor(Monitor):
             roots.is_doubtful = True
             self._remounted |= kernel.moved_mounts
             self._drain()  # all that happened before that is to be worked off before it is looked at
-        survey.retry_unread()
+        if survey.finish_walk():
+            survey.retry_unread()
         while self._work_off():
             if self._remounted:
                 places, self._remounted = self._remounted, set()
@@ -243,16 +244,20 @@ class InotifyMonitor(Monitor):
     def _work_off(self) -> bool:
         """Decodes what waits; False: it is enough for once before that is done."""
         pieces = self._pieces
+        if not self._survey.finish_walk():
+            return False
         while pieces:
             if self._is_enough():
                 return False
             self._decode(self._next_piece())
             if self._taken < _READ_AHEAD * _MEAN_EVENT:
                 self._drain()
+            if self._survey.is_walking():
+                return False
         return True
 
     def _is_enough(self) -> bool:
-        return self._costly * _COSTLY + len(self._account.changes) >= _SLICE
+        return self._costly * _COSTLY + len(self._account.changes) >= self._account.limit
 
     def _next_piece(self) -> bytes:
         piece = self._pieces.popleft()
@@ -274,7 +279,7 @@ class InotifyMonitor(Monitor):
         return changes
 
     def _ring(self) -> None:
-        if self._pieces or self._account.changes or self._roots.is_doubtful:
+        if self.is_behind() or self._account.changes or self._roots.is_doubtful:
             self._kernel.ring()
 
     def _drain(self) -> bool:
@@ -322,7 +327,7 @@ class InotifyMonitor(Monitor):
             else:
                 self._decode_rest(wd, mask, cookie, name)
             self._costly += 1
-            if position < end and self._is_enough():
+            if position < end and (self._is_enough() or self._survey.is_walking()):
                 self._pieces.appendleft(piece[position:])
                 self._held += end - position
                 return

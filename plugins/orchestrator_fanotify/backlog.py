@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
 
-_CHUNK = 65536
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_AT_ONCE = 4 * 1024 * 1024  # bytes taken from the kernel at a stretch: others may fill its queue faster
 _BATCH = 2  # pieces handed out at once: some 1,000 events
 
 
 class Backlog:
     """May be filled by several threads."""
 
-    def __init__(self, group: int, limit: int) -> None:
-        """`group`: a fanotify descriptor, which stays the caller's; `limit`: bytes held in memory at most."""
-        self._group = group
+    def __init__(self, read: Callable[[], bytes], limit: int) -> None:
+        """`read`: gives some events, none where none wait; `limit`: bytes held in memory at most."""
+        self._read = read
         self._limit = limit
         self._lock = threading.Lock()
         self._pieces: deque[bytes] = deque()
@@ -23,10 +26,10 @@ class Backlog:
         self._has_dropped = False
 
     def fill(self) -> bool:
-        """Takes what the kernel has; gives whether there was anything."""
+        """Takes what the kernel has, or a part of it if that is much; gives whether there was anything."""
         taken = 0
         with self._lock:
-            while piece := self._read():
+            while taken < _AT_ONCE and (piece := self._read()):
                 taken += len(piece)
                 if self._size + len(piece) > self._limit:
                     self._pieces.clear()
@@ -52,9 +55,3 @@ class Backlog:
         """Whether events had to be dropped since last asked. Until it is asked, nothing more is held."""
         has_dropped, self._has_dropped = self._has_dropped, False
         return has_dropped
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self._group, _CHUNK)
-        except BlockingIOError:
-            return b""

@@ -46,8 +46,8 @@ def open_group() -> tuple[int, bool]:
     flags = _FAN_CLOEXEC | _FAN_NONBLOCK | _FAN_UNLIMITED | _FAN_REPORT_DFID_NAME
     event_flags = ctypes.c_uint(os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_LARGEFILE", 0))
     try:
-        tells_targets = ctypes.c_uint(flags | _FAN_REPORT_FID | _FAN_REPORT_TARGET_FID)
-        return _checked(_libc.fanotify_init(tells_targets, event_flags)), True
+        with_targets = ctypes.c_uint(flags | _FAN_REPORT_FID | _FAN_REPORT_TARGET_FID)
+        return _checked(_libc.fanotify_init(with_targets, event_flags)), True
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -6,12 +6,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from orchestrator_fanotify.events import FILE_SYSTEM
-from orchestrator_fanotify.handles import Handles
 from orchestrator_fanotify.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from orchestrator_fanotify.handles import Handles
+    from orchestrator_fanotify.kernel import Kernel
     from orchestrator_fanotify.places import Entry, Grave
 
 _CACHED = 50_000  # directories remembered
@@ -27,8 +28,8 @@ Inside = tuple[bytes | None, ...]
 class _View:
     """One mount, and the places of directories as seen from it."""
 
-    def __init__(self, point: bytes, is_below_source: Callable[[bytes], bool]) -> None:
-        self.handles = Handles(point, is_below_source)
+    def __init__(self, handles: Handles) -> None:
+        self.handles = handles
         self.places = Places(self.handles.look)
 
 
@@ -39,23 +40,37 @@ class Directories:
     whenever something in it may be out of date.
     """
 
-    def __init__(self, wants: Callable[[bytes], bool]) -> None:
-        """`wants(directory)`: False where nothing in it is to be told."""
+    def __init__(self, kernel: Kernel, wants: Callable[[bytes], bool]) -> None:
+        """`wants(directory)`: False where nothing in it is to be reported."""
+        self._kernel = kernel
         self.known: dict[bytes, Inside] = {}
+        self.outside: set[bytes] = set()
+        """Keys of directories which neither lie within a source nor hold one: `events.without` skips what happens in
+        them. Valid between two batches."""
         self._wants = wants
         self._roots: tuple[bytes, ...] = ()
         self._views: dict[bytes, list[_View]] = {}  # by file system
+        self._next_views: dict[bytes, list[_View]] | None = None  # from the end of the batch on
+        self._is_in_batch = False
         self._matters_next: dict[bytes, deque[bool]] = {}  # by file system: whether the renames to come concern sources
         self._unplaced = 0
         self._has_graves = False
 
     def see(self, roots: Iterable[bytes], points: Mapping[bytes, Iterable[bytes]]) -> None:
         """These are the sources now, and a directory on each mount by the identity of its file system."""
-        self.known.clear()
+        self.forget()
         self._roots = tuple(roots)
-        self._views = {
-            identity: [_View(point, self.is_at_source) for point in some] for identity, some in points.items()
+        self._next_views = {
+            identity: [_View(self._kernel.handles(point, self.is_at_source)) for point in some]
+            for identity, some in points.items()
         }
+        if not self._is_in_batch:
+            self._change_views()
+
+    def forget(self) -> None:
+        """What was found may be out of date."""
+        self.known.clear()
+        self.outside.clear()
 
     def close(self) -> None:
         """Lets go of the mounts until they are needed again."""
@@ -63,18 +78,24 @@ class Directories:
             for view in views:
                 view.handles.close()
 
+    def _change_views(self) -> None:
+        if self._next_views is not None:
+            self.close()
+            self._views, self._next_views = self._next_views, None
+
     # ---- a batch of events --------------------------------------------------------------------
 
     def begin(self, renames: Mapping[bytes, Sequence[tuple[Entry, Entry]]], graves: Mapping[bytes, Grave]) -> None:
         """The renames of directories in the batch by file system, in order, and the deleted ones by their handle."""
         self._has_graves = bool(graves)
+        self._is_in_batch = True
         for identity, views in self._views.items():
             moved = [view.places.begin(renames.get(identity, ()), graves) for view in views]
             matters = self._matters_next[identity] = deque(
                 any(map(self._matters, rename)) for rename in zip(*moved, strict=True)
             )
             if any(matters):
-                self.known.clear()
+                self.forget()
 
     def passed(self, key: bytes) -> None:
         """A rename of a directory has been worked off; `key`: of a directory on its file system."""
@@ -82,12 +103,14 @@ class Directories:
             view.places.passed()
         matters = self._matters_next.get(key[:FILE_SYSTEM])
         if not matters or matters.popleft():
-            self.known.clear()
+            self.forget()
 
     def end(self) -> None:
         for views in self._views.values():
             for view in views:
                 view.places.end()
+        self._is_in_batch = False
+        self._change_views()
         if self._has_graves:
             self.known.clear()
 
@@ -110,8 +133,10 @@ class Directories:
             if not any(found):
                 found = ()
             if len(self.known) >= _CACHED:
-                self.known.clear()
+                self.forget()
             self.known[key] = found
+            if not any(path is None or self._concerns_source(path) for path in places):
+                self.outside.add(key)
         return found
 
     def find_both(self, key: bytes, key2: bytes) -> list[tuple[bytes | None, bytes | None]]:
@@ -133,11 +158,10 @@ class Directories:
 
     def _matters(self, rename: tuple[bytes | None, bytes | None]) -> bool:
         """Whether a renamed directory is within a source, or a source within it."""
-        return any(
-            path is not None and (path.startswith(root) or root.startswith(path))
-            for path in rename
-            for root in self._roots
-        )
+        return any(path is not None and self._concerns_source(path) for path in rename)
+
+    def _concerns_source(self, path: bytes) -> bool:
+        return any(path.startswith(root) or root.startswith(path) for root in self._roots)
 
     def _is_wanted(self, path: bytes) -> bool:
         """Whether a directory is within a source, and wanted: none is below one that is not."""

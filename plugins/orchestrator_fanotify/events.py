@@ -30,6 +30,9 @@ FIRST = Struct("=IBBHQiiBBH8xI")
 """An event and the head of its first record: event's size, version, -, size of the head, mask, descriptor, pid,
 kind of record, -, size of the record, (identity of the file system,) size of the handle."""
 
+NO_RECORD = bytes(FIRST.size - 24)
+"""To be put behind a piece: its last event may have no record (that events were lost)."""
+
 RECORD = 24  # where the first record begins
 KEY = 28  # where the identity of the file system and the handle begin: the key of a directory
 HANDLE = 44  # where what is particular to the handle begins
@@ -39,6 +42,7 @@ FILE_SYSTEM = 8
 
 _HEAD = Struct("=BBH8xI")
 _SIZES = Struct("=I4xQ")
+DELETE_DIRECTORY = DELETE | ONDIR
 _RENAMED = pack("=Q", RENAME | ONDIR)
 _REMOVED = [pack("=Q", mask | ONDIR) for mask in (DELETE, DELETE | CREATE)]
 
@@ -59,9 +63,9 @@ class Record(NamedTuple):
     name: bytes
 
 
-def asked_for(content: int, *, tells_renames: bool) -> int:
-    """What the kernel is to tell of; `tells_renames`: it tells both halves of a rename in one event."""
-    return CREATE | DELETE | ATTRIB | content | ONDIR | (RENAME if tells_renames else MOVED_FROM | MOVED_TO)
+def asked_for(content: int, *, reports_renames: bool) -> int:
+    """What the kernel is to tell of; `reports_renames`: it reports both halves of a rename in one event."""
+    return CREATE | DELETE | ATTRIB | content | ONDIR | (RENAME if reports_renames else MOVED_FROM | MOVED_TO)
 
 
 def records(piece: bytes, position: int) -> dict[int, Record]:
@@ -81,6 +85,40 @@ def records(piece: bytes, position: int) -> dict[int, Record]:
 def has_directories(pieces: list[bytes]) -> bool:
     """Whether there may be an event of a directory renamed or deleted: quicker than looking at each."""
     return any(mark in piece for piece in pieces for mark in (_RENAMED, *_REMOVED))
+
+
+def without(piece: bytes, outside: set[bytes]) -> bytes:
+    """A piece without the events of names in directories whose keys are in `outside`; of a rename: both directories.
+
+    Deletions of directories stay: where one was that is gone by now, nothing else says. This is what keeps us going
+    when others write to the file system, or to a paused source, faster than their events could be looked at.
+    """
+    unpack, unpack_head = FIRST.unpack_from, _HEAD.unpack_from
+    kept: list[bytes] = []
+    position = start = 0
+    end = len(piece)
+    padded = piece + NO_RECORD
+    while position < end:
+        size, _, _, _, mask, _, _, kind, _, length, count = unpack(padded, position)
+        at, position = position, position + size
+        if kind == NAME_RECORD:
+            if piece[at + KEY : at + HANDLE + count] not in outside or mask & DELETE_DIRECTORY == DELETE_DIRECTORY:
+                continue
+        elif kind == OLD_NAME_RECORD:
+            if piece[at + KEY : at + HANDLE + count] not in outside:
+                continue
+            second = at + length
+            kind, _, _, count = unpack_head(piece, second + RECORD)
+            if kind != NEW_NAME_RECORD or piece[second + KEY : second + HANDLE + count] not in outside:
+                continue
+        else:
+            continue
+        kept.append(piece[start:at])
+        start = position
+    if not start:
+        return piece
+    kept.append(piece[start:])
+    return b"".join(kept)
 
 
 def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entry]]], dict[bytes, Grave]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from orchestrator_fanotify import calls
-from orchestrator_fanotify.mounts import mount_of, mounts_below, read_mounts
+from orchestrator_fanotify.mounts import mount_of, mounts_below
 from orchestrator_fanotify.refusals import gap, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from orchestrator_fanotify.kernel import Kernel
     from orchestrator_fanotify.mounts import Mount
 
 
@@ -19,10 +18,10 @@ class Marks:
     """`points`: a directory on each mount that a source lies on or that lies in one, by the identity of its file
     system. Each of these file systems has one mark, whatever the number of its mounts."""
 
-    def __init__(self, group: int, mask: int, log: Callable[..., None]) -> None:
-        """`group`: a fanotify descriptor, which stays the caller's; `mask`: the events to be told of."""
+    def __init__(self, kernel: Kernel, mask: int, log: Callable[..., None]) -> None:
+        """`mask`: the events to be asked for."""
         self.points: dict[bytes, list[bytes]] = {}
-        self._group = group
+        self._kernel = kernel
         self._mask = mask
         self._log = log
         self._refused: set[bytes] = set()  # mounts that it was said of
@@ -31,7 +30,7 @@ class Marks:
         """Marks what holds these sources now, and nothing else. Gives why a source can't be watched."""
         roots = tuple(roots)
         try:
-            mounts = read_mounts() if roots else []
+            mounts = self._kernel.mounts() if roots else []
         except OSError as error:
             return dict.fromkeys(roots, refusal(error))
         problems: dict[bytes, str] = {}
@@ -44,7 +43,7 @@ class Marks:
                     continue
                 point = root if mount is own else mount.point
                 try:
-                    identity = self._mark(point)
+                    identity = self._kernel.mark(self._mask, point)
                 except OSError as error:
                     if mount is own:
                         problems[root] = refusal(error, root, mount.kind)
@@ -55,21 +54,11 @@ class Marks:
                 points.setdefault(identity, []).append(point)
         for identity in self.points.keys() - points.keys():
             try:
-                calls.unmark(self._group, self._mask, self.points[identity][0])
+                self._kernel.unmark(self._mask, self.points[identity][0])
             except OSError:
                 pass  # it is gone, with its mark
         self.points = points
         return problems
-
-    def _mark(self, point: bytes) -> bytes:
-        """Marks a file system and gives its identity. Raises OSError."""
-        calls.mark(self._group, self._mask, point)
-        mount = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.close(calls.open_handle(mount, calls.handle_of(point)))
-        finally:
-            os.close(mount)
-        return calls.file_system_id(point)
 
     def _warn(self, mount: Mount, error: OSError) -> None:
         if mount.point not in self._refused:

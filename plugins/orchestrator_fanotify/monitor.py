@@ -6,52 +6,65 @@ systems → backlog of events → translator → changes.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from orchestrator.api import Monitor, MonitorError, SourceWatch
-from orchestrator_fanotify import calls, events
+from orchestrator_fanotify import events
 from orchestrator_fanotify.backlog import Backlog
 from orchestrator_fanotify.directories import Directories
+from orchestrator_fanotify.kernel import Kernel
 from orchestrator_fanotify.marks import Marks
 from orchestrator_fanotify.refusals import refusal
 from orchestrator_fanotify.translator import Translator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from orchestrator.api import Change
 
 _HELD = 16 * 1024 * 1024  # bytes of events held in memory at most
 _BATCHES = 5  # worked off by one read() at most
+_SLICE = 5_000  # changes given by one read() at most, or little more
 
 
 class FanotifyMonitor(Monitor):
     """Tells of what changes below the sources, from marks on their file systems."""
 
     def __init__(
-        self, mode: str, wants: Callable[[bytes], bool], log: Callable[..., None], *, held: int = _HELD
+        self,
+        mode: str,
+        wants: Callable[[bytes], bool],
+        log: Callable[..., None],
+        *,
+        held: int = _HELD,
+        most: int = _SLICE,
+        make_kernel: Callable[[], Kernel] = Kernel,
     ) -> None:
-        """As InotifyMonitor; `held`: bytes of events held in memory at most. Raises MonitorError."""
+        """As InotifyMonitor; `held`: bytes of events held in memory, `most`: changes given by one read() at most.
+
+        Raises MonitorError.
+        """
         content = events.CONTENT.get(mode)
         if content is None:
             raise MonitorError(f"'{mode}' not a valid inotfiyMode.")
         self.overflowed = False
         self._log = log
         try:
-            self._group, tells_renames = calls.open_group()
+            self._kernel = make_kernel()
         except OSError as error:
             raise MonitorError(refusal(error)) from None
         try:
             self._sources = SourceWatch()
         except MonitorError:
-            os.close(self._group)
+            self._kernel.close()
             raise
-        self._sources.attend(self._group)
-        self._marks = Marks(self._group, events.asked_for(content, tells_renames=tells_renames), log)
-        self._backlog = Backlog(self._group, held)
-        self._directories = Directories(wants)
-        self._translator = Translator(self._directories, wants, content, tells_creates=mode != "CloseWrite only")
+        self._sources.attend(self._kernel.fileno())
+        mask = events.asked_for(content, reports_renames=self._kernel.reports_renames)
+        self._marks = Marks(self._kernel, mask, log)
+        self._backlog = Backlog(self._kernel.read, held)
+        self._directories = Directories(self._kernel, wants)
+        self._translator = Translator(self._directories, wants, content, most, tells_creates=mode != "CloseWrite only")
+        self._work: Iterator[None] | None = None  # of the translator, not at its end
 
     def fileno(self) -> int:
         return self._sources.fileno()
@@ -78,7 +91,7 @@ class FanotifyMonitor(Monitor):
 
     def is_behind(self) -> bool:
         """Whether events wait in memory: `read()` has come to its end before it was through."""
-        return bool(self._backlog)
+        return bool(self._backlog) or self._work is not None
 
     def pause(self, root: bytes) -> None:
         """The mark on its file system goes on to report it; that is passed over, unless no other source lies there."""
@@ -103,7 +116,7 @@ class FanotifyMonitor(Monitor):
     def close(self) -> None:
         self._directories.close()
         self._sources.close()
-        os.close(self._group)
+        self._kernel.close()
 
     def drain(self) -> None:
         """Takes all events that wait in the kernel's queue into memory; may be called by another thread."""
@@ -117,22 +130,36 @@ class FanotifyMonitor(Monitor):
             for problem in self._look_at_mounts().values():
                 self._log("Error", problem)
         self._backlog.fill()
-        is_all = False
-        for _ in range(_BATCHES):
-            self._translator.translate(self._backlog.take())
-            is_all = not self._backlog.fill() and not self._backlog
-            if is_all:
-                break
+        is_all = self._work_off()
         if self._backlog.has_dropped():
             self.overflowed = True
         if self._translator.has_overflowed():
             self.overflowed = True
-        if is_all:
-            self._translator.settle()
-        else:
+        if not is_all:
             self._sources.ring()
         self._directories.close()
         return self._translator.take()
+
+    def _work_off(self) -> bool:
+        """Works off a slice of the backlog; gives whether nothing is left of it."""
+        for _ in range(_BATCHES):
+            if self._work is None:
+                self._work = self._translator.translate(self._backlog.take())
+            if not self._is_over(self._work):
+                return False
+            self._work = None
+            if not self._backlog.fill() and not self._backlog:
+                self._work = self._translator.settle()
+                if not self._is_over(self._work):
+                    return False
+                self._work = None
+                return True
+        return False
+
+    @staticmethod
+    def _is_over(work: Iterator[None]) -> bool:
+        """Goes on with some work; False: it stopped, as there are enough changes for one read()."""
+        return next(work, work) is work
 
     def _look_at_mounts(self) -> dict[bytes, str]:
         """Marks the file systems that hold sources now. Gives why a source can't be watched."""

@@ -1,4 +1,4 @@
-"""Which mounts a source lies on, and which lie below it: proc(5), /proc/pid/mountinfo. Pure but for `read_mounts`."""
+"""Which mounts a source lies on, and which lie below it: proc(5), /proc/pid/mountinfo. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ class Mount(NamedTuple):
     number: int
     point: bytes
     kind: str
-
-
-def read_mounts() -> list[Mount]:
-    """All mounts, in the order in which they lie on each other. Raises OSError."""
-    with open("/proc/self/mountinfo", "rb") as file:
-        return parse_mounts(file.read())
 
 
 def parse_mounts(table: bytes) -> list[Mount]:

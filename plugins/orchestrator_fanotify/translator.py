@@ -31,19 +31,23 @@ from orchestrator_fanotify.doubts import Doubts
 from orchestrator_fanotify.events import FIRST, HANDLE, KEY, RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from orchestrator_fanotify.directories import Directories
 
 
 class Translator:
-    """`translate` batch after batch, `settle` when there are no more, `take` the changes."""
+    """`translate` batch after batch, `settle` when there are no more, `take` the changes.
+
+    Both are generators, as reading one directory may take seconds: they stop whenever `limit` changes wait to be taken.
+    """
 
     def __init__(
-        self, directories: Directories, wants: Callable[[bytes], bool], content: int, *, tells_creates: bool
+        self, directories: Directories, wants: Callable[[bytes], bool], content: int, limit: int, *, tells_creates: bool
     ) -> None:
         """`content`: the events that tell of a changed content (events.CONTENT); `tells_creates`: also of a file
         that was created and is still written to."""
+        self._limit = limit
         self._directories = directories
         self._wants = wants
         self._content = content
@@ -53,21 +57,28 @@ class Translator:
         self._doubts = Doubts()
         self._has_overflowed = False
 
-    def translate(self, pieces: list[bytes]) -> None:
+    def translate(self, pieces: list[bytes]) -> Iterator[None]:
         """Turns a batch of events into changes."""
+        outside = self._directories.outside
+        if outside:
+            pieces = [events.without(piece, outside) for piece in pieces]
         is_moving = events.has_directories(pieces)
         if is_moving:
             self._directories.begin(*events.directories(pieces))
         for piece in pieces:
-            self._decode(piece)
+            yield from self._decode(piece)
         if is_moving:
             self._directories.end()
 
-    def settle(self) -> None:
+    def settle(self) -> Iterator[None]:
         """All events are worked off: tells the state of what they leave open."""
         self._directories.settle()
-        for path in self._doubts.resolve(is_there):
-            self._state(path)
+        is_at_source = self._directories.is_at_source
+        for path in self._doubts.resolve(lambda path: is_at_source(path) and is_there(path)):
+            if is_at_source(path):  # else its source was paused, or lost
+                yield from self._state(path)
+                if len(self._changes) >= self._limit:
+                    yield
 
     def take(self) -> list[Change]:
         """What changed, oldest first."""
@@ -81,17 +92,21 @@ class Translator:
 
     # ---- event by event -----------------------------------------------------------------------
 
-    def _decode(self, piece: bytes) -> None:
+    def _decode(self, piece: bytes) -> Iterator[None]:
         """The cost of a burst is the cost of this loop."""
         unpack, etypes_of, inside_of = FIRST.unpack_from, self._etypes.get, self._directories.known.get
         make, append, deleted = tuple.__new__, self._changes.append, self._doubts.deleted.add
         position, end = 0, len(piece)
+        piece += events.NO_RECORD
         while position < end:
             size, _, _, _, mask, _, _, kind, _, length, count = unpack(piece, position)
             at, position = position, position + size
             etypes = etypes_of(mask)
             if etypes is None or kind != NAME_RECORD:
-                self._decode_rest(piece, at, mask)
+                yield from self._decode_rest(piece, at, mask)
+                if len(self._changes) >= self._limit:
+                    yield
+                append = self._changes.append  # others by now, if they were taken
                 continue
             stop = at + HANDLE + count
             key = piece[at + KEY : stop]
@@ -112,13 +127,13 @@ class Translator:
                 for etype in etypes:
                     append(make(Change, (etype, path, None)))
 
-    def _decode_rest(self, piece: bytes, position: int, mask: int) -> None:
+    def _decode_rest(self, piece: bytes, position: int, mask: int) -> Iterator[None]:
         if mask & Q_OVERFLOW:
             self._has_overflowed = True
             return
         found = events.records(piece, position)
         if mask & RENAME:
-            self._renamed(found[OLD_NAME_RECORD], found[NEW_NAME_RECORD], is_directory=bool(mask & ONDIR))
+            yield from self._renamed(found[OLD_NAME_RECORD], found[NEW_NAME_RECORD], is_directory=bool(mask & ONDIR))
             return
         record = found.get(NAME_RECORD)
         if record is None:
@@ -131,7 +146,7 @@ class Translator:
                 if mask & (ATTRIB | MODIFY) and self._directories.is_at_source(directory):
                     self._changes.append(Change("Attrib", directory))
             elif mask & (MOVED_FROM | MOVED_TO):
-                self._moved_half(directory + record.name, mask)
+                yield from self._moved_half(directory + record.name, mask)
             else:
                 self._tell_rest(directory + record.name + (b"/" if mask & ONDIR else b""), mask)
 
@@ -145,7 +160,7 @@ class Translator:
         is_new = bool(mask & CREATE) and (self._tells_creates or bool(mask & ONDIR) or is_finished(path))
         self._changes += [Change(etype, path) for etype in events.etypes(mask, self._content, is_new=is_new)]
 
-    def _renamed(self, origin: events.Record, destination: events.Record, *, is_directory: bool) -> None:
+    def _renamed(self, origin: events.Record, destination: events.Record, *, is_directory: bool) -> Iterator[None]:
         slash = b"/" if is_directory else b""
         for directory, directory2 in self._directories.find_both(origin.key, destination.key):
             path = None if directory is None else directory + origin.name + slash
@@ -164,32 +179,35 @@ class Translator:
                 self._changes.append(Change("Delete", path))
             elif path2 is not None:
                 self._changes.append(Change("Create", path2))
-                self._tell_contents(path2)
+                yield from self._tell_contents(path2)
         if is_directory:
             self._directories.passed(origin.key)
 
-    def _moved_half(self, path: bytes, mask: int) -> None:
+    def _moved_half(self, path: bytes, mask: int) -> Iterator[None]:
         """Half of a rename, from a kernel that does not tell both in one: whether the name is there now is what counts.
 
         Halves are not matched: the kernel may have put one of them together with an older event of the same name.
         """
         if mask & ONDIR:
-            self._directories.known.clear()
-        self._state(path + (b"/" if mask & ONDIR else b""))
+            self._directories.forget()
+        yield from self._state(path + (b"/" if mask & ONDIR else b""))
 
     def _is_named(self, piece: bytes, position: int) -> bool:
         """Whether the file of an event has a name left: if so, it was renamed since, which comes next."""
         record = events.records(piece, position).get(FID_RECORD)
         return record is None or self._directories.is_named(record.key)
 
-    def _state(self, path: bytes) -> None:
+    def _state(self, path: bytes) -> Iterator[None]:
         if is_there(path):
             self._changes.append(Change("Create", path))
-            self._tell_contents(path)
+            yield from self._tell_contents(path)
         else:
             self._changes.append(Change("Delete", path))
 
-    def _tell_contents(self, path: bytes) -> None:
+    def _tell_contents(self, path: bytes) -> Iterator[None]:
         """A Create for everything in a directory."""
         if path.endswith(b"/"):
-            self._changes.extend(contents(path, self._wants))
+            for change in contents(path, self._wants):
+                self._changes.append(change)
+                if len(self._changes) >= self._limit:
+                    yield

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from orchestrator.logic.change import Change, Found
 
+SLICE = 20_000
+"""Changes given by one read() at most, but for the one directory that it is at."""
+
 
 class Account:
     """The changes told since last taken. What nothing is said of below is put into `changes` straight."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = SLICE) -> None:
+        """`limit`: so many changes are enough for one read."""
+        self.limit = limit
         self.changes: list[Change] = []
         self.occasion = b""
         """The directory that an event told of, and in which things are found."""
@@ -28,6 +33,10 @@ class Account:
         """What was told of a directory, and of all in it, was wrong or is so by now."""
         if not self.is_sweeping:
             self.changes.append(Change("Delete", path))
+
+    def is_full(self) -> bool:
+        """Whether there is enough to be taken before more is looked for."""
+        return len(self.changes) >= self.limit
 
     def take(self) -> list[Change]:
         """All that was told since last taken."""

@@ -56,7 +56,7 @@ class Events:
         self._unsettled.ended.discard(path)
         self._account.occasion = path
         self._walk.visit(parent, name, path, again=again)
-        self._walk.run()
+        self._walk.run(in_slices=True)
 
     def vanished(self, parent: Node, name: bytes, path: bytes) -> None:
         """A directory was deleted or moved out."""

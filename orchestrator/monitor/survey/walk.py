@@ -48,6 +48,7 @@ class Walk:
         self._unread = unread
         self._pace = pace
         self._stack: list[Reading] = []
+        self._is_left = False  # a part of the stack, from an earlier run
 
     def push(self, node: Node, path: bytes, *, report: bool, again: bool) -> None:
         """A directory is to be read; `report`: tells of what is found in it, `again`: even of what is known."""
@@ -66,12 +67,24 @@ class Walk:
                 self.visit(node.parent, node.name, self._watches.path(node))
         self.run()
 
-    def run(self) -> None:
-        """Reads all directories on the stack, and what is found below them; looks at doubtful places."""
+    def is_unfinished(self) -> bool:
+        """Whether something is left from a run that ended early."""
+        return bool(self._stack or self._branches.doubtful)
+
+    def run(self, *, in_slices: bool = False) -> None:
+        """Reads all directories on the stack, and what is found below them; looks at doubtful places.
+
+        `in_slices`: ends early when the account is full, as the loop has to get its turn in a tree of whatever size.
+        The next run goes on; no event may be worked off before `is_unfinished` is false.
+        """
         watches, stack, doubtful = self._watches, self._stack, self._branches.doubtful
-        moves, step = watches.moves, self._pace.step
+        moves, step = -1 if self._is_left else watches.moves, self._pace.step
+        self._is_left = False
         self._pace.begin()
         while stack or doubtful:
+            if in_slices and self._account.is_full():
+                self._is_left = True
+                return
             if not stack:
                 self._look_at(*doubtful.pop())
                 continue

@@ -147,3 +147,66 @@ def test_a_source_within_one_that_is_left_alone_is_watched_as_before() -> None:
     monitor.resume(SRC)
     world.create(b"/src/g", close=False)
     assert [change.path for change in monitor.read()] == [b"/src/g"]
+
+
+def test_a_huge_new_directory_is_read_in_slices() -> None:
+    most = 10
+    world = World()
+    monitor = watching(world, SRC, most=most)
+    world.mkdir(b"/out")
+    for number in range(50):
+        world.mkdir(b"/out/%d" % number)
+        world.create(b"/out/%d/f" % number)
+    world.rename(b"/out", b"/src/new")
+    world.create(b"/src/after", close=False)
+    changes: list[Change] = []
+    reads = 0
+    while True:
+        found = monitor.read()
+        assert len(found) <= most + 51  # and no more than the directory that it is at
+        changes += found
+        reads += 1
+        assert world.is_ringing == monitor.is_behind()
+        if not monitor.is_behind():
+            break
+    assert reads > 5
+    assert sorted(change.path for change in changes[:-1]) == sorted(
+        [b"/src/new/", *(b"/src/new/%d/%s" % (number, name) for number in range(50) for name in (b"", b"f"))]
+    )
+    assert changes[-1].path == b"/src/after"  # what happened later comes later
+    assert sorted(monitor.watched()) == world.directories_below(SRC)
+
+
+def test_one_that_is_moved_while_it_is_read_is_read_to_its_end() -> None:
+    world = World()
+    monitor = watching(world, SRC, OTHER, most=1)
+    for number in range(9):
+        world.mkdir(b"/src/d/e/%d" % number)
+        world.mkdir(b"/src/d/e/%d/x" % number)
+    world.rename(b"/src/d/e", b"/src/new")
+    monitor.read()
+    world.rename(b"/src/new", b"/other/new")
+    assert monitor.is_behind()
+    while monitor.is_behind():
+        monitor.read()
+    assert sorted(monitor.watched()) == sorted(world.directories_below(SRC) + world.directories_below(OTHER))
+
+
+def test_long_work_reports_its_progress_by_which_it_can_be_ended() -> None:
+    world = World()
+    monitor = watching(world, SRC)
+    for number in range(1000):
+        world.mkdir(b"/src/d/%d" % number)
+
+    class Ended(Exception):
+        pass
+
+    def end(directories: int) -> None:
+        raise Ended
+
+    monitor.pause(SRC)
+    for work in (lambda: monitor.resume(SRC, end), lambda: monitor.rescan(end)):
+        with pytest.raises(Ended):
+            work()
+        while monitor.is_behind():
+            monitor.read()  # and it is asked no more

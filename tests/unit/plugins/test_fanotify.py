@@ -9,10 +9,11 @@ from struct import pack
 import pytest
 
 from orchestrator_fanotify import events
-from orchestrator_fanotify.calls import ATTRIB, CLOSE_WRITE, CREATE, DELETE, MODIFY, ONDIR, RENAME
+from orchestrator_fanotify.calls import ATTRIB, CLOSE_WRITE, CREATE, DELETE, MODIFY, ONDIR, Q_OVERFLOW, RENAME
 from orchestrator_fanotify.doubts import Doubts
 from orchestrator_fanotify.mounts import mount_of, mounts_below, parse_mounts
 from orchestrator_fanotify.places import Entry, Grave, Places
+from tests.kit.fanotify_kernel import event, record
 
 
 class Disk:
@@ -122,17 +123,6 @@ def test_thousands_of_renames_cost_by_depth() -> None:
 # ---- raw events -----------------------------------------------------------------------------------
 
 
-def record(kind: int, handle: bytes, name: bytes = b"") -> bytes:
-    body = b"filesys1" + pack("=Ii", len(handle), 1) + handle + (name + b"\0" if name else b"")
-    body += b"\0" * (-len(body) % 4)
-    return pack("=BBH", kind, 0, 4 + len(body)) + body
-
-
-def event(mask: int, *records: bytes) -> bytes:
-    body = b"".join(records)
-    return pack("=IBBHQii", 24 + len(body), 3, 0, 24, mask, -1, 1) + body
-
-
 def test_directories_renamed_and_deleted_are_found_in_a_batch() -> None:
     pieces = [
         event(CREATE, record(2, b"HANDLE_A", b"f")) + event(RENAME, record(10, b"A", b"f"), record(12, b"B", b"g")),
@@ -145,6 +135,33 @@ def test_directories_renamed_and_deleted_are_found_in_a_batch() -> None:
     renames, graves = events.directories(pieces)
     assert renames == {b"filesys1": [(Entry(key + b"A", b"d"), Entry(key + b"B", b"e"))]}
     assert graves == {key + b"E": Grave(Entry(key + b"B", b"\xffgone\n"), 1)}
+
+
+def test_what_happens_outside_is_left_out_of_a_piece() -> None:
+    near, far, deep = (b"filesys1" + pack("=Ii", 1, 1) + name for name in (b"N", b"F", b"D"))
+    assert len({near, far, deep}) == 3
+    kept = [
+        event(CREATE, record(2, b"N", b"f")),
+        event(RENAME, record(10, b"N", b"f"), record(12, b"F", b"g"), record(1, b"x")),
+        event(RENAME | ONDIR, record(10, b"F", b"f"), record(12, b"N", b"g"), record(1, b"x")),
+        event(DELETE | ONDIR, record(2, b"F", b"gone"), record(1, b"x")),
+        event(CREATE, record(2, b"F", b"f", b"filesys2")),
+        event(Q_OVERFLOW),
+    ]
+    dropped = [
+        event(CREATE, record(2, b"F", b"f"), record(1, b"x")),
+        event(DELETE, record(2, b"D", b"f")),
+        event(CREATE | ONDIR, record(2, b"F", b"f")),
+        event(RENAME, record(10, b"F", b"f"), record(12, b"D", b"a longer name"), record(1, b"x")),
+        event(RENAME | ONDIR, record(10, b"D", b"f"), record(12, b"D", b"g"), record(1, b"x")),
+    ]
+    for seed in range(50):
+        mixed = [*kept, *dropped]
+        random.Random(seed).shuffle(mixed)
+        piece = b"".join(mixed)
+        assert events.without(piece, {far, deep}) == b"".join(part for part in mixed if part in kept)
+        assert events.without(piece, {b"other"}) is piece
+    assert events.without(b"".join(dropped), {far, deep}) == b""
 
 
 def test_what_is_put_together_is_told_in_order() -> None:
