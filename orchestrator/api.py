@@ -58,13 +58,13 @@ from orchestrator.sync.variables import variable_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.monitor.look import Look
-    from orchestrator.monitor.rounds import Rounds, Tree
+    from orchestrator.monitor.pollcycle import PollCycle, Tree
+    from orchestrator.monitor.treescan import TreeScan
 else:
     _LATE = {
-        "Look": "orchestrator.monitor.look",
-        "Rounds": "orchestrator.monitor.rounds",
-        "Tree": "orchestrator.monitor.rounds",
+        "TreeScan": "orchestrator.monitor.treescan",
+        "PollCycle": "orchestrator.monitor.pollcycle",
+        "Tree": "orchestrator.monitor.pollcycle",
     }
 
     def __getattr__(name):
@@ -100,7 +100,6 @@ __all__ = [
     "EventList",
     "Found",
     "Inlet",
-    "Look",
     "Monitor",
     "MonitorError",
     "MonitorKind",
@@ -108,14 +107,15 @@ __all__ = [
     "Options",
     "Outcome",
     "PerSync",
+    "PollCycle",
     "RetryList",
     "RetryTimer",
-    "Rounds",
     "SourceWatch",
     "Spawn",
     "Target",
     "Template",
     "Tree",
+    "TreeScan",
     "Verdict",
     "Wording",
     "argument_room",

@@ -47,10 +47,10 @@ def _inotify(settings: Settings) -> dict[str, MonitorKind]:
     """The built-in monitor as the settings want it."""
     if settings.watch_limit != "degrade":
         return {DEFAULT: MonitorKind(DEFAULT, InotifyMonitor)}
-    from orchestrator.monitor.rounds import Rounds  # only those who want it wait for it
+    from orchestrator.monitor.pollcycle import PollCycle  # only those who want it wait for it
 
-    make_rounds = partial(Rounds, settings.poll_interval)
-    return {DEFAULT: MonitorKind(DEFAULT, partial(InotifyMonitor, make_rounds=make_rounds))}
+    make_poll_cycle = partial(PollCycle, settings.poll_interval)
+    return {DEFAULT: MonitorKind(DEFAULT, partial(InotifyMonitor, make_poll_cycle=make_poll_cycle))}
 
 
 class Daemon:

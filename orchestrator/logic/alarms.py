@@ -1,4 +1,4 @@
-"""What is to be called when: user alarms, plugins' timers, crontabs. In time order, first come first served."""
+"""Callbacks and their times: user alarms, plugins' timers, crontabs. In time order, first come first served."""
 
 from __future__ import annotations
 

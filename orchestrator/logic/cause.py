@@ -16,5 +16,5 @@ SUMMARIES: Final = (
 def cause_of(stderr: bytes) -> bytes:
     """The last line that says more than that it failed; nothing where nothing was written."""
     lines = [line for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(SUMMARIES)]
-    return (telling or lines or [b""])[-1].strip()
+    wanted = [line for line in lines if not line.startswith(SUMMARIES)]
+    return (wanted or lines or [b""])[-1].strip()

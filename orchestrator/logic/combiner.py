@@ -13,7 +13,7 @@ first one (O) that conflicts decides. This module says, for one such pair, what 
     (None)    nothing to do with each other.
 
 Two rules are above the tables. Init and Blanket concern everything, so all that comes later waits
-for them. What is active is being transferred right now: nothing is absorbed into it, replaced in
+for them. An active one is being transferred right now: nothing is absorbed into it, replaced in
 it or turned, or a change made during its own transfer would be lost.
 
 A Move that meets anything is split, as lsyncd does. An action may say that it chains Moves: then one waits for what it
@@ -169,7 +169,7 @@ def carried(end: bytes, path: bytes, path2: bytes) -> bytes:
 
 
 def describe(verdict: str | None, etype: str, path: bytes, path2: bytes | None, old: Delay | None) -> str:
-    """The line of `-log Delay` that tells what became of a new change, in lsyncd's words."""
+    """The line of `-log Delay` that says what became of a new change, in lsyncd's words."""
     there = _show(path)
     if old is None or verdict is None:
         return f"New {etype}: {there}" + (f" -> {_show(path2)}" if path2 is not None else "")

@@ -1,4 +1,4 @@
-"""What is said, as the text of a log message: harmless, whatever it is made of."""
+"""The text of a log message: harmless, whatever it is made of."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _numbered(code: int) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """What was bytes becomes the same bytes again; a stray half of a surrogate pair is written out."""
+    """Bytes become the same bytes again; a stray half of a surrogate pair is written out."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

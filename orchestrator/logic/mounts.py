@@ -1,4 +1,4 @@
-"""What is seen at a path, by the kernel's table of mounts; and where two tables show different things.
+"""The things seen at a path, by the kernel's table of mounts; and where two tables show different things.
 
 A service may run in a mount name space of its own, in which directories look empty that are not (systemd.exec(5):
 ProtectKernelModules=, PrivateTmp=, ProtectHome=, InaccessiblePaths=). A mirror of such a directory empties the target.
@@ -43,7 +43,7 @@ class Mounts:
         self._top = [mount for mount in self._all if mount.parent not in numbers or mount.parent == mount.number]
 
     def mount_of(self, path: bytes) -> Mount | None:
-        """The one that an absolute path without symlinks lies on; None where the table does not tell."""
+        """The mount that an absolute path without symlinks lies on; None if the table has none."""
         seen: Mount | None = None
         candidates = [mount for mount in self._top if _is_at_or_below(path, mount.point)]
         while candidates:
@@ -57,7 +57,7 @@ class Mounts:
         return seen
 
     def place_of(self, path: bytes) -> Place | None:
-        """What an absolute path without symlinks means; None where the table does not tell."""
+        """The meaning of an absolute path without symlinks; None if the table has none."""
         seen = self.mount_of(path)
         if seen is None:
             return None

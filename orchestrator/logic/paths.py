@@ -78,7 +78,7 @@ class Node:
 class PathIndex:
     """Finds the pending delays that touch a path.
 
-    `pending` tells by sequence number which delays are still in the queue: a delay that leaves is
+    `pending` says by sequence number which delays are still in the queue: a delay that leaves is
     not searched for in its directories' lists, it is dropped from them when met there. Delays
     must enter in the order of their `seq`. A Move enters at both of its ends.
     """

@@ -1,4 +1,4 @@
-"""rsync's patterns, and an automaton that tells which of many rules decides over a path (spec 3.2).
+"""rsync's patterns, and an automaton that finds out which of many rules decides over a path (spec 3.2).
 
 What a pattern means is what rsync(1) says under "PATTERN MATCHING RULES", and what rsync does where that is silent
 (tests/property/test_filters_property.py asks the real one):

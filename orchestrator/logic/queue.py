@@ -8,8 +8,8 @@ logarithm of the queue's length, `select` by what it looks at. A pending change 
 its path, about 800 if it is the only one in its directory.
 
 Invariants: a delay is `block` exactly while it has a blocker, which is in the queue. There are no
-cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked itself. What is in
-`delay.blocks` but names another blocker, or none, is no longer blocked by it.
+cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked itself. One that
+`delay.blocks` holds, but that names another blocker, or none, is no longer blocked by it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Queue:
     `sets`: the sync's action brings sets of paths up to date, so changes of one file combine by
     the whole matrix of spec 3.4, else as lsyncd 2.2.3 does. `on_move`: the action takes Moves;
     otherwise each is split into Delete and Create from the start. `chains_moves`: it does them in turn, so one may wait
-    for another instead of being split, see combiner.may_follow. `report` is told one line for
+    for another instead of being split, see combiner.may_follow. `report` gets one line for
     `-log Delay` about each change that is added; with None no line is ever made.
     """
 
@@ -202,14 +202,14 @@ class Queue:
         self._declined.add(delay.seq)
 
     def offer_again(self) -> None:
-        """Take back what was declined: what it waited for, beside the queue, has changed."""
+        """Offer again what was declined: the thing beside the queue that it waited for has changed."""
         self._changed(0)
 
     def select(self, test: Test | None) -> list[Delay]:
-        """What can be taken together now, in the order of the queue (getEvents, spec 2.4).
+        """The delays that can be taken together now, in the order of the queue (getEvents, spec 2.4).
 
-        All that waits and passes the test, and what is blocked by nothing but that. What failed by itself within a list
-        (see `retry`) is never taken together with what did not: the first that passes decides.
+        All that waits and passes the test, and what is blocked by nothing but that. A delay that failed by itself in a
+        list (see `retry`) is never taken with others: the first that passes decides.
         """
         delays = self._delays
         if self._declined:

@@ -2,7 +2,8 @@
 
 A tree that is moved again and again (two directories exchanged in a loop, one renamed in a chain) makes more work than
 it takes to make it: each time all that is in it has to be looked at. What counts is that the same thing moves or
-appears once more before all that was told so far is worked off; a thousand directories renamed once each are just work.
+appears once more before the changes reported so far are worked off; a thousand directories renamed once each are not
+restless.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _REMEMBERED = 20_000  # paths
 
 
 class Restless:
-    """Told of the changes of each source until the backlog is worked off: `clear`."""
+    """Notes the changes of each source until the backlog is worked off: `clear`."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[bytes, bytes]] = set()

@@ -1,7 +1,7 @@
 """Passwords in what is shown: which words they are, by what stands around them. Rules in two tables.
 
 What a config says of a target or a command is shown in logs, in the status and by `orchestrator check`, and these
-are read by more people than the config. Where a rule can't tell where a password ends, it takes too
+are read by more people than the config. Where a rule can't know where a password ends, it takes too
 much rather than too little. Pure; nothing that is run or sent is ever changed.
 
 No rule may take more than linear time, whatever somebody names a file: nothing follows the `word` in a

@@ -1,6 +1,6 @@
 """How directories look, and what is different from how they looked before.
 
-What is told: Create, Modify, Attrib, Delete; a rename is Delete and Create.
+Differences are Create, Modify, Attrib and Delete; a rename is a Delete and a Create.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def below(snapshot: Snapshot, path: bytes) -> Snapshot:
     return found
 
 
-def differences(path: bytes, before: Directory | None, now: Directory, *, is_told: bool) -> list[Change]:
-    """What became different in a directory; `before` is None for one that is new.
+def differences(path: bytes, before: Directory | None, now: Directory, *, is_reported: bool) -> list[Change]:
+    """The differences of a directory; `before` is None for one that is new.
 
-    `is_told`: that the directory itself is there need not be told; it is a source, or what it is in has told it.
+    `is_reported`: the directory itself need not be reported: it is a source, or reported with the one that it is in.
     """
     if before is None:
-        names = now.entries or ([] if is_told else [b""])
+        names = now.entries or ([] if is_reported else [b""])
         return [Found("Create", path + name) for name in names]
     # of another file system nothing can be said to be gone: one was unmounted
     gone = before.entries.keys() - now.entries.keys() if before.device == now.device else set()
@@ -56,10 +56,10 @@ def differences(path: bytes, before: Directory | None, now: Directory, *, is_tol
             changes.append(Change("Create", path + name))
         elif old != signature and not name.endswith(b"/"):
             changes.append(Change("Modify" if old[0] != signature[0] else "Attrib", path + name))
-    # It may be another one of that name by now. What is new in it may be gone before it is carried over, so it does
-    # not bring the directory along for sure.
+    # It may be another one of that name by now. A new entry may be gone before it is transferred, so it does not
+    # bring the directory along for sure.
     is_other = before.attributes != now.attributes or before.changed != now.changed
-    if is_told and before.attributes == now.attributes:
+    if is_reported and before.attributes == now.attributes:
         # a source is the same, and what comes and goes in it moves its ctime as well
         is_other = is_other and not changes
     if is_other:

@@ -23,7 +23,7 @@ LOCALHOST: Final = b"^localhost"
 _ANY: Final = b"^local"
 
 SHORTEST_LIFE: Final = 1.0
-"""Seconds. What ended before it lived that long has not been started well, even where `readyDelay` is shorter."""
+"""Seconds. A process that ended sooner has not been started well, even if `readyDelay` is shorter."""
 
 SHORTEST_RETRY: Final = 0.1
 """Seconds. With a `retryDelay` of 0, a command that can't work would be started as fast as the machine can."""

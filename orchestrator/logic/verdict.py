@@ -40,7 +40,7 @@ ERROR: Final = "Error"
 
 
 class Judgement(NamedTuple):
-    """A verdict and the log line that tells it.
+    """A verdict and its log line.
 
     `unknown`: no table lists the exit code. `at_once`: the daemon leaves without a further word,
     where for any other `die` lsyncd logs `Critical exitcode.` first. `gave_up`: the daemon ends since
@@ -56,7 +56,7 @@ class Judgement(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Category and text of a log line; the text is a format over what `judge` is told."""
+    """Category and text of a log line; the text is a format over the arguments of `judge`."""
 
     category: str
     text: str

@@ -80,7 +80,7 @@ class Monitor(ABC):
     def rescan(self, progress: Progress | None = None) -> None:  # noqa: B027 - optional
         """After lost changes, or when `wants` has come to give other answers: what is watched follows.
 
-        After: `lost_roots()` and `returned_roots()` are up to date. What is found is not reported.
+        After: `lost_roots()` and `returned_roots()` are up to date. Nothing found by that is reported.
         """
 
     def drain(self) -> None:  # noqa: B027 - optional

@@ -1,4 +1,4 @@
-"""What kind of file system a path lies on: some never tell of changes made elsewhere (spec 6 row 20)."""
+"""What kind of file system a path lies on: some never report changes made elsewhere (spec 6 row 20)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 def file_system_of(path: bytes, mountinfo: bytes | None = None) -> str:
-    """The type of the file system that holds an absolute path; "" where it can't be told. See proc(5), mountinfo."""
+    """The type of the file system that holds an absolute path; "" if unknown. See proc(5), mountinfo."""
     if mountinfo is None:
         try:
             with open("/proc/self/mountinfo", "rb") as file:

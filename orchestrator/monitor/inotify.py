@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.errors import MonitorError
 from orchestrator.logic.change import Change
@@ -31,17 +31,16 @@ from orchestrator.monitor.kernel import (
     Kernel,
 )
 from orchestrator.monitor.roots import Roots
-from orchestrator.monitor.survey.account import SLICE, Account
-from orchestrator.monitor.survey.pace import Pace
 from orchestrator.monitor.survey.survey import Survey
+from orchestrator.monitor.survey.tree import SLICE, make_tree
 from orchestrator.monitor.watches import Node, Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.monitor.base import Progress
+    from orchestrator.monitor.pollcycle import PollCycle
     from orchestrator.monitor.polled import Polled
-    from orchestrator.monitor.rounds import Rounds
 
 CONTENT_FLAGS = {
     "CloseWrite": CLOSE_WRITE,
@@ -49,7 +48,7 @@ CONTENT_FLAGS = {
     "Modify": MODIFY,
     "CloseWrite or Modify": CLOSE_WRITE | MODIFY,
 }
-"""inotifyMode: what tells that a file's content changed."""
+"""inotifyMode: what reports that a file's content changed."""
 
 _FILE_KINDS = {CREATE: "Create", CLOSE_WRITE: "Modify", MODIFY: "Modify", ATTRIB: "Attrib", DELETE: "Delete"}
 _SELF_KINDS = IGNORED | UNMOUNT | MOVE_SELF
@@ -59,15 +58,24 @@ _PARTNER_WITHIN = 32  # events between the two halves of a rename at most: other
 _PATIENCE = 3  # times that we step back for the second half of a rename
 _MEAN_EVENT = 40  # bytes
 _COSTLY = 10  # changes that an event of a directory or a rename counts as: 0.1 s of work, all in all
-_HELD = 16 * 1024 * 1024  # bytes of raw events held in memory at most: some 400,000
 
 
 def content_flags(mode: str) -> int:
-    """What tells of changed content, by the setting inotifyMode. Raises MonitorError."""
+    """What reports changed content, by the setting inotifyMode. Raises MonitorError."""
     flags = CONTENT_FLAGS.get(mode)
     if flags is None:
         raise MonitorError(f"'{mode}' not a valid inotfiyMode.")
     return flags
+
+
+class Limits(NamedTuple):
+    """`held`: bytes of raw events in memory at most, some 400,000 of them; `changes`: see `SLICE`."""
+
+    held: int = 16 * 1024 * 1024
+    changes: int = SLICE
+
+
+_LIMITS = Limits()
 
 
 class InotifyMonitor(Monitor):
@@ -80,14 +88,13 @@ class InotifyMonitor(Monitor):
         log: Callable[[str, str], None],
         *,
         make_kernel: Callable[[int], Kernel] = Kernel,
-        make_rounds: Callable[..., Rounds[Node]] | None = None,
-        held: int = _HELD,
-        most: int = SLICE,
+        make_poll_cycle: Callable[..., PollCycle[Node]] | None = None,
+        limits: Limits = _LIMITS,
     ) -> None:
         """`mode`: the setting inotifyMode. `wants(directory)`: False for one that no sync wants watched.
 
-        `log(category, message)`. `make_rounds(wants, log, ring)`: for polling what there are no watches for; without
-        it that is a MonitorError. Raises MonitorError.
+        `log(category, message)`. `make_poll_cycle(wants, log, wake)`: polls directories when there are no more
+        watches; without it that is a MonitorError. Raises MonitorError.
         """
         content = content_flags(mode)
         self.overflowed = False
@@ -98,7 +105,7 @@ class InotifyMonitor(Monitor):
         self._pieces: deque[bytes] = deque()
         self._taken = 0  # bytes taken from the kernel since read() was called
         self._costly = 0  # events of directories, and renames, that this read() has worked off
-        self._limit = held
+        self._limit = limits.held
         self._held = 0  # bytes in the pieces
         self._has_dropped = False
         self._paired: set[int] = set()  # cookies of renames whose second half is still to be passed
@@ -106,16 +113,17 @@ class InotifyMonitor(Monitor):
         self._kernel = make_kernel(content)
         self._watches = Watches()
         self._polled: Polled | None = None
-        if make_rounds is not None:
+        if make_poll_cycle is not None:
             from orchestrator.monitor.polled import Polled  # only those who want it wait for it
 
-            rounds = make_rounds(wants, log, self._kernel.ring)
-            self._kernel.attend(rounds.fileno())
+            poll_cycle = make_poll_cycle(wants, log, self._kernel.wake)
+            self._kernel.also_poll(poll_cycle.fileno())
             self._kernel.is_limit_fatal = False
-            self._polled = Polled(self._kernel, self._watches, wants, log, rounds)
-        self._account = Account(most)
-        self._pace = Pace(self.drain)
-        self._survey = Survey(self._kernel, self._watches, wants, log, self._account, self._pace, self._polled)
+            self._polled = Polled(self._kernel, self._watches, wants, log, poll_cycle)
+        tree = make_tree(self._kernel, self._watches, self.drain, limits.changes)
+        self._account = tree.account
+        self._pace = tree.pace
+        self._survey = Survey(tree, wants, log, self._polled)
         self._events = self._survey.events
         self._roots = Roots(self._kernel, self._watches, self._survey)
 
@@ -126,7 +134,7 @@ class InotifyMonitor(Monitor):
     def watch(self, root: bytes, progress: Progress | None = None) -> None:
         """Watches a source (absolute, with a slash at the end) with everything below it that is wanted.
 
-        `progress(directories)` is called now and then. A source that does not exist is told of by
+        `progress(directories)` is called now and then. A source that does not exist is reported of by
         `lost_roots()`, and watched when it appears. Raises MonitorError when the kernel has no watches left.
         """
         is_collecting = gc.isenabled()
@@ -140,23 +148,23 @@ class InotifyMonitor(Monitor):
         self._drain()
         if not self._pieces:
             self._survey.trust()
-        self._ring()
+        self._wake()
 
     def unwatch(self, root: bytes) -> None:
         """Ends the watching of a source; what other sources need stays watched."""
         self._roots.remove(root)
-        self._ring()
+        self._wake()
 
     def rescan(self, progress: Progress | None = None) -> None:
         """Reads all trees again, after an overflow or other filters: watches what is new and wanted, drops what is not.
 
-        No changes are told of it.
+        No changes are reported of it.
         """
         with self._pace.reporting(progress):
             self._roots.check()
             for top in self._roots.tops():
                 self._survey.sweep(top)
-        self._ring()
+        self._wake()
 
     def is_behind(self) -> bool:
         """Whether events wait in memory: `read()` has come to its end before it was through."""
@@ -165,19 +173,19 @@ class InotifyMonitor(Monitor):
     def pause(self, root: bytes) -> None:
         """Ends all watches below the source; what waits of it in memory is dropped."""
         self._roots.pause(root)
-        self._ring()
+        self._wake()
 
     def resume(self, root: bytes, progress: Progress | None = None) -> None:
         with self._pace.reporting(progress):
             self._roots.resume(root)
-        self._ring()
+        self._wake()
 
     def lost_roots(self) -> list[bytes]:
         """Sources that are gone, replaced or unmounted, each once."""
         return self._roots.lost()
 
     def returned_roots(self) -> list[bytes]:
-        """Lost sources that are there again and watched again; nothing is told of their contents: a full run is due."""
+        """Lost sources that are in place and watched again, each once; their contents are not reported."""
         return self._roots.returned()
 
     def contents(self, directory: bytes) -> list[Change]:
@@ -193,7 +201,7 @@ class InotifyMonitor(Monitor):
         return self._watches.all_paths()
 
     def polled(self) -> list[bytes]:
-        """All directories that are polled for want of watches, each with a slash at the end."""
+        """All directories that are polled as there are no more watches, each with a slash at the end."""
         return [] if self._polled is None else self._polled.paths()
 
     def close(self) -> None:
@@ -207,12 +215,12 @@ class InotifyMonitor(Monitor):
         To be called now and then by whoever is busy for long. `fileno()` stays readable until `read()`.
         """
         if self._drain():
-            self._kernel.ring()
+            self._kernel.wake()
 
     def read(self) -> list[Change]:
-        """What changed since last called, oldest first, or a part of it if that takes long: `is_behind`."""
+        """The changes since the last call, oldest first, or a part of them if that takes long: `is_behind`."""
         kernel, roots, survey = self._kernel, self._roots, self._survey
-        kernel.calm()
+        kernel.clear_wake()
         self._taken = 0
         self._costly = 0
         self._drain()
@@ -220,7 +228,7 @@ class InotifyMonitor(Monitor):
             self._has_dropped = False
             self._miss_events()
         if kernel.has_mounts_changed():
-            roots.is_doubtful = True
+            roots.needs_check = True
             self._remounted |= kernel.moved_mounts
             self._drain()  # all that happened before that is to be worked off before it is looked at
         if survey.finish_walk():
@@ -229,16 +237,16 @@ class InotifyMonitor(Monitor):
             if self._remounted:
                 places, self._remounted = self._remounted, set()
                 survey.remounted(roots.tops(), places)
-            if roots.is_doubtful or self._watches.is_uprooted:
+            if roots.needs_check or self._watches.is_source_watch_lost:
                 roots.check()
             elif self._taken >= _READ_AHEAD * _MEAN_EVENT or not survey.settle():
                 break
             self._drain()
         changes = self._account.take()
-        kernel.calm()
+        kernel.clear_wake()
         if self._polled is not None:
             changes += self._poll(self._polled)
-        self._ring()
+        self._wake()
         return changes
 
     def _work_off(self) -> bool:
@@ -269,18 +277,18 @@ class InotifyMonitor(Monitor):
         polled.take()
         if polled.is_due():
             self._roots.check()
-        polled.unguarded = len(self._roots.unguarded)
+        polled.unwatched_ancestors = len(self._roots.unwatched_ancestors)
         if polled.work():
-            self._kernel.ring()
+            self._kernel.wake()
         if polled.has_adopted:
             polled.has_adopted = False
-            self._roots.is_doubtful = True
+            self._roots.needs_check = True
         changes, polled.changes = polled.changes, []
         return changes
 
-    def _ring(self) -> None:
-        if self.is_behind() or self._account.changes or self._roots.is_doubtful:
-            self._kernel.ring()
+    def _wake(self) -> None:
+        if self.is_behind() or self._account.changes or self._roots.needs_check:
+            self._kernel.wake()
 
     def _drain(self) -> bool:
         """Takes what the kernel has; gives whether there was anything."""
@@ -313,7 +321,7 @@ class InotifyMonitor(Monitor):
             if kind is not None:
                 above = paths.get(wd) or path_of(wd)
                 if awaited and (wd, piece[start:position].rstrip(b"\0")) in awaited:
-                    self._roots.is_doubtful = True
+                    self._roots.needs_check = True
                 if above is not None and size:
                     name = piece[start : piece.index(0, start)]
                     append(make(Change, (kind, above + name, None)))
@@ -333,7 +341,7 @@ class InotifyMonitor(Monitor):
                 return
 
     def _miss_events(self) -> None:
-        self.overflowed = self._roots.is_doubtful = True
+        self.overflowed = self._roots.needs_check = True
         self._paired.clear()
 
     def _decode_rest(self, wd: int, mask: int, cookie: int, name: bytes) -> None:
@@ -348,20 +356,20 @@ class InotifyMonitor(Monitor):
             if mask & IGNORED:
                 self._events.ended(wd)
             return
-        if (mask & ISDIR and self._roots.is_guard(wd)) or (wd, name) in self._roots.awaited:
-            self._roots.is_doubtful = True
+        if (mask & ISDIR and self._roots.is_ancestor(wd)) or (wd, name) in self._roots.awaited:
+            self._roots.needs_check = True
         if mask & MOVED_TO and cookie in self._paired:
             self._paired.discard(cookie)
             return
         node = self._watches.nodes.get(wd)
         if node is not None and name:
-            self._tell(node, mask, name)
+            self._report(node, mask, name)
         elif node is not None and mask & ATTRIB:
             path = self._watches.path_of(wd)
             if path is not None and self._roots.is_source(path):
                 self._account.changes.append(Change("Attrib", path))
 
-    def _tell(self, node: Node, mask: int, name: bytes) -> None:
+    def _report(self, node: Node, mask: int, name: bytes) -> None:
         changes, events = self._account.changes, self._events
         path = (self._watches.path_of(node.wd) or b"") + name
         # MODIFY of a directory is of its times, where inotifyMode asks for it
@@ -387,8 +395,8 @@ class InotifyMonitor(Monitor):
 
     def _renamed(self, wd: int, mask: int, cookie: int, name: bytes, piece: bytes, position: int) -> tuple[bytes, int]:
         """A moved-from with its moved-to, if that comes soon. Gives where to go on reading."""
-        if mask & ISDIR and self._roots.is_guard(wd):
-            self._roots.is_doubtful = True
+        if mask & ISDIR and self._roots.is_ancestor(wd):
+            self._roots.needs_check = True
         origin = self._watches.nodes.get(wd)
         if origin is None:
             return piece, position
@@ -397,7 +405,7 @@ class InotifyMonitor(Monitor):
         )
         destination = None if partner is None else self._watches.nodes.get(partner[0])
         if partner is None or destination is None:
-            self._tell(origin, mask, name)
+            self._report(origin, mask, name)
             return piece, position
         self._paired.add(cookie)
         name2 = partner[1]
@@ -412,12 +420,12 @@ class InotifyMonitor(Monitor):
         if suspects:
             again = (wd, name), (partner[0], name2)
 
-            def tells_who(at: tuple[int, bytes], event: int, _: int) -> bool:
+            def is_who(at: tuple[int, bytes], event: int, _: int) -> bool:
                 if event & MOVED_FROM:
                     return at in again  # renamed once more: too late
                 return bool(event & MOVE_SELF) and at[0] in suspects
 
-            piece, position, moved = self._ahead(piece, position, tells_who)
+            piece, position, moved = self._ahead(piece, position, is_who)
             is_exchange = moved != (suspects[0], b"")
         self._events.renamed(*ends, is_exchange=is_exchange)
         return piece, position
@@ -428,7 +436,7 @@ class InotifyMonitor(Monitor):
         """Looks for an event that belongs to the one just read, by `is_it((watch, name), mask, cookie)`.
 
         Gives its watch and name; before them, the same place to go on reading as was given. Nothing else about the
-        names of a rename can come in between: the kernel holds both directories locked until it has told all of it.
+        names of a rename can come in between: the kernel holds both directories locked until it has reported all of it.
         Where the piece ends too early, the next one is put behind what is left of it.
         """
         patience = _PATIENCE
@@ -441,7 +449,7 @@ class InotifyMonitor(Monitor):
                     position = 0
                 elif patience:
                     patience -= 1
-                    self._kernel.give_way()
+                    self._kernel.yield_cpu()
                 else:
                     return piece, position, None
             wd, mask, cookie, size = HEADER.unpack_from(piece, at)

@@ -42,7 +42,7 @@ Q_OVERFLOW = int(flags.Q_OVERFLOW)
 UNMOUNT = int(flags.UNMOUNT)
 
 # DELETE_SELF is not asked for: IGNORED comes anyway when a watched directory is gone. EXCL_UNLINK: what is written
-# to a file after its name was deleted would be told under a name that is gone, or is another file's by now.
+# to a file after its name was deleted would be reported under a name that is gone, or is another file's by now.
 _TREE = ATTRIB | CREATE | DELETE | MOVED_FROM | MOVED_TO | MOVE_SELF
 _TREE |= int(flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK)
 _SELF = MOVE_SELF | int(flags.ONLYDIR)
@@ -50,11 +50,11 @@ _SELF = MOVE_SELF | int(flags.ONLYDIR)
 ITSELF = _SELF | int(flags.DONT_FOLLOW | flags.MASK_ADD)
 """Asked of a source when what is in it is none of our business."""
 
-GUARD_ANCESTOR = _SELF
+ANCESTOR_EVENTS = _SELF
 """Asked of the directories above a source: silent unless one of them is itself moved or gone."""
-GUARD_PARENT = _SELF | DELETE
+PARENT_EVENTS = _SELF | DELETE
 """Asked of a source's parent. A source that somebody still holds open says nothing when it is deleted."""
-GUARD_WAITING = _SELF | DELETE | CREATE | MOVED_TO | ATTRIB
+AWAITING_EVENTS = _SELF | DELETE | CREATE | MOVED_TO | ATTRIB
 """Asked of the directory in which the way to a lost source should appear again."""
 
 # The library's own add_watch costs twice what this does: a tree of 150,000 directories is watched in one second less
@@ -84,8 +84,8 @@ class Kernel:
     """
 
     def __init__(self, content: int, tree: int = _TREE) -> None:
-        """`content`: the inotify flags that tell a file's content changed; `tree`: all else that is asked of a watched
-        directory. Raises MonitorError.
+        """`content`: the inotify flags that say a file's content changed; `tree`: all others that are asked for of a
+        watched directory. Raises MonitorError.
         """
         self._mask = tree | content
         self.sources: set[bytes] = set()
@@ -94,15 +94,16 @@ class Kernel:
         """Whether being out of watches is a MonitorError; else it is an OSError, ENOSPC."""
         try:
             self._inotify = INotify(nonblocking=True)
-            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._epoll = select.epoll()
         except OSError as error:
             raise MonitorError(f"Cannot access inotify monitor! ({error.errno}:{error.strerror})") from None
         self._fd = self._inotify.fileno()
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # lest a watch fails for want of descriptors
-        self._is_ringing = False
+        # closed when there are no more descriptors, so that a watch does not fail
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._is_awake = False
         self._epoll.register(self._fd, select.EPOLLIN)
-        self._epoll.register(self._bell, select.EPOLLIN)
+        self._epoll.register(self._wakeup, select.EPOLLIN)
         self._mounts = _Mounts(self._epoll)
         self._table = _mount_table()
         self._counted = _counted_devices(self._table)
@@ -113,14 +114,14 @@ class Kernel:
         """Readable when there is something to read."""
         return self._epoll.fileno()
 
-    def attend(self, fd: int) -> None:
+    def also_poll(self, fd: int) -> None:
         """Makes `fileno()` readable when `fd` is, too."""
         self._epoll.register(fd, select.EPOLLIN)
 
     def close(self) -> None:
         self._epoll.close()
         self._mounts.close()
-        os.close(self._bell)
+        os.close(self._wakeup)
         if self._spare >= 0:
             os.close(self._spare)
         self._inotify.close()
@@ -138,8 +139,8 @@ class Kernel:
     def watch_all(self, path: bytes, names: Iterable[bytes]) -> list[tuple[bytes, int, bool]]:
         """Watches the directories `names` in the directory `path` (with a slash at the end), each as `watch` does.
 
-        Gives for each its name, its number, and whether the file system tells that no directories are in it, asked
-        after it was watched. A number below 0: `watch` tells why. The time of starting on a big tree is spent here.
+        Gives for each its name, its number, and whether the file system reports that no directories are in it, asked
+        after it was watched. A number below 0: `watch` reports why. The time of starting on a big tree is spent here.
         """
         fd, mask, counted, stat = self._fd, self._mask, self._counted, os.stat
         found = []
@@ -157,7 +158,7 @@ class Kernel:
                 found.append((name, wd, is_leaf))
         return found
 
-    def guard(self, path: bytes, mask: int, *, more: bool) -> int:
+    def watch_ancestor(self, path: bytes, mask: int, *, more: bool) -> int:
         """Watches `path` for the events of `mask`, beside those already asked of it if `more`, else instead."""
         with self._directory(path) as way:
             return self._add(way + b".", mask | (flags.MASK_ADD if more else 0))
@@ -177,17 +178,17 @@ class Kernel:
         except BlockingIOError:
             return b""
 
-    def ring(self) -> None:
-        """Makes `fileno()` readable until `calm()`: events wait in memory where the kernel cannot see them."""
-        os.eventfd_write(self._bell, 1)
-        self._is_ringing = True  # afterwards: a thread may ring while another one calms
+    def wake(self) -> None:
+        """Makes `fileno()` readable until `clear_wake()`: events wait in memory where the kernel cannot see them."""
+        os.eventfd_write(self._wakeup, 1)
+        self._is_awake = True  # afterwards: a thread may ring while another one calms
 
-    def calm(self) -> None:
-        if not self._is_ringing:
+    def clear_wake(self) -> None:
+        if not self._is_awake:
             return
-        self._is_ringing = False
+        self._is_awake = False
         try:
-            os.eventfd_read(self._bell)
+            os.eventfd_read(self._wakeup)
         except BlockingIOError:
             pass
 
@@ -200,7 +201,7 @@ class Kernel:
             self.moved_mounts = {mount.point for mount in before ^ self._table}
         return changed
 
-    def give_way(self) -> None:
+    def yield_cpu(self) -> None:
         """Lets a program that the kernel interrupted between the two halves of a rename finish it."""
         os.sched_yield()
 
@@ -275,7 +276,7 @@ class Kernel:
 class _Mounts:
     """Notices changes of the mount table (proc(5), /proc/pid/mountinfo).
 
-    The kernel tells each open file once. What an epoll descriptor inside another one is told, the outer one has
+    The kernel reports each open file once. What an epoll descriptor inside another one is reported, the outer one has
     used up, so one file wakes us and a second one is asked.
     """
 
@@ -287,7 +288,7 @@ class _Mounts:
                 self._files.append(os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC))
             epoll.register(self._files[0], select.EPOLLPRI)
         except OSError:
-            # No /proc, or one whose files tell nothing (containers that are their own kernel): the sources are
+            # No /proc, or one whose files report nothing (containers that are their own kernel): the sources are
             # still guarded by their own events.
             return
         self._poll.register(self._files[1], select.POLLPRI)

@@ -1,8 +1,8 @@
 """Directories that there was no watch for (setting watchLimit = "degrade"): they, and all below them, are polled.
 
-Such a directory is a node without a watch and without children; how it looked, with all below it, is kept here. Where a
-watch can be had in a later round it is taken over: watched first and compared with how it looked afterwards, so that
-what happened before is found and what happens later is told. The directories in it are then polled on their own, until
+Such a directory is a node without a watch and without children; how it looked, with all below it, is kept here. When
+there is a watch for it in a later cycle it is taken over: watched first and compared with how it looked afterwards, so
+that earlier changes are found and later ones are reported by events. The directories in it are then polled apart, until
 it is their turn.
 """
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.snapshot import below, differences
 from orchestrator.logic.text import counted
+from orchestrator.monitor.identity import Identity
 from orchestrator.monitor.kernel import is_out_of_watches
-from orchestrator.monitor.rounds import Tree
+from orchestrator.monitor.pollcycle import Tree
 from orchestrator.monitor.watches import POLLED, UNWANTED
-from orchestrator.monitor.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from orchestrator.logic.change import Change
     from orchestrator.monitor.base import Log
     from orchestrator.monitor.kernel import Kernel
-    from orchestrator.monitor.rounds import Rounds
+    from orchestrator.monitor.pollcycle import PollCycle
     from orchestrator.monitor.watches import Node, Watches
 
 _AT_ONCE = 1000  # directories taken over before others get their turn
 
 _AGAIN = 2
-"""The shortage is told again when so many times as many directories are polled."""
+"""The shortage is reported again when so many times as many directories are polled."""
 
 
 class Polled:
@@ -41,25 +41,25 @@ class Polled:
         watches: Watches,
         wants: Callable[[bytes], bool],
         log: Log,
-        rounds: Rounds[Node],
+        poll_cycle: PollCycle[Node],
     ) -> None:
         self.changes: list[Change] = []
-        self.unguarded = 0
-        """How many directories above sources have no watch either: rounds go on as long as there are any."""
+        self.unwatched_ancestors = 0
+        """How many directories above sources have no watch either: cycles go on as long as there are any."""
         self.has_adopted = False
         """Whether something was taken over, perhaps a source: who looks after those is to know its watch."""
         self._kernel = kernel
         self._watches = watches
-        self._whereabouts = Whereabouts(kernel, watches)
+        self._identity = Identity(kernel, watches)
         self._wants = wants
         self._log = log
-        self._rounds = rounds
+        self._poll_cycle = poll_cycle
         self._trees: dict[Node, Tree] = {}
         self._sources: dict[bytes, Node] = {}  # of those, what stands for itself; some may be gone
-        self._candidates: list[Node] = []  # to be taken over before the next round
-        self._is_round_due = False
+        self._candidates: list[Node] = []  # to be taken over before the next cycle
+        self._is_cycle_due = False
         self._count = 0
-        self._told = 0
+        self._reported = 0
 
     def __len__(self) -> int:
         """How many directories are polled; those that went away lately included."""
@@ -71,12 +71,12 @@ class Polled:
 
     def add(self, node: Node, path: bytes, *, report: bool, progress: Callable[[int], None]) -> list[Change]:
         """A directory could not be watched: has a look at it; gives a Create of all that is in it if `report`."""
-        look = self._rounds.look(path, {} if report else None, progress)
-        self._trees[node] = Tree(path, look.seen, node.parent is None)
-        self._count += max(1, len(look.seen))
+        scan = self._poll_cycle.scan(path, {} if report else None, progress)
+        self._trees[node] = Tree(path, scan.seen, node.parent is None)
+        self._count += max(1, len(scan.seen))
         if node.parent is None:
             self._sources[path] = node
-        return look.changes
+        return scan.changes
 
     def find(self, path: bytes) -> Node | None:
         """The source polled under this path, if it stands for itself."""
@@ -84,41 +84,41 @@ class Polled:
         return node if node is not None and node.parent is None and self._is_polled(node) else None
 
     def take(self) -> None:
-        """Takes up what a round found, if one is over."""
-        results = self._rounds.results()
-        for node, tree, look in results:
-            # of what went away, or elsewhere, meanwhile, events have told or will
+        """Takes up what a cycle found, if one is over."""
+        results = self._poll_cycle.results()
+        for node, tree, scan in results:
+            # of what went away, or elsewhere, meanwhile, events have reported or will
             if self._trees.get(node) is tree and self._is_polled(node) and self._watches.path(node) == tree.path:
-                self.changes += look.changes
-                self._trees[node] = tree._replace(snapshot=look.seen)
+                self.changes += scan.changes
+                self._trees[node] = tree._replace(snapshot=scan.seen)
         if results:
             self._recount()
 
     def is_due(self) -> bool:
-        """Whether it is time for a round, once: sources are to be looked after, then `work` begins it."""
-        if self._rounds.is_due():
-            self._is_round_due = True
+        """Whether it is time for a cycle, once: sources are to be looked after, then `work` begins it."""
+        if self._poll_cycle.is_due():
+            self._is_cycle_due = True
             self._tidy()
             self._candidates = [*self._trees]
             return True
         return False
 
     def work(self) -> bool:
-        """Takes over what it can before a round, and begins it. Gives whether there is more to do at once."""
-        if self._is_round_due:
+        """Takes over what it can before a cycle, and begins it. Gives whether there is more to do at once."""
+        if self._is_cycle_due:
             if self._take_over():
                 return True
-            self._is_round_due = False
+            self._is_cycle_due = False
             self._tidy()
             if self._trees:
-                self._rounds.begin(dict(self._trees))
-        if self._trees or self.unguarded:
-            self._rounds.rest()
-        self._tell()
+                self._poll_cycle.begin(dict(self._trees))
+        if self._trees or self.unwatched_ancestors:
+            self._poll_cycle.schedule()
+        self._report()
         return False
 
     def close(self) -> None:
-        self._rounds.close()
+        self._poll_cycle.close()
 
     def _is_polled(self, node: Node) -> bool:
         return node.wd == POLLED and node in self._watches.idle
@@ -127,7 +127,7 @@ class Polled:
         self._count = sum(max(1, len(tree.snapshot)) for tree in self._trees.values())
 
     def _tidy(self) -> None:
-        """Forgets what is gone; what is elsewhere now is told as new."""
+        """Forgets what is gone; what is elsewhere now is reported as new."""
         watches = self._watches
         for node, tree in list(self._trees.items()):
             if not self._is_polled(node):
@@ -166,15 +166,15 @@ class Polled:
             self._unite(node, watches.nodes[wd], path)
             return True
         try:
-            now = self._rounds.examine(path)
+            now = self._poll_cycle.read_directory(path)
         except OSError:
             now = None
-        if now is None or watches.path(node) != path or not self._whereabouts.leads_to(place, wd):
-            if wd not in watches.landmarks:
+        if now is None or watches.path(node) != path or not self._identity.is_same_directory(place, wd):
+            if wd not in watches.path_watches:
                 kernel.unwatch(wd)
             return True
         before = tree.snapshot.get(path)
-        self.changes += differences(path, before, now, is_told=node.parent is None)
+        self.changes += differences(path, before, now, is_reported=node.parent is None)
         del self._trees[node]
         watches.awaken(node, wd)
         self.has_adopted = True
@@ -184,9 +184,9 @@ class Polled:
         return True
 
     def _unite(self, node: Node, other: Node, path: bytes) -> None:
-        """What is polled is watched as `other`: a source within another one, one of them being polled so far.
+        """The polled directory is watched as `other`: a source within another one, one of them being polled so far.
 
-        Or it is bound to two places, or was moved here, of which an event is going to tell: then nothing is done.
+        Or it is bound to two places, or was moved here, of which an event is going to report: then nothing is done.
         """
         watches = self._watches
         if watches.path(other) != path or node.parent is other.parent:
@@ -214,17 +214,17 @@ class Polled:
             self._watches.move(child, parent, name)
         self._candidates.append(child)
 
-    def _tell(self) -> None:
-        wanting = self._count + self.unguarded
-        if wanting and wanting >= self._told * _AGAIN:
-            self._told = wanting
-            placed = len(self._watches.nodes) + len(self._watches.landmarks - self._watches.nodes.keys())
+    def _report(self) -> None:
+        wanting = self._count + self.unwatched_ancestors
+        if wanting and wanting >= self._reported * _AGAIN:
+            self._reported = wanting
+            placed = len(self._watches.nodes) + len(self._watches.path_watches - self._watches.nodes.keys())
             self._log(
                 "Warn",
                 f"Out of inotify watches: {placed} are in place, {placed + wanting} are needed. "
-                f"{wanting} directories are polled instead, every {counted(self._rounds.interval, 'second')}. "
+                f"{wanting} directories are polled instead, every {counted(self._poll_cycle.interval, 'second')}. "
                 "Consider increasing /proc/sys/fs/inotify/max_user_watches",
             )
-        elif self._told and not wanting:
-            self._told = 0
+        elif self._reported and not wanting:
+            self._reported = 0
             self._log("Normal", "All directories are watched by inotify now.")

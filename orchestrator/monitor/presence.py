@@ -1,4 +1,4 @@
-"""Whether a file is still there: told by the kernel when it is deleted, moved away or replaced. Nothing is polled."""
+"""Whether a file is still there: the kernel reports when it is deleted, moved away or replaced."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Presence:
         return fd
 
     def watch(self, path: bytes, file: os.stat_result) -> bool:
-        """Look after `file`, which was put at `path`, in the place of the one before. False: it is not there by now.
+        """Watches `file`, which was put at `path`, instead of the one before. False: it is not there by now.
 
-        Where there are no more watches, no later change is seen.
+        If there are no more watches, no later change is seen.
         """
         try:
             self._inotify.rm_watch(self._wd)

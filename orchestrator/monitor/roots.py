@@ -1,9 +1,9 @@
 """The sources themselves: notices when one is gone or replaced, and when it is back.
 
-A source is held as long as its path leads to the directory that we watch. Every directory above it is asked to tell
+A source is held as long as its path leads to the directory that we watch. Every directory above it is asked to report
 when it is moved, its parent also of deletions; the loss of the source's own watch and every change of the mount table
 count as hints, too. A hint only makes us look. While a source is lost, the nearest directory on the way to it that
-exists is asked to tell what appears in it: no polling.
+exists is asked to report what appears in it: no polling.
 
 A source whose file system was unmounted leaves an empty directory, which must not be taken for it: spec 6, row 22.
 """
@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from orchestrator.monitor.identity import Identity
 from orchestrator.monitor.kernel import (
+    ANCESTOR_EVENTS,
+    AWAITING_EVENTS,
     CREATE,
-    GUARD_ANCESTOR,
-    GUARD_PARENT,
-    GUARD_WAITING,
+    PARENT_EVENTS,
     is_out_of_watches,
     is_shortage,
 )
-from orchestrator.monitor.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from orchestrator.monitor.kernel import Kernel
@@ -40,7 +40,7 @@ class Trees(Protocol):
 class _Root:
     """One source: held (`node` is its directory), left alone for a while, or lost (`node` is None)."""
 
-    __slots__ = ("device", "is_paused", "node", "path", "users", "vacant")
+    __slots__ = ("device", "is_paused", "node", "path", "placeholder", "users")
 
     def __init__(self, path: bytes) -> None:
         self.path = path
@@ -48,22 +48,22 @@ class _Root:
         self.node: Node | None = None
         self.device: int | None = None  # of the file system it was seen on first; None: never seen
         self.is_paused = False
-        self.vacant: int | None = None  # of what was found in its place while lost
+        self.placeholder: int | None = None  # of what was found in its place while lost
 
 
 class Roots:
-    """All sources. `is_doubtful` is set on a hint; `check()` then finds out."""
+    """All sources. `needs_check` is set on a hint; `check()` then finds out."""
 
     def __init__(self, kernel: Kernel, watches: Watches, survey: Trees) -> None:
-        self.is_doubtful = False
-        self.unguarded: set[bytes] = set()
+        self.needs_check = False
+        self.unwatched_ancestors: set[bytes] = set()
         """Directories above sources that there was no watch for: what happens to them only `check()` finds out."""
         self._kernel = kernel
         self._watches = watches
         self._survey = survey
-        self._whereabouts = Whereabouts(kernel, watches)
+        self._identity = Identity(kernel, watches)
         self._roots: dict[bytes, _Root] = {}
-        self._guards: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
+        self._ancestor_watches: dict[int, int] = {}  # watch → what is asked of it, for the directories above sources
         self.awaited: set[tuple[int, bytes]] = set()
         """Watches and names of what is missing on the way to lost sources: a link may take its place, too."""
         self._unplaced: set[bytes] = set()  # directories above sources that were not there
@@ -84,13 +84,13 @@ class Roots:
                 try:
                     self._survey.enter(path)  # what was unwanted so far may be wanted by the newcomer
                 except OSError:
-                    self.is_doubtful = True
+                    self.needs_check = True
             return
         root = self._roots[path] = _Root(path)
         self._kernel.sources.add(path)
         if not self._enter(root):
             self._lost.append(path)
-        self.is_doubtful = True  # one check for many sources: it sets all guards
+        self.needs_check = True  # one check for many sources: it sets all ancestor_watches
 
     def remove(self, path: bytes) -> None:
         """Ends the watching of a source, except for what lies within other ones."""
@@ -102,7 +102,7 @@ class Roots:
         self._kernel.sources.discard(path)
         if root.node is not None:
             self._leave(root.node)
-        self.is_doubtful = True
+        self.needs_check = True
 
     def pause(self, path: bytes) -> None:
         """Ends the watching of a source, which is neither lost nor given up, until `resume`."""
@@ -111,16 +111,16 @@ class Roots:
         node, root.node = root.node, None
         if node is not None:
             self._leave(node)
-        self.is_doubtful = True
+        self.needs_check = True
 
     def resume(self, path: bytes) -> None:
         """Watches a source again that was left alone. If it is not there, or another file system is, it is lost."""
         root = self._roots[path]
         root.is_paused = False
-        root.vacant = None
+        root.placeholder = None
         if not (self._is_back(root) and self._enter(root)):
             self._lost.append(path)
-        self.is_doubtful = True
+        self.needs_check = True
 
     def tops(self) -> list[Node]:
         """The directories of all sources held, without those that lie within the tree of another."""
@@ -129,12 +129,12 @@ class Roots:
 
     def hint(self, wd: int) -> None:
         """An event came that may concern a source, if `wd` has to do with one."""
-        if wd in self._watches.landmarks:
-            self.is_doubtful = True
+        if wd in self._watches.path_watches:
+            self.needs_check = True
 
-    def is_guard(self, wd: int) -> bool:
+    def is_ancestor(self, wd: int) -> bool:
         """Whether `wd` is of a directory above a source."""
-        return wd in self._guards
+        return wd in self._ancestor_watches
 
     def lost(self) -> list[bytes]:
         """The sources lost since last asked."""
@@ -147,12 +147,12 @@ class Roots:
         return returned
 
     def check(self) -> None:
-        """Finds out about every source, and sets the guards anew."""
-        self._set_guards()
-        while self._look() or not self._is_guarded():  # the guards stand before the last look: nothing falls in between
-            self._set_guards()
-        self._survey.retry_missing()  # what was away with a directory above it, before there were guards
-        self.is_doubtful = self._watches.is_uprooted = False
+        """Finds out about every source, and sets the ancestor_watches anew."""
+        self._watch_ancestors()
+        while self._look() or not self._are_ancestors_watched():  # watched before the last look: nothing gets lost
+            self._watch_ancestors()
+        self._survey.retry_missing()  # moved with a directory above it, before that was watched
+        self.needs_check = self._watches.is_source_watch_lost = False
 
     def _look(self) -> bool:
         changed = False
@@ -171,16 +171,16 @@ class Roots:
         node = root.node
         if node is None or self._watches.path(node) != root.path:
             return False
-        if node.wd <= 0:  # a twin of another source, or polled
+        if node.wd <= 0:  # an alias of another source, or polled
             return node in self._watches.idle and self._kernel.device(root.path) == root.device is not None
         if not self._watches.is_watched(node):
             return False
         try:
-            return self._whereabouts.find_out(root.path, node.wd)
+            return self._identity.compare(root.path, node.wd)
         except PermissionError:
             return True  # closed to us meanwhile, watched as before
         except OSError as error:
-            return is_shortage(error)  # of descriptors, perhaps: nobody can tell
+            return is_shortage(error)  # of descriptors, perhaps: nobody can report
 
     def _is_back(self, root: _Root) -> bool:
         device = self._kernel.device(root.path)
@@ -188,9 +188,9 @@ class Roots:
             return False
         if root.device is None or device == root.device:
             return True
-        if root.vacant is None:
-            root.vacant = device
-        return device != root.vacant
+        if root.placeholder is None:
+            root.placeholder = device
+        return device != root.placeholder
 
     def _enter(self, root: _Root) -> bool:
         device = self._kernel.device(root.path)
@@ -203,7 +203,7 @@ class Roots:
 
     def _lose(self, root: _Root) -> None:
         node, root.node = root.node, None
-        root.vacant = None
+        root.placeholder = None
         if root.path in self._returned:  # lost again before anybody knew
             self._returned.remove(root.path)
         else:
@@ -226,71 +226,71 @@ class Roots:
     def _is_known(self, node: Node) -> bool:
         return node in self._watches.idle or self._watches.is_watched(node)
 
-    def _set_guards(self) -> None:
+    def _watch_ancestors(self) -> None:
         wanted: dict[bytes, int] = {}
         for root in self._roots.values():
             above = _above(root.path)
             if not above:
                 continue
-            wanted[above[0]] = wanted.get(above[0], 0) | GUARD_PARENT
+            wanted[above[0]] = wanted.get(above[0], 0) | PARENT_EVENTS
             for path in above[1:]:
-                wanted[path] = wanted.get(path, 0) | GUARD_ANCESTOR
+                wanted[path] = wanted.get(path, 0) | ANCESTOR_EVENTS
             if root.node is None and not root.is_paused:
                 self._wait(root, above, wanted)
-        guards: dict[int, int] = {}
+        ancestor_watches: dict[int, int] = {}
         self.awaited.clear()
         self._unplaced.clear()
-        self.unguarded.clear()
+        self.unwatched_ancestors.clear()
         for path, mask in wanted.items():
-            wd = self._guard(path, mask, more=False)
+            wd = self._watch_ancestor(path, mask, more=False)
             if wd is not None:
-                guards[wd] = guards.get(wd, 0) | mask
-        for wd in self._placed - guards.keys() - self._watches.nodes.keys():
+                ancestor_watches[wd] = ancestor_watches.get(wd, 0) | mask
+        for wd in self._placed - ancestor_watches.keys() - self._watches.nodes.keys():
             self._kernel.unwatch(wd)
-        self._guards = guards
-        self._placed = set(guards)
-        landmarks = self._watches.landmarks
-        landmarks.clear()
-        landmarks.update(guards)
-        landmarks.update(root.node.wd for root in self._roots.values() if root.node is not None)
+        self._ancestor_watches = ancestor_watches
+        self._placed = set(ancestor_watches)
+        path_watches = self._watches.path_watches
+        path_watches.clear()
+        path_watches.update(ancestor_watches)
+        path_watches.update(root.node.wd for root in self._roots.values() if root.node is not None)
 
-    def _is_guarded(self) -> bool:
+    def _are_ancestors_watched(self) -> bool:
         """Whether all that was asked was asked of the right directories."""
         for root in self._roots.values():
             if root.node is not None:
                 if not self._unplaced.isdisjoint(_above(root.path)):
                     return False  # one above it was away for a moment
             elif not root.is_paused and (nearest := self._nearest(_above(root.path))) is not None:
-                wd = self._guard(nearest, GUARD_WAITING, more=True)
-                if wd is not None and not self._guards.get(wd, 0) & CREATE:
+                wd = self._watch_ancestor(nearest, AWAITING_EVENTS, more=True)
+                if wd is not None and not self._ancestor_watches.get(wd, 0) & CREATE:
                     return False
                 if wd is not None:
                     self.awaited.add((wd, root.path[len(nearest) :].partition(b"/")[0]))
         return True
 
     def _wait(self, root: _Root, above: list[bytes], wanted: dict[bytes, int]) -> None:
-        """Asks the nearest directory on the way to a lost source that exists to tell what appears in it."""
+        """Asks the nearest directory on the way to a lost source that exists to report what appears in it."""
         nearest = None
         while (found := self._nearest(above)) != nearest:
             nearest = found
             if nearest is not None:
-                wanted[nearest] = wanted.get(nearest, 0) | GUARD_WAITING
-                self._guard(nearest, wanted[nearest], more=True)
+                wanted[nearest] = wanted.get(nearest, 0) | AWAITING_EVENTS
+                self._watch_ancestor(nearest, wanted[nearest], more=True)
 
     def _nearest(self, above: list[bytes]) -> bytes | None:
         return next((path for path in above if self._kernel.device(path) is not None), None)
 
-    def _guard(self, path: bytes, mask: int, *, more: bool) -> int | None:
+    def _watch_ancestor(self, path: bytes, mask: int, *, more: bool) -> int | None:
         try:
-            wd = self._kernel.guard(path, mask, more=True)
+            wd = self._kernel.watch_ancestor(path, mask, more=True)
             self._placed.add(wd)
-            if not more and wd not in self._watches.nodes and self._guards.get(wd) != mask:
-                self._kernel.guard(path, mask, more=False)
+            if not more and wd not in self._watches.nodes and self._ancestor_watches.get(wd) != mask:
+                self._kernel.watch_ancestor(path, mask, more=False)
         except PermissionError:
             return None
         except OSError as error:
             if is_out_of_watches(error):
-                self.unguarded.add(path)
+                self.unwatched_ancestors.add(path)
             else:
                 self._unplaced.add(path)
             return None

@@ -19,7 +19,7 @@ from orchestrator.monitor.kernel import (
     is_out_of_watches,
 )
 from orchestrator.monitor.roots import Roots
-from orchestrator.monitor.watches import POLLED, TWIN, Node, Watches
+from orchestrator.monitor.watches import ALIAS, POLLED, Node, Watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class SourceWatch:
     """The sources of a monitor: which are in place, which are lost, which are back.
 
-    `fileno()` may stand for the whole monitor in the loop: see `attend` and `ring`.
+    `fileno()` may stand for the whole monitor in the loop: see `also_poll` and `wake()`.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class SourceWatch:
         """Readable when `check()` has something to do, when an attended descriptor is readable, and when rung."""
         return self._kernel.fileno()
 
-    def attend(self, fd: int) -> None:
+    def also_poll(self, fd: int) -> None:
         """Makes `fileno()` readable when `fd` is, too."""
-        self._kernel.attend(fd)
+        self._kernel.also_poll(fd)
 
-    def ring(self) -> None:
-        """Makes `fileno()` readable until `calm()`."""
-        self._kernel.ring()
+    def wake(self) -> None:
+        """Makes `fileno()` readable until `clear_wake()`."""
+        self._kernel.wake()
 
-    def calm(self) -> None:
-        self._kernel.calm()
+    def clear_wake(self) -> None:
+        self._kernel.clear_wake()
 
     def add(self, root: bytes) -> None:
         """A source: absolute, with a slash at the end. One that is not there is lost from the beginning."""
@@ -82,12 +82,12 @@ class SourceWatch:
         roots = self._roots
         while piece := self._kernel.read():
             self._decode(piece)
-        if self._kernel.has_mounts_changed() or self._watches.is_uprooted or anew:
-            roots.is_doubtful = True
-        was_doubtful = roots.is_doubtful
-        if was_doubtful:
+        if self._kernel.has_mounts_changed() or self._watches.is_source_watch_lost or anew:
+            roots.needs_check = True
+        needed_check = roots.needs_check
+        if needed_check:
             roots.check()
-        return was_doubtful
+        return needed_check
 
     def held(self) -> list[bytes]:
         """The sources in place, in the order in which they came to be."""
@@ -111,8 +111,8 @@ class SourceWatch:
             start = position + HEADER.size
             position = start + size
             is_awaited = (wd, piece[start:position].rstrip(b"\0")) in self._roots.awaited
-            if mask & Q_OVERFLOW or (mask & ISDIR and self._roots.is_guard(wd)) or is_awaited:
-                self._roots.is_doubtful = True
+            if mask & Q_OVERFLOW or (mask & ISDIR and self._roots.is_ancestor(wd)) or is_awaited:
+                self._roots.needs_check = True
             if mask & (IGNORED | UNMOUNT | MOVE_SELF):
                 self._roots.hint(wd)
             if mask & IGNORED:
@@ -137,8 +137,8 @@ class _Tops:
             return next(known, None) or self._watches.add(POLLED, None, path[:-1])
         node = self._watches.nodes.get(wd)
         if node is not None and self._watches.path(node) != path:
-            if self._is_at(node):
-                return self._watches.add(TWIN, None, path[:-1])
+            if self._is_in_place(node):
+                return self._watches.add(ALIAS, None, path[:-1])
             self.leave(node)
             wd, node = self._kernel.watch(path), None
         return node or self._watches.add(wd, None, path[:-1])
@@ -146,18 +146,18 @@ class _Tops:
     def leave(self, top: Node) -> None:
         for wd in self._watches.drop(top):
             self._kernel.unwatch(wd)
-        self._watches.is_uprooted = True  # the watch may have been a guard's, too
+        self._watches.is_source_watch_lost = True  # the watch may have been a guard's, too
 
     def ended(self, wd: int) -> None:
         node = self._watches.nodes.get(wd)
         if node is not None:
             self._watches.drop(node)
-            self._watches.is_uprooted = True
+            self._watches.is_source_watch_lost = True
 
     def retry_missing(self) -> None:
         """There is nothing below."""
 
-    def _is_at(self, node: Node) -> bool:
+    def _is_in_place(self, node: Node) -> bool:
         try:
             return self._kernel.watch(self._watches.path(node)) == node.wd
         except OSError:

@@ -16,8 +16,8 @@ UNWANTED = 0
 REFUSED = -1
 """The kernel would not let us watch or read it."""
 MISSING = -2
-"""It was told of, but was not there when we came: another event about it is on its way."""
-TWIN = -3
+"""It was reported of, but was not there when we came: another event about it is on its way."""
+ALIAS = -3
 """The same directory is watched elsewhere already (a bind mount)."""
 
 COVERED = -5
@@ -52,8 +52,8 @@ class Watches:
         self.nodes: dict[int, Node] = {}
         self.idle: dict[Node, None] = {}  # a set that keeps its order
         self.paths: dict[int, bytes] = {}
-        self.landmarks: set[int] = set()  # watches of sources themselves and of directories above them
-        self.is_uprooted = False
+        self.path_watches: set[int] = set()  # watches of sources themselves and of directories above them
+        self.is_source_watch_lost = False
         """Whether one of these was dropped; cleared by who looks after the sources."""
         self.moves = 0
         """How often a directory was put elsewhere: a path put together before then may be out of date."""
@@ -178,8 +178,8 @@ class Watches:
                 self.paths.pop(node.wd, None)
             else:
                 self.idle.pop(node, None)
-        if not self.landmarks.isdisjoint(wds):
-            self.is_uprooted = True
+        if not self.path_watches.isdisjoint(wds):
+            self.is_source_watch_lost = True
         return wds
 
     def all_paths(self) -> list[bytes]:

@@ -1,6 +1,6 @@
 """The links on the way to sources (`current` → `releases/12`), and when they come to lead elsewhere.
 
-Told by the kernel: each directory that holds such a link is asked what becomes of names in it. Links are followed as
+Each directory that holds such a link is watched for changes of names in it. Links are followed as
 `orchestrator.descent` does: those of root and of our own user.
 """
 
@@ -85,7 +85,7 @@ class Ways:
 
 
 def real(path: bytes) -> bytes | None:
-    """Where a path leads, all links resolved, with a slash at the end; None if nowhere, or by a stranger's link."""
+    """Where a path leads, all links resolved, slash at the end; None if nowhere, or by a link of another user."""
     try:
         place, _ = follow(path)
     except OSError:

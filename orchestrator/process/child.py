@@ -1,4 +1,4 @@
-"""What is known of one program or job that was started."""
+"""One program or job that was started."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Child:
 
     `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
     clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
-    where that was asked for. `is_for_want`: it could not be started for want of something that comes
-    back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes. `serves`: the
+    where that was asked for. `is_resource_shortage`: it could not be started as something was short that
+    comes back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes. `serves`: the
     name of the sync that it was started for, where that is known.
     """
 
     __slots__ = (
-        *("argv", "counts", "error", "feed", "is_for_want", "on_exit", "pid", "serves"),
+        *("argv", "counts", "error", "feed", "is_resource_shortage", "on_exit", "pid", "serves"),
         *("started", "stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -38,7 +38,7 @@ class Child:
         self.pid = 0
         self.serves = ""
         self.error: str | None = None
-        self.is_for_want = False
+        self.is_resource_shortage = False
         self.stderr_tail = b""
         self.stop: threading.Event | None = None
         self.thread: threading.Thread | None = None

@@ -1,4 +1,4 @@
-"""The control socket: whoever connects is told the status as JSON (spec 6, `controlSocket`).
+"""The control socket: a client that connects gets the status as JSON (spec 6, `controlSocket`).
 
 Only the daemon's own user may connect. One answer for each connection; a client that does not read
 it is hung up on: nothing here waits.
@@ -42,7 +42,7 @@ class ControlSocket:
         try:
             _remove_stale(self._path)
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        except OSError as error:  # for want of descriptors, for one
+        except OSError as error:  # no descriptors left, for one
             raise _cannot_create(path, error) from None
         # made with the right mode from the first moment on: nobody else can slip in
         mask = os.umask(0o177)

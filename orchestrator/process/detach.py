@@ -31,7 +31,7 @@ def detach(before: Callable[[], None]) -> None:
 
     The parent does not return: it exits with 0 as soon as the child is ready, so that what starts
     services finds the pid file written; or, where the child ends before that, with the child's status.
-    `before` is called in the child while it still has the terminal. What must belong to the daemon's
+    `before` is called in the child while it still has the terminal. Everything that must belong to the daemon's
     own process is done there (the pid file); what it raises comes out of here, in the child.
     """
     for stream in (sys.stdout, sys.stderr):

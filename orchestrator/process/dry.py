@@ -84,7 +84,7 @@ class DryProcesses(Processes):
             child.stop.set()
 
     def running(self) -> list[Started]:
-        """What has not ended, oldest first."""
+        """Those that have not ended, oldest first."""
         return [started for started in self.started if started.child in self._pending]
 
     def end(self, started: Started, exit_code: int, stderr: bytes = b"") -> None:

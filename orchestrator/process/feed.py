@@ -41,7 +41,7 @@ class Feed:
             self.stop()
 
     def stop(self) -> None:
-        """Whatever is left is not given any more."""
+        """The rest is not given any more."""
         if self._fd >= 0:
             self._loop.remove_writer(self._fd)
             os.close(self._fd)

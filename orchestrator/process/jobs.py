@@ -20,7 +20,7 @@ Job = Callable[[threading.Event], int]
 
 
 class Trouble(NamedTuple):
-    """Why a job has failed: in one line, and all that Python tells of it."""
+    """Why a job has failed: in one line, and Python's traceback."""
 
     text: str
     trace: str = ""

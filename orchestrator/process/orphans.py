@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Orphans:
-    """The processes in the session of a leader that is no more. `len` tells how many are left.
+    """The processes in the session of a leader that is no more. `len`: how many are left.
 
     `when_gone` is called from the loop, once, when the last one has ended.
     """

@@ -69,7 +69,7 @@ class PidFile:
             return
         try:
             with located(self.path, LastLink.NEVER) as place:
-                if _is_at(self._fd, place):
+                if _is_same_file(self._fd, place):
                     os.unlink(place.name, dir_fd=place.directory)
         except OSError:
             pass  # no right to the directory any more, or gone: there is nothing to be done about it
@@ -93,9 +93,9 @@ def _lock(path: bytes) -> int:
                 if _is_locked(fd):
                     if is_new:
                         os.fchmod(fd, MODE & ~_umask())
-                    if _is_at(fd, place):
+                    if _is_same_file(fd, place):
                         return fd
-                elif _is_at(fd, place):
+                elif _is_same_file(fd, place):
                     os.unlink(place.name, dir_fd=place.directory)
             except BaseException:
                 os.close(fd)
@@ -140,6 +140,6 @@ def _umask() -> int:
     return umask
 
 
-def _is_at(fd: int, place: Place) -> bool:
+def _is_same_file(fd: int, place: Place) -> bool:
     there = place.stat()
     return there is not None and os.path.samestat(os.fstat(fd), there)

@@ -1,7 +1,7 @@
 """Children: the one door to whatever runs for us (spec 3.6, 3.7, 5.2).
 
-Programs are started by spawn.py, jobs by jobs.py; here is who runs, until its end is told. It does not know what a
-sync is, nor what an exit code means. Nothing here waits: input goes out as the child takes it, ends come through the
+Programs are started by spawn.py, jobs by jobs.py; here they are kept until they end. It does not know what a sync
+is, nor what an exit code means. Nothing here waits: input goes out as the child takes it, ends come through the
 loop.
 """
 
@@ -36,7 +36,7 @@ _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 
 
 class LogLike(Protocol):
-    """What is asked of a Log."""
+    """The part of a Log that is used here."""
 
     def __call__(self, category: str, *parts: object) -> None: ...
     def shows(self, category: str) -> bool: ...
@@ -54,7 +54,7 @@ class Processes:
 
     def __init__(self, loop: LoopLike, log: LogLike, clock: Clock | None = None) -> None:
         self.before_end: Callable[[], None] = lambda: None
-        """Called before ends are told: what changed while a transfer ran must be known when it is done with."""
+        """Called before ends are reported: all changes made while a transfer ran must be known before it is judged."""
         self.output: bytes | None = None
         self.environment: Mapping[bytes, bytes] = dict(os.environb)
         """What children get that are not given one of their own. Kept: making it anew takes longer than all else."""
@@ -95,7 +95,7 @@ class Processes:
     ) -> Child:
         """Start a program; `argv[0]` is looked up in PATH. `on_exit(child, exit_code)` comes through the loop.
 
-        The exit code is 128 + signal for one that was killed. What can't be started is no exception:
+        The exit code is 128 + signal for one that was killed. A failure to start is no exception:
         it is logged, and `on_exit` is called with 255, never before this returns. `stdin` None: the
         child has our stdin. `stderr_tail`: the end of what it says is kept; all of it is given to `on_stderr`, where
         there is one; `on_stderr_line` is given its lines, which then go nowhere else. `env` None: our environment.
@@ -146,7 +146,7 @@ class Processes:
         try:
             child.thread = start_job(job, child.stop, self._loop, job_ended)
         except RuntimeError as error:  # no more threads to be had
-            child.is_for_want = True
+            child.is_resource_shortage = True
             trouble = Trouble(str(error))
             self._loop.soon(lambda: job_ended(EXIT_NOT_EXECUTED, trouble))
         return child
@@ -191,7 +191,7 @@ class Processes:
         child.feed.go_on()
 
     def _not_started(self, child: Child, error: Exception) -> None:
-        child.is_for_want = isinstance(error, MemoryError) or getattr(error, "errno", None) in _SHORTAGES
+        child.is_resource_shortage = isinstance(error, MemoryError) or getattr(error, "errno", None) in _SHORTAGES
         child.error = getattr(error, "strerror", None) or str(error) or type(error).__name__
         self._log("Error", "Failed executing [ ", child.argv[0] if child.argv else b"", " ]!")
         if getattr(error, "errno", None) not in _PLAIN_FAILURES:

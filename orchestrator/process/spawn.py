@@ -111,7 +111,7 @@ def _open_output(path: bytes) -> int | None:
     try:
         fd = open_file(path, flags | os.O_NONBLOCK)  # a FIFO that nobody reads would be waited for
     except OSError:
-        return None  # the log itself tells when its file can't be written
+        return None  # the log itself says when its file can't be written
     os.set_blocking(fd, True)
     return fd
 
@@ -124,7 +124,7 @@ def _open_again(fd: int) -> int:
 
 
 def _program(argv: Sequence[bytes], env: Mapping[bytes, bytes] | Mapping[str, str] | None) -> bytes:
-    """What is to be executed: a name without a slash is looked for in the PATH of the child."""
+    """The program to be executed: a name without a slash is looked for in the PATH of the child."""
     if not argv or not argv[0]:
         raise ValueError("nothing to execute")
     program = argv[0]

@@ -1,6 +1,6 @@
 """Keeps the processes of one tunnel running (spec 4.6), and says which of them the next transfer goes through.
 
-What comes next, and when, is decided in logic/tunnel.py; here are the children. A tunnel is no transfer: its
+The next step, and its time, is decided in logic/tunnel.py; here are the children. A tunnel is no transfer: its
 processes are not counted (see Processes), so nothing waits for them, and they are killed after the last transfer.
 """
 

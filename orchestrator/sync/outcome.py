@@ -93,7 +93,7 @@ def outcome_of(child: Child, agent: Agent, exit_code: int, ended: float, *, was_
         ended,
         child.stderr_tail,
         child.error or "",
-        never_ran=child.is_for_want,
+        never_ran=child.is_resource_shortage,
         was_cut=was_cut,
         was_stopped=child.stop is not None and child.stop.is_set(),
     )

@@ -42,7 +42,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def open_group() -> tuple[int, bool]:
-    """A fanotify descriptor, and whether it tells of a rename in one event (FAN_RENAME, since Linux 5.17)."""
+    """A fanotify descriptor, and whether it reports a rename in one event (FAN_RENAME, since Linux 5.17)."""
     flags = _FAN_CLOEXEC | _FAN_NONBLOCK | _FAN_UNLIMITED | _FAN_REPORT_DFID_NAME
     event_flags = ctypes.c_uint(os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_LARGEFILE", 0))
     try:

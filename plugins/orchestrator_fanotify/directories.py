@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from orchestrator_fanotify.handles import Handles
     from orchestrator_fanotify.kernel import Kernel
-    from orchestrator_fanotify.places import Entry, Grave
+    from orchestrator_fanotify.places import DeletedDirectory, Entry
 
 _CACHED = 50_000  # directories remembered
 
 _REMEMBERED = 2
 """For so many calls of read(): what happened in a directory that cannot be found may be what emptied it before another
-one was renamed onto it. Of that directory's end no event tells, so what takes its place is told after a Delete."""
+one was renamed onto it. No event reports that directory's end, so a Delete is reported before what takes its place."""
 
 Inside = tuple[bytes | None, ...]
 """The path of a directory as seen from each mount of its file system; None where it is not within a source."""
@@ -54,7 +54,7 @@ class Directories:
         self._is_in_batch = False
         self._matters_next: dict[bytes, deque[bool]] = {}  # by file system: whether the renames to come concern sources
         self._unplaced = 0
-        self._has_graves = False
+        self._has_deletions = False
 
     def see(self, roots: Iterable[bytes], points: Mapping[bytes, Iterable[bytes]]) -> None:
         """These are the sources now, and a directory on each mount by the identity of its file system."""
@@ -68,7 +68,7 @@ class Directories:
             self._change_views()
 
     def forget(self) -> None:
-        """What was found may be out of date."""
+        """The paths found may be out of date."""
         self.known.clear()
         self.outside.clear()
 
@@ -85,12 +85,14 @@ class Directories:
 
     # ---- a batch of events --------------------------------------------------------------------
 
-    def begin(self, renames: Mapping[bytes, Sequence[tuple[Entry, Entry]]], graves: Mapping[bytes, Grave]) -> None:
+    def begin(
+        self, renames: Mapping[bytes, Sequence[tuple[Entry, Entry]]], deleted: Mapping[bytes, DeletedDirectory]
+    ) -> None:
         """The renames of directories in the batch by file system, in order, and the deleted ones by their handle."""
-        self._has_graves = bool(graves)
+        self._has_deletions = bool(deleted)
         self._is_in_batch = True
         for identity, views in self._views.items():
-            moved = [view.places.begin(renames.get(identity, ()), graves) for view in views]
+            moved = [view.places.begin(renames.get(identity, ()), deleted) for view in views]
             matters = self._matters_next[identity] = deque(
                 any(map(self._matters, rename)) for rename in zip(*moved, strict=True)
             )
@@ -111,7 +113,7 @@ class Directories:
                 view.places.end()
         self._is_in_batch = False
         self._change_views()
-        if self._has_graves:
+        if self._has_deletions:
             self.known.clear()
 
     def settle(self) -> None:

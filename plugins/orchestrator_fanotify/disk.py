@@ -1,4 +1,4 @@
-"""What is there now, under the names that events tell of."""
+"""The files there are now, under the names that events report."""
 
 from __future__ import annotations
 

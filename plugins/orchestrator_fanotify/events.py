@@ -21,7 +21,7 @@ from orchestrator_fanotify.calls import (
     ONDIR,
     RENAME,
 )
-from orchestrator_fanotify.places import Entry, Grave
+from orchestrator_fanotify.places import DeletedDirectory, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ KEY = 28  # where the identity of the file system and the handle begin: the key 
 HANDLE = 44  # where what is particular to the handle begins
 
 FILE_SYSTEM = 8
-"""So many bytes at the beginning of a key tell the file system, the rest is the handle."""
+"""So many bytes at the beginning of a key report the file system, the rest is the handle."""
 
 _HEAD = Struct("=BBH8xI")
 _SIZES = Struct("=I4xQ")
@@ -52,11 +52,11 @@ CONTENT = {
     "Modify": MODIFY,
     "CloseWrite or Modify": CLOSE_WRITE | MODIFY,
 }
-"""inotifyMode: what tells that a file's content changed."""
+"""inotifyMode: what reports that a file's content changed."""
 
 
 class Record(NamedTuple):
-    """What an event tells of: a directory, or a name in it (empty where there is none)."""
+    """What an event reports: a directory, or a name in it (empty where there is none)."""
 
     kind: int
     key: bytes
@@ -64,7 +64,7 @@ class Record(NamedTuple):
 
 
 def asked_for(content: int, *, reports_renames: bool) -> int:
-    """What the kernel is to tell of; `reports_renames`: it reports both halves of a rename in one event."""
+    """What the kernel is to report; `reports_renames`: it reports both halves of a rename in one event."""
     return CREATE | DELETE | ATTRIB | content | ONDIR | (RENAME if reports_renames else MOVED_FROM | MOVED_TO)
 
 
@@ -121,10 +121,10 @@ def without(piece: bytes, outside: set[bytes]) -> bytes:
     return b"".join(kept)
 
 
-def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entry]]], dict[bytes, Grave]]:
+def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entry]]], dict[bytes, DeletedDirectory]]:
     """The renames of directories by file system, in order, and the deleted ones by their handle."""
     renames: dict[bytes, list[tuple[Entry, Entry]]] = {}
-    graves: dict[bytes, Grave] = {}
+    deleted_directories: dict[bytes, DeletedDirectory] = {}
     for piece, position, mask in _each(pieces):
         if not mask & ONDIR or not mask & (RENAME | DELETE):
             continue
@@ -134,8 +134,8 @@ def directories(pieces: list[bytes]) -> tuple[dict[bytes, list[tuple[Entry, Entr
             renames.setdefault(origin.key[:FILE_SYSTEM], []).append((_entry(origin), _entry(destination)))
         elif FID_RECORD in found and NAME_RECORD in found:
             identity, handle = found[FID_RECORD].key[:FILE_SYSTEM], found[FID_RECORD].key[FILE_SYSTEM:]
-            graves[handle] = Grave(_entry(found[NAME_RECORD]), len(renames.get(identity, ())))
-    return renames, graves
+            deleted_directories[handle] = DeletedDirectory(_entry(found[NAME_RECORD]), len(renames.get(identity, ())))
+    return renames, deleted_directories
 
 
 def _each(pieces: list[bytes]) -> Iterator[tuple[bytes, int, int]]:
@@ -151,18 +151,18 @@ def _entry(record: Record) -> Entry:
     return Entry(record.key[FILE_SYSTEM:], record.name)
 
 
-def etypes_by_mask(content: int, *, tells_creates: bool) -> dict[int, tuple[str, ...]]:
+def etypes_by_mask(content: int, *, reports_creates: bool) -> dict[int, tuple[str, ...]]:
     """The changes that an event of a file stands for; the kernel puts events of one file together.
 
-    Masks that leave open what happened are not in it: creation and deletion in one; without `tells_creates`, a
+    Masks that leave open what happened are not in it: creation and deletion in one; without `reports_creates`, a
     creation alone.
     """
     flags = [CREATE, ATTRIB, DELETE, *(flag for flag in (CLOSE_WRITE, MODIFY) if content & flag)]
     masks = [sum(chosen) for count in range(1, len(flags) + 1) for chosen in combinations(flags, count)]
     return {
-        mask: tuple(etypes(mask, content, is_new=bool(mask & CREATE) and tells_creates))
+        mask: tuple(etypes(mask, content, is_new=bool(mask & CREATE) and reports_creates))
         for mask in masks
-        if not mask & CREATE or not (mask & DELETE or (not tells_creates and not mask & content))
+        if not mask & CREATE or not (mask & DELETE or (not reports_creates and not mask & content))
     }
 
 

@@ -69,12 +69,12 @@ class Handles:
         path = path.rstrip(b"/") + b"/"
         # Through a mount of a part of the file system, the kernel names what lies outside by a path that leads nowhere
         # or elsewhere.
-        if self._is_below_source(path) and not _leads_to(path, directory):
+        if self._is_below_source(path) and not _is_same_directory(path, directory):
             return None
         return path
 
 
-def _leads_to(path: bytes, directory: int) -> bool:
+def _is_same_directory(path: bytes, directory: int) -> bool:
     try:
         there = os.stat(path)
     except OSError as error:

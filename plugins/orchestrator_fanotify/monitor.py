@@ -28,7 +28,7 @@ _SLICE = 5_000  # changes given by one read() at most, or little more
 
 
 class FanotifyMonitor(Monitor):
-    """Tells of what changes below the sources, from marks on their file systems."""
+    """Reports of what changes below the sources, from marks on their file systems."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class FanotifyMonitor(Monitor):
         except MonitorError:
             self._kernel.close()
             raise
-        self._sources.attend(self._kernel.fileno())
+        self._sources.also_poll(self._kernel.fileno())
         mask = events.asked_for(content, reports_renames=self._kernel.reports_renames)
         self._marks = Marks(self._kernel, mask, log)
         self._backlog = Backlog(self._kernel.read, held)
         self._directories = Directories(self._kernel, wants)
-        self._translator = Translator(self._directories, wants, content, most, tells_creates=mode != "CloseWrite only")
+        self._translator = Translator(self._directories, wants, mode, most)
         self._work: Iterator[None] | None = None  # of the translator, not at its end
 
     def fileno(self) -> int:
@@ -101,7 +101,7 @@ class FanotifyMonitor(Monitor):
     def resume(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
         self._sources.resume(root)
         self._look_at_mounts()
-        self._sources.ring()
+        self._sources.wake()
 
     def lost_roots(self) -> list[bytes]:
         return self._sources.lost()
@@ -121,11 +121,11 @@ class FanotifyMonitor(Monitor):
     def drain(self) -> None:
         """Takes all events that wait in the kernel's queue into memory; may be called by another thread."""
         if self._backlog.fill():
-            self._sources.ring()
+            self._sources.wake()
 
     def read(self) -> list[Change]:
-        """What changed since last called, oldest first, or a part of it if that takes long: `is_behind`."""
-        self._sources.calm()
+        """The changes since the last call, oldest first, or a part of them if that takes long: `is_behind`."""
+        self._sources.clear_wake()
         if self._sources.check():
             for problem in self._look_at_mounts().values():
                 self._log("Error", problem)
@@ -136,7 +136,7 @@ class FanotifyMonitor(Monitor):
         if self._translator.has_overflowed():
             self.overflowed = True
         if not is_all:
-            self._sources.ring()
+            self._sources.wake()
         self._directories.close()
         return self._translator.take()
 

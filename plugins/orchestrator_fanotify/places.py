@@ -1,8 +1,8 @@
-"""Where a directory was at the time of an event, told from where it is now. Pure.
+"""Where a directory was at the time of an event, concluded from where it is now. Pure.
 
-The kernel names directories by handles. What can be found out about one is its path now; an event that is being worked
-off may be older than renames that have been read, but are not worked off yet: those are taken back, the youngest
-first. A directory that is gone by now has the path that the event of its deletion gives it.
+The kernel names directories by handles. Only the present path of one can be found out; an event that is being worked
+off may be older than renames that have been read, but are not worked off yet: those are undone, the youngest first. A
+directory that is gone by now has the path that the event of its deletion gives it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     name: bytes
 
 
-class Grave(NamedTuple):
+class DeletedDirectory(NamedTuple):
     """A directory that is gone: its last place, and how many renames of the batch came before its end."""
 
     entry: Entry
@@ -40,17 +40,17 @@ class Places:
         self._renames: list[tuple[bytes | None, bytes | None]] = []
         self._by_destination: dict[bytes, list[int]] = {}
         self._passed = 0
-        self._graves: Mapping[bytes, Grave] = {}
+        self._deleted_directories: Mapping[bytes, DeletedDirectory] = {}
         self._looked: dict[bytes, bytes | None] | None = None  # what `look` gave while a batch begins
 
     def begin(
-        self, renames: Sequence[tuple[Entry, Entry]], graves: Mapping[bytes, Grave]
+        self, renames: Sequence[tuple[Entry, Entry]], deleted_directories: Mapping[bytes, DeletedDirectory]
     ) -> list[tuple[bytes | None, bytes | None]]:
         """Renames of directories in the batch, in order, and deletions by the handle of what was deleted.
 
         Gives both paths of each rename, at its time.
         """
-        self._graves = graves
+        self._deleted_directories = deleted_directories
         self._looked = {}
         self._renames = [(None, None)] * len(renames)
         for number in range(len(renames) - 1, -1, -1):
@@ -73,25 +73,25 @@ class Places:
         self._renames = []
         self._by_destination = {}
         self._passed = 0
-        self._graves = {}
+        self._deleted_directories = {}
 
     def of(self, handle: bytes) -> bytes | None:
         """The path of a directory, with a slash at the end, as the events have it that are worked off now."""
-        gone: list[Grave] = []
+        gone: list[DeletedDirectory] = []
         while (path := self._path_now(handle)) is None:
-            grave = self._graves.get(handle)
-            if grave is None or len(gone) > _DEEPEST:
+            deletion = self._deleted_directories.get(handle)
+            if deletion is None or len(gone) > _DEEPEST:
                 return None
-            gone.append(grave)
-            handle = grave.entry.handle
+            gone.append(deletion)
+            handle = deletion.entry.handle
         last = len(self._renames)
-        for grave in reversed(gone):
-            above = self._taken_back(path, grave.renames, last)
+        for deletion in reversed(gone):
+            above = self._undone(path, deletion.renames, last)
             if above is None:
                 return None
-            path = b"%s%s/" % (above, grave.entry.name)
-            last = grave.renames
-        return self._taken_back(path, self._passed, last)
+            path = b"%s%s/" % (above, deletion.entry.name)
+            last = deletion.renames
+        return self._undone(path, self._passed, last)
 
     def _path_now(self, handle: bytes) -> bytes | None:
         if self._looked is None:
@@ -104,7 +104,7 @@ class Places:
         above = self.of(entry.handle)
         return None if above is None else b"%s%s/" % (above, entry.name)
 
-    def _taken_back(self, path: bytes, first: int, last: int) -> bytes | None:
+    def _undone(self, path: bytes, first: int, last: int) -> bytes | None:
         """A path before the renames from the first up to, but without, the last."""
         there: bytes | None = path
         while there is not None and self._by_destination:

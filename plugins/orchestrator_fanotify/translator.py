@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.api import Change, is_there
 from orchestrator_fanotify import events
+from orchestrator_fanotify.ambiguous import AmbiguousPaths
 from orchestrator_fanotify.calls import (
     ATTRIB,
     CREATE,
@@ -27,7 +28,6 @@ from orchestrator_fanotify.calls import (
     RENAME,
 )
 from orchestrator_fanotify.disk import contents, is_finished
-from orchestrator_fanotify.doubts import Doubts
 from orchestrator_fanotify.events import FIRST, HANDLE, KEY, RECORD
 
 if TYPE_CHECKING:
@@ -42,19 +42,16 @@ class Translator:
     Both are generators, as reading one directory may take seconds: they stop whenever `limit` changes wait to be taken.
     """
 
-    def __init__(
-        self, directories: Directories, wants: Callable[[bytes], bool], content: int, limit: int, *, tells_creates: bool
-    ) -> None:
-        """`content`: the events that tell of a changed content (events.CONTENT); `tells_creates`: also of a file
-        that was created and is still written to."""
+    def __init__(self, directories: Directories, wants: Callable[[bytes], bool], mode: str, limit: int) -> None:
+        """`mode`: the setting inotifyMode, a key of events.CONTENT."""
         self._limit = limit
         self._directories = directories
         self._wants = wants
-        self._content = content
-        self._tells_creates = tells_creates
-        self._etypes = events.etypes_by_mask(content, tells_creates=tells_creates)
+        self._content = events.CONTENT[mode]
+        self._reports_creates = mode != "CloseWrite only"  # of files that are still written to, too
+        self._etypes = events.etypes_by_mask(self._content, reports_creates=self._reports_creates)
         self._changes: list[Change] = []
-        self._doubts = Doubts()
+        self._ambiguous = AmbiguousPaths()
         self._has_overflowed = False
 
     def translate(self, pieces: list[bytes]) -> Iterator[None]:
@@ -71,22 +68,22 @@ class Translator:
             self._directories.end()
 
     def settle(self) -> Iterator[None]:
-        """All events are worked off: tells the state of what they leave open."""
+        """All events are worked off: reports the state of what they leave open."""
         self._directories.settle()
         is_at_source = self._directories.is_at_source
-        for path in self._doubts.resolve(lambda path: is_at_source(path) and is_there(path)):
+        for path in self._ambiguous.resolve(lambda path: is_at_source(path) and is_there(path)):
             if is_at_source(path):  # else its source was paused, or lost
                 yield from self._state(path)
                 if len(self._changes) >= self._limit:
                     yield
 
     def take(self) -> list[Change]:
-        """What changed, oldest first."""
+        """The changes since the last call, oldest first."""
         changes, self._changes = self._changes, []
         return changes
 
     def has_overflowed(self) -> bool:
-        """Whether the kernel told that it lost events, since last asked."""
+        """Whether the kernel reported that it lost events, since last asked."""
         has_overflowed, self._has_overflowed = self._has_overflowed, False
         return has_overflowed
 
@@ -95,7 +92,7 @@ class Translator:
     def _decode(self, piece: bytes) -> Iterator[None]:
         """The cost of a burst is the cost of this loop."""
         unpack, etypes_of, inside_of = FIRST.unpack_from, self._etypes.get, self._directories.known.get
-        make, append, deleted = tuple.__new__, self._changes.append, self._doubts.deleted.add
+        make, append, deleted = tuple.__new__, self._changes.append, self._ambiguous.deleted.add
         position, end = 0, len(piece)
         piece += events.NO_RECORD
         while position < end:
@@ -148,16 +145,16 @@ class Translator:
             elif mask & (MOVED_FROM | MOVED_TO):
                 yield from self._moved_half(directory + record.name, mask)
             else:
-                self._tell_rest(directory + record.name + (b"/" if mask & ONDIR else b""), mask)
+                self._report_rest(directory + record.name + (b"/" if mask & ONDIR else b""), mask)
 
-    def _tell_rest(self, path: bytes, mask: int) -> None:
-        """Of directories; of files, where it is open what happened: then the disk tells what came last."""
+    def _report_rest(self, path: bytes, mask: int) -> None:
+        """Of directories; of files, where it is open what happened: then the disk reports what came last."""
         if mask & DELETE:
-            self._doubts.deleted.add(path)
+            self._ambiguous.deleted.add(path)
             if mask & CREATE and is_there(path):
                 self._changes.append(Change("Delete", path))
                 mask &= ~DELETE
-        is_new = bool(mask & CREATE) and (self._tells_creates or bool(mask & ONDIR) or is_finished(path))
+        is_new = bool(mask & CREATE) and (self._reports_creates or bool(mask & ONDIR) or is_finished(path))
         self._changes += [Change(etype, path) for etype in events.etypes(mask, self._content, is_new=is_new)]
 
     def _renamed(self, origin: events.Record, destination: events.Record, *, is_directory: bool) -> Iterator[None]:
@@ -166,25 +163,25 @@ class Translator:
             path = None if directory is None else directory + origin.name + slash
             path2 = None if directory2 is None else directory2 + destination.name + slash
             if path is not None:
-                self._doubts.renamed_from(path)
+                self._ambiguous.renamed_from(path)
             if path2 is not None:
-                self._doubts.renamed_to(path2)
+                self._ambiguous.renamed_to(path2)
                 if is_directory and self._directories.has_unplaced():
                     self._changes.append(Change("Delete", path2))
             if path is not None and path2 is not None:
                 self._changes.append(Change("Move", path, path2))
                 if is_directory:
-                    self._doubts.moved(path, path2)
+                    self._ambiguous.moved(path, path2)
             elif path is not None:
                 self._changes.append(Change("Delete", path))
             elif path2 is not None:
                 self._changes.append(Change("Create", path2))
-                yield from self._tell_contents(path2)
+                yield from self._report_contents(path2)
         if is_directory:
             self._directories.passed(origin.key)
 
     def _moved_half(self, path: bytes, mask: int) -> Iterator[None]:
-        """Half of a rename, from a kernel that does not tell both in one: whether the name is there now is what counts.
+        """Half of a rename, from a kernel that does not report both in one: reports whether the name is there now.
 
         Halves are not matched: the kernel may have put one of them together with an older event of the same name.
         """
@@ -200,11 +197,11 @@ class Translator:
     def _state(self, path: bytes) -> Iterator[None]:
         if is_there(path):
             self._changes.append(Change("Create", path))
-            yield from self._tell_contents(path)
+            yield from self._report_contents(path)
         else:
             self._changes.append(Change("Delete", path))
 
-    def _tell_contents(self, path: bytes) -> Iterator[None]:
+    def _report_contents(self, path: bytes) -> Iterator[None]:
         """A Create for everything in a directory."""
         if path.endswith(b"/"):
             for change in contents(path, self._wants):

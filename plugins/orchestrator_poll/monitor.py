@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.api import Monitor, Rounds, SourceWatch, Tree
+from orchestrator.api import Monitor, PollCycle, SourceWatch, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.api import Change, Look
+    from orchestrator.api import Change, TreeScan
 
 
 class PollMonitor(Monitor):
-    """Tells of what has changed below the sources, every `interval` seconds at most."""
+    """Reports of what has changed below the sources, every `interval` seconds at most."""
 
     def __init__(self, wants: Callable[[bytes], bool], log: Callable[..., None], interval: float) -> None:
         """As InotifyMonitor; `interval` in seconds. Raises MonitorError."""
         self.overflowed = False
         self._sources = SourceWatch(checks_anew=True)
-        self._rounds: Rounds[bytes] = Rounds(interval, wants, log, self._sources.ring)
-        self._sources.attend(self._rounds.fileno())
+        self._poll_cycle: PollCycle[bytes] = PollCycle(interval, wants, log, self._sources.wake)
+        self._sources.also_poll(self._poll_cycle.fileno())
         self._trees: dict[bytes, Tree] = {}
-        self._rounds.rest()
+        self._poll_cycle.schedule()
 
     def fileno(self) -> int:
         return self._sources.fileno()
 
     def watch(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
-        """Looks at a source for the first time; what changes from then on is told."""
+        """Looks at a source for the first time; what changes from then on is reported."""
         self._sources.add(root)
         self._keep_up(progress)
 
@@ -48,34 +48,34 @@ class PollMonitor(Monitor):
         return [path for tree in self._trees.values() for path in tree.snapshot]
 
     def read(self) -> list[Change]:
-        """What the last round found, once. Starts the next one when it is time."""
-        self._sources.calm()
+        """What the last cycle found, once. Starts the next one when it is time."""
+        self._sources.clear_wake()
         if self._sources.check():
             self._keep_up()
         changes: list[Change] = []
-        if results := self._rounds.results():
+        if results := self._poll_cycle.results():
             changes = self._take(results)
-        if self._rounds.is_due():
+        if self._poll_cycle.is_due():
             self._sources.check(anew=True)
             self._keep_up()
-            self._rounds.begin(dict(self._trees))
+            self._poll_cycle.begin(dict(self._trees))
         else:
-            self._rounds.rest()
+            self._poll_cycle.schedule()
         return changes
 
     def close(self) -> None:
-        self._rounds.close()
+        self._poll_cycle.close()
         self._sources.close()
 
-    def _take(self, results: list[tuple[bytes, Tree, Look]]) -> list[Change]:
-        # What was looked at may have been an empty mount point.
+    def _take(self, results: list[tuple[bytes, Tree, TreeScan]]) -> list[Change]:
+        # The tree that was scanned may have been an empty mount point.
         self._sources.check(anew=True)
         held = set(self._sources.held())
         changes: list[Change] = []
-        for root, tree, look in results:
+        for root, tree, scan in results:
             if root in held and self._trees.get(root) is tree:
-                self._trees[root] = Tree(root, look.seen)
-                changes += look.changes
+                self._trees[root] = Tree(root, scan.seen)
+                changes += scan.changes
         self._keep_up()
         return changes
 
@@ -86,4 +86,4 @@ class PollMonitor(Monitor):
             del self._trees[root]
         for root in held:
             if root not in self._trees:
-                self._trees[root] = Tree(root, self._rounds.look(root, None, progress).seen)
+                self._trees[root] = Tree(root, self._poll_cycle.scan(root, None, progress).seen)

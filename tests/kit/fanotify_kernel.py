@@ -46,7 +46,7 @@ def event(mask: int, *records: bytes) -> bytes:
 
 
 class FanotifyWorld:
-    """Files below `top`, on one file system; `before_5_17`: renames are told in halves."""
+    """Files below `top`, on one file system; `before_5_17`: renames are reported in halves."""
 
     def __init__(self, top: Path, *, before_5_17: bool = False) -> None:
         self.top = os.fsencode(top)
@@ -80,9 +80,9 @@ class FanotifyWorld:
 
     def remove(self, path: str) -> None:
         kind = self._kind(path)
-        told = self._event(DELETE | kind, path)
+        reported = self._event(DELETE | kind, path)
         (os.rmdir if kind else os.unlink)(self._at(path))
-        self.say(told)
+        self.say(reported)
 
     def rename(self, old: str, new: str) -> None:
         kind = self._kind(old)
@@ -104,9 +104,9 @@ class FanotifyWorld:
         self.table.append(Mount(len(self.table) + 1, point, "odd"))
         self.refuses[point] = error
 
-    def say(self, told: bytes) -> None:
+    def say(self, reported: bytes) -> None:
         """An event waits in the queue."""
-        self._queue.append(told)
+        self._queue.append(reported)
         os.eventfd_write(self._fd, 1)
 
     # ---- what the monitor does ------------------------------------------------------------------------

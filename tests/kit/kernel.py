@@ -60,7 +60,7 @@ class World:
         self.masks: dict[int, int] = {}
         self.calls: list[str] = []
         self.between: Callable[[], None] = lambda: None
-        self.is_gone_told_first = False  # kernels before 5.17: the end of a watch, then the deletion in the parent
+        self.is_gone_reported_first = False  # kernels before 5.17: the end of a watch, then the deletion in the parent
         self.piece = 65536  # bytes given by one read
         self.shortage: OSError | None = None  # raised by whoever wants to read a directory
         self._wds: dict[Inode, int] = {}
@@ -68,7 +68,7 @@ class World:
         self._next_wd = 1
         self._next_cookie = 1
         self._have_mounts_changed = False
-        self.is_ringing = False
+        self.is_awake = False
         self.is_limit_fatal = True
         self.moved_mounts: set[bytes] = set()
         self.sources: set[bytes] = set()
@@ -114,7 +114,7 @@ class World:
         parent, name = self._parent(path)
         inode = self.find(path)
         del self._entries(parent)[name]
-        if self.is_gone_told_first:
+        if self.is_gone_reported_first:
             self._end(inode)
         self._say(parent, DELETE | ISDIR, name)
         self._end(inode)
@@ -148,7 +148,7 @@ class World:
         self._say(inode, MOVE_SELF, b"")
 
     def exchange(self, one: bytes, other: bytes) -> None:
-        """As renameat2(2) with RENAME_EXCHANGE: two names change places in one step, told as two renames."""
+        """As renameat2(2) with RENAME_EXCHANGE: two names change places in one step, reported as two renames."""
         ends = [self._parent(one), self._parent(other)]
         inodes = [self.find(one), self.find(other)]
         for (parent, name), inode in zip(ends, reversed(inodes), strict=True):
@@ -212,7 +212,7 @@ class World:
     def fileno(self) -> int:
         return -1
 
-    def attend(self, fd: int) -> None:
+    def also_poll(self, fd: int) -> None:
         pass
 
     def close(self) -> None:
@@ -221,7 +221,7 @@ class World:
     def watch(self, path: bytes) -> int:
         return self._add(path, self.content | ATTRIB | CREATE | DELETE | MOVED_FROM | MOVED_TO | MOVE_SELF)
 
-    def guard(self, path: bytes, mask: int, *, more: bool) -> int:
+    def watch_ancestor(self, path: bytes, mask: int, *, more: bool) -> int:
         inode = self.find(path)
         old = self.masks.get(self._wds.get(inode, 0), 0)
         return self._add(path, mask | old if more else mask)
@@ -239,14 +239,14 @@ class World:
             piece += self.queue.pop(0)
         return piece
 
-    def ring(self) -> None:
-        self.is_ringing = True
+    def wake(self) -> None:
+        self.is_awake = True
 
-    def calm(self) -> None:
-        self.is_ringing = False
+    def clear_wake(self) -> None:
+        self.is_awake = False
 
-    def give_way(self) -> None:
-        self._call("give_way")
+    def yield_cpu(self) -> None:
+        self._call("yield_cpu")
 
     def has_mounts_changed(self) -> bool:
         changed, self._have_mounts_changed = self._have_mounts_changed, False
@@ -274,9 +274,9 @@ class World:
             raise OSError(errno.EACCES, "Permission denied")
         return [(name, below.entries is not None) for name, below in self._entries(inode).items() if name != b"\0under"]
 
-    def examine(self, path: bytes) -> Directory:
-        """As orchestrator.monitor.look.examine."""
-        self._call("examine")
+    def read_directory(self, path: bytes) -> Directory:
+        """As orchestrator.monitor.treescan.read_directory."""
+        self._call("read_directory")
         inode = self.find(path)
         if inode.is_closed:
             raise OSError(errno.EACCES, "Permission denied")

@@ -1,5 +1,5 @@
 """With fewer watches than directories (watchLimit = "degrade"): whatever happens, at whatever moment, who repeats the
-changes told has the same tree after the next round; and when there are watches again, all is watched.
+changes reported has the same tree after the next cycle; and when there are watches again, all is watched.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 
 from orchestrator.monitor.inotify import InotifyMonitor
 from tests.kit.kernel import World
-from tests.kit.rounds import PromptRounds
+from tests.kit.pollcycle import PromptPollCycle
 from tests.property.test_monitor_races import Mirror, Vandal, picture, probe, settle
 from tests.property.test_monitor_roots import SOURCES, RootVandal, take_in
 
 
-def rounds_until_quiet(world: World, monitor: InotifyMonitor, mirror: Mirror, rounds: PromptRounds) -> None:
-    """Rounds with nothing happening meanwhile, until one finds nothing."""
+def cycles_until_quiet(world: World, monitor: InotifyMonitor, mirror: Mirror, poll_cycle: PromptPollCycle) -> None:
+    """PollCycle with nothing happening meanwhile, until one finds nothing."""
     settle(world, monitor, mirror)
     for _ in range(100):
-        rounds.is_time = True
-        told = []
-        for _ in range(3):  # one read begins the round, another one takes what it found
+        poll_cycle.is_time = True
+        reported = []
+        for _ in range(3):  # one read begins the cycle, another one takes what it found
             changes = monitor.read()
             mirror.repeat_all(changes)
-            told += changes
+            reported += changes
         settle(world, monitor, mirror)
-        if not told:
+        if not reported:
             return
-    raise AssertionError("a round finds something again and again")
+    raise AssertionError("a cycle finds something again and again")
 
 
 def play(seed: int, *, on_move: bool) -> None:
@@ -44,19 +44,19 @@ def play(seed: int, *, on_move: bool) -> None:
     while vandal.left:
         vandal.act()
     world.between = vandal.seldom
-    rounds = PromptRounds(world, lambda _: True)
+    poll_cycle = PromptPollCycle(world, lambda _: True)
     said: list[str] = []
     monitor = InotifyMonitor(
         "CloseWrite",
         lambda _: True,
         lambda category, message: said.append(category),
         make_kernel=lambda _: world,
-        make_rounds=lambda *_: rounds,  # type: ignore[arg-type, return-value]
+        make_poll_cycle=lambda *_: poll_cycle,  # type: ignore[arg-type, return-value]
     )
     vandal.left = dice.randrange(20)
     monitor.watch(b"/src/")
     vandal.left = 0
-    rounds_until_quiet(world, monitor, Mirror(world, monitor, on_move=False), rounds)
+    cycles_until_quiet(world, monitor, Mirror(world, monitor, on_move=False), poll_cycle)
     mirror = Mirror(world, monitor, on_move=on_move)
     mirror.tree = picture(world.find(b"/src"), b"/src/")  # the startup transfer
 
@@ -64,11 +64,11 @@ def play(seed: int, *, on_move: bool) -> None:
     while vandal.left:
         vandal.act()
         if dice.random() < 0.3:
-            rounds.is_time = dice.random() < 0.3
+            poll_cycle.is_time = dice.random() < 0.3
             mirror.repeat_all(monitor.read())
         if dice.random() < 0.1:
             world.limit = dice.choice([0, 2, 5, 8, 100])
-    rounds_until_quiet(world, monitor, mirror, rounds)
+    cycles_until_quiet(world, monitor, mirror, poll_cycle)
     assert mirror.tree == picture(world.find(b"/src"), b"/src/")
     there = world.directories_below(b"/src/")
     watched, polled = monitor.watched(), monitor.polled()
@@ -80,24 +80,24 @@ def play(seed: int, *, on_move: bool) -> None:
 
     world.limit = 1000
     vandal.left = 5
-    rounds_until_quiet(world, monitor, mirror, rounds)
+    cycles_until_quiet(world, monitor, mirror, poll_cycle)
     while vandal.left:
         vandal.act()
-    rounds_until_quiet(world, monitor, mirror, rounds)
+    cycles_until_quiet(world, monitor, mirror, poll_cycle)
     assert mirror.tree == picture(world.find(b"/src"), b"/src/")
     assert sorted(monitor.watched()) == world.directories_below(b"/src/")
     assert monitor.polled() == []
     assert world.watched_inodes() == len(monitor.watched()) + 1  # the guard of /
     assert said[-1:] in ([], ["Normal"])
-    if rounds.is_waited_for:
-        rounds.is_time = True
+    if poll_cycle.is_waited_for:
+        poll_cycle.is_time = True
         monitor.read()
-    assert not rounds.is_waited_for  # nothing wakes a daemon that has all its watches
+    assert not poll_cycle.is_waited_for  # nothing wakes a daemon that has all its watches
     probe(world, monitor)
 
 
 # The same seeds every time: in one of seven thousand a tree is elsewhere just when its transfer comes, and back before
-# the next look. No look can tell that; it stays until the next full run (plugins/orchestrator_poll/README.md).
+# the next look. No look can report that; it stays until the next full run (plugins/orchestrator_poll/README.md).
 SAME_SEEDS = settings(derandomize=True)
 
 
@@ -124,19 +124,19 @@ def play_sources(seed: int) -> None:
     world.between = vandal.seldom
     world.limit = dice.choice([0, 1, 2, 3, 5, 8])
     world.queue_limit = dice.choice([8, 30, 1000, 1_000_000])
-    rounds = PromptRounds(world, lambda _: True)
+    poll_cycle = PromptPollCycle(world, lambda _: True)
     monitor = InotifyMonitor(
         "CloseWrite",
         lambda _: True,
         lambda *_: None,
         make_kernel=lambda _: world,
-        make_rounds=lambda *_: rounds,  # type: ignore[arg-type, return-value]
+        make_poll_cycle=lambda *_: poll_cycle,  # type: ignore[arg-type, return-value]
     )
     users = {source: dice.choice([1, 1, 2]) for source in SOURCES if dice.random() < 0.7}
     held: dict[bytes, bool] = {}
 
     def read(*, is_time: bool) -> None:
-        rounds.is_time = is_time
+        poll_cycle.is_time = is_time
         take_in(monitor, held)
 
     def look_after(*, is_enough: bool) -> None:

@@ -68,7 +68,7 @@ class MountVandal(Vandal):
 def play(seed: int) -> None:
     dice = random.Random(seed)
     world = MountedWorld()
-    world.is_gone_told_first = dice.random() < 0.3
+    world.is_gone_reported_first = dice.random() < 0.3
     for path in (b"/src", b"/out"):
         world.mkdir(path)
     vandal = MountVandal(world, dice)

@@ -1,5 +1,5 @@
 """Whatever happens to a tree, at whatever moment: the monitor ends up watching exactly what is there, and who repeats
-the changes it told has the same tree.
+the changes it reported has the same tree.
 
 The world is one in memory (tests/kit/kernel.py), so that things can happen between any two calls of the monitor.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.monitor.inotify import InotifyMonitor, Limits
 from tests.kit.kernel import Inode, World, walk
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def settle(world: World, monitor: InotifyMonitor, mirror: Mirror, *, end: int = 
 
 
 def probe(world: World, monitor: InotifyMonitor) -> None:
-    """What happens in a watched directory is told, under its path."""
+    """What happens in a watched directory is reported, under its path."""
     for path in monitor.watched():
         world.create(path + b"probe", close=False)
         assert [change.path for change in monitor.read()] == [path + b"probe"]
@@ -198,10 +198,10 @@ def probe(world: World, monitor: InotifyMonitor) -> None:
         monitor.read()
 
 
-def play(seed: int, *, on_move: bool, steps: int = 60, **more: int) -> None:
+def play(seed: int, *, on_move: bool, steps: int = 60, **limits: int) -> None:
     dice = random.Random(seed)
     world = World()
-    world.is_gone_told_first = dice.random() < 0.3
+    world.is_gone_reported_first = dice.random() < 0.3
     world.piece = dice.choice([48, 96, 500, 65536])
     for path in (b"/src", b"/out"):
         world.mkdir(path)
@@ -211,7 +211,9 @@ def play(seed: int, *, on_move: bool, steps: int = 60, **more: int) -> None:
         vandal.act()
     world.between = vandal.seldom
 
-    monitor = InotifyMonitor("CloseWrite", lambda _: True, lambda *_: None, make_kernel=lambda _: world, **more)
+    monitor = InotifyMonitor(
+        "CloseWrite", lambda _: True, lambda *_: None, make_kernel=lambda _: world, limits=Limits(**limits)
+    )
     mirror = Mirror(world, monitor, on_move=on_move)
     vandal.left = dice.randrange(20)
     monitor.watch(b"/src/")
@@ -246,4 +248,4 @@ def test_a_target_that_repeats_moves_ends_up_equal(seed: int) -> None:
 
 @given(st.integers(0, 2**64), st.integers(1, 5), st.booleans())
 def test_it_makes_no_difference_where_a_slice_ends(seed: int, most: int, on_move: bool) -> None:
-    play(seed, on_move=on_move, most=most)
+    play(seed, on_move=on_move, changes=most)

@@ -203,7 +203,7 @@ READS_THE_WALL_CLOCK = {
     "tunnel.py",  # the start of its processes, for the status file
     # these compare with files' times, which are of that clock, to distrust what is younger
     "known.py",
-    "look.py",
+    "treescan.py",
     "quickcheck.py",
     "syncruns.py",
 }

@@ -11,7 +11,7 @@ import pytest
 from orchestrator import descent
 from orchestrator.descent import follow, foreign_link, opened
 from orchestrator.monitor.inotify import InotifyMonitor
-from orchestrator.monitor.look import Look
+from orchestrator.monitor.treescan import TreeScan
 from orchestrator.sync.scan import entries_below, is_there
 from tests.kit.need import missing
 
@@ -139,7 +139,7 @@ def test_polling_reads_nothing_through_a_strangers_link(box: Path) -> None:
         missing("only root can give a link to somebody else")
     swap(box)
     os.chown(box / "src/d", NOBODY, NOBODY, follow_symlinks=False)
-    look = Look(None, lambda _: True)
+    look = TreeScan(None, lambda _: True)
     look.walk(os.fsencode(box / "src/d/e") + b"/")
     assert look.seen == {}
 

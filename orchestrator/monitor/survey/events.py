@@ -11,56 +11,43 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change
 from orchestrator.monitor.survey.exchanges import Exchanges
-from orchestrator.monitor.watches import COVERED, MISSING, POLLED, REFUSED, TWIN, UNWANTED
+from orchestrator.monitor.watches import ALIAS, COVERED, MISSING, POLLED, REFUSED, UNWANTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.monitor.survey.account import Account
-    from orchestrator.monitor.survey.branches import Branches
     from orchestrator.monitor.survey.exchanges import End, Rename
     from orchestrator.monitor.survey.fallback import Fallback
-    from orchestrator.monitor.survey.unsettled import Unsettled
-    from orchestrator.monitor.survey.walk import Walk
-    from orchestrator.monitor.watches import Node, Watches
-    from orchestrator.monitor.whereabouts import Whereabouts
+    from orchestrator.monitor.survey.scan import Walk
+    from orchestrator.monitor.survey.tree import Tree
+    from orchestrator.monitor.watches import Node
 
 
 class Events:
     """One method for each thing that can happen to a directory, in order of happening. `path`: with a slash behind."""
 
-    def __init__(
-        self,
-        watches: Watches,
-        wants: Callable[[bytes], bool],
-        account: Account,
-        whereabouts: Whereabouts,
-        branches: Branches,
-        unsettled: Unsettled,
-        walk: Walk,
-        fallback: Fallback,
-    ) -> None:
-        self._watches = watches
+    def __init__(self, tree: Tree, wants: Callable[[bytes], bool], walk: Walk, fallback: Fallback) -> None:
+        self._watches = tree.watches
+        self._account = tree.account
+        self._identity = tree.identity
+        self._branches = tree.branches
+        self._unsettled = tree.unsettled
         self._wants = wants
-        self._account = account
-        self._whereabouts = whereabouts
-        self._branches = branches
-        self._unsettled = unsettled
         self._walk = walk
         self._fallback = fallback
         self._unmounted: set[int] = set()
-        self._exchanges = Exchanges(account)
+        self._exchanges = Exchanges(tree.account)
 
     def appeared(self, parent: Node, name: bytes, path: bytes, *, again: bool = False) -> None:
-        """A directory was created or moved in. `again`: tell of all of it even if it is known already."""
+        """A directory was created or moved in. `again`: report all of it even if it is known already."""
         self._unsettled.ended.discard(path)
-        self._account.occasion = path
+        self._account.current_event = path
         self._walk.visit(parent, name, path, again=again)
         self._walk.run(in_slices=True)
 
     def vanished(self, parent: Node, name: bytes, path: bytes) -> None:
         """A directory was deleted or moved out."""
-        self._unsettled.is_shuffled = True
+        self._unsettled.has_moved = True
         if path in self._unsettled.ended:
             self._unsettled.ended.discard(path)
         else:
@@ -76,7 +63,7 @@ class Events:
             self._unsettled.bound.append(node)
             self.appeared(parent, name, path, again=True)
             return
-        if node.wd > 0 and self._whereabouts.is_at(node, path):
+        if node.wd > 0 and self._identity.is_in_place(node, path):
             self.appeared(parent, name, path, again=True)
         else:
             self._branches.drop(node)
@@ -91,7 +78,7 @@ class Events:
 
     def renamed(self, origin: End, destination: End, *, is_exchange: bool = False) -> None:
         """A directory was renamed within what is watched; `is_exchange`: not the one that is known at its origin."""
-        self._unsettled.is_shuffled = True
+        self._unsettled.has_moved = True
         first = self._exchanges.first_half(origin, destination)
         self._exchanges.happened(origin[:2], destination[:2])
         if first is not None and (is_exchange or not first.is_directory):
@@ -116,7 +103,7 @@ class Events:
             return False
         replaced = None if there is None else there.wd
         if there is not None and there.wd == POLLED:
-            self._branches.give_up(there)  # it was emptied first, which no round may have seen
+            self._branches.give_up(there)  # it was emptied first, which no cycle may have seen
         elif there is not None:
             self._branches.drop(there)
         self._watches.move(node, parent, name)
@@ -137,10 +124,10 @@ class Events:
             return
         self._account.changes.append(Change("Move", origin[2], destination[2]))
         self._exchanges.note(origin, destination, is_repeated=True)
-        if first is not None and self._whereabouts.is_file(origin[2]):  # not just back again
+        if first is not None and self._identity.is_file(origin[2]):  # not just back again
             self._account.changes += [Change("Create", origin[2]), Change("Create", destination[2])]
-        self.retell(origin[0].wd, origin[1])
-        self.retell(destination[0].wd, destination[1])
+        self.re_emit(origin[0].wd, origin[1])
+        self.re_emit(destination[0].wd, destination[1])
 
     def arrived(self, parent: Node, name: bytes, path: bytes) -> None:
         """A directory was moved in."""
@@ -156,10 +143,10 @@ class Events:
         """A file was moved out."""
         self._account.changes.append(Change("Delete", path))
         self._has_successor(parent, name, path)
-        self.retell(parent.wd, name)
+        self.re_emit(parent.wd, name)
 
     def happened(self, parent: Node, name: bytes) -> None:
-        """Something other than a rename, or half of one, is told of a name: to be called before that."""
+        """Something other than a rename, or half of one, is reported of a name: to be called before that."""
         self._exchanges.happened((parent, name))
 
     def deleted(self, wd: int, name: bytes) -> None:
@@ -167,14 +154,14 @@ class Events:
         parent = self._watches.nodes.get(wd)
         if parent is not None:
             self._exchanges.happened((parent, name))
-            self.retell(wd, name)
+            self.re_emit(wd, name)
 
     def settle(self) -> None:
         """All events are worked off."""
         self._exchanges.settle()
 
-    def retell(self, wd: int, name: bytes) -> None:
-        """A file was removed where, by now, a directory is known: it was told of too early, so it is told of again."""
+    def re_emit(self, wd: int, name: bytes) -> None:
+        """A file was removed where a directory is known by now, which was reported too early: report it again."""
         parent = self._watches.nodes.get(wd)
         if parent is not None and parent.children is not None and name in parent.children:
             self.appeared(parent, name, b"%s%s/" % (self._watches.path(parent), name), again=True)
@@ -194,7 +181,7 @@ class Events:
         """The kernel has ended a watch: the directory is deleted, or its file system is unmounted."""
         node = self._watches.nodes.get(wd)
         if node is not None:
-            self._unsettled.is_shuffled = True
+            self._unsettled.has_moved = True
             is_unmounted = wd in self._unmounted
             if not is_unmounted and node.parent is not None:
                 path = self._watches.path(node)
@@ -213,9 +200,9 @@ class Events:
     def _exchanged(self, first: Rename, origin: End, destination: End) -> None:
         """The second half of an exchange: of a directory for what `first` is about, which has taken its place."""
         parent, name, path = destination
-        is_told = first.is_repeated and self._exchanges.make_room(first, origin[2])
+        is_reported = first.is_repeated and self._exchanges.make_room(first, origin[2])
         if first.is_directory:
-            if not is_told:
+            if not is_reported:
                 self._account.changes.append(Change("Delete", origin[2]))
                 self.appeared(*origin, again=True)
         else:
@@ -227,9 +214,9 @@ class Events:
                 if there is not None:
                     self._branches.give_up(there)
                 self._watches.move(node, parent, name)
-                if not is_told:
+                if not is_reported:
                     self._account.changes.append(Change("Delete", origin[2]))
-            if self._whereabouts.is_file(first.destination[2]):
+            if self._identity.is_file(first.destination[2]):
                 self._account.changes.append(Change("Create", first.destination[2]))
         if self._watches.is_watched(parent):
             self.appeared(parent, name, path, again=True)
@@ -238,40 +225,40 @@ class Events:
         """As `_exchanged`, of a file for what `first` is about; or of one that went to and fro."""
         parent, name, path = first.destination
         if not first.is_directory:
-            if not self._whereabouts.is_file(path):
+            if not self._identity.is_file(path):
                 self._account.changes.append(Change("Delete", path))
             self._account.changes.append(Change("Create", destination[2]))
             return
-        is_told = first.is_repeated and self._exchanges.make_room(first, path[:-1])
+        is_reported = first.is_repeated and self._exchanges.make_room(first, path[:-1])
         self._account.changes.append(Change("Create", destination[2]))
-        self.retell(destination[0].wd, destination[1])
-        if not is_told and self._watches.is_watched(parent):
+        self.re_emit(destination[0].wd, destination[1])
+        if not is_reported and self._watches.is_watched(parent):
             self._account.changes.append(Change("Delete", path[:-1]))
             self.appeared(parent, name, path, again=True)
 
     def _has_successor(self, parent: Node, name: bytes, path: bytes) -> bool:
         """Something went outside. Whether that was, perhaps, in exchange for a directory that came just before.
 
-        Then that one is what is known there. A file, as nobody knows of files, is told of once more.
+        Then that one is what is known there. A file, as nobody knows of files, is reported of once more.
         """
         is_directory = self._exchanges.arrival(parent, name)
-        if is_directory is False and self._whereabouts.is_file(path):
+        if is_directory is False and self._identity.is_file(path):
             self._account.changes.append(Change("Create", path))
         return bool(is_directory)
 
     def _look_behind(self, end: End) -> None:
-        """What was renamed to and fro was exchanged, perhaps, with something that we know too little of."""
+        """A thing renamed to and fro was exchanged, perhaps, with something of which too little is known."""
         parent, name, path = end
         if self._watches.child(parent, name) is not None or not self._watches.is_watched(parent):
             return
-        if self._whereabouts.is_directory(path):
+        if self._identity.is_directory(path):
             self.appeared(parent, name, path, again=True)
         else:
             self._unsettled.absent.append(self._watches.add(MISSING, parent, name))
 
     def _can_repeat(self, node: Node, parent: Node, there: Node | None, path: bytes) -> bool:
         """Whether the tree can do as the disk did: move `node` below `parent`, in place of what is `there`."""
-        if node.wd in (COVERED, MISSING, TWIN):
+        if node.wd in (COVERED, MISSING, ALIAS):
             return False
         if self._fallback.is_in(node):  # who repeats the rename would not know all that is in it
             return False
@@ -279,4 +266,4 @@ class Events:
             return False
         if there is None:
             return True
-        return not (self._watches.is_below(node, there) or (there.wd > 0 and self._whereabouts.is_at(there, path)))
+        return not (self._watches.is_below(node, there) or (there.wd > 0 and self._identity.is_in_place(there, path)))

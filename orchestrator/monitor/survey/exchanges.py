@@ -1,11 +1,11 @@
 """Noticing that two names changed places in one step (rename(2), RENAME_EXCHANGE).
 
-The kernel tells that as two renames, `a` to `b` and at once `b` to `a`, which read like one thing that went to and fro.
-But what the second one is about was under `b` before the first one. Nothing about the two names comes in between, as
-the kernel holds both directories locked; events of other directories may. Each is followed by an event of the renamed
-directory itself, which tells who it was, if that was watched.
+The kernel reports that as two renames, `a` to `b` and at once `b` to `a`, as if one thing went to and fro. But the
+second is of the thing that was under `b` before the first. No event of the two names comes in between, as the kernel
+holds both directories locked; events of other directories may. Each is followed by an event of the renamed directory
+itself, if that was watched, which identifies it.
 
-Pure: knows what was told, and neither the kernel nor the tree.
+Pure: knows the reported changes, and neither the kernel nor the tree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from orchestrator.logic.change import Change
 
 if TYPE_CHECKING:
-    from orchestrator.monitor.survey.account import Account
+    from orchestrator.monitor.survey.tree import Account
     from orchestrator.monitor.watches import Node
 
 End = tuple["Node", bytes, bytes]
@@ -59,7 +59,7 @@ class Exchanges:
         self._arrivals: deque[tuple[Node, bytes, bool]] = deque(maxlen=_REMEMBERED)
 
     def note(self, origin: End, destination: End, *, is_repeated: bool, replaced: int | None = None) -> None:
-        """A rename was told, if `is_repeated` as the last thing."""
+        """A rename was reported, if `is_repeated` as the last thing."""
         self._renames.append(Rename(origin, destination, len(self._account.changes) - 1, is_repeated, replaced))
 
     def first_half(self, origin: End, destination: End) -> Rename | None:
@@ -78,13 +78,13 @@ class Exchanges:
                     self._renames.remove(rename)
 
     def note_arrival(self, parent: Node, name: bytes, *, is_directory: bool) -> None:
-        """Something came from outside, perhaps in exchange for what is told next to go there."""
+        """Something came from outside, perhaps in exchange for what is reported next to go there."""
         self._arrivals.append((parent, name, is_directory))
 
     def arrival(self, parent: Node, name: bytes) -> bool | None:
         """Whether what came of late under the name of what goes outside is a directory; None: nothing did.
 
-        Told once for each.
+        Reported once for each.
         """
         for arrival in reversed(self._arrivals):
             if arrival[:2] == (parent, name):
@@ -98,10 +98,10 @@ class Exchanges:
             rename.is_old = True
 
     def make_room(self, rename: Rename, replaced: bytes) -> bool:
-        """Tells that `replaced`, of the other name, went away before the rename; False: that was taken already."""
+        """Reports that `replaced`, of the other name, went away before the rename; False: that was taken already."""
         changes, place = self._account.changes, rename.place
-        told = changes[place] if 0 <= place < len(changes) else None
-        if told is None or told.etype != "Move" or told[1:] != (rename.origin[2], rename.destination[2]):
+        reported = changes[place] if 0 <= place < len(changes) else None
+        if reported is None or reported.etype != "Move" or reported[1:] != (rename.origin[2], rename.destination[2]):
             return False
         changes.insert(place, Change("Delete", replaced))
         for other in self._renames:

@@ -1,7 +1,7 @@
 """What to do with a directory that there is no watch left for: it is polled, if the user wants that (`watchLimit`).
 
 The polling itself is `monitor.polled`'s. Here is what the tree has to know of it: that such a directory is known as
-polled, without any below it, and that it is told of like any other.
+polled, without any below it, and that it is reported of like any other.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ from orchestrator.monitor.watches import POLLED
 
 if TYPE_CHECKING:
     from orchestrator.monitor.polled import Polled
-    from orchestrator.monitor.survey.account import Account
-    from orchestrator.monitor.survey.pace import Pace
-    from orchestrator.monitor.watches import Node, Watches
+    from orchestrator.monitor.survey.tree import Tree
+    from orchestrator.monitor.watches import Node
 
 
 class Fallback:
     """Has directories polled, where there is somebody who does."""
 
-    def __init__(self, watches: Watches, account: Account, pace: Pace, polled: Polled | None) -> None:
+    def __init__(self, tree: Tree, polled: Polled | None) -> None:
         """`polled` is None if being out of watches is to end the daemon; the kernel raises MonitorError then."""
-        self._watches = watches
-        self._account = account
-        self._pace = pace
+        self._watches = tree.watches
+        self._account = tree.account
+        self._pace = tree.pace
         self._polled = polled
 
     def is_way_out(self, error: OSError) -> bool:
@@ -39,7 +38,7 @@ class Fallback:
         return known if known is not None else self._poll(self._watches.add(POLLED, None, path[:-1]), path, False)
 
     def add(self, parent: Node, name: bytes, path: bytes, known: Node | None, report: bool) -> None:
-        """Has a directory polled; `known`: what was at its place so far. `report`: tells of all that is in it."""
+        """Has a directory polled; `known`: what was at its place so far. `report`: reports all that is in it."""
         assert self._polled is not None
         source = self._polled.find(path)
         if known is not None:
@@ -56,9 +55,9 @@ class Fallback:
 
     def _poll(self, node: Node, path: bytes, report: bool) -> Node:
         assert self._polled is not None
-        self._account.changes += self._polled.add(node, path, report=report, progress=self._rest)
+        self._account.changes += self._polled.add(node, path, report=report, progress=self._tick)
         return node
 
-    def _rest(self, directories: int) -> None:
+    def _tick(self, directories: int) -> None:
         """Called while a tree is looked at that is to be polled."""
-        self._pace.rest(len(self._watches.nodes) + len(self._polled or ()) + directories)
+        self._pace.tick(len(self._watches.nodes) + len(self._polled or ()) + directories)

@@ -1,31 +1,26 @@
 """Brings the tree of watches in line with the directories on the disk.
 
-The kernel's events are history: when one is read, the disk may have moved on. What makes this safe:
+The kernel's events are history: when one is read, the disk may have moved on. This is safe because:
 
-* A directory is watched first and read afterwards, so that whatever happens in it later is told by an event.
-* All events come through one queue in order. What is told about a new watch comes after everything that had happened
-  before it was set, so each directory that we find in the "wrong" place, because the disk is ahead of the events, has
-  its own event still waiting in the queue. That event finds it watched under another name (the kernel gives the same
+* A directory is watched first and read afterwards, so that whatever happens in it later is reported by an event.
+* All events come through one queue in order. The events of a new watch come after everything that had happened before
+  it was set, so each directory that is found in the "wrong" place, because the disk is ahead of the events, has its
+  own event still waiting in the queue. That event finds it watched under another name (the kernel gives the same
   number for the same directory) and puts it right.
 * Before a directory is given up because an event says so, the kernel is asked whether it is still there.
 
-Where the tree was wrong, the changes told make up for it: Delete for the wrong place, Create for all of the right one.
+Where the tree was wrong, changes make up for it: Delete for the wrong place, Create for all of the right one.
 
-Who does what, each using those below it only:
+Each of these uses those below it only:
 
-    survey       when to look at what: sources, what has to be tried again, what is checked when all is quiet (here)
-    events       what the events say of directories
+    survey       when to read which directories: sources, retries, checks when no events wait (here)
+    events       what is done for each event of a directory
     exchanges    two names that changed places in one step
-    walk         reads directories, one after the other
-    visitor      watches a directory found at a place, and decides what it is
-    fallback     what there is no watch for
-    unread       what could not be read
-    branches     gives up what is not there
-    unsettled    what is not certain before all events are worked off
-    account      what is told
-    pace         what must go on meanwhile
+    scan         reads directories, watches those found in them
+    fallback     directories without a watch are polled
+    tree         the state: changes to be reported, uncertain places, branches given up, progress
 
-Besides: `watches` is the tree itself, `whereabouts` finds out whether a directory is where it says.
+`watches` has the tree of names itself, `identity` finds out whether a directory is where it is believed to be.
 """
 
 from __future__ import annotations
@@ -33,63 +28,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.logic.change import Change
-from orchestrator.monitor.survey.branches import Branches
 from orchestrator.monitor.survey.events import Events
 from orchestrator.monitor.survey.fallback import Fallback
-from orchestrator.monitor.survey.unread import Unread
-from orchestrator.monitor.survey.unsettled import Unsettled
-from orchestrator.monitor.survey.visitor import Visitor
-from orchestrator.monitor.survey.walk import Walk
-from orchestrator.monitor.watches import COVERED, MISSING, TWIN
-from orchestrator.monitor.whereabouts import Whereabouts
+from orchestrator.monitor.survey.scan import Unread, Visitor, Walk
+from orchestrator.monitor.watches import ALIAS, COVERED, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from orchestrator.monitor.kernel import Kernel
     from orchestrator.monitor.polled import Polled
-    from orchestrator.monitor.survey.account import Account
-    from orchestrator.monitor.survey.pace import Pace
-    from orchestrator.monitor.watches import Node, Watches
+    from orchestrator.monitor.survey.tree import Tree
+    from orchestrator.monitor.watches import Node
 
 
 class Survey:
-    """Decides when which directories are looked at. `events` are to be told what the kernel says of directories."""
+    """Decides when which directories are read. `events`: to be called for each event of a directory."""
 
     def __init__(
         self,
-        kernel: Kernel,
-        watches: Watches,
+        tree: Tree,
         wants: Callable[[bytes], bool],
         log: Callable[[str, str], None],
-        account: Account,
-        pace: Pace,
         polled: Polled | None,
     ) -> None:
-        """What is found is told in `account`. `wants`: see `Visitor`; `polled`: see `Fallback`."""
-        whereabouts = Whereabouts(kernel, watches)
-        unsettled = Unsettled()
-        branches = Branches(kernel, watches, account, pace)
-        unread = Unread(branches, log)
-        fallback = Fallback(watches, account, pace, polled)
-        visitor = Visitor(kernel, watches, wants, log, account, whereabouts, branches, unsettled, unread, fallback)
-        walk = Walk(kernel, watches, account, whereabouts, branches, visitor, unread, pace)
-        self.events = Events(watches, wants, account, whereabouts, branches, unsettled, walk, fallback)
-        self._kernel = kernel
-        self._watches = watches
-        self._account = account
-        self._whereabouts = whereabouts
-        self._unsettled = unsettled
-        self._branches = branches
-        self._unread = unread
-        self._fallback = fallback
-        self._visitor = visitor
-        self._walk = walk
+        """Changes go to the tree's account. `wants`: see `Visitor`; `polled`: see `Fallback`."""
+        self._kernel = tree.kernel
+        self._watches = tree.watches
+        self._account = tree.account
+        self._identity = tree.identity
+        self._unsettled = tree.unsettled
+        self._branches = tree.branches
+        self._unread = Unread(tree.branches, log)
+        self._fallback = Fallback(tree, polled)
+        self._visitor = Visitor(tree, wants, log, self._unread, self._fallback)
+        self._walk = Walk(tree, self._visitor, self._unread)
+        self.events = Events(tree, wants, self._walk, self._fallback)
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
     def enter(self, path: bytes) -> Node:
-        """Watches the whole tree of a source and tells nothing of what it finds. Raises OSError, MonitorError."""
+        """Watches the whole tree of a source, whose contents are not reported. Raises OSError, MonitorError."""
         try:
             wd = self._kernel.watch(path)
         except OSError as error:
@@ -101,10 +79,10 @@ class Survey:
             self._walk.look_again(self._watches.idle_below(node))
             return node
         if node is not None:
-            if self._whereabouts.is_at(node):
-                self._visitor.say_twin(path, node)
-                return self._watches.add(TWIN, None, path[:-1])
-            self._branches.distrust(node)
+            if self._identity.is_in_place(node):
+                self._visitor.warn_of_alias(path, node)
+                return self._watches.add(ALIAS, None, path[:-1])
+            self._branches.drop_and_recheck(node)
             wd = self._kernel.watch(path)
         node = self._watches.add(wd, None, path[:-1])
         self._unsettled.entered.append(node)
@@ -126,8 +104,8 @@ class Survey:
     def contents(self, top: Node) -> Iterator[Change]:
         """A Create for everything below a directory, as it is on the disk; parents first.
 
-        Only of what is watched: what is not yet, is told of when its own event is worked off, and what is gone then
-        would otherwise never be told to be gone.
+        Only of what is watched: what is not yet, is reported of when its own event is worked off, and what is gone then
+        would otherwise never be reported to be gone.
         """
         stack = [(top, self._watches.path(top))]
         while stack:
@@ -136,7 +114,7 @@ class Survey:
                 entries = self._kernel.entries(path)
             except OSError:
                 continue
-            if not self._whereabouts.is_at(node):
+            if not self._identity.is_in_place(node):
                 continue
             for name, is_directory in entries:
                 if not is_directory:
@@ -170,26 +148,26 @@ class Survey:
         wrong = [node for node in bound if self._is_elsewhere(node)]
         for node in wrong:
             if self._watches.is_watched(node):
-                self._branches.distrust(node)
+                self._branches.drop_and_recheck(node)
         self._walk.run()
         self.retry_missing()
         self._give_up_absent()
         return bool(entered or wrong or self._unsettled.bound)
 
     def _give_up_absent(self) -> None:
-        """What is still not there is nowhere."""
+        """A directory that is still not there is nowhere."""
         absent, self._unsettled.absent = self._unsettled.absent, []
         for node in absent:
             if node.wd == MISSING and node in self._watches.idle:
                 self._branches.drop(node)
 
     def _is_elsewhere(self, node: Node) -> bool:
-        return self._watches.is_watched(node) and not self._whereabouts.is_at(node)
+        return self._watches.is_watched(node) and not self._identity.is_in_place(node)
 
     # -- what has to be tried again --------------------------------------------------------------------------------
 
     def retry_unread(self) -> None:
-        """Reads what could not be read for want of descriptors or memory."""
+        """Reads what could not be read while descriptors or memory were short."""
         if not self._unread.is_short():
             return
         for node, report in self._unread.take():
@@ -217,15 +195,15 @@ class Survey:
     def remounted(self, tops: Iterable[Node], places: Iterable[bytes]) -> None:
         """Something was mounted or unmounted at these places (no slash at the end): what is there now is watched.
 
-        What is covered, or uncovered no longer, is not told to be gone: that nobody sees it is no deletion.
+        A directory that is covered, or uncovered no longer, is not reported as gone: it was not deleted.
         """
         for top in tops:
             above = self._watches.path(top)
             for place in sorted(place for place in places if place.startswith(above)):
                 node = self._watches.known(top, place + b"/")
-                if node is None or node is top or not (node.wd > 0 or node.wd == TWIN):
+                if node is None or node is top or not (node.wd > 0 or node.wd == ALIAS):
                     continue
-                if self._whereabouts.is_at(node):  # again, perhaps: what was read may have been something else
+                if self._identity.is_in_place(node):  # again, perhaps: what was read may have been something else
                     self._walk.push(node, place + b"/", report=True, again=False)
                 else:
                     self._branches.replace(node, COVERED)

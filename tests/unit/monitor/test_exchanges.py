@@ -1,4 +1,4 @@
-"""Two names that change places in one step (RENAME_EXCHANGE): what is told of it, and that both are watched then."""
+"""Two names that change places in one step (RENAME_EXCHANGE): which changes are reported, and that both are watched."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Bench:
         self.monitor.read()
 
     def check(self, *, on_move: bool) -> None:
-        """Who repeats what is told has the same tree, and what happens from now on is told."""
+        """Who repeats what is reported has the same tree, and what happens from now on is reported."""
         mirror = Mirror(self.world, self.monitor, on_move=on_move)
         mirror.tree = self.before
         mirror.repeat_all(self.monitor.read())
@@ -80,8 +80,8 @@ def test_exchanged_and_carried_away_by_a_directory_above(on_move: bool) -> None:
 def test_nothing_is_told_twice_of_two_directories() -> None:
     bench = Bench()
     bench.exchange(b"/src/d", b"/src/e/n")
-    told = [(change.etype, change.path) for change in bench.monitor.read()]
-    assert told == [
+    reported = [(change.etype, change.path) for change in bench.monitor.read()]
+    assert reported == [
         ("Delete", b"/src/e/n/"),
         ("Move", b"/src/d/"),
         ("Create", b"/src/d/"),
@@ -94,8 +94,8 @@ def test_a_directory_that_went_to_and_fro_is_told_as_two_moves() -> None:
     bench = Bench()
     bench.world.rename(b"/src/d", b"/src/x")
     bench.world.rename(b"/src/x", b"/src/d")
-    told = [(change.etype, change.path, change.path2) for change in bench.monitor.read()]
-    assert told == [("Move", b"/src/d/", b"/src/x/"), ("Move", b"/src/x/", b"/src/d/")]
+    reported = [(change.etype, change.path, change.path2) for change in bench.monitor.read()]
+    assert reported == [("Move", b"/src/d/", b"/src/x/"), ("Move", b"/src/x/", b"/src/d/")]
 
 
 @pytest.mark.parametrize("unwanted", [b"/src/d/", b"/src/e/n/"])

@@ -1,4 +1,4 @@
-"""Which file systems do not tell of changes that others make (spec 6 row 20)."""
+"""Which file systems do not report changes that others make (spec 6 row 20)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Bench:
 
 
 @pytest.mark.parametrize(
-    ("do", "told"),
+    ("do", "reported"),
     [
         (lambda w: w.create(b"/src/f"), [("Create", b"/src/f"), ("Modify", b"/src/f")]),
         (lambda w: w.mkdir(b"/src/n"), [("Create", b"/src/n/")]),
@@ -50,10 +50,10 @@ class Bench:
         (lambda w: w.rename(b"/out", b"/src/out"), [("Create", b"/src/out/")]),
     ],
 )
-def test_each_kind_of_event_is_one_change(do: object, told: list[object]) -> None:
+def test_each_kind_of_event_is_one_change(do: object, reported: list[object]) -> None:
     bench = Bench()
     do(bench.world)  # type: ignore[operator]
-    assert bench.read() == told
+    assert bench.read() == reported
 
 
 def test_files_are_moved_in_and_out_and_around() -> None:
@@ -165,9 +165,9 @@ def test_renaming_to_and_from_an_unwanted_name() -> None:
     assert bench.read() == [("Move", b"/src/d/", b"/src/cache/")]
     assert bench.monitor.watched() == [b"/src/"]
     bench.world.rename(b"/src/cache", b"/src/e")
-    told = bench.read()
-    assert told[0] == ("Move", b"/src/cache/", b"/src/e/")
-    assert {("Create", b"/src/e/f"), ("Create", b"/src/e/g")} <= set(told)
+    reported = bench.read()
+    assert reported[0] == ("Move", b"/src/cache/", b"/src/e/")
+    assert {("Create", b"/src/e/f"), ("Create", b"/src/e/g")} <= set(reported)
     assert bench.monitor.watched() == [b"/src/", b"/src/e/"]
 
 
@@ -291,16 +291,16 @@ def test_events_come_in_while_a_big_tree_is_being_watched() -> None:
     world.mkdir(b"/src")
     for number in range(2500):
         world.mkdir(b"/src/%d" % number)
-    told: list[int] = []
+    reported: list[int] = []
     monitor = InotifyMonitor("CloseWrite", lambda _: True, lambda *_: None, make_kernel=lambda _: world)
     reads: list[int] = []
 
     def progress(directories: int) -> None:
-        told.append(directories)
+        reported.append(directories)
         reads.append(world.calls.count("read"))
 
     monitor.watch(b"/src/", progress)
-    assert told == [1000, 2000]
+    assert reported == [1000, 2000]
     assert reads[0] >= 20  # a disk may take long for a directory
 
 
@@ -319,9 +319,9 @@ def test_what_was_drained_early_makes_the_descriptor_readable() -> None:
     bench = Bench()
     bench.world.create(b"/src/f", close=False)
     bench.monitor.drain()
-    assert bench.world.is_ringing
+    assert bench.world.is_awake
     assert bench.read() == [("Create", b"/src/f")]
-    assert not bench.world.is_ringing
+    assert not bench.world.is_awake
 
 
 def test_the_same_directory_mounted_twice_is_watched_once_and_said_so() -> None:

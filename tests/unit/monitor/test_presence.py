@@ -1,4 +1,4 @@
-"""Whether a file is still there, as the real kernel tells."""
+"""Whether a file is still there, as the real kernel reports."""
 
 from __future__ import annotations
 

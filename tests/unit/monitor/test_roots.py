@@ -29,10 +29,10 @@ class Bench:
 
     def is_watching(self, directory: bytes) -> bool:
         self.world.create(directory + b"probe", close=False)
-        told = self.read()
+        reported = self.read()
         self.world.unlink(directory + b"probe")
         self.monitor.read()
-        return told == [("Create", directory + b"probe")]
+        return reported == [("Create", directory + b"probe")]
 
 
 SRC = b"/data/src/"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.monitor.inotify import InotifyMonitor
+from orchestrator.monitor.inotify import InotifyMonitor, Limits
 from orchestrator.monitor.sources import SourceWatch
 from tests.kit.kernel import World
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 SRC, OTHER = b"/src/", b"/other/"
 
 
-def watching(world: World, *sources: bytes, **more: int) -> InotifyMonitor:
+def watching(world: World, *sources: bytes, **limits: int) -> InotifyMonitor:
     for path in (b"/src", b"/src/d", b"/src/d/e", b"/other", b"/other/d"):
         world.mkdir(path)
-    monitor = InotifyMonitor("CloseWrite", lambda _: True, lambda *_: None, make_kernel=lambda _: world, **more)
+    monitor = InotifyMonitor(
+        "CloseWrite", lambda _: True, lambda *_: None, make_kernel=lambda _: world, limits=Limits(**limits)
+    )
     for source in sources:
         monitor.watch(source)
     monitor.read()
@@ -41,11 +43,11 @@ def test_a_read_is_a_slice_and_nothing_is_lost_between_two() -> None:
     changes: list[Change] = []
     reads = 0
     while True:
-        told = monitor.read()
-        assert len(told) <= 2000
-        changes += told
+        reported = monitor.read()
+        assert len(reported) <= 2000
+        changes += reported
         reads += 1
-        assert world.is_ringing == monitor.is_behind()
+        assert world.is_awake == monitor.is_behind()
         if not monitor.is_behind():
             break
     assert reads > 3
@@ -152,7 +154,7 @@ def test_a_source_within_one_that_is_left_alone_is_watched_as_before() -> None:
 def test_a_huge_new_directory_is_read_in_slices() -> None:
     most = 10
     world = World()
-    monitor = watching(world, SRC, most=most)
+    monitor = watching(world, SRC, changes=most)
     world.mkdir(b"/out")
     for number in range(50):
         world.mkdir(b"/out/%d" % number)
@@ -166,7 +168,7 @@ def test_a_huge_new_directory_is_read_in_slices() -> None:
         assert len(found) <= most + 51  # and no more than the directory that it is at
         changes += found
         reads += 1
-        assert world.is_ringing == monitor.is_behind()
+        assert world.is_awake == monitor.is_behind()
         if not monitor.is_behind():
             break
     assert reads > 5
@@ -179,7 +181,7 @@ def test_a_huge_new_directory_is_read_in_slices() -> None:
 
 def test_one_that_is_moved_while_it_is_read_is_read_to_its_end() -> None:
     world = World()
-    monitor = watching(world, SRC, OTHER, most=1)
+    monitor = watching(world, SRC, OTHER, changes=1)
     for number in range(9):
         world.mkdir(b"/src/d/e/%d" % number)
         world.mkdir(b"/src/d/e/%d/x" % number)

@@ -47,7 +47,7 @@ def ways(app: Path) -> Iterator[Ways]:
     ways.close()
 
 
-def leads_to(ways: Ways) -> list[bytes | None] | None:
+def is_same_directory(ways: Ways) -> list[bytes | None] | None:
     found = ways.changed()
     return None if found is None else list(found.values())
 
@@ -69,28 +69,28 @@ def test_where_a_way_leads_and_by_which_links(app: Path) -> None:
     ],
 )
 def test_a_link_that_is_switched(app: Path, ways: Ways, switch: Callable[[Path], None], to: str | None) -> None:
-    assert leads_to(ways) is None
+    assert is_same_directory(ways) is None
     switch(app)
-    assert leads_to(ways) == [None if to is None else encoded(app / to)]
-    assert leads_to(ways) is None
+    assert is_same_directory(ways) == [None if to is None else encoded(app / to)]
+    assert is_same_directory(ways) is None
 
 
 def test_what_happens_beside_the_links_is_no_hint(app: Path, ways: Ways) -> None:
     (app / "file").touch()
     (app / "releases/3").mkdir()
     (app / "releases/1/public/new").touch()
-    assert leads_to(ways) is None
+    assert is_same_directory(ways) is None
 
 
 def test_a_way_that_is_missing_is_followed_step_by_step(app: Path, ways: Ways) -> None:
     (app / "current").unlink()
-    assert leads_to(ways) == [None]
+    assert is_same_directory(ways) == [None]
     shutil.rmtree(app)
-    assert leads_to(ways) == [None]
+    assert is_same_directory(ways) == [None]
     (app / "new/public").mkdir(parents=True)
-    assert leads_to(ways) == [None]
+    assert is_same_directory(ways) == [None]
     (app / "current").symlink_to("new")
-    assert leads_to(ways) == [encoded(app / "new/public")]
+    assert is_same_directory(ways) == [encoded(app / "new/public")]
 
 
 def give_away(link: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_strangers_link_leads_nowhere(app: Path, ways: Ways) -> None:
     (app / "current").unlink()
     (app / "current").symlink_to("releases/2")
     give_away(app / "current")
-    assert leads_to(ways) == [None]
+    assert is_same_directory(ways) == [None]
 
 
 def test_a_source_comes_back_through_our_link_but_not_through_a_strangers(app: Path) -> None:

@@ -9,10 +9,10 @@ from struct import pack
 import pytest
 
 from orchestrator_fanotify import events
+from orchestrator_fanotify.ambiguous import AmbiguousPaths
 from orchestrator_fanotify.calls import ATTRIB, CLOSE_WRITE, CREATE, DELETE, MODIFY, ONDIR, Q_OVERFLOW, RENAME
-from orchestrator_fanotify.doubts import Doubts
 from orchestrator_fanotify.mounts import mount_of, mounts_below, parse_mounts
-from orchestrator_fanotify.places import Entry, Grave, Places
+from orchestrator_fanotify.places import DeletedDirectory, Entry, Places
 from tests.kit.fanotify_kernel import event, record
 
 
@@ -64,7 +64,7 @@ def test_the_path_at_the_time_of_an_event(seed: int) -> None:
         if name not in disk.children(parent):
             disk.make(parent, name)
     renames: list[tuple[Entry, Entry]] = []
-    graves: dict[bytes, Grave] = {}
+    deleted_directories: dict[bytes, DeletedDirectory] = {}
     seen: list[tuple[int, bytes, bytes]] = []  # renames before it, directory, path then
     for _ in range(25):
         living = disk.alive()
@@ -73,13 +73,13 @@ def test_the_path_at_the_time_of_an_event(seed: int) -> None:
         if handle == b"top":
             continue
         if chance.random() < 0.2 and not disk.children(handle):
-            graves[handle] = Grave(disk.above[handle], len(renames))
+            deleted_directories[handle] = DeletedDirectory(disk.above[handle], len(renames))
             disk.dead.add(handle)
         elif name not in disk.children(parent) and not disk.is_below(parent, handle):
             renames.append((disk.above[handle], Entry(parent, name)))
             disk.above[handle] = Entry(parent, name)
     places = Places(disk.look)
-    assert len(places.begin(renames, graves)) == len(renames)
+    assert len(places.begin(renames, deleted_directories)) == len(renames)
     passed = 0
     for number, handle, path in seen:
         while passed < number:
@@ -132,9 +132,9 @@ def test_directories_renamed_and_deleted_are_found_in_a_batch() -> None:
     key = pack("=Ii", 1, 1)
     assert not events.has_directories(pieces[:1])
     assert events.has_directories(pieces)
-    renames, graves = events.directories(pieces)
+    renames, deleted_directories = events.directories(pieces)
     assert renames == {b"filesys1": [(Entry(key + b"A", b"d"), Entry(key + b"B", b"e"))]}
-    assert graves == {key + b"E": Grave(Entry(key + b"B", b"\xffgone\n"), 1)}
+    assert deleted_directories == {key + b"E": DeletedDirectory(Entry(key + b"B", b"\xffgone\n"), 1)}
 
 
 def test_what_happens_outside_is_left_out_of_a_piece() -> None:
@@ -165,12 +165,12 @@ def test_what_happens_outside_is_left_out_of_a_piece() -> None:
 
 
 def test_what_is_put_together_is_told_in_order() -> None:
-    table = events.etypes_by_mask(CLOSE_WRITE, tells_creates=True)
+    table = events.etypes_by_mask(CLOSE_WRITE, reports_creates=True)
     assert table[CREATE | CLOSE_WRITE | ATTRIB] == ("Create", "Attrib", "Modify")
     assert table[CLOSE_WRITE | DELETE] == ("Modify", "Delete")
     assert CREATE | DELETE not in table
     assert MODIFY not in table
-    finished = events.etypes_by_mask(MODIFY | CLOSE_WRITE, tells_creates=False)
+    finished = events.etypes_by_mask(MODIFY | CLOSE_WRITE, reports_creates=False)
     assert finished[CREATE | MODIFY] == finished[CREATE | CLOSE_WRITE | MODIFY] == finished[MODIFY] == ("Modify",)
     assert CREATE not in finished
 
@@ -185,13 +185,13 @@ MOUNTINFO = rb"""22 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 """
 
 
-def renamed(doubts: Doubts, *ends: bytes) -> None:
+def renamed(ambiguous: AmbiguousPaths, *ends: bytes) -> None:
     """One thing renamed from the first to the second, then to the third, and so on."""
     for path, path2 in itertools.pairwise(ends):
-        doubts.renamed_from(path)
-        doubts.renamed_to(path2)
+        ambiguous.renamed_from(path)
+        ambiguous.renamed_to(path2)
         if path.endswith(b"/"):
-            doubts.moved(path, path2)
+            ambiguous.moved(path, path2)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def renamed(doubts: Doubts, *ends: bytes) -> None:
 def test_what_renames_leave_open(
     ends: tuple[bytes, ...], deleted: tuple[bytes, ...], there: set[bytes], again: list[bytes]
 ) -> None:
-    doubts = Doubts()
-    renamed(doubts, *ends)
-    doubts.deleted.update(deleted)
-    assert doubts.resolve(there.__contains__) == again
-    assert doubts.resolve(there.__contains__) == []
+    ambiguous = AmbiguousPaths()
+    renamed(ambiguous, *ends)
+    ambiguous.deleted.update(deleted)
+    assert ambiguous.resolve(there.__contains__) == again
+    assert ambiguous.resolve(there.__contains__) == []
 
 
 def test_mounts_of_a_source() -> None:

@@ -49,7 +49,7 @@ class Bench:
         monitor.read()
         return monitor
 
-    def told(self, changes: list[Change]) -> list[str]:
+    def reported(self, changes: list[Change]) -> list[str]:
         top = os.fsencode(self.top) + b"/"
         return [
             " ".join([kind, *(path.removeprefix(top).decode() for path in paths if path is not None)])
@@ -57,7 +57,7 @@ class Bench:
         ]
 
     def read(self, monitor: FanotifyMonitor) -> list[str]:
-        return self.told(monitor.read())
+        return self.reported(monitor.read())
 
 
 @pytest.fixture
@@ -129,9 +129,9 @@ def test_the_same_story_from_both_kernels(bench: Bench, kernel: str) -> None:
         monitor, world = bench.watching(make_kernel=Kernel), OnRealFiles(bench.top)
     else:
         monitor, world = bench.watching(), bench.world  # type: ignore[assignment]
-    for step, paths, told in STORY:
+    for step, paths, reported in STORY:
         getattr(world, step)(*paths)
-        assert (step, paths, sorted(bench.read(monitor))) == (step, paths, told)
+        assert (step, paths, sorted(bench.read(monitor))) == (step, paths, reported)
         assert not monitor.is_behind()
 
 
@@ -187,17 +187,17 @@ def test_a_huge_new_directory_is_read_in_slices(bench: Bench) -> None:
         (bench.top / f"out/{number}").touch()
     bench.world.rename("out", "src/new")
     bench.world.create("src/after")
-    told: list[str] = []
+    reported: list[str] = []
     reads = 0
     while not reads or monitor.is_behind():
         found = bench.read(monitor)
         assert len(found) <= 11
         assert is_readable(monitor) or not monitor.is_behind()
-        told += found
+        reported += found
         reads += 1
     assert reads >= 5
-    assert sorted(told[:-1]) == sorted(["Create src/new/", *(f"Create src/new/{number}" for number in range(50))])
-    assert told[-1] == "Create src/after"
+    assert sorted(reported[:-1]) == sorted(["Create src/new/", *(f"Create src/new/{number}" for number in range(50))])
+    assert reported[-1] == "Create src/after"
     assert not is_readable(monitor)
 
 
@@ -207,12 +207,12 @@ def test_what_went_to_and_fro_is_told_in_slices(bench: Bench) -> None:
         (bench.top / f"src/{number}").touch()
         bench.world.rename(f"src/{number}", f"src/x{number}")
         bench.world.rename(f"src/x{number}", f"src/{number}")
-    told: list[str] = []
-    while not told or monitor.is_behind():
+    reported: list[str] = []
+    while not reported or monitor.is_behind():
         found = bench.read(monitor)
         assert len(found) <= 7
-        told += found
-    assert {f"Create src/{number}" for number in range(20)} <= set(told)
+        reported += found
+    assert {f"Create src/{number}" for number in range(20)} <= set(reported)
 
 
 def chain(world: FanotifyWorld, top: str, times: int) -> None:

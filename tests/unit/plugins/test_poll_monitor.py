@@ -57,13 +57,13 @@ class Bench:
             self.write(f"src/{marker}")
             while f"Create {marker}" not in found:
                 self.wait()
-                found += self.told(self.monitor.read())
+                found += self.reported(self.monitor.read())
         return [change for change in found if "marker" not in change]
 
     def wait(self) -> None:
         assert select.select([self.monitor.fileno()], [], [], 10)[0], "nothing to be read"
 
-    def told(self, changes: list[Change]) -> list[str]:
+    def reported(self, changes: list[Change]) -> list[str]:
         return [f"{kind} {path.removeprefix(self.src).decode()}" for kind, path, _ in changes]
 
 

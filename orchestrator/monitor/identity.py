@@ -13,35 +13,35 @@ if TYPE_CHECKING:
     from orchestrator.monitor.watches import Node, Watches
 
 
-class Whereabouts:
+class Identity:
     """Asks the kernel what is at a place. Leaves no watch behind that was not there before."""
 
     def __init__(self, kernel: Kernel, watches: Watches) -> None:
         self._kernel = kernel
         self._watches = watches
 
-    def find_out(self, place: bytes, wd: int) -> bool:
+    def compare(self, place: bytes, wd: int) -> bool:
         """Whether the directory at a place is the one watched as `wd`. Raises OSError, MonitorError.
 
         A slash at the end of `place` follows a symlink, its absence does not.
         """
         found = self._kernel.watch(place)
-        if found != wd and found not in self._watches.nodes and found not in self._watches.landmarks:
+        if found != wd and found not in self._watches.nodes and found not in self._watches.path_watches:
             self._kernel.unwatch(found)  # somebody else; if it is of interest, its own event or a second look comes
         return found == wd
 
-    def leads_to(self, place: bytes, wd: int) -> bool:
-        """As `find_out`; False where it cannot be found out."""
+    def is_same_directory(self, place: bytes, wd: int) -> bool:
+        """As `compare`; False where it cannot be found out."""
         try:
-            return self.find_out(place, wd)
+            return self.compare(place, wd)
         except OSError:
             return False
 
-    def is_at(self, node: Node, path: bytes | None = None) -> bool:
+    def is_in_place(self, node: Node, path: bytes | None = None) -> bool:
         """Whether a watched directory is where we believe it to be; `path`: that place, where it is at hand."""
         if path is None:
             path = self._watches.path(node)
-        return self.leads_to(path if node.parent is None else path[:-1], node.wd)
+        return self.is_same_directory(path if node.parent is None else path[:-1], node.wd)
 
     def is_file(self, path: bytes) -> bool:
         """Whether there is something at `path` that is no directory."""

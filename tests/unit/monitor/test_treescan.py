@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.monitor import look
-from orchestrator.monitor.look import Look, Stopped
+from orchestrator.monitor import treescan
+from orchestrator.monitor.treescan import Stopped, TreeScan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +30,10 @@ class Tree:
         self.top = os.fsencode(top) + b"/"
         self.before: Snapshot | None = None
         self.unread: list[tuple[bytes, str]] = []
-        self.examine = look.examine
+        self.read_directory = treescan.read_directory
 
     def changes(self) -> list[str]:
-        now = Look(self.before, wanted, examine=self.examine)
+        now = TreeScan(self.before, wanted, read_directory=self.read_directory)
         now.walk(self.top)
         self.before, self.unread = now.seen, now.unread
         return [f"{change.etype} {change.path[len(self.top) :].decode()}" for change in now.changes]
@@ -91,7 +91,7 @@ def test_a_file_replaced_by_one_that_looks_the_same(tree: Tree, tmp_path: Path) 
 
 
 def test_a_file_written_in_place_whose_time_was_put_back(tree: Tree, tmp_path: Path) -> None:
-    """Nothing but its ctime tells, and that is the same for a change of attributes."""
+    """Nothing but its ctime reports, and that is the same for a change of attributes."""
     write(tmp_path / "f", "g")
     assert tree.changes() == ["Modify f"]
     write(tmp_path / "d/g", "d/h")
@@ -118,13 +118,13 @@ def test_what_cannot_be_read_is_as_it_was(tree: Tree, tmp_path: Path) -> None:
     def fails(path: bytes) -> Directory:
         if path.endswith(b"/d/"):
             raise PermissionError(13, "Permission denied")
-        return look.examine(path)
+        return treescan.read_directory(path)
 
-    tree.examine = fails
+    tree.read_directory = fails
     write(tmp_path / "d/e/h", "changed meanwhile")
     assert tree.changes() == []
     assert tree.unread == [(os.fsencode(tmp_path / "d") + b"/", "Permission denied")]
-    tree.examine = look.examine
+    tree.read_directory = treescan.read_directory
     assert tree.changes() == ["Modify d/e/h"]
 
 
@@ -138,4 +138,4 @@ def test_a_file_system_mounted_or_unmounted_below_deletes_nothing(tree: Tree, tm
 
 def test_a_look_can_be_broken_off(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        Look({}, wanted, lambda: True).walk(os.fsencode(tmp_path) + b"/")
+        TreeScan({}, wanted, lambda: True).walk(os.fsencode(tmp_path) + b"/")

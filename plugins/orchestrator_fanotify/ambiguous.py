@@ -1,4 +1,4 @@
-"""What went to and fro, so that the events do not give for sure in which order: its state has to be looked at. Pure."""
+"""Paths renamed to and fro, so that the order is not sure by the events: their state has to be looked at. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Doubts:
-    """Is told of every rename and deletion until all events are worked off. Directories end in a slash."""
+class AmbiguousPaths:
+    """Is reported of every rename and deletion until all events are worked off. Directories end in a slash."""
 
     def __init__(self) -> None:
         self.deleted: set[bytes] = set()

@@ -1,6 +1,6 @@
 """Looking at directory trees: what is there now, and what is different from the last time.
 
-What could not be looked at is taken to be as it was.
+A directory that cannot be read is taken to be as it was.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 RECENT = 2_000_000_000
 """Nanoseconds: a file changed so recently may change once more and look the same: FAT and some servers count by two
-seconds. It is told once more the next time."""
+seconds. It is reported once more the next time."""
 
 _UNSURE = 0
 _PERIOD = 100  # directories between two calls of `progress`
 
 
-def examine(path: bytes, sources: Iterable[bytes] = ()) -> Directory:
+def read_directory(path: bytes, sources: Iterable[bytes] = ()) -> Directory:
     """A directory as it is now; `sources`: see `opened`. Raises OSError."""
     now = time.time_ns()
     entries: dict[bytes, Signature] = {}
@@ -50,10 +50,10 @@ def examine(path: bytes, sources: Iterable[bytes] = ()) -> Directory:
 
 
 def signature(there: os.stat_result, now: int) -> Signature:
-    """What tells a file from how it looked before; `now` in nanoseconds.
+    """What reports a file from how it looked before; `now` in nanoseconds.
 
     The ctime counts as content, though a change of attributes moves it, too: it may have been written in place and its
-    time put back, or be another file with the inode of a deleted one, and nothing else would tell.
+    time put back, or be another file with the inode of a deleted one, and nothing else would report.
     """
     is_recent = abs(now - there.st_mtime_ns) < RECENT
     content = hash((there.st_mtime_ns, there.st_ctime_ns, there.st_size, there.st_ino, stat.S_IFMT(there.st_mode)))
@@ -65,7 +65,7 @@ class Stopped(Exception):
     """Whoever wanted to know does not any more."""
 
 
-class Look:
+class TreeScan:
     """One walk through a tree. `changes`: what is different from `before`; nothing if there is no before.
 
     `unread`: directories that could not be looked at, and why.
@@ -77,9 +77,9 @@ class Look:
         wants: Callable[[bytes], bool],
         is_stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int], None] | None = None,
-        examine: Callable[[bytes], Directory] = examine,
+        read_directory: Callable[[bytes], Directory] = read_directory,
     ) -> None:
-        """`progress(directories)` is called now and then. `examine`: see there."""
+        """`progress(directories)` is called now and then. `read_directory`: see there."""
         self.seen: Snapshot = {}
         self.changes: list[Change] = []
         self.unread: list[tuple[bytes, str]] = []
@@ -88,7 +88,7 @@ class Look:
         self._wants = wants
         self._is_stopped = is_stopped
         self._progress = progress
-        self._examine = examine
+        self._read_directory = read_directory
 
     def walk(self, top: bytes, *, is_source: bool = True) -> None:
         """Looks at everything at and below a directory. Raises Stopped."""
@@ -96,16 +96,16 @@ class Look:
         while stack:
             if self._is_stopped():
                 raise Stopped
-            path, is_told = stack.pop()
+            path, is_reported = stack.pop()
             try:
-                directory = self._examine(path)
+                directory = self._read_directory(path)
             except OSError as error:
                 self._keep(path, error)
                 continue
             self.seen[path] = directory
             before = self._before.get(path)
             if not self._is_first:
-                self.changes += differences(path, before, directory, is_told=is_told)
+                self.changes += differences(path, before, directory, is_reported=is_reported)
             for name in directory.entries:
                 if name.endswith(b"/") and self._wants(path + name):
                     stack.append((path + name, before is None or name not in before.entries))
