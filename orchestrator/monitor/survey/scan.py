@@ -327,6 +327,9 @@ class Walk:
                 watches.add(MISSING, parent, name)
             path = b"%s%s/" % (watches.path(parent), name)
             self.visit(parent, name, path, report=not self._account.is_sweeping)
+            if not self._account.is_sweeping and self._identity.is_file(path[:-1]):
+                # its own event was worked off already, before the directory was retracted
+                self._account.changes.append(Found("Create", path[:-1]))
 
     def _read_new(self, node: Node, path: bytes) -> None:
         """`_read` of a directory watched for the first time, with nothing to report: starting on a big tree is this.

@@ -77,7 +77,7 @@ def test_exchanged_and_carried_away_by_a_directory_above(on_move: bool) -> None:
     bench.check(on_move=on_move)
 
 
-def test_nothing_is_told_twice_of_two_directories() -> None:
+def test_nothing_is_reported_twice_of_two_directories() -> None:
     bench = Bench()
     bench.exchange(b"/src/d", b"/src/e/n")
     reported = [(change.etype, change.path) for change in bench.monitor.read()]
@@ -90,7 +90,7 @@ def test_nothing_is_told_twice_of_two_directories() -> None:
     ]
 
 
-def test_a_directory_that_went_to_and_fro_is_told_as_two_moves() -> None:
+def test_a_directory_that_went_to_and_fro_is_reported_as_two_moves() -> None:
     bench = Bench()
     bench.world.rename(b"/src/d", b"/src/x")
     bench.world.rename(b"/src/x", b"/src/d")

@@ -95,7 +95,7 @@ def test_the_halves_of_a_move_are_found_though_others_come_in_between() -> None:
     assert bench.read() == [("Move", b"/src/f", b"/src/g"), ("Modify", b"/src/d/other")]
 
 
-def test_what_a_new_directory_holds_already_is_told_parents_first() -> None:
+def test_what_a_new_directory_holds_already_is_reported_parents_first() -> None:
     bench = Bench()
     bench.world.mkdir(b"/src/n")
     bench.world.create(b"/src/n/f")
@@ -111,7 +111,7 @@ def test_what_a_new_directory_holds_already_is_told_parents_first() -> None:
     assert bench.read() == [("Create", b"/src/n/m/h"), ("Modify", b"/src/n/m/h")]
 
 
-def test_a_directory_found_by_reading_its_parent_is_not_told_twice() -> None:
+def test_a_directory_found_by_reading_its_parent_is_not_reported_twice() -> None:
     bench = Bench()
     bench.world.mkdir(b"/src/n")
     calls = iter([lambda: bench.world.mkdir(b"/src/n/m")])
@@ -205,7 +205,7 @@ def test_close_write_only_waits_until_a_file_is_written() -> None:
     assert bench.read() == [("Modify", b"/src/upload")]
 
 
-def test_close_write_only_tells_at_once_what_nobody_will_close() -> None:
+def test_close_write_only_reports_at_once_what_nobody_will_close() -> None:
     bench = Bench(mode="CloseWrite only")
     bench.world.create(b"/out/whole")
     bench.world.create(b"/src/fifo", regular=False, close=False)

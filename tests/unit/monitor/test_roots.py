@@ -89,7 +89,7 @@ def test_a_source_that_is_not_there_at_the_start_is_lost_from_the_beginning() ->
     assert bench.fate() == ([], [b"/data/later/"])
 
 
-def test_nothing_is_told_of_a_source_that_is_unmounted() -> None:
+def test_nothing_is_reported_of_a_source_that_is_unmounted() -> None:
     bench = Bench()
     bench.world.mount(b"/data/src", 7)
     bench.world.create(b"/data/src/f")

@@ -73,7 +73,7 @@ def test_what_does_not_fit_into_memory_counts_as_lost() -> None:
     assert [change.path for change in monitor.read()] == [b"/src/d/e/f"]
 
 
-def test_a_source_that_is_left_alone_costs_nothing_and_tells_nothing() -> None:
+def test_a_source_that_is_left_alone_costs_nothing_and_reports_nothing() -> None:
     world = World()
     monitor = watching(world, SRC, OTHER)
     storm(world, 100)

@@ -56,7 +56,7 @@ def write(path: Path, text: str) -> None:
     os.utime(path, ns=(OLD, OLD))
 
 
-def test_what_is_told(tree: Tree, tmp_path: Path) -> None:
+def test_what_is_reported(tree: Tree, tmp_path: Path) -> None:
     write(tmp_path / "f", "other size")
     (tmp_path / "d/g").chmod(0o600)
     (tmp_path / "d/e").chmod(0o700)
@@ -99,7 +99,7 @@ def test_a_file_written_in_place_whose_time_was_put_back(tree: Tree, tmp_path: P
     assert tree.changes() == ["Modify d/g"]
 
 
-def test_a_file_changed_just_now_is_told_once_more(tree: Tree, tmp_path: Path) -> None:
+def test_a_file_changed_just_now_is_reported_once_more(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("now")
     assert tree.changes() == ["Modify f"]
     os.utime(tmp_path / "f", ns=(OLD, OLD))

@@ -91,7 +91,7 @@ def test_the_path_at_the_time_of_an_event(seed: int) -> None:
         assert places.of(handle) == disk.look(handle)
 
 
-def test_what_is_gone_and_nobody_told_has_no_path() -> None:
+def test_what_is_gone_and_nobody_reported_has_no_path() -> None:
     disk = Disk()
     gone = disk.make(b"top", b"d")
     disk.dead.add(gone)
@@ -164,7 +164,7 @@ def test_what_happens_outside_is_left_out_of_a_piece() -> None:
     assert events.without(b"".join(dropped), {far, deep}) == b""
 
 
-def test_what_is_put_together_is_told_in_order() -> None:
+def test_what_is_put_together_is_reported_in_order() -> None:
     table = events.etypes_by_mask(CLOSE_WRITE, reports_creates=True)
     assert table[CREATE | CLOSE_WRITE | ATTRIB] == ("Create", "Attrib", "Modify")
     assert table[CLOSE_WRITE | DELETE] == ("Modify", "Delete")

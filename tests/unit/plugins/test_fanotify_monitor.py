@@ -135,7 +135,7 @@ def test_the_same_story_from_both_kernels(bench: Bench, kernel: str) -> None:
         assert not monitor.is_behind()
 
 
-def test_halves_of_renames_are_told_by_what_is_there(bench: Bench) -> None:
+def test_halves_of_renames_are_reported_by_what_is_there(bench: Bench) -> None:
     bench.world.reports_renames = False
     monitor = bench.watching()
     bench.world.create("src/d/f")
@@ -145,7 +145,7 @@ def test_halves_of_renames_are_told_by_what_is_there(bench: Bench) -> None:
     assert sorted(bench.read(monitor)) == ["Create src/g", "Delete src/e/f"]
 
 
-def test_close_write_only_tells_of_a_file_when_it_is_finished(bench: Bench) -> None:
+def test_close_write_only_reports_of_a_file_when_it_is_finished(bench: Bench) -> None:
     monitor = bench.watching("CloseWrite only")
     bench.world.create("src/f")
     assert bench.read(monitor) == []
@@ -153,7 +153,7 @@ def test_close_write_only_tells_of_a_file_when_it_is_finished(bench: Bench) -> N
     assert bench.read(monitor) == ["Modify src/f"]
 
 
-def test_what_is_written_under_a_name_that_is_gone_is_not_told(bench: Bench) -> None:
+def test_what_is_written_under_a_name_that_is_gone_is_not_reported(bench: Bench) -> None:
     monitor = bench.watching()
     bench.world.create("src/f")
     bench.read(monitor)
@@ -201,7 +201,7 @@ def test_a_huge_new_directory_is_read_in_slices(bench: Bench) -> None:
     assert not is_readable(monitor)
 
 
-def test_what_went_to_and_fro_is_told_in_slices(bench: Bench) -> None:
+def test_what_went_to_and_fro_is_reported_in_slices(bench: Bench) -> None:
     monitor = bench.watching(most=5)
     for number in range(20):
         (bench.top / f"src/{number}").touch()
@@ -241,7 +241,7 @@ def test_a_paused_source_is_passed_over_without_being_looked_at(bench: Bench) ->
     assert bench.read(monitor) == ["Modify src/f"]
 
 
-def test_what_leaves_a_paused_source_or_comes_there_is_told(bench: Bench) -> None:
+def test_what_leaves_a_paused_source_or_comes_there_is_reported(bench: Bench) -> None:
     monitor = bench.watching("CloseWrite", "src/", "other/")
     monitor.pause(bench.src)
     bench.world.create("src/f")

@@ -69,7 +69,7 @@ def test_a_second_one_says_why_on_the_terminal_and_exits_255(tmp_path: Path) -> 
         os.kill(pid, signal.SIGKILL)
 
 
-def test_parent_tells_of_a_child_that_was_killed_before_it_was_ready(tmp_path: Path) -> None:
+def test_parent_reports_of_a_child_that_was_killed_before_it_was_ready(tmp_path: Path) -> None:
     script = "import os\nfrom orchestrator.process.detach import detach\ndetach(lambda: os.kill(os.getpid(), 9))"
     assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 128 + 9
 

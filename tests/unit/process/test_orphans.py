@@ -30,7 +30,7 @@ def leader_of(*children: str) -> tuple[int, list[int]]:
     return leader.pid, pids
 
 
-def test_the_last_one_s_end_is_told_once() -> None:
+def test_the_last_one_s_end_is_reported_once() -> None:
     leader, (first, second) = leader_of("sleep 100", "sleep 100")
     gone: list[bool] = []
     loop = Loop()

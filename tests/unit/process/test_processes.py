@@ -104,7 +104,7 @@ def test_on_exit_is_never_called_before_spawn_returns(world: World) -> None:
     assert sorted(world.codes) == [0, 255]
 
 
-def test_a_child_counts_until_its_end_is_told(world: World) -> None:
+def test_a_child_counts_until_its_end_is_reported(world: World) -> None:
     lengths = []
     world.processes.spawn([b"true"], on_exit=lambda child, code: lengths.append(len(world.processes)))
     assert len(world.processes) == 1
@@ -123,7 +123,7 @@ def test_known_by_pid_while_it_runs(world: World) -> None:
     assert world.codes == [128 + signal.SIGTERM]
 
 
-def test_children_that_end_together_are_told_in_the_order_they_were_started(world: World) -> None:
+def test_children_that_end_together_are_reported_in_the_order_they_were_started(world: World) -> None:
     children = [world.processes.spawn([b"true"], on_exit=world.on_exit) for _ in range(20)]
     for child in children:  # each is a zombie before the loop looks
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -103,7 +103,7 @@ def test_without_a_ready_delay_it_is_up_at_once(world: World) -> None:
     assert tunnel.is_up
 
 
-def test_state_changes_are_told(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+def test_state_changes_are_reported(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     tunnel = world.tunnel(*SLEEP)
     tunnel.start()
     world.pass_time(5)
@@ -132,7 +132,7 @@ def test_ctrl_c_at_the_terminal_does_not_reach_it(world: World) -> None:
     assert os.getpgid(pid) == os.getsid(pid) == pid
 
 
-def test_what_runs_is_told_with_its_start(world: World) -> None:
+def test_what_runs_is_reported_with_its_start(world: World) -> None:
     tunnel = world.tunnel(*SLEEP)
     tunnel.start()
     started = world.clock.wall()
