@@ -373,13 +373,15 @@ class Runner:
         end = self.host.clock.now() + READ_ALL_WITHIN
         for monitor, inflow in list(self._watched_by.items()):
             has_read = False
-            with self._stopping_syncs_of(monitor):
+            try:
                 # whatever comes later than this was made later
-                while not has_read or len(inflow) or monitor.is_behind():
+                while monitor in self._watched_by and (not has_read or len(inflow) or monitor.is_behind()):
                     has_read = has_read or not len(inflow)
                     self._read_from(monitor)
-                    if self.host.clock.now() >= end or monitor not in self._watched_by:
+                    if self.host.clock.now() >= end:
                         break
+            except MonitorFailed as error:
+                self._stop_syncs_of(monitor, error)
 
     def _while_draining(self, work: int, call: Callable[..., object], *arguments: object) -> None:
         """Call something; if that is heavy work, the kernel's queue is emptied meanwhile."""

@@ -168,7 +168,7 @@ class InotifyMonitor(Monitor):
 
     def is_behind(self) -> bool:
         """Whether events wait in memory: `read()` has come to its end before it was through."""
-        return bool(self._pieces) or self._survey.is_walking()
+        return bool(self._pieces) or self._account.is_partial
 
     def pause(self, root: bytes) -> None:
         """Ends all watches below the source; what waits of it in memory is dropped."""
@@ -231,7 +231,7 @@ class InotifyMonitor(Monitor):
             roots.needs_check = True
             self._remounted |= kernel.moved_mounts
             self._drain()  # all that happened before that is to be worked off before it is looked at
-        if survey.finish_walk():
+        if not self._account.is_partial:
             survey.retry_unread()
         while self._work_off():
             if self._remounted:
@@ -252,15 +252,17 @@ class InotifyMonitor(Monitor):
     def _work_off(self) -> bool:
         """Decodes what waits; False: it is enough for once before that is done."""
         pieces = self._pieces
-        if not self._survey.finish_walk():
-            return False
+        if self._account.is_partial:
+            self._survey.go_on()
+            if self._account.is_partial:
+                return False
         while pieces:
             if self._is_enough():
                 return False
             self._decode(self._next_piece())
             if self._taken < _READ_AHEAD * _MEAN_EVENT:
                 self._drain()
-            if self._survey.is_walking():
+            if self._account.is_partial:
                 return False
         return True
 
@@ -287,7 +289,7 @@ class InotifyMonitor(Monitor):
         return changes
 
     def _wake(self) -> None:
-        if self.is_behind() or self._account.changes or self._roots.needs_check:
+        if self._pieces or self._account.is_partial or self._account.changes or self._roots.needs_check:
             self._kernel.wake()
 
     def _drain(self) -> bool:
@@ -335,7 +337,7 @@ class InotifyMonitor(Monitor):
             else:
                 self._decode_rest(wd, mask, cookie, name)
             self._costly += 1
-            if position < end and (self._is_enough() or self._survey.is_walking()):
+            if position < end and self._is_enough():
                 self._pieces.appendleft(piece[position:])
                 self._held += end - position
                 return

@@ -213,9 +213,11 @@ class Events:
             else:
                 if there is not None:
                     self._branches.give_up(there)
-                self._watches.move(node, parent, name)
-                if not is_reported:
+                if is_reported:
+                    self._watches.move(node, parent, name)
+                else:
                     self._account.changes.append(Change("Delete", origin[2]))
+                    self._branches.drop(node)  # all of it is reported anew, be it elsewhere by now
             if self._identity.is_file(first.destination[2]):
                 self._account.changes.append(Change("Create", first.destination[2]))
         if self._watches.is_watched(parent):
@@ -227,6 +229,7 @@ class Events:
         if not first.is_directory:
             if not self._identity.is_file(path):
                 self._account.changes.append(Change("Delete", path))
+                self.re_emit(parent.wd, name)  # a directory known there by now goes with that
             self._account.changes.append(Change("Create", destination[2]))
             return
         is_reported = first.is_repeated and self._exchanges.make_room(first, path[:-1])

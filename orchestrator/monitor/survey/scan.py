@@ -265,7 +265,6 @@ class Walk:
         self._visitor = visitor
         self._unread = unread
         self._stack: list[Reading] = []
-        self._is_left = False  # a part of the stack, from an earlier run
 
     def push(self, node: Node, path: bytes, *, report: bool, again: bool) -> None:
         """A directory is to be read; `report`: reports what is found in it, `again`: even of what is known."""
@@ -284,23 +283,19 @@ class Walk:
                 self.visit(node.parent, node.name, self._watches.path(node))
         self.run()
 
-    def is_unfinished(self) -> bool:
-        """Whether something is left from a run that ended early."""
-        return bool(self._stack or self._branches.to_recheck)
-
     def run(self, *, in_slices: bool = False) -> None:
         """Reads all directories on the stack, and those found below them; looks at the places to be rechecked.
 
         `in_slices`: ends early when the account is full, as the loop has to get its turn in a tree of whatever size.
-        The next run goes on; no event may be worked off before `is_unfinished` is false.
+        The next run goes on: see `Account.is_partial`.
         """
         watches, stack, to_recheck = self._watches, self._stack, self._branches.to_recheck
-        moves, step = -1 if self._is_left else watches.moves, self._pace.step
-        self._is_left = False
+        moves, step = -1 if self._account.is_partial else watches.moves, self._pace.step
+        self._account.is_partial = False
         self._pace.begin()
         while stack or to_recheck:
             if in_slices and self._account.is_full():
-                self._is_left = True
+                self._account.is_partial = True
                 return
             if not stack:
                 self._look_at(*to_recheck.pop())

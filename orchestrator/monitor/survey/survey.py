@@ -178,15 +178,9 @@ class Survey:
         self._walk.run()
         self._unread.finish()
 
-    def finish_walk(self) -> bool:
-        """Goes on with a walk that was longer than one read; gives whether it has come to its end."""
-        if self._walk.is_unfinished():
-            self._walk.run(in_slices=True)
-        return not self._walk.is_unfinished()
-
-    def is_walking(self) -> bool:
-        """Whether a walk goes on with the next read."""
-        return self._walk.is_unfinished()
+    def go_on(self) -> None:
+        """Goes on with a walk that was longer than one read."""
+        self._walk.run(in_slices=True)
 
     def retry_missing(self) -> None:
         """Looks again for what was not there: something may be mounted now."""

@@ -40,6 +40,9 @@ class Account:
         self.changes: list[Change] = []
         self.current_event = b""
         """The path of the directory that the current event is about, and in which other things are found."""
+        self.is_partial = False
+        """Whether a walk ended early, as there were enough changes for one read: no event may be worked off before it
+        has come to its end."""
         self.is_sweeping = False
         """Whether the tree is read again: nothing known of it is relied on, and no correction is reported."""
 

@@ -179,6 +179,20 @@ def test_a_huge_new_directory_is_read_in_slices() -> None:
     assert sorted(monitor.watched()) == world.directories_below(SRC)
 
 
+def test_a_walk_that_is_not_at_its_end_is_work_to_be_done() -> None:
+    world = World()
+    monitor = watching(world, SRC, changes=3)
+    for number in range(5):
+        world.mkdir(b"/out/%d" % number) if number else world.mkdir(b"/out")
+    world.rename(b"/out", b"/src/new")
+    found = [change.path for change in monitor.read()]
+    assert monitor.is_behind()
+    while monitor.is_behind():
+        assert world.is_awake
+        found += [change.path for change in monitor.read()]
+    assert sorted(found) == [b"/src/new/", *(b"/src/new/%d/" % number for number in range(1, 5))]
+
+
 def test_one_that_is_moved_while_it_is_read_is_read_to_its_end() -> None:
     world = World()
     monitor = watching(world, SRC, OTHER, changes=1)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import select
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.errors import MonitorError
+from orchestrator_fanotify.backlog import Backlog
 from orchestrator_fanotify.calls import CLOSE_WRITE
+from orchestrator_fanotify.directories import Directories
 from orchestrator_fanotify.kernel import Kernel
 from orchestrator_fanotify.monitor import FanotifyMonitor
 from orchestrator_fanotify.mounts import Mount
 from tests.kit.fanotify import needs_fanotify
-from tests.kit.fanotify_kernel import FanotifyWorld, event, record
+from tests.kit.fanotify_kernel import FILE_SYSTEM, FanotifyWorld, event, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -306,6 +309,42 @@ def test_what_does_not_fit_into_memory_counts_as_lost(bench: Bench) -> None:
     monitor.overflowed = False
     bench.world.write("src/0")
     assert (bench.read(monitor), monitor.overflowed) == (["Modify src/0"], False)
+
+
+def test_sources_may_change_between_two_slices_of_a_batch(bench: Bench) -> None:
+    monitor = bench.watching("CloseWrite", "src/", "other/", most=1)
+    for number in range(5):
+        (bench.top / f"out/{number}").touch()
+    bench.world.rename("out", "src/new")
+    bench.world.create("src/d/f")
+    bench.world.rename("src/d", "src/e")  # of which the batch knows
+    reported = bench.read(monitor)
+    monitor.pause(bench.path("other/"))
+    while monitor.is_behind():
+        reported += bench.read(monitor)
+    assert reported[-2:] == ["Create src/d/f", "Move src/d/ src/e/"]
+
+
+def test_taking_ends_though_somebody_fills_the_queue_faster() -> None:
+    pieces = iter([b"x" * 65536] * 1000)
+    backlog = Backlog(lambda: next(pieces), 1 << 20)  # StopIteration: it goes on for ever
+    assert backlog.fill()
+    assert backlog.has_dropped()
+
+
+def test_only_directories_that_do_not_hold_a_source_are_outside(bench: Bench) -> None:
+    directories = Directories(bench.world, lambda _: True)  # type: ignore[arg-type]
+    directories.see([bench.path("out/deep/")], {FILE_SYSTEM: [bench.path("out/deep/")]})
+    (bench.top / "out/deep/inside").mkdir(parents=True)
+
+    def key(name: str) -> bytes:
+        return FILE_SYSTEM + pack("=Ii", 8, 1) + os.stat(bench.top / name).st_ino.to_bytes(8, "little")
+
+    found = {name: directories.find(key(name)) for name in ("", "out", "out/deep", "out/deep/inside", "src", "src/d")}
+    assert {name for name, paths in found.items() if paths} == {"out/deep", "out/deep/inside"}
+    assert directories.outside == {key("src"), key("src/d")}
+    directories.forget()
+    assert directories.outside == set()
 
 
 # ---- sources and mounts -------------------------------------------------------------------------------
