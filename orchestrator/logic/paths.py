@@ -224,6 +224,8 @@ class PathIndex:
         if move.path2 is None:
             return
         self.leave(move, move.path2)
+        if not key_of(move.path):
+            return  # of the source itself, which is in no directory here
         node: Node | None
         node, _ = self._directory_of(move.path)
         while node is not None:
