@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.errors import MonitorError
+from orchestrator_fanotify import orchestrator_monitors
 from orchestrator_fanotify.backlog import Backlog
 from orchestrator_fanotify.calls import CLOSE_WRITE
 from orchestrator_fanotify.directories import Directories
@@ -410,3 +411,10 @@ def test_a_kernel_without_fanotify_and_a_mode_that_there_is_not() -> None:
         FanotifyMonitor("CloseWrite", lambda _: True, lambda *_: None, make_kernel=refuse)
     with pytest.raises(MonitorError, match="not a valid"):
         FanotifyMonitor("OpenWrite", lambda _: True, lambda *_: None, make_kernel=refuse)
+
+
+def test_the_plugin_names_its_monitor() -> None:
+    (kind,) = orchestrator_monitors()
+    assert kind.name == "fanotify"
+    with pytest.raises(MonitorError):  # what the right mode makes needs rights
+        kind.make("OpenWrite", lambda _: True, lambda *_: None)
