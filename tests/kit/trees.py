@@ -149,9 +149,11 @@ class Pair:
         os.makedirs(self.target)
 
     def both(self, path: bytes, data: bytes = b"data") -> None:
-        """Make a file on both sides."""
+        """Make a file on both sides, of the same time."""
         write(self.source + path, data)
         write(self.target + path, data)
+        status = os.stat(self.source + path)
+        os.utime(self.target + path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def config(self, **more: object) -> dict[str, object]:
         """A config for this pair."""

@@ -398,6 +398,10 @@ def test_what_came_again_since_csync2_last_looked_is_marked(world: World, tmp_pa
     world.answer(f'case "$*" in *-L*) {listing};; esac; echo "Finished with 0 errors."')
     world.start()
     world.calls()
+    (tmp_path / "d").rmdir()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "l").unlink()
+    (tmp_path / "l").symlink_to("nowhere")
     world.change(("Create", b"/d/"), ("Create", b"/l"), ("Create", b"/gone"), ("Create", b"/new/"))
     top = os.fsencode(tmp_path)
     assert world.calls()[1:] == [[b"-m", top + b"/d", top + b"/l"], [b"-u", b"-v"]]
