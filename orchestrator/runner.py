@@ -49,6 +49,9 @@ PROGRESS_INTERVAL = 10.0
 READ_ALL_WITHIN = 1.0
 """Seconds. Under a writer that never stops, reading must come to an end."""
 
+RETRY_AFTER = 1.0
+"""Seconds until what could not be read, as descriptors or memory were short, is tried again."""
+
 FIRST_PAUSE = 2.0
 """Seconds for which a source is left alone that moves faster than anybody can follow; doubled each time."""
 
@@ -102,6 +105,7 @@ class Runner:
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
         self._watched_by: dict[Monitor, Inflow] = {}
         self._unread = select.poll()  # over the monitors: whether any of them has something to report
+        self._retrying: set[Monitor] = set()  # that are read again, as they had a shortage
         self._ways: Ways | None = None
         self._pauses: dict[bytes, Backoff] = {}  # of sources that moved too fast to be followed
         self._resumed: dict[bytes, float] = {}  # when they were last
@@ -308,6 +312,9 @@ class Runner:
             self._while_draining(len(inflow), inflow.work)
             return True
         changes = monitor.read()
+        if monitor.has_shortage() and monitor not in self._retrying:
+            self._retrying.add(monitor)
+            self.host.alarms.add(self.host.clock.now() + RETRY_AFTER, partial(self._retry, monitor))
         inflow.take(changes)
         if 0 < len(changes) < HEAVY:  # as nearly always
             inflow.work()
@@ -319,6 +326,10 @@ class Runner:
             self._recover(monitor, inflow)
             has_changed = True
         return has_changed
+
+    def _retry(self, monitor: Monitor) -> None:
+        self._retrying.discard(monitor)
+        self._read_from(monitor)
 
     def _pause(self, monitor: Monitor, inflow: Inflow, root: bytes) -> None:
         """Pauses a source that moves faster than its changes can be worked off, each time for longer."""
@@ -368,7 +379,7 @@ class Runner:
         Else a Move that is still unread would find nothing to be blocked by, and be done on a target
         that already has what came after it.
         """
-        if not self._unread.poll(0) and not any(self._watched_by.values()):
+        if not self._has_unread() and not any(self._watched_by.values()):
             return  # as nearly always: no monitor has anything, and no inflow a rest
         end = self.host.clock.now() + READ_ALL_WITHIN
         for monitor, inflow in list(self._watched_by.items()):
@@ -382,6 +393,12 @@ class Runner:
                         break
             except MonitorFailed as error:
                 self._stop_syncs_of(monitor, error)
+
+    def _has_unread(self) -> bool:
+        try:
+            return bool(self._unread.poll(0))
+        except OSError:
+            return True  # more descriptors than the process may have by now (prlimit(1)): poll(2) refuses
 
     def _while_draining(self, work: int, call: Callable[..., object], *arguments: object) -> None:
         """Call something; if that is heavy work, the kernel's queue is emptied meanwhile."""

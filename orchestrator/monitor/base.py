@@ -95,6 +95,12 @@ class Monitor(ABC):
         """
         return False
 
+    def has_shortage(self) -> bool:
+        """Whether something is still to be read because descriptors or memory were short. Nothing will report the end
+        of that: `read()` is called again a second later.
+        """
+        return False
+
     def pause(self, root: bytes) -> None:  # noqa: B027 - optional
         """Before: in place or lost. After, until `resume`: the source costs as little as possible; nothing is reported
         of it, nor is it lost or returned. By default nothing is done: changes reported of a paused source are ignored.

@@ -170,6 +170,10 @@ class InotifyMonitor(Monitor):
         """Whether events wait in memory: `read()` has come to its end before it was through."""
         return bool(self._pieces) or self._account.is_partial
 
+    def has_shortage(self) -> bool:
+        """Whether directories wait that could not be read."""
+        return self._survey.has_unread()
+
     def pause(self, root: bytes) -> None:
         """Ends all watches below the source; what waits of it in memory is dropped."""
         self._roots.pause(root)

@@ -147,6 +147,9 @@ class _Named(Monitor):
     def is_behind(self) -> bool:
         return self._call(self._monitor.is_behind)
 
+    def has_shortage(self) -> bool:
+        return self._call(self._monitor.has_shortage)
+
     def pause(self, root: bytes) -> None:
         self._call(self._monitor.pause, root)
 

@@ -18,15 +18,14 @@ EXIT_NOT_EXECUTED = 255
 class Child:
     """A program or a job that is running, or has ended.
 
-    `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic
-    clock. `error` says why it could not be started, `stderr_tail` holds the end of what it wrote,
-    where that was asked for. `is_resource_shortage`: it could not be started as something was short that
-    comes back by itself. `stop` is a job's: set when it should come to an end. `counts`: see Processes. `serves`: the
-    name of the sync that it was started for, where that is known.
+    `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic clock. `error` says
+    why it could not be started; `is_resource_shortage`: as something was short that comes back by itself. `stderr_tail`
+    holds the end of what it wrote, where that was asked for. `stop` is a job's: set when it should come to an end.
+    `is_transfer`: see Processes. `serves`: the name of the sync that it was started for, where that is known.
     """
 
     __slots__ = (
-        *("argv", "counts", "error", "feed", "is_resource_shortage", "on_exit", "pid", "serves"),
+        *("argv", "error", "feed", "is_resource_shortage", "is_transfer", "on_exit", "pid", "serves"),
         *("started", "stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -34,7 +33,7 @@ class Child:
         self.argv = argv
         self.started = started
         self.on_exit = on_exit
-        self.counts = True
+        self.is_transfer = True
         self.pid = 0
         self.serves = ""
         self.error: str | None = None

@@ -61,10 +61,10 @@ class DryProcesses(Processes):
         stderr_tail: bool = False,
         on_stderr: Callable[[bytes], object] | None = None,
         on_stderr_line: Callable[[bytes], object] | None = None,
-        counts: bool = True,
+        is_transfer: bool = True,
     ) -> Child:
         child = Child(list(argv), self._now(), on_exit)
-        child.counts = counts
+        child.is_transfer = is_transfer
         self._pending[child] = None
         self.note(Started(child, stdin, env, None, stderr_tail, on_stderr, on_stderr_line))
         return child

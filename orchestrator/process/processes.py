@@ -46,7 +46,7 @@ class Processes:
     """All that runs for us. A child counts (`len`) until its `on_exit` is called.
 
     Transfers count: limits, fading and `onepass` look at them. What only serves transfers (a tunnel) is
-    started with `counts=False`: a helper, which nothing waits for.
+    started with `is_transfer=False`: a helper, which nothing waits for.
 
     `output` is the path of a file that children's stdout and stderr are appended to; None: they have
     ours. It is opened for each child, so a rotated log file is not written to for long.
@@ -68,14 +68,14 @@ class Processes:
         loop.on_signal(signal.SIGCHLD, self._reap)
 
     def __len__(self) -> int:
-        return sum(child.counts for child in self._pending)
+        return sum(child.is_transfer for child in self._pending)
 
     def __iter__(self) -> Iterator[Child]:
-        return iter([child for child in self._pending if child.counts])
+        return iter([child for child in self._pending if child.is_transfer])
 
     def helpers(self) -> list[Child]:
         """What runs and does not count."""
-        return [child for child in self._pending if not child.counts]
+        return [child for child in self._pending if not child.is_transfer]
 
     def get(self, pid: int) -> Child | None:
         """The running program with this pid, if it is one of ours."""
@@ -91,7 +91,7 @@ class Processes:
         stderr_tail: bool = False,
         on_stderr: Callable[[bytes], object] | None = None,
         on_stderr_line: Callable[[bytes], object] | None = None,
-        counts: bool = True,
+        is_transfer: bool = True,
     ) -> Child:
         """Start a program; `argv[0]` is looked up in PATH. `on_exit(child, exit_code)` comes through the loop.
 
@@ -99,13 +99,13 @@ class Processes:
         it is logged, and `on_exit` is called with 255, never before this returns. `stdin` None: the
         child has our stdin. `stderr_tail`: the end of what it says is kept; all of it is given to `on_stderr`, where
         there is one; `on_stderr_line` is given its lines, which then go nowhere else. `env` None: our environment.
-        `counts` False: a helper. It gets a session of its own, so Ctrl-C at a terminal does not take it from the
+        `is_transfer` False: a helper. It gets a session of its own, so Ctrl-C at a terminal does not take it from the
         transfers that still run, and `kill` reaches what it has started.
         """
         if self._log.shows("Exec"):
             self._log("Exec", exec_line(argv, stdin))
         child = Child(argv, self._clock.now(), on_exit)
-        child.counts = counts
+        child.is_transfer = is_transfer
         self._pending[child] = None
         try:
             started = start_program(
@@ -115,7 +115,7 @@ class Processes:
                 input_size=None if stdin is None else len(stdin),
                 keeps_stderr=stderr_tail,
                 output=self.output,
-                own_session=not counts,
+                own_session=not is_transfer,
             )
             child.pid = started.pid
             self._running[child.pid] = child
@@ -157,7 +157,7 @@ class Processes:
             child.stop.set()
         elif child.pid in self._running:
             # Not collected yet, so the pid can't belong to somebody else.
-            (os.kill if child.counts else os.killpg)(child.pid, signum)
+            (os.kill if child.is_transfer else os.killpg)(child.pid, signum)
 
     def stop_jobs(self) -> None:
         """Ask every job to come to an end (on fading)."""

@@ -139,7 +139,7 @@ class Tunnel:
 
     def _spawn(self, line: _Line, command: Iterable[bytes], ended: Callable[[_Line, Child, int], None]) -> Child:
         argv = fill(command, self.options.localhost, line.port)
-        return self._processes.spawn(argv, on_exit=lambda child, code: ended(line, child, code), counts=False)
+        return self._processes.spawn(argv, on_exit=lambda child, code: ended(line, child, code), is_transfer=False)
 
     # ---- what happened ------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class FakeMonitor(Monitor):
         self.calls: list[str] = []
         self.is_closed = False
         self.behind = False
+        self.short = False
         self.fails: Exception | None = None
         plugin.monitor = self
 
@@ -78,6 +79,9 @@ class FakeMonitor(Monitor):
 
     def is_behind(self) -> bool:
         return self.behind
+
+    def has_shortage(self) -> bool:
+        return self.short
 
     def pause(self, root: bytes) -> None:
         self.calls.append(f"pause {root.decode()}")
@@ -233,7 +237,7 @@ class TurnedDaemon:
     def lack(self, reason: str) -> None:
         """What runs could not be started: something was lacking that comes back by itself."""
         for started in self.running:
-            started.child.error, started.child.is_for_want = reason, True
+            started.child.error, started.child.is_resource_shortage = reason, True
             self.system.end(started, 255)
 
     def config(self, text: str) -> None:

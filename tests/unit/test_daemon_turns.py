@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.api import Change
 from tests.kit.turns import TERMINATED, Script, TurnedDaemon, turn
 
 if TYPE_CHECKING:
@@ -581,6 +582,28 @@ def test_a_monitor_that_fails_stops_its_syncs_alone(tmp_path: Path) -> None:
 
     text = sync(tmp_path, "one", 'monitor = "test"') + sync(tmp_path, "two", 'monitor = "inotify"')
     assert turn(tmp_path, script, text) == DIED
+
+
+def test_what_a_monitor_could_not_read_is_read_a_second_later(tmp_path: Path) -> None:
+    """Nothing reports that there are descriptors again, and there need be no transfer whose end would be a reason."""
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        yield
+        monitor = daemon.plugin.monitor
+        monitor.short = True
+        daemon.change(f"{tmp_path}/one/f")
+        yield 0.5
+        monitor.changes.append(Change("Create", f"{tmp_path}/one/late".encode()))
+        yield 1  # there is still a shortage, and again a second later
+        monitor.changes.append(Change("Create", f"{tmp_path}/one/later".encode()))
+        yield 1
+        monitor.short = False
+        yield 13
+        assert runs(daemon) == ["one /f /late /later"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
 
 
 def test_one_that_fails_at_the_start_ends_the_daemon(tmp_path: Path) -> None:

@@ -100,10 +100,10 @@ def run(name: str, box: Path, script: str = "exec sleep 1000", **more: object) -
     return f"run('echo $$ >{box}/{name}; {script}', **{more!r})"
 
 
-@pytest.mark.parametrize("counts", [True, False])
-def test_a_program_ends_with_a_killed_daemon(machine: Machine, tmp_path: Path, counts: bool) -> None:
-    """`counts` False: a tunnel, which leads a session of its own."""
-    machine(run("one.pid", tmp_path, counts=counts))
+@pytest.mark.parametrize("is_transfer", [True, False])
+def test_a_program_ends_with_a_killed_daemon(machine: Machine, tmp_path: Path, is_transfer: bool) -> None:
+    """`is_transfer` False: a tunnel, which leads a session of its own."""
+    machine(run("one.pid", tmp_path, is_transfer=is_transfer))
     pid = machine.pid("one.pid")
     machine.kill()
     wait_until(lambda: has_ended(pid), "its end")

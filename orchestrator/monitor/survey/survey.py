@@ -166,6 +166,10 @@ class Survey:
 
     # -- what has to be tried again --------------------------------------------------------------------------------
 
+    def has_unread(self) -> bool:
+        """Whether there is something for `retry_unread`."""
+        return self._unread.is_short()
+
     def retry_unread(self) -> None:
         """Reads what could not be read while descriptors or memory were short."""
         if not self._unread.is_short():

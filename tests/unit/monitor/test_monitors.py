@@ -139,6 +139,7 @@ METHODS: dict[str, tuple[object, ...]] = {
     "rescan": (ignore,),
     "drain": (),
     "is_behind": (),
+    "has_shortage": (),
     "pause": (b"/a/",),
     "resume": (b"/a/", ignore),
     "polled": (),
@@ -186,7 +187,7 @@ def test_a_monitor_may_do_without_slices_pauses_and_queues() -> None:
     monitor.drain()
     monitor.pause(b"/a/")
     monitor.resume(b"/a/", ignore)
-    assert (monitor.is_behind(), monitor.polled()) == (False, [])
+    assert (monitor.is_behind(), monitor.has_shortage(), monitor.polled()) == (False, False, [])
 
 
 def test_the_end_of_the_daemon_comes_through_long_work() -> None:
