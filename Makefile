@@ -13,7 +13,8 @@ SETUP := pyproject.toml .ci/venv .ci/python
 
 CONFIG ?= configs/native.lua
 DEMO ?= /tmp/lsyncd-demo
-WORKERS ?= 2
+# most tests wait for something
+WORKERS ?= 3
 PYTEST ?= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 SEEDS ?= 2000
 SOAK ?= 3600

@@ -22,7 +22,7 @@ from orchestrator.monitor.inotify import InotifyMonitor
 from orchestrator_fanotify import calls
 from orchestrator_fanotify.monitor import FanotifyMonitor
 from tests.kit.daemon import DEADLINE, ROOT, Daemon, wait_until
-from tests.kit.fanotify import needs_fanotify
+from tests.kit.fanotify import needs_fanotify, own_file_system
 from tests.kit.mirrors import Tree, differences
 from tests.kit.trees import HOSTILE
 
@@ -41,19 +41,14 @@ def _fanotify() -> None:
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Path]:
-    """A source with a few things in it, and a place outside, on a file system where no other test does anything.
-
-    The kernel tells of all of a file system: directories of others that are gone before they can be looked at
-    make the monitor more careful than the few changes of a test would.
-    """
-    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
-    (tmp_path / "src/d/e").mkdir(parents=True)
-    (tmp_path / "src/d/e/f").write_text("f")
-    (tmp_path / "src/g").write_text("g")
-    (tmp_path / "out/o").mkdir(parents=True)
-    (tmp_path / "out/o/h").write_text("h")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+    """A source with a few things in it, and a place outside."""
+    with own_file_system(tmp_path):
+        (tmp_path / "src/d/e").mkdir(parents=True)
+        (tmp_path / "src/d/e/f").write_text("f")
+        (tmp_path / "src/g").write_text("g")
+        (tmp_path / "out/o").mkdir(parents=True)
+        (tmp_path / "out/o/h").write_text("h")
+        yield tmp_path
 
 
 @contextmanager

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import MonitorError
 from orchestrator_fanotify.monitor import FanotifyMonitor
 from tests.kit.need import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def needs_fanotify() -> None:
@@ -15,6 +22,20 @@ def needs_fanotify() -> None:
     problem = _problem()
     if problem:
         missing(problem)
+
+
+@contextmanager
+def own_file_system(place: Path) -> Iterator[None]:
+    """Mounts one where no other test does anything.
+
+    The kernel tells of all of a file system: directories of others that are gone before they can be looked at make the
+    monitor more careful than the few changes of a test would, and it may never have read everything.
+    """
+    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @functools.cache
