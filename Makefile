@@ -13,8 +13,7 @@ SETUP := pyproject.toml .ci/venv .ci/python
 
 CONFIG ?= configs/native.lua
 DEMO ?= /tmp/lsyncd-demo
-# most tests wait for something
-WORKERS ?= 3
+WORKERS ?= 2
 PYTEST ?= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 SEEDS ?= 2000
 SOAK ?= 3600

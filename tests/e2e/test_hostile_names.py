@@ -220,6 +220,7 @@ def test_directories_nested_without_end(tmp_path: Path, monitor: str, name: byte
             daemon.wait_for("the file after it")
             daemon.wait_for("changes below such directories are not seen" if is_too_long else "the deepest file")
             assert daemon.said().count("are not seen") == is_too_long
+            wait_until((tmp_path / "status").exists, "the status file")
             # 800 MB, and 80 to 160 MB of log and status, when each directory kept its path
             assert (tmp_path / "status").stat().st_size < 4_000_000
             status = (Path("/proc") / str(daemon.process.pid) / "status").read_text()
