@@ -316,9 +316,7 @@ class Runner:
             self._retrying.add(monitor)
             self.host.alarms.add(self.host.clock.now() + RETRY_AFTER, partial(self._retry, monitor))
         inflow.take(changes)
-        if 0 < len(changes) < HEAVY:  # as nearly always
-            inflow.work()
-        elif changes:
+        if changes:
             self._while_draining(len(changes), inflow.work)
         has_changed = self._look_after_roots(monitor, inflow.syncs) or bool(changes)
         if monitor.overflowed:
@@ -384,15 +382,13 @@ class Runner:
         end = self.host.clock.now() + READ_ALL_WITHIN
         for monitor, inflow in list(self._watched_by.items()):
             has_read = False
-            try:
+            with self._stopping_syncs_of(monitor):
                 # whatever comes later than this was made later
                 while monitor in self._watched_by and (not has_read or len(inflow) or monitor.is_behind()):
                     has_read = has_read or not len(inflow)
                     self._read_from(monitor)
                     if self.host.clock.now() >= end:
                         break
-            except MonitorFailed as error:
-                self._stop_syncs_of(monitor, error)
 
     def _has_unread(self) -> bool:
         try:

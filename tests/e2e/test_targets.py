@@ -72,16 +72,21 @@ def test_a_target_on_another_machine_without_its_marker(box: Path) -> None:
             box, lua=sync("rsync", box, f"rsync://127.0.0.1:{rsyncd.port}/m/", 'targetMarker = ".mounted"')
         ) as daemon,
     ):
-        daemon.wait_for("has no file .mounted; waiting for its return")
-        assert os.listdir(box / "trg") == ["kept"]
-        (box / "trg/.mounted").touch()
-        daemon.wait_for("Startup of")
-        assert sorted(os.listdir(box / "trg")) == [".mounted", "old"]
-        (box / "trg/.mounted").unlink()
-        (box / "src/old").unlink()
-        (box / "src/fresh").write_text("x")
-        daemon.wait_for("has no file .mounted; waiting for its return", 2)
-        assert os.listdir(box / "trg") == ["old"]
+        check_marker(box, daemon)
+
+
+def check_marker(box: Path, daemon: Daemon) -> None:
+    """Nothing arrives, and nothing is deleted, while the target has no marker: at the start, then while running."""
+    daemon.wait_for("has no file .mounted; waiting for its return")
+    assert os.listdir(box / "trg") == ["kept"]
+    (box / "trg/.mounted").touch()
+    daemon.wait_for("Startup of")
+    assert sorted(os.listdir(box / "trg")) == [".mounted", "old"]
+    (box / "trg/.mounted").unlink()
+    (box / "src/old").unlink()
+    (box / "src/fresh").write_text("x")
+    daemon.wait_for("has no file .mounted; waiting for its return", 2)
+    assert os.listdir(box / "trg") == ["old"]
 
 
 @pytest.mark.row(29)
@@ -98,16 +103,7 @@ def test_a_target_by_ssh_without_its_marker(box: Path, action: str) -> None:
         }[action]
         keys = f'source = "{box}/src", delay = 0.1, targetMarker = ".mounted", {place}'
         with Daemon(box, lua=f"settings{{insist = true}} sync{{default.{action}, {keys}}}") as daemon:
-            daemon.wait_for("has no file .mounted; waiting for its return")
-            assert os.listdir(box / "trg") == ["kept"]
-            (box / "trg/.mounted").touch()
-            daemon.wait_for("Startup of")
-            assert sorted(os.listdir(box / "trg")) == [".mounted", "old"]
-            (box / "trg/.mounted").unlink()
-            (box / "src/old").unlink()
-            (box / "src/fresh").write_text("x")
-            daemon.wait_for("has no file .mounted; waiting for its return", 2)
-            assert os.listdir(box / "trg") == ["old"]
+            check_marker(box, daemon)
             sshd.stop()
             (box / "trg/.mounted").touch()
             daemon.wait_for("cannot be asked for .mounted; waiting for its return")
