@@ -294,7 +294,10 @@ class _Mounts:
         self._poll.register(self._files[1], select.POLLPRI)
 
     def has_changed(self) -> bool:
-        return bool(self._poll.poll(0))
+        try:
+            return bool(self._poll.poll(0))
+        except OSError:
+            return False  # the process may have no descriptor any more (prlimit(1)): the next read asks again
 
     def close(self) -> None:
         for file in self._files:

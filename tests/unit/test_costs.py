@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import resource
 import sys
 import tracemalloc
 from contextlib import closing
@@ -277,6 +278,20 @@ def test_what_has_changed_is_known_before_a_transfer_is_collected(tmp_path: Path
         assert len(running.sync.queue) == 0
         (tmp_path / "src/f").touch()
         running.host.processes.before_end()
+        assert len(running.sync.queue) == 1
+        running.finish()
+
+
+def test_it_is_known_also_where_poll_refuses(tmp_path: Path) -> None:
+    """The process may have fewer descriptors by now than it has (prlimit(1))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with closing(Running(tmp_path, "lua", CONFIGS["lua"])) as running:
+        (tmp_path / "src/f").touch()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            running.host.processes.before_end()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert len(running.sync.queue) == 1
         running.finish()
 

@@ -250,10 +250,13 @@ def test_what_cannot_be_read_for_want_of_descriptors_is_read_later() -> None:
     bench.world.mkdir(b"/src/n")
     bench.world.create(b"/src/n/f")
     bench.world.shortage = OSError(errno.EMFILE, "Too many open files")
+    assert not bench.monitor.has_shortage()
     assert bench.read() == [("Create", b"/src/n/")]
     assert bench.read() == []
+    assert bench.monitor.has_shortage(), "or nobody would read again"
     bench.world.shortage = None
     assert bench.read() == [("Create", b"/src/n/f")]
+    assert not bench.monitor.has_shortage()
     assert bench.logged == [
         ("Warn", "Cannot read /src/n/: Too many open files. Trying again."),
         ("Normal", "All directories could be read now."),
