@@ -12,6 +12,7 @@ import stat
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from orchestrator.descent import follow
 from orchestrator.logic.mounts import Mount, Mounts
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ _MAY_HANG: Final = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lus
 
 _NUMBERED_ANEW: Final = ("fuse", "cifs", "smb", "9p", "vfat", "msdos", "exfat", "ntfs", "afs", "overlay")
 """Those that may give one directory another inode number later on (of overlay: the kernel's overlayfs.rst)."""
-
-_MOST_LINKS: Final = 40
 
 
 class Finding(Enum):
@@ -156,28 +155,10 @@ def _identity(mount: Mount | None) -> tuple[bytes, ...] | None:
 
 
 def _links_are_ours(path: bytes) -> bool:
-    """Whether every link on the way to an absolute path was made by root or our own user."""
-    trusted = {0, os.geteuid()}
-    rest, way = [name for name in path.split(b"/") if name][::-1], b"/"
-    links = 0
-    while rest:
-        name = rest.pop()
-        if name == b"..":
-            way = os.path.dirname(way)
-            continue
-        step = os.path.join(way, name)
-        try:
-            status = os.lstat(step)
-            if not stat.S_ISLNK(status.st_mode):
-                way = step
-                continue
-            link_target = os.readlink(step)
-        except OSError:
-            return False
-        links += 1
-        if status.st_uid not in trusted or links > _MOST_LINKS:
-            return False
-        if link_target.startswith(b"/"):
-            way = b"/"
-        rest += [name for name in link_target.split(b"/") if name not in (b"", b".")][::-1]
+    """Whether every link on the way to a directory (absolute path) was made by root or our own user."""
+    try:
+        place, _ = follow(path)
+    except OSError:
+        return False
+    os.close(place)
     return True

@@ -143,10 +143,7 @@ class Transfers:
         if problem is not None:
             return problem
         self._queue.activate(agent.delays)
-        if command is not None:
-            self._run_before(transfer, command)
-        else:
-            self._start(transfer)
+        self._go(transfer, command)
         return None
 
     def _go(self, transfer: Transfer, command: bytes | None) -> None:
