@@ -25,7 +25,7 @@ from orchestrator.log.terminal import Terminal, before_startup
 from orchestrator.logic.message import escape, to_text, without_passwords
 
 if TYPE_CHECKING:
-    from loguru import Logger, Message
+    from loguru import Level, Logger, Message
 
 FORM = "{level.name}: {message}"
 """loguru's format for every place but the syslog. Sinks put the time in front of it."""
@@ -52,18 +52,18 @@ def _release_locks() -> None:
 os.register_at_fork(before=_hold_locks, after_in_parent=_release_locks, after_in_child=_release_locks)
 
 
-def _new_logger() -> Logger:
-    """A logger of loguru that shares nothing with the one that modules import.
+def _new_logger() -> tuple[Logger, Any]:
+    """A logger of loguru, with its core, that shares nothing with the one that modules import.
 
     Any module may call `logger.remove()`, `disable("")` or `configure()` on that one, and the daemon's log must go on.
     For this loguru documents `copy.deepcopy(logger)`, which needs all sinks to be removed before; those of a process
-    that merely imports this package are not ours to remove. Hence two names that loguru does not export:
-    pyproject.toml keeps to the versions that have them.
+    that merely imports this package are not ours to remove. Hence three names that loguru does not export, a handler's
+    `emit` among them: pyproject.toml keeps to the versions that have them.
     """
     options = dict.fromkeys(("exception", "record", "lazy", "colors", "raw", "capture"))
     core = engine.Core()  # type: ignore[no-untyped-call]
     made = engine.Logger(core=core, depth=0, patchers=[], extra={}, **options)  # type: ignore[no-untyped-call]
-    return cast("Logger", made)
+    return cast("Logger", made), core
 
 
 class Log:
@@ -85,9 +85,9 @@ class Log:
         self._is_writing = False
         self._held: list[tuple[str, tuple[Any, ...]]] | None = None
         self._holder = 0
-        self._nested: deque[tuple[str, str]] = deque()
-        self._logger = _new_logger()
-        self._levels: dict[str, str] = {}  # of the categories that have been shown
+        self._nested: deque[tuple[Level, str]] = deque()
+        self._logger, self._core = _new_logger()
+        self._levels: dict[str, Level] = {}  # of the categories that have been shown
         self._handlers: list[int] = []
         self._file: LogFile | None = None
         self._terminal: int | None = None
@@ -112,11 +112,18 @@ class Log:
                 return
             self._is_writing = True
             try:
-                self._logger.log(level, text)
+                self._emit(level, text)
                 while self._nested:
-                    self._logger.log(*self._nested.popleft())
+                    self._emit(*self._nested.popleft())
             finally:
                 self._is_writing = False
+
+    def _emit(self, level: Level, text: str) -> None:
+        """As `Logger.log`, without the caller, file, thread and process of the record: nobody sees them in a line, and
+        looking them up takes as long as all the rest."""
+        record = {"level": level, "message": text, "exception": None}
+        for handler in self._core.handlers.values():
+            handler.emit(record, level.name, False, False, None)
 
     def hold(self) -> None:
         """From now on messages of this thread wait, in their order, for `release`, which must follow soon.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.logic.message import escape
 
 if TYPE_CHECKING:
-    from loguru import Logger
+    from loguru import Level, Logger
 
 NORMAL: Final = "Normal"
 WARN: Final = "Warn"
@@ -37,11 +37,10 @@ def category_of(number: int) -> str:
     return next((category for category, least in _NUMBERS.items() if number >= least), DEBUG)
 
 
-def add_level(logger: Logger, category: str) -> str:
-    """Make a category a level of the logger, if it is none yet. Returns the level's name, which is harmless text."""
+def add_level(logger: Logger, category: str) -> Level:
+    """Make a category a level of the logger, if it is none yet. Returns the level; its name is harmless text."""
     name = category if category.isalpha() else escape(category)
     try:
-        logger.level(name)
+        return logger.level(name)
     except ValueError:
-        logger.level(name, no=number_of(category))
-    return name
+        return logger.level(name, no=number_of(category))

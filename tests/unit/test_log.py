@@ -700,11 +700,11 @@ def test_a_category_that_nobody_asked_for_stops_before_loguru(log: Log) -> None:
 
 
 def test_a_line_in_the_log_file_costs_little_beside_loguru(log: Log, tmp_path: Path) -> None:
-    """loguru's own part is 25 calls, the clock of this test one."""
+    """loguru's own part is 8 calls, the clock of this test one."""
     log.configure(logfile=str(tmp_path / "log"))
     log.detach()
     log("Normal", "one")
-    assert python_calls(lambda: log("Normal", "one")) <= 36
+    assert python_calls(lambda: log("Normal", "one")) <= 20
 
 
 # -- plugins that use loguru
