@@ -87,9 +87,9 @@ def settle(task: Task, path: str, source: int, target: int, wanted: os.stat_resu
             if task.rule.xattrs and not xattrs.is_same(xattrs.below(source, "."), xattrs.below(target, "."), task.rule):
                 attributes = xattrs.read_entry(source, ".", task.rule)
             if attributes is not None or not is_same_meta(wanted, have, task.rule):
-                apply(task, handle, wanted, have, attributes)
-            if task.patience > 0:
-                task.memory.missing.leave(os.stat(handle))
+                with task.changing(target):
+                    apply(task, handle, wanted, have, attributes)
+            task.leave(target)
     except OSError as error:
         task.report.trouble("set the attributes of", path, error)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator_native.mirror import target_status
@@ -19,7 +20,7 @@ from orchestrator_native.temps import is_ours
 from orchestrator_native.trees import ELSEWHERE, join, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from orchestrator.api import Change
     from orchestrator_native.entry import Entry
@@ -114,7 +115,6 @@ class _Batch:
             self._ancestor(parent)
             return
         have = target_status(entry)
-        self.task.before_change(entry.target)
         if have is None and self.task.may_be_deleted(path, wanted, entry.target):
             self.task.defer(path, entry.source, entry.target)
             return
@@ -176,7 +176,6 @@ class _Batch:
             self.mirror.let_in(parent)
         if have is not None:
             self.named.add(path)
-            self.task.before_change(self.mirror.target.open(parent))
             self.mirror.remover.remove(path, have.st_mode)
             self.mirror.target.forget()
 
@@ -232,15 +231,27 @@ class _Batch:
             self.run.later_settle(join(*destination))
         old = mirror.remover.tree.open(origin[0])
         new = mirror.target.open(destination[0])
-        self.task.before_change(old)
-        self.task.before_change(new)
         self.task.proofs.name_goes(destination[1], new)
-        os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
+        with self._changing(old, new, origin[1] if is_dir else None):
+            os.rename(origin[1], destination[1], src_dir_fd=old, dst_dir_fd=new)
         if not is_dir:
             was_right = self._was_right(origin, old)
             mirror.task.proofs.spoil(have, wanted.st_ctime_ns if was_right else ANY_CHANGE)
             if was_right:
                 self.renamed.add(join(*destination))
+
+    @contextmanager
+    def _changing(self, old: int, new: int, moved: str | None) -> Iterator[None]:
+        """Within: a rename from one open directory to another. `moved`: the name of a directory, which changes too."""
+        with ExitStack() as changing:
+            directories = [old, new]
+            if moved is not None:
+                directories.append(os.open(moved, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=old))
+                changing.callback(os.close, directories[-1])
+            different = {identity(os.fstat(directory)): directory for directory in directories}
+            for _, directory in sorted(different.items()):  # in one order: no two threads wait for each other
+                changing.enter_context(self.task.changing(directory))
+            yield
 
     def _was_right(self, origin: tuple[str, str], old: int) -> bool:
         """Nothing of a file need be read if it was right where it was: in a directory that is still the one of before,

@@ -141,8 +141,11 @@ def _work_between(
         run.drain()
         if changes is None:
             memory.proofs.is_complete = True
-        if task.report.lacks_room and not meta.has_room(target.root):
-            task.report.end(FILE_IO)
+        if task.report.lacks_room:
+            with task.changing(target.root):
+                has_room = meta.has_room(target.root)
+            if not has_room:
+                task.report.end(FILE_IO)
     except Stopped as stopped:
         task.report.end(CUT if isinstance(stopped, TooMuch) else STOPPED)
     finally:

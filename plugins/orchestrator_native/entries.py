@@ -154,8 +154,10 @@ class Entries:
         else:
             if have is not None:
                 self._task.proofs.name_goes(entry.name, entry.target)
-                os.unlink(entry.name, dir_fd=entry.target)
-            os.mkdir(entry.name, 0o700, dir_fd=entry.target)
+                with self._task.changing(entry.target):
+                    os.unlink(entry.name, dir_fd=entry.target)
+            with self._task.changing(entry.target):
+                os.mkdir(entry.name, 0o700, dir_fd=entry.target)
             self._task.made(entry.name, entry.target)
             touched = True
         self._work_queue.later_directory(entry.path, touched=touched)

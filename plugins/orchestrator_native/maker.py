@@ -53,7 +53,8 @@ class Maker:
     def symlink(self, entry: Entry, wanted: os.stat_result) -> None:
         text = symlink_text(entry)
         temp = temp_name(entry.name)
-        os.symlink(text, temp, dir_fd=entry.target)
+        with self._task.changing(entry.target):
+            os.symlink(text, temp, dir_fd=entry.target)
         self._finish(temp, entry, wanted)
 
     def special(self, entry: Entry, wanted: os.stat_result) -> None:
@@ -63,7 +64,8 @@ class Maker:
             self._task.report.note("devices are left out: only root can make them")
             return
         temp = temp_name(entry.name)
-        os.mknod(temp, stat.S_IFMT(mode) | 0o600, wanted.st_rdev, dir_fd=entry.target)
+        with self._task.changing(entry.target):
+            os.mknod(temp, stat.S_IFMT(mode) | 0o600, wanted.st_rdev, dir_fd=entry.target)
         self._finish(temp, entry, wanted)
 
     def link(self, leader: str, path: str, target: int) -> None:
@@ -72,11 +74,12 @@ class Maker:
         own = split(path)[1]
         temp = temp_name(own)
         fd = self._remover.tree.open(parent)
-        os.link(name, temp, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
+        with self._task.changing(target):
+            os.link(name, temp, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
         try:
             self._place(temp, path, own, target)
         finally:
-            _unlink(temp, target)
+            self._unlink(temp, target)
 
     def _copy(self, entry: Entry, fd: int, have: os.stat_result | None, *, is_last: bool) -> bool:
         """False: it changed while being copied, and nothing was put."""
@@ -85,7 +88,8 @@ class Maker:
             raise Vanished
         temp = temp_name(entry.name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        copy = os.open(temp, flags, 0o600, dir_fd=entry.target)
+        with self._task.changing(entry.target):
+            copy = os.open(temp, flags, 0o600, dir_fd=entry.target)
         placed = False
         try:
             try:
@@ -107,7 +111,7 @@ class Maker:
             return True
         finally:
             if not placed:
-                _unlink(temp, entry.target)
+                self._unlink(temp, entry.target)
 
     def _was_written(self, entry: Entry, wanted: os.stat_result, have: os.stat_result | None) -> bool:
         """What it is to replace has been written meanwhile."""
@@ -133,21 +137,33 @@ class Maker:
             placed = True
         finally:
             if not placed:
-                _unlink(temp, entry.target)
+                self._unlink(temp, entry.target)
 
     def _place(self, temp: str, path: str, name: str, target: int) -> None:
         self._task.proofs.name_goes(name, target)
         try:
-            os.rename(temp, name, src_dir_fd=target, dst_dir_fd=target)
+            self._rename(temp, name, target)
         except IsADirectoryError:
             self._make_way(path, name, target)
+            self._rename(temp, name, target)
+
+    def _rename(self, temp: str, name: str, target: int) -> None:
+        with self._task.changing(target):
             os.rename(temp, name, src_dir_fd=target, dst_dir_fd=target)
 
     def _make_way(self, path: str, name: str, target: int) -> None:
         if self._task.removal.makes_way:
             self._remover.remove(path, stat.S_IFDIR)
         else:
-            os.rmdir(name, dir_fd=target)
+            with self._task.changing(target):
+                os.rmdir(name, dir_fd=target)
+
+    def _unlink(self, name: str, target: int) -> None:
+        try:
+            with self._task.changing(target):
+                os.unlink(name, dir_fd=target)
+        except OSError:
+            pass
 
 
 def has_changed_since(entry: Entry, before: os.stat_result) -> bool:
@@ -169,10 +185,3 @@ def _has_changed(before: os.stat_result, entry: Entry) -> bool:
         after.st_size,
         after.st_mtime_ns,
     )
-
-
-def _unlink(name: str, target: int) -> None:
-    try:
-        os.unlink(name, dir_fd=target)
-    except OSError:
-        pass

@@ -65,7 +65,8 @@ class Mirror:
                 fd = self.target.open(directory)
                 status = os.fstat(fd)
                 if is_closed(status, self.task.rule):
-                    open_up(f"/proc/self/fd/{fd}", status)
+                    with self.task.changing(fd):
+                        open_up(f"/proc/self/fd/{fd}", status)
                     self.target.forget()  # it may have been opened for passing only
                     self.work_queue.later_settle(directory)
             except OSError:
@@ -121,12 +122,12 @@ class Mirror:
             here = list(listing)
         before = os.fstat(target)
         if is_closed(before, self.task.rule):
-            open_up(f"/proc/self/fd/{target}", before)
+            with self.task.changing(target):
+                open_up(f"/proc/self/fd/{target}", before)
             self.target.forget()  # it may have been opened for passing only
             target = self.target.open(path)
         with os.scandir(target) as listing:
             there = {entry.name: entry for entry in listing}
-        self.task.before_change(target)
         for name in there.keys() - {entry.name for entry in here}:
             self._extra(join(path, name), there[name])
         unsettled = False

@@ -12,8 +12,13 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native.rules import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST = 10_000
 """Entries that are deferred at a time, more are brought at once; and directories that are remembered."""
@@ -24,28 +29,31 @@ class Missing:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._left: OrderedDict[int, int] = OrderedDict()
+        self._left: OrderedDict[int, _Left] = OrderedDict()
         self._entries: dict[str, tuple[int, float]] = {}
 
-    def leave(self, directory: os.stat_result) -> None:
-        """A directory of the target, as our own work has left it."""
+    def leave(self, directory: os.stat_result, foreign: int) -> None:
+        """A directory of the target, as our own work has left it. `foreign`: see Directories.foreign_change."""
         with self._lock:
-            self._left[identity(directory)] = directory.st_ctime_ns
+            self._left[identity(directory)] = _Left(directory.st_ctime_ns, foreign)
             self._left.move_to_end(identity(directory))
             if len(self._left) > MOST:
                 self._left.popitem(last=False)
 
-    def changed_by_others(self, directory: os.stat_result) -> int:
-        """When somebody else may have changed a directory of the target: its ctime, or 0 where it is as we left it."""
-        ctime = directory.st_ctime_ns
-        return 0 if self._left.get(identity(directory)) == ctime else ctime
+    def foreign_change(self, directory: os.stat_result) -> int:
+        """When somebody else may have changed a directory of the target last: its ctime, if it is not as we left it."""
+        left = self._left.get(identity(directory))
+        if left is None:
+            return directory.st_ctime_ns - 1  # by a startup of ours, most likely: entries made in its tick come at once
+        return left.foreign if left.ctime == directory.st_ctime_ns else directory.st_ctime_ns
 
-    def defers(self, path: str, wanted: os.stat_result, changed: int, patience: float) -> bool:
+    def defers(self, path: str, wanted: os.stat_result, foreign: int, patience: float) -> bool:
         """Whether an entry of the source that the target has not has to wait: once, for `patience` seconds.
 
-        `changed`: of the target's directory, see changed_by_others.
+        `foreign`: of the target's directory, see Directories.foreign_change. Times of one tick of the kernel's clock
+        are equal, whichever came first.
         """
-        if changed <= wanted.st_ctime_ns:
+        if foreign < wanted.st_ctime_ns:
             return False
         now = time.monotonic()
         with self._lock:
@@ -60,18 +68,73 @@ class Missing:
             return True
 
 
+class _Left(NamedTuple):
+    """Times (ctime, ns) of a directory of the target: of the last change, and of the last one that was not ours."""
+
+    ctime: int
+    foreign: int
+
+
+class _Directory:
+    """A directory of the target in one run."""
+
+    def __init__(self, ctime: int, foreign: int) -> None:
+        self.lock = threading.Lock()
+        """Held while we change it: another thread's change is not to pass for somebody else's."""
+        self.ctime = ctime
+        """Up to here it is known whose changes they were."""
+        self.foreign = foreign
+
+    def account(self, ctime: int) -> None:
+        if ctime != self.ctime:
+            self.ctime = self.foreign = ctime
+
+
 class Directories:
-    """What one run has found of the target's directories, before it changed anything in them."""
+    """In one run: which changes of the target's directories are not ours. For several threads.
+
+    Every change of ours is made within `changing`; any other time that a directory shows is somebody else's.
+    """
 
     def __init__(self, missing: Missing) -> None:
         self._missing = missing
-        self._changed: dict[int, int] = {}
+        self._directories: dict[int, _Directory] = {}
 
-    def look(self, target: int) -> int:
-        """An open directory of the target, before we change it: see Missing.changed_by_others."""
-        status = os.fstat(target)
-        return self._changed.setdefault(identity(status), self._missing.changed_by_others(status))
+    def foreign_change(self, target: int) -> int:
+        """When somebody else changed an open directory of the target last (ctime, ns), as far as is known; 0: never."""
+        directory = self._find(target)
+        with directory.lock:
+            directory.account(os.fstat(target).st_ctime_ns)
+            return directory.foreign
+
+    @contextmanager
+    def changing(self, target: int) -> Iterator[None]:
+        """Within: one change of ours in an open directory of the target. To be short; not to be nested."""
+        directory = self._find(target)
+        with directory.lock:
+            directory.account(os.fstat(target).st_ctime_ns)
+            try:
+                yield
+            finally:
+                directory.ctime = os.fstat(target).st_ctime_ns
 
     def make(self, name: str, parent: int) -> None:
-        """A directory that was just made."""
-        self._changed[identity(os.stat(name, dir_fd=parent, follow_symlinks=False))] = 0
+        """We have just made a directory."""
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        self._directories[identity(status)] = _Directory(status.st_ctime_ns, 0)
+
+    def leave(self, target: int) -> None:
+        """Our work in an open directory of the target is done."""
+        status = os.fstat(target)
+        directory = self._find(target)
+        with directory.lock:
+            directory.account(status.st_ctime_ns)
+            self._missing.leave(status, directory.foreign)
+
+    def _find(self, target: int) -> _Directory:
+        status = os.fstat(target)
+        found = self._directories.get(identity(status))
+        if found is None:
+            new = _Directory(status.st_ctime_ns, self._missing.foreign_change(status))
+            found = self._directories.setdefault(identity(status), new)
+        return found

@@ -56,10 +56,12 @@ class Remover:
 
     def _unlink_name(self, path: str, name: str, directory: int) -> None:
         if not self.task.rule.hard_links:
-            os.unlink(name, dir_fd=directory)
+            with self.task.changing(directory):
+                os.unlink(name, dir_fd=directory)
             return
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        os.unlink(name, dir_fd=directory)
+        with self.task.changing(directory):
+            os.unlink(name, dir_fd=directory)
         if status.st_nlink > 1:
             self.task.proofs.spoil(status, ANY_CHANGE)
             self._name_went(path)
@@ -96,7 +98,8 @@ class Remover:
             raise PermissionError(1, "it is a sync's own source or target")
         self.task.proofs.is_gone(identity(status))
         if not self.task.rule.root and status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
+            with self.task.changing(fd):
+                os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
             self.tree.forget()
             fd = self.tree.open(directory)
         with os.scandir(fd) as listing:
@@ -124,7 +127,9 @@ class Remover:
         parent, name = split(directory)
         self._take()
         try:
-            os.rmdir(name, dir_fd=self.tree.open(parent))
+            outer = self.tree.open(parent)
+            with self.task.changing(outer):
+                os.rmdir(name, dir_fd=outer)
         except FileNotFoundError:
             pass
         except OSError as error:

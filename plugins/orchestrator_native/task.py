@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from orchestrator_native.report import RunReport, TooMuch
 from orchestrator_native.rules import Trust, identity
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from orchestrator_native.memory import Memory
     from orchestrator_native.proofs import Proofs
     from orchestrator_native.rules import CopyRule
@@ -89,13 +92,17 @@ class Task:
     def may_be_deleted(self, path: str, wanted: os.stat_result, target: int) -> bool:
         """Whether an entry that the target has not has to wait: see missing.py. `target`: its directory there."""
         return self.patience > 0 and self.memory.missing.defers(
-            path, wanted, self.directories.look(target), self.patience
+            path, wanted, self.directories.foreign_change(target), self.patience
         )
 
-    def before_change(self, target: int) -> None:
-        """An open directory of the target is about to be changed by us."""
+    def changing(self, target: int) -> AbstractContextManager[None]:
+        """Within: one change of ours in an open directory of the target. To be short; not to be nested."""
+        return self.directories.changing(target) if self.patience > 0 else nullcontext()
+
+    def leave(self, target: int) -> None:
+        """Our work in an open directory of the target is done."""
         if self.patience > 0:
-            self.directories.look(target)
+            self.directories.leave(target)
 
     def made(self, name: str, target: int) -> None:
         """We have made a directory, in an open one of the target."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -279,9 +280,16 @@ class Deleted:
         write(self.target + b"by others", b"")
         os.unlink(self.target + b"by others")
 
-    def run(self, patience: float, *changes: tuple[str, bytes]) -> list[str]:
-        """What is put off."""
-        trees = MirrorSpec(self.deploy.source, self.target, patience=patience)
+    def run(self, patience: float, *changes: tuple[str, bytes], meanwhile: bytes = b"") -> list[str]:
+        """The paths that are deferred. When it comes to the path `meanwhile`, somebody changes the target's root."""
+
+        def excluded(path: bytes) -> bool:
+            if path == meanwhile:
+                write(self.target + b"by others", b"")
+                os.unlink(self.target + b"by others")
+            return False
+
+        trees = MirrorSpec(self.deploy.source, self.target, patience=patience, excluded=excluded)
         told = [Change(*change) for change in changes]
         report = update(trees, told, self.deploy.memory, self.deploy.stop, deletes=True)
         assert report.lines() == []
@@ -305,6 +313,31 @@ def test_what_may_have_been_deleted_on_the_target_waits_once(deleted: Deleted) -
     assert b"f" not in snapshot(deleted.target)
     assert deleted.run(1e-9, ("Create", b"/f")) == [], "nobody takes the deletion over"
     assert snapshot(deleted.target)[b"f"] == b"new"
+
+
+def test_what_was_deleted_while_we_were_at_work_in_its_directory_waits(deleted: Deleted) -> None:
+    """The run that finds its directory as it was, and the one that changes it, do not take the deletion for theirs."""
+    for name in (b"found", b"changed"):
+        write(deleted.deploy.source + name, b"1")
+        write(deleted.target + name, b"1")
+        shutil.copystat(deleted.deploy.source + name, deleted.target + name)
+        deleted.run(60, ("Attrib", b"/" + name))
+        write(deleted.deploy.source + b"f", b"new")
+        wait_for_tick(deleted.deploy.source + b"f")
+        if name == b"changed":
+            write(deleted.deploy.source + name, b"two")
+        deleted.run(60, ("Modify", b"/" + name), meanwhile=b"/" + name)
+        assert deleted.run(60, ("Create", b"/f")) == ["f"], name
+        os.unlink(deleted.deploy.source + b"f")
+
+
+def test_what_was_deleted_in_the_tick_in_which_it_came_waits(deleted: Deleted) -> None:
+    deleted.run(60, ("Modify", b"/kept"))
+    for _ in range(20):  # of which some are within one tick
+        write(deleted.deploy.source + b"f", b"new")
+        os.utime(deleted.target)
+        assert deleted.run(60, ("Create", b"/f")) == ["f"]
+        os.unlink(deleted.deploy.source + b"f")
 
 
 def test_what_is_written_anew_after_the_deletion_does_not_wait(deleted: Deleted) -> None:
