@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from remote import remote
 from world import World, contents, touch, tree_of_directories, wait_for
 
 if TYPE_CHECKING:
@@ -152,6 +153,22 @@ def churn(binary: str, operations: int) -> Figures:
         return {"seconds": time.monotonic() - ended, "transfers": world.said("Calling rsync")}
 
 
+def edited(binary: str, round_trip: float, count: int, ours: str = "") -> Figures:
+    """Seconds from close() of a small file to equality on a target over ssh, delay 0. `ours`: keys for ours alone."""
+    keys = "" if binary == THEIRS else ours
+    with remote(round_trip) as far, World(binary, delay=0, sync=far.rsyncssh(keys)) as world:
+        world.wait_said("Startup of ")
+        target, found = far.target / "f", []
+        for number in range(count):
+            content = f"{number} of {count}"
+            (world.source / "f").write_text(content)
+            closed = time.monotonic()
+            wait_for("equality", lambda content=content: target.exists() and target.read_text() == content)  # type: ignore[misc]
+            found.append(time.monotonic() - closed)
+            world.wait_said("Finished ", number + 1)
+        return {"seconds": statistics.median(found), "at most": max(found)}
+
+
 def renamed(binary: str, count: int) -> Figures:
     """Seconds from the renaming of a directory with so many below it to the transfer of it."""
     with World(binary) as world:
@@ -235,6 +252,7 @@ CASES = (
     Case("1,000 files written 100 times", storm, {"files": 1_000, "times": 100}, "1,000 delays", False, True),
     Case("latency", latency, {"count": 40}, "1.2", True),
     Case("end to end, 2,000 changes with rsync", churn, {"operations": 2_000}, "1.0", True),
+    Case("a file over ssh, 50 ms away", edited, {"round_trip": 0.05, "count": 5}, "", True),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

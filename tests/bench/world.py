@@ -51,8 +51,10 @@ int main(void)
 """
 
 CONFIG = """settings{{ {settings} }}
-sync{{ default.rsync, source="{source}", target="{box}/trg", delay={delay}, rsync={{ binary="{rsync}" }} }}
+sync{{ {sync}, source="{source}", delay={delay} }}
 """
+
+RSYNC = 'default.rsync, target="{box}/trg", rsync={{ binary="{rsync}" }}'
 
 
 class Failed(Exception):
@@ -71,9 +73,17 @@ class World:
     """One run of one daemon. Use it in a `with`; everything is gone afterwards."""
 
     def __init__(
-        self, binary: str, *, source: Path | None = None, delay: float = 1, settings: str = "", rsync: str = ""
+        self,
+        binary: str,
+        *,
+        source: Path | None = None,
+        delay: float = 1,
+        settings: str = "",
+        rsync: str = "",
+        sync: str = "",
     ) -> None:
-        """`rsync`: the program to transfer with, in place of the stub."""
+        """`rsync`: the program to transfer with, in place of the stub. `sync`: the sync's other keys, in place of a
+        default.rsync to the directory `trg` of the box."""
         self.box = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE))
         for name in ("src", "trg", "calls"):
             (self.box / name).mkdir()
@@ -87,7 +97,7 @@ class World:
                 source=self.source,
                 delay=delay,
                 settings=settings.format(box=self.box),
-                rsync=rsync or self.box / "stub",
+                sync=sync or RSYNC.format(box=self.box, rsync=rsync or self.box / "stub"),
             )
         )
         self._log = (self.box / "log").open("wb")
@@ -125,6 +135,10 @@ class World:
 
     def said(self, words: str) -> int:
         return (self.box / "log").read_text(errors="replace").count(words)
+
+    def wait_said(self, words: str, times: int = 1) -> None:
+        """Until the log has these words so often. Raises Failed where the daemon has ended."""
+        wait_for(words, lambda: self.cpu() and self.said(words) >= times)
 
     def peak_memory(self) -> float:
         """MB of resident memory at most."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ def rsync_by_size(box: Path, restarts: bool) -> Iterator[Mirror]:
 def rsyncssh(box: Path, restarts: bool) -> Iterator[Mirror]:
     for name in ("rsync", "ssh"):
         program(name)
-    with Sshd(box, f"SetEnv PATH={os.environ['PATH']}\n") as sshd:
+    with Sshd(box) as sshd:
         yield Mirror(
             f'default.rsyncssh, host = "{sshd.user}@127.0.0.1", targetdir = "{box}/trg", '
             f"rsync = {{ archive = true, {EXACT if restarts else ''} }}, "

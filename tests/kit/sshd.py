@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -25,13 +26,15 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
 MaxStartups 100
+SetEnv "HOME={home}" "PATH={path}"
 Subsystem sftp internal-sftp
 """
 
 
 class Sshd:
-    """Log in with `ssh -p PORT -i KEY -o UserKnownHostsFile=KNOWN_HOSTS USER@127.0.0.1`. Use it in a `with`.
+    """Its sessions find the test's programs, and run no startup file of the user's shell.
 
+    Log in with `ssh -p PORT -i KEY -o UserKnownHostsFile=KNOWN_HOSTS USER@127.0.0.1`. Use it in a `with`.
     `more`: further lines of its configuration.
     """
 
@@ -61,7 +64,8 @@ class Sshd:
             self.port = free.getsockname()[1]
         host_key = (self.home / "host_key.pub").read_text()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {host_key}[localhost]:{self.port} {host_key}")
-        (self.home / "config").write_text(CONFIG.format(port=self.port, home=self.home) + self._more)
+        config = CONFIG.format(port=self.port, home=self.home, path=os.environ["PATH"])
+        (self.home / "config").write_text(config + self._more)
         self.start()
         return self
 
