@@ -22,6 +22,7 @@ RANGES: Final = {
     "delay": Range(),
     "maxDelays": Range(least=None, may_be_endless=True),
     "maxProcesses": Range(least=1, may_be_endless=True),
+    "maxStartups": Range(least=1, may_be_endless=True),
     "batchSizeLimit": Range(),
 }
 """The ranges of keys; any other is a number >= 0."""

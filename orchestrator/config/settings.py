@@ -36,6 +36,7 @@ SETTINGS: Final[Mapping[str, Option]] = {
         (str,), "CloseWrite", "CloseWrite, Modify, CloseWrite or Modify, CloseWrite only: when a written file counts"
     ),
     "maxProcesses": Option((int,), None, "processes over all syncs"),
+    "maxStartups": Option((int,), None, "syncs that do their startups at once; not set: all"),
     "maxDelays": Option((float,), None, "pending changes of a sync that make it act before its delay is over"),
     "delay": Option((float,), None, "seconds from a change to its transfer, for every sync"),
     "transferTimeout": Option(
@@ -69,6 +70,7 @@ class Settings:
     insist: bool = False
     inotify_mode: str = "CloseWrite"
     max_processes: int | None = None
+    max_startups: int | None = None
     max_delays: float | None = None
     delay: float | None = None
     monitor: str | None = None
@@ -90,6 +92,7 @@ _CHOICES: Final = {"watchLimit": ("terminate", "degrade")}
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
     "maxProcesses": "max_processes",
+    "maxStartups": "max_startups",
     "maxDelays": "max_delays",
     "pollInterval": "poll_interval",
     "watchLimit": "watch_limit",

@@ -127,6 +127,7 @@ class Loading:
                 onepass=settings.onepass,
                 transfer_timeout=settings.transfer_timeout,
                 max_delete=settings.delete_limit,
+                max_startups=settings.max_startups,
                 log_sync=settings.log_sync,
             )
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.endpoint import Endpoint
 from orchestrator.process.tunnel import Tunnel
+from orchestrator.sync.startups import Startups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ class RunOptions:
     transfer_timeout: float | None = None
     """Seconds; None: a transfer may take as long as it likes."""
     max_delete: MaxDelete | None = None
+    max_startups: int | None = None
+    """Syncs that may do their startups at once; None: all."""
     log_sync: bool = False
     """A log line about a sync begins with its name."""
 
@@ -75,6 +78,7 @@ class Host:
     """Of transfers: as alarms, but minded while fading, too."""
     tunnels: list[Tunnel] = field(default_factory=list)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    startups: Startups = field(default_factory=Startups)
 
     def add_tunnel(self, options: TunnelOptions) -> bool:
         """Make a tunnel; the runner starts it. False: there is one with that name already."""

@@ -105,7 +105,7 @@ class Sync:
         self.collector = Collector(self._parts, batches, options.own_die_codes)
         self.transfers = Transfers(
             self._parts, batches, self.guard, self.collector,
-            keeps_stderr=options.sets, is_full=lambda: self.is_at_limit() or host.is_at_limit(),
+            keeps_stderr=options.sets, is_full=self._is_full,
         )  # fmt: skip
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
@@ -154,6 +154,7 @@ class Sync:
         """Queue the startup, before everything else, where the config has one."""
         if self.calls.has_init():
             self.queue.prepend(INIT, self.host.clock.now(), b"")
+            self.host.startups.add(self)
         else:
             self.life.start_up()
         if self.crontab is not None:
@@ -279,10 +280,34 @@ class Sync:
     def is_at_limit(self) -> bool:
         return len(self.transfers) >= self.options.max_processes
 
+    def is_starting_up(self) -> bool:
+        """See Candidate."""
+        return not self.life.is_started_up and len(self.transfers) > 0
+
+    def could_start_up(self) -> bool:
+        """See Candidate."""
+        alarm = None if self.life.is_started_up else self.next_alarm()
+        return alarm is not None and alarm <= self.host.clock.now()
+
+    def _is_full(self) -> bool:
+        """Whether a limit forbids to begin what was held."""
+        is_started_up = self.life.is_started_up
+        if self.is_at_limit() or self.host.is_at_limit() or (not is_started_up and self._waits_for_others()):
+            return True
+        if not is_started_up:
+            self.host.startups.began(self)
+        return False
+
+    def _waits_for_others(self) -> bool:
+        """Whether its startup may not begin yet, as those of others run."""
+        return not self.host.startups.may_begin(self, self.host.run.options.max_startups)
+
     def is_held(self) -> bool:
         """Whether nothing may be started now, whatever is due."""
         life, transfers = self.life, self.transfers
         if life.is_stopped or life.is_suspended:
+            return True
+        if not life.is_started_up and self._waits_for_others():
             return True
         if len(transfers) >= self.options.max_processes or (transfers.holds.by and transfers.holds.holds_all()):
             return True
@@ -325,6 +350,8 @@ class Sync:
                 self.calls.full(self.inlet.event(delay))
             else:
                 self.calls.action()
+            if not self.life.is_started_up and len(self.transfers):
+                self.host.startups.began(self)
             if delay.status == WAIT and delay in self.queue:
                 if self.transfers.is_deferred:
                     return  # not left by choice: it is offered again when the pause is over

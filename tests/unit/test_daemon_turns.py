@@ -94,6 +94,96 @@ def test_with_insist_it_is_tried_again_and_nothing_passes_it(tmp_path: Path) -> 
     assert turn(tmp_path, script, "settings{insist = true}" + sync(tmp_path)) == TERMINATED
 
 
+def test_so_many_startups_at_once_in_the_order_of_the_syncs(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        assert runs(daemon) == ["b all", "a all"]
+        daemon.change(f"{tmp_path}/a/f", f"{tmp_path}/c/f")
+        daemon.end(0, of="a:")
+        yield 20
+        assert runs(daemon) == ["b all", "c all", "a /f"], "what a sync in sync transfers is no startup"
+        assert daemon.plugin.states["d"] == "starting"
+        daemon.end(0, of="a:")
+        daemon.end(0, of="b:")
+        yield
+        assert runs(daemon) == ["c all", "d all"]
+        daemon.end(0, of="c:")
+        yield
+        assert runs(daemon) == ["d all", "c /f"]
+
+    syncs = "".join(sync(tmp_path, name) for name in "bacd")
+    assert turn(tmp_path, script, "settings{maxStartups = 2}" + syncs) == TERMINATED
+
+
+def test_a_startup_that_fails_comes_again_after_those_that_were_not_tried(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["a all"]
+        daemon.end(12)
+        yield
+        assert runs(daemon) == ["b all"]
+        daemon.change(f"{tmp_path}/first/f")
+        yield 100
+        assert runs(daemon) == ["b all", "first /f"]
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["first /f", "c all"], "though the one that failed has been due again for long"
+        daemon.end(0)
+        yield
+        daemon.lose(f"{tmp_path}/d/")
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["a all"], "one without its source keeps nobody waiting"
+        daemon.give_back(f"{tmp_path}/d/")
+        daemon.end(12)
+        yield
+        assert runs(daemon) == ["d all"]
+
+    syncs = "".join(sync(tmp_path, name) for name in ("first", *"abcd"))
+    assert turn(tmp_path, script, "settings{insist = true, maxStartups = 1}" + syncs) == TERMINATED
+
+
+def test_a_startup_that_is_held_takes_no_place(tmp_path: Path) -> None:
+    def steps(daemon: TurnedDaemon) -> Script:
+        yield
+        assert runs(daemon) == ["b all"]
+        daemon.plugin.allows = lambda argv: True
+        yield 5
+        assert runs(daemon) == ["b all"], "it waits for a place"
+        daemon.end(0)
+        yield
+        assert runs(daemon) == ["c all"], "it is asked again each second: until then others may go first"
+        daemon.end(0)
+        yield 1
+        assert runs(daemon) == ["a all"]
+        daemon.end(0)
+        yield 1
+        assert runs(daemon) == []
+        assert daemon.plugin.states == {"a": "in sync", "b": "in sync", "c": "in sync"}
+
+    def meddle(daemon: TurnedDaemon) -> Script:
+        daemon.plugin.allows = lambda argv: not argv[-1].startswith("a:")
+        return steps(daemon)
+
+    syncs = "".join(sync(tmp_path, name) for name in "abc")
+    assert turn(tmp_path, meddle, "settings{maxStartups = 1}" + syncs) == TERMINATED
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "'x'", "true"])
+def test_max_startups_that_is_no_number_of_syncs(tmp_path: Path, value: str) -> None:
+    said: list[TurnedDaemon] = []
+
+    def script(daemon: TurnedDaemon) -> Script:
+        said.append(daemon)
+        return iter(())
+
+    assert turn(tmp_path, script, f"settings{{maxStartups = {value}}}" + sync(tmp_path)) == DIED
+    assert len(said[0].lines("Error")) == 1
+    assert "maxStartups" in said[0].lines("Error")[0]
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_a_tree_is_being_watched(tmp_path: Path, signum: signal.Signals) -> None:
     def script(daemon: TurnedDaemon) -> Script:
