@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kit import mounttable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -28,6 +30,8 @@ GRACE = 2.0
 MARK = "LSYNCD_TEST_RUN"
 # workers of pytest-xdist are children of the process that set it
 os.environ.setdefault(MARK, uuid.uuid4().hex)
+
+mounttable.take_own()
 
 # A run in the background of a shell script ignores SIGINT, and so would every daemon that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

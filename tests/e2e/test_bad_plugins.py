@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -307,11 +308,16 @@ def orchestrator_after_collect(verdict):
 """
     lua = (BESIDE + BAD).format(box=box)
     with Daemon(box, lua=lua, plugins={"bad": HEAD + body + TAIL + hooks}) as running:
-        running.wait_for('Warn: hook orchestrator_after_collect of plugin "bad" took 1.')
+        running.wait_for('Warn: hook orchestrator_after_collect of plugin "bad" took ')
         running.wait_for_watches(1)
         touch(box, "one")
-        running.wait_for('Warn: plugin "bad" in action() took 1.')
-    assert running.said().count('of plugin "bad" took') == 1
+        running.wait_for('Warn: plugin "bad" in action() took ')
+    for who, least in (("hook orchestrator_after_collect of ", 1.3), ("", 1.2)):
+        found = re.findall(rf'Warn: {who}plugin "bad".* took (\d+\.\d) s in which nothing else', running.said())
+        times = [float(seconds) for seconds in found]
+        assert times[0] >= least
+        # once, and again only where a busy machine has made it twice as long
+        assert all(later > 2 * earlier - 0.1 for earlier, later in itertools.pairwise(times))
 
 
 @pytest.mark.parametrize("answer", ["0", "'no'", "[]"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,7 +57,7 @@ def test_commands_around_the_startup_and_a_batch_of_hostile_names(box: Path) -> 
         daemon.wait_for("onBatchEnd of Sync1 spawns shell")
     first, second, *batches = notes(box)
     assert first == f"start 0 Sync1 {box}/source/ {box}/target/"
-    assert second.startswith("end 0 Sync1 0 ok 0.")
+    assert re.fullmatch(r"end 0 Sync1 0 ok \d+\.\d+", second)
     assert [line.split()[0] for line in batches] == ["start", "end"] * (len(batches) // 2)
     for listed in ("paths", "paths.end"):
         paths = (box / listed).read_bytes()
@@ -231,7 +232,7 @@ def test_it_tells_of_failures(box: Path) -> None:
     with start(box, lua) as daemon:
         daemon.wait_for_watches(1)
         (box / "source" / "new").write_text("x")
-        wait_until(lambda: notes(box) == ["4 again"] * 2, "two failures")
+        wait_until(lambda: notes(box)[:2] == ["4 again"] * 2, "two failures")
 
 
 def test_toml(box: Path) -> None:
@@ -281,7 +282,7 @@ def test_a_list_that_cannot_be_written_is_told_and_the_batch_waits(box: Path, la
         daemon.wait_for_watches(1)
         (box / "source" / "first").write_text("x")
         wait_until(lambda: (box / "paths").exists() and not os.listdir(box / "tmp"), "the first batch")
-        (box / "tmp").rmdir()
+        (box / "tmp").rename(box / "tmp was")  # another batch of the file may have its list there by now
         (box / "source" / "new").write_text("x")
         daemon.wait_for("Warn: onBatchStart of Sync1 has no list of paths (No such file or directory): the batch waits")
         assert b"/new" not in (box / "paths").read_bytes()

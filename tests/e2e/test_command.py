@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kit.daemon import Daemon, wait_until
-from tests.kit.trees import HOSTILE
+from tests.kit.trees import HOSTILE, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_batch_that_fails_comes_again(box: Path) -> None:
     with Daemon(box, lua=lua, environment={"TMPDIR": str(box / "tmp")}) as daemon:
         daemon.wait_for_watches(1)
         (box / "source" / "new").mkdir()
-        wait_until(lambda: (box / "list").exists() and (box / "list").read_bytes() == b"new/\0" * 2, "a second try")
+        wait_until(lambda: text_of(box / "list").startswith("new/\0" * 2), "a second try")
         (box / "works").touch()
         daemon.wait_for("Finished a list after exitcode: 0")
     assert os.listdir(box / "tmp") == []

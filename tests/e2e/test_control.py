@@ -42,12 +42,20 @@ def test_each_sync_tells_its_state(box: Path, capsys: pytest.CaptureFixture[str]
         daemon.wait_for("Retrying startup")
         daemon.wait_for("Startup of")
         assert stat.S_IMODE(os.stat(box / "socket").st_mode) == 0o600
-        syncs = ask(box, capsys)
-        assert (syncs["Sync1"]["state"], syncs["Sync2"]["state"]) == ("retrying", "in sync")
+
+        def states() -> tuple[object, object]:
+            nonlocal syncs
+            syncs = ask(box, capsys)
+            return syncs["Sync1"]["state"], syncs["Sync2"]["state"]
+
+        def is_retrying() -> bool:
+            return main(["status", str(box / "socket")]) == 1 and "Sync1: retrying" in capsys.readouterr().out
+
+        syncs: dict[str, dict[str, object]] = {}
+        wait_until(lambda: states() == ("retrying", "in sync"), "a pause between two tries")
         assert syncs["Sync1"]["last_error"]["cause"] == "no route to host"  # type: ignore[index]
         assert syncs["Sync1"]["last_success"] is None
-        assert main(["status", str(box / "socket")]) == 1
-        assert "Sync1: retrying" in capsys.readouterr().out
+        wait_until(is_retrying, "a pause between two tries")
         (box / "up").write_text("")
         wait_until(lambda: ask(box, capsys)["Sync1"]["state"] == "in sync", "the first sync to succeed")
         assert main(["status", str(box / "socket")]) == 0

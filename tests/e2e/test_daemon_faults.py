@@ -255,10 +255,8 @@ def test_it_ends_at_any_moment_of_its_start_without_a_traceback(box: Path, signu
 def test_it_ends_at_once_in_a_pause_between_two_tries(box: Path) -> None:
     with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{script(box, "down", "exit 12")}"}}', delay=60)) as daemon:
         daemon.wait_for("Retrying startup of")
-        begun = time.monotonic()
         daemon.process.terminate()
-        assert daemon.wait() == 128 + signal.SIGTERM
-        assert time.monotonic() - begun < 5
+        assert daemon.wait() == 128 + signal.SIGTERM  # this has less patience than the pause is long
 
 
 def is_asleep(daemon: Daemon) -> bool:
@@ -268,6 +266,7 @@ def is_asleep(daemon: Daemon) -> bool:
 
 
 def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
+    """And not before: unit/test_daemon_turns.py, where time stands still while a test says so."""
     stubborn = script(box, "stubborn", f'trap "" TERM; echo $$ >{box}/child; while :; do sleep 0.05; done')
     text = rsync(box, f'rsync = {{binary = "{stubborn}"}}', f'pidfile = "{box}/pid"')
     with Daemon(box, lua=text).hurry(60) as daemon:
@@ -275,8 +274,6 @@ def test_a_second_term_is_obeyed_when_patience_is_over(box: Path) -> None:
         daemon.process.terminate()
         daemon.wait_for("waiting for 1 more child processes.")
         begun = time.monotonic()
-        daemon.process.terminate()
-        daemon.process.terminate()
         wait_until(lambda: time.monotonic() - begun > 1.1, "patience to be over")
         daemon.process.send_signal(signal.SIGHUP)  # wakes it
         wait_until(lambda: is_asleep(daemon), "it to have looked")

@@ -96,7 +96,7 @@ def test_orchestrator_sync_state(box: Path) -> None:
         wait_until(lambda: states() == ["starting", "in sync"], "the startup to be told")
         (box / "source" / "new").touch()
         wait_until(lambda: states()[-1] == "retrying", "the failure to be told")
-        assert states()[2:] == ["syncing", "retrying"]
+        assert states()[2:4] == ["syncing", "retrying"]  # it may have been tried again by now
         (box / "works").touch()
         wait_until(lambda: states()[-1] == "in sync", "the success to be told")
         daemon.wait_for("Finished Create")

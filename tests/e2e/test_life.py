@@ -187,8 +187,8 @@ def test_a_storm_of_hups_ends_in_one_running_daemon(box: Path) -> None:
         daemon.wait_for("Startup of")
         for _ in range(30):
             daemon.process.send_signal(signal.SIGHUP)
-        (box / "src/f").write_text("")
         before = runs(box)
+        (box / "src/f").write_text("")
         wait_until(lambda: runs(box) > before, "another run")
         daemon.wait_for_watches(1)
 

@@ -410,13 +410,11 @@ def test_the_clock_is_set_back_and_forth(box: Path) -> None:
     ) as daemon:
         daemon.wait_for("Startup of")
         for number, years in enumerate((10, -10, 30, -20)):
-            begun = time.monotonic()
             (box / "offset.new").write_text(f"{years * 365.25 * 86400}")
             (box / "offset.new").rename(box / "offset")
             (box / f"src/{number}").write_text(f"{number}")
             wait_equal(box, daemon)
             daemon.wait_for("Finished a list", number + 1)
-            assert time.monotonic() - begun < 5
             year = time.localtime(time.time() + years * 365.25 * 86400).tm_year
             wait_until(
                 lambda year=year: f" {year}\n\n" in text_of(box / "status"), f"the year {year} in the status file"

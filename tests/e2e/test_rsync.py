@@ -11,6 +11,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.overflow import stopped
 from tests.kit.processes import descendants
 from tests.kit.trees import HOSTILE, snapshot
 
@@ -171,8 +172,9 @@ def test_a_delay_gathers_what_comes_within_it(box: Path) -> None:
     with Daemon(box, lua=config(box, more, delay=2).replace("rsync = {archive = true}, ", "")) as daemon:
         daemon.wait_for("Startup of")
         begun = os.times().elapsed
-        for number in range(20):
-            (box / f"src/{number}").write_text("")
+        with stopped(daemon):
+            for number in range(20):
+                (box / f"src/{number}").write_text("")
         daemon.wait_for("Finished a list")
         assert os.times().elapsed - begun >= 1.9
         assert len(starts(box)) == 2, "one startup, one batch"
@@ -244,10 +246,13 @@ def test_forty_thousand_new_files_are_transferred(box: Path) -> None:
 
 def test_nothing_is_left_of_an_rsync_that_was_killed_in_the_midst_of_a_file(box: Path) -> None:
     """Its receiver, that is: what the rest of rsync does then leaves half a file on the target, under another name."""
-    with Daemon(box, lua=config(box, delay=0).replace("archive = true", "archive = true, bwlimit = 5000")) as daemon:
+    binary = stub(box, f'test -e {box}/fast && exec rsync "$@"; exec rsync --bwlimit=100 "$@"').partition(" = ")[2]
+    lua = config(box, delay=0).replace("archive = true", f"archive = true, {binary.strip('{}')}")
+    with Daemon(box, lua=lua) as daemon:
         daemon.wait_for("Startup of")
         (box / "src/big").write_bytes(os.urandom(8_000_000))
         wait_until(lambda: any(name.startswith(".big.") for name in os.listdir(box / "trg")), "half a file")
+        (box / "fast").touch()
         receiver = descendants(daemon.process.pid)[-1]
         os.kill(receiver, signal.SIGKILL)
         wait_equal(box, daemon)

@@ -105,8 +105,8 @@ def test_a_target_by_ssh_without_its_marker(box: Path, action: str) -> None:
         with Daemon(box, lua=f"settings{{insist = true}} sync{{default.{action}, {keys}}}") as daemon:
             check_marker(box, daemon)
             sshd.stop()
-            (box / "trg/.mounted").touch()
             daemon.wait_for("cannot be asked for .mounted; waiting for its return")
+            (box / "trg/.mounted").touch()  # not before: a session that is open still would see it
             sshd.start()
             daemon.wait_for("is back", 2)
             wait_until(lambda: sorted(os.listdir(box / "trg")) == [".mounted", "fresh"], "what changed meanwhile")

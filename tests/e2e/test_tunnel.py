@@ -13,6 +13,7 @@ import pytest
 
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.ports import free_port
 from tests.kit.rsyncd import RsyncDaemon
 from tests.kit.sshd import Sshd
 from tests.kit.trees import text_of
@@ -33,7 +34,7 @@ class Box:
     def socat(self, **options: str) -> str:
         """A tunnel{…} to the rsync daemon."""
         listen = "TCP-LISTEN:^localport,fork,reuseaddr,bind=127.0.0.1"
-        return tunnel(f'{{"socat", "{listen}", "TCP:127.0.0.1:{self.port}"}}', **{"readyDelay": "0.5", **options})
+        return tunnel(f'{{"socat", "{listen}", "TCP:127.0.0.1:{self.port}"}}', **{**LISTENS, **options})
 
     def sync(self, tunnel: str, more: str = "", settings: str = "") -> str:
         return f"""
@@ -46,6 +47,14 @@ class Box:
 
     def daemon(self, lua: str, *options: str) -> Daemon:
         return Daemon(self.path, "-log", "Tunnel", "-log", "Exec", *options, lua=lua)
+
+
+LISTENS = {
+    "readyDelay": "0.2",
+    "checkCommand": '{"socat", "-u", "OPEN:/dev/null", "TCP:127.0.0.1:^localport"}',
+    "checkMaxFailed": "1000",
+}
+"""It counts as up when one can connect to it, however long its program takes to begin."""
 
 
 def tunnel(command: str, **options: str) -> str:
@@ -171,11 +180,9 @@ def test_rsyncssh_goes_through_with_its_moves(tmp_path: Path) -> None:
     target.mkdir()
     (source / "a").write_text("it")
     with Sshd(tmp_path) as sshd:
+        socat = f'"socat TCP-LISTEN:^localport,fork,reuseaddr,bind=127.0.0.1 TCP:127.0.0.1:{sshd.port}"'
         lua = f"""
-            local through = tunnel{{
-                command = "socat TCP-LISTEN:^localport,fork,reuseaddr,bind=127.0.0.1 TCP:127.0.0.1:{sshd.port}",
-                readyDelay = 0.5, localhost = "127.0.0.1",
-            }}
+            local through = {tunnel(socat, **LISTENS, localhost='"127.0.0.1"')}
             sync{{
                 default.rsyncssh, source = "{source}", host = "{sshd.user}@^localhost",
                 targetdir = "{target}", delay = 1, tunnel = through,
@@ -282,13 +289,13 @@ def test_while_it_is_waited_for_nothing_else_is_done(box: Box) -> None:
 
 def test_a_reset_makes_it_anew(box: Box) -> None:
     """On a port of the user's own, which must be free again by then."""
-    with RsyncDaemon(box.path, box.target) as other:
-        port = other.port
+    port = free_port()
+    check = LISTENS["checkCommand"].replace("^localport", str(port))
     command = f'"socat TCP-LISTEN:{port},fork,reuseaddr,bind=127.0.0.1 TCP:127.0.0.1:{box.port}"'
     lua = f"""
         sync{{
             default.rsync, source = "{box.source}", target = "rsync://127.0.0.1:{port}/m/", delay = 0,
-            tunnel = {tunnel(command, readyDelay="0.5")},
+            tunnel = {tunnel(command, **{**LISTENS, "checkCommand": check})},
         }}
     """
     with box.daemon(lua) as daemon:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from orchestrator.control import main
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.ports import free_port
 from tests.kit.rsyncd import RsyncDaemon
 from tests.kit.sshd import Sshd
 from tests.kit.trees import snapshot
@@ -136,9 +136,7 @@ def test_a_host_that_is_down_at_the_start(sshd: Sshd, insist: bool) -> None:
 def test_an_rsync_daemon_that_comes_and_one_sync_with_trouble_of_its_own(
     box: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def sync(name: str, module: str) -> str:
         target = f'target = "rsync://127.0.0.1:{port}/{module}/{name}"'

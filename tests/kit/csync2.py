@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tests.kit.daemon import wait_until
 from tests.kit.need import program
+from tests.kit.ports import free_port
 from tests.kit.trees import snapshot
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Cluster:
     def __enter__(self) -> Cluster:
         # A port that is free at all addresses now may be taken a moment later by somebody else's test.
         for attempt in range(10):
-            self.port = free_port([node.name for node in self.nodes])
+            self.port = free_port(*(node.name for node in self.nodes))
             try:
                 for node in self.nodes:
                     node.start()
@@ -170,16 +170,3 @@ class Cluster:
         """Whether all nodes hold the same."""
         first, *others = [node.snapshot() for node in self.nodes]
         return all(other == first for other in others)
-
-
-def free_port(addresses: Sequence[str]) -> int:
-    """A TCP port at which nobody listens on any of the addresses, below those that the kernel hands out."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with contextlib.ExitStack() as stack:
-            try:
-                for address in addresses:
-                    stack.enter_context(socket.socket()).bind((address, port))
-            except OSError:
-                continue
-        return port

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.kit.daemon import confined, wait_until
 from tests.kit.need import program
+from tests.kit.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +42,7 @@ class RsyncDaemon:
 
     def __enter__(self) -> RsyncDaemon:
         if not self.port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+            self.port = free_port()
         owner = AS_ROOT if os.geteuid() == 0 else ""
         config = self.box / "rsyncd.conf"
         config.write_text(CONFIG.format(box=self.box, target=self.target, owner=owner))

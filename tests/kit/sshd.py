@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.kit.daemon import confined, wait_until
 from tests.kit.need import program
+from tests.kit.ports import free_port
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,9 +60,7 @@ class Sshd:
         if self.user == "root":
             # where sshd locks up what has not logged in yet; the package's service makes it at boot
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         host_key = (self.home / "host_key.pub").read_text()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {host_key}[localhost]:{self.port} {host_key}")
         config = CONFIG.format(port=self.port, home=self.home, path=os.environ["PATH"])

@@ -229,14 +229,15 @@ def test_a_timeout_is_kept_to_the_millisecond(loop: Loop) -> None:
 
 
 def test_idle_costs_nothing(loop: Loop) -> None:
-    """Half a second without a timeout: one sleep and one wake-up."""
-    timer = threading.Timer(0.5, loop.soon_threadsafe, (lambda: None,))
-    timer.start()
-    before = resource.getrusage(resource.RUSAGE_THREAD)
-    loop.turn(None)
-    after = resource.getrusage(resource.RUSAGE_THREAD)
-    timer.join()
-    assert after.ru_nvcsw - before.ru_nvcsw <= 3  # the sleep, and perhaps waiting for the interpreter's lock
+    """Half a second without a timeout: one sleep and one wake-up. By a process: a thread has the interpreter's lock."""
+    with subprocess.Popen(["sleep", "0.5"], stdout=subprocess.PIPE) as waking:
+        assert waking.stdout is not None
+        loop.add_reader(waking.stdout.fileno(), lambda: None)
+        before = resource.getrusage(resource.RUSAGE_THREAD)
+        loop.turn(None)
+        after = resource.getrusage(resource.RUSAGE_THREAD)
+        loop.remove_reader(waking.stdout.fileno())
+    assert after.ru_nvcsw - before.ru_nvcsw <= 3
 
 
 def test_close_gives_everything_back() -> None:

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
+
+from tests.kit.daemon import wait_until
+from tests.kit.trees import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +40,8 @@ def start(directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for_facts(directory: Path) -> str:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if (directory / "facts").exists() and (text := (directory / "facts").read_text()):
-            return text
-        time.sleep(0.01)
-    raise AssertionError("the daemon did not get so far")
+    wait_until(lambda: text_of(directory / "facts"), "the daemon to get so far")
+    return text_of(directory / "facts")
 
 
 def test_a_daemon(tmp_path: Path) -> None:

@@ -422,7 +422,7 @@ def test_stderr_held_by_a_grandchild_does_not_delay_the_end(world: World, tmp_pa
     child, code = world.run(*shell(f"echo one >&2; (read x < {fifo}; echo late >&2) & exit 9"), stderr_tail=True)
     assert (code, child.stderr_tail) == (9, b"one\n")
     fifo.write_text("go\n")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while log.read_text() != "one\nlate\n":  # what comes later is passed on as well
         world.loop.turn(0.1)
         assert time.monotonic() < deadline
