@@ -87,9 +87,10 @@ def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
 
 @hookspec
 def orchestrator_fading(reason: str) -> None:
-    """Nothing is started any more; the daemon ends, or resets, when the last process has.
+    """Nothing is started any more; the daemon ends when the last process has.
 
-    `reason`: what is logged (a signal's name within it), or `reset`.
+    `reason`: what is logged (a signal's name within it). `reset`: the syncs that there are start nothing any more, and
+    others take their places, each when the transfers of those before it have ended.
     """
 
 

@@ -1,6 +1,7 @@
-"""Owns what one configuration is made of: syncs, monitors, status file. One `cycle` is one turn's work.
+"""Owns what a configuration is made of: syncs, monitors, status file. One `cycle` is one turn's work.
 
-A Runner lives from start to end or reset. It knows what is due when; the loop only waits.
+A Runner lives as long as its daemon, and goes over to another configuration when that is loaded. It knows what is due
+when; the loop only waits.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from orchestrator.monitor.monitors import DEFAULT, MonitorFailed, Monitors
 from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
 from orchestrator.monitor.ways import Ways, links
+from orchestrator.process.tunnels import Tunnels
 from orchestrator.sync.inflow import Inflow
 from orchestrator.sync.life import ATTENTION
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
+from orchestrator.sync.succession import Succession
 from orchestrator.sync.toodeep import LONGEST_PATH, TooDeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
@@ -91,10 +94,12 @@ class Runner:
         self._loop = loop
         self._first = 0
         self._roots = RootIndex((sync.source, sync) for sync in self.syncs)
-        self._status = (
-            StatusFile(settings.status_file, settings.status_interval, host.log) if settings.status_file else None
-        )
-        self._presence = _presence() if self._status else None
+        self._status: StatusFile | None = None
+        self._presence: Presence | None = None
+        self._tunnels = Tunnels(host.clock, host.alarms)
+        self._succession = Succession(host)
+        self._on_follow: Callable[[], None] | None = None  # called once, when a sync of a reload begins
+        self._is_changing = False  # from one configuration to another
         self._states: dict[Sync, State] = {}
         self._reports_states = host.hooks.has("orchestrator_sync_state")
         self._next_progress = 0.0
@@ -103,6 +108,7 @@ class Runner:
         self._too_deep = TooDeep(host.log)
         self._wanted = _Wanted(self._roots, self._too_deep)
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
+        self._monitor_of: dict[Sync, Monitor] = {}
         self._watched_by: dict[Monitor, Inflow] = {}
         self._unread = select.poll()  # over the monitors: whether any of them has something to report
         self._retrying: set[Monitor] = set()  # that are read again, as they had a shortage
@@ -114,24 +120,24 @@ class Runner:
         """The setting comes before the sync's own key (spec 2.3)."""
         return self.settings.monitor or sync.options.monitor or DEFAULT
 
-    def _warn_of_silent_sources(self) -> None:
-        for source in dict.fromkeys(sync.source for sync in self.syncs if self._monitor_name(sync) != "poll"):
+    def _warn_of_silent_sources(self, syncs: Sequence[Sync]) -> None:
+        for source in dict.fromkeys(sync.source for sync in syncs if self._monitor_name(sync) != "poll"):
             kind = file_system_of(source)
             if is_silent(kind):
                 unheard = f' lies on {kind}: changes made by other machines go unnoticed; the monitor "poll" sees them.'
                 self.host.log("Warn", source, unheard)
 
-    def _warn_of_private_mounts(self) -> None:
+    def _warn_of_private_mounts(self, syncs: Sequence[Sync]) -> None:
         mounts, wanted = PrivateMounts(), self._wanted
-        for source in dict.fromkeys(sync.source for sync in self.syncs):
+        for source in dict.fromkeys(sync.source for sync in syncs):
             for place in mounts.within(source):
                 if place.rstrip(b"/") + b"/" == source or wanted(place.rstrip(b"/") + b"/"):
                     self.host.log("Warn", place, NOT_WHAT_THE_MACHINE_HAS)
 
-    def _warn_of_what_may_delete(self) -> None:
+    def _warn_of_what_may_delete(self, syncs: Sequence[Sync]) -> None:
         if self.settings.max_delete is None:
             return
-        names = [sync.name for sync in self.syncs if not sync.options.has_max_delete]
+        names = [sync.name for sync in syncs if not sync.options.has_max_delete]
         if names:
             unbound = "what they run deletes as it likes."
             self.host.log("Warn", f"the setting maxDelete has no say over {', '.join(names)}: {unbound}")
@@ -143,64 +149,197 @@ class Runner:
         `check_for_end` is called now and then while trees are walked, and may raise.
         """
         self._check_for_end = check_for_end
-        self._warn_of_silent_sources()
-        self._warn_of_private_mounts()
-        self._warn_of_what_may_delete()
-        self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
-        for tunnel in self.host.tunnels:
-            tunnel.start()
-        syncs_of: dict[Monitor, list[Sync]] = {}
+        self.config.begin()
+        self._warn_of(self.syncs)
+        self._change_tunnels(self.syncs, keeps=lambda tunnel: False)
         for sync in self.syncs:
-            sync.on_filters_changed = self._refilter
-            monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
-            syncs_of.setdefault(monitor, []).append(sync)
-            for root in monitor.lost_roots():  # with insist, one may not be there yet
-                for owner in self._roots.at(root):
-                    owner.suspend()
-            sync.start()
-            check_for_end()
+            self._begin(sync)
             if not self.host.is_at_limit():
                 sync.invoke(self.host.clock.now())
         if self._reports_states:
             self._report_states()
+        self._listen()
+        self._watch_ways()
+        self.host.processes.before_end = self._read_all
+        self.host.run.drain_when_busy(self._draining)
+        self._open_status_file()
+        self._open_control_socket()
+        self.touch()
+
+    def _warn_of(self, syncs: Sequence[Sync]) -> None:
+        """Warn of what may be wrong with syncs that are about to begin."""
+        self._warn_of_silent_sources(syncs)
+        self._warn_of_private_mounts(syncs)
+        self._warn_of_what_may_delete(syncs)
+
+    def _begin(self, sync: Sync) -> None:
+        """Have its source watched, and queue its startup."""
+        self._next_progress = max(self._next_progress, self.host.clock.now() + PROGRESS_INTERVAL)
+        sync.on_filters_changed = self._refilter
+        monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
+        self._monitor_of[sync] = monitor
+        for root in monitor.lost_roots():  # with insist, one may not be there yet
+            for owner in self._roots.at(root):
+                owner.suspend()
+        sync.start()
+        self._check_for_end()
+
+    def _listen(self) -> None:
+        """Each monitor's changes go to the syncs that it watches for, from now on."""
+        syncs_of: dict[Monitor, list[Sync]] = {}
+        for sync in self.syncs:
+            syncs_of.setdefault(self._monitor_of[sync], []).append(sync)
         for monitor, syncs in syncs_of.items():
-            self._watched_by[monitor] = Inflow(
-                self.host, RootIndex((sync.source, sync) for sync in syncs), self._too_deep
-            )
+            roots = RootIndex((sync.source, sync) for sync in syncs)
+            inflow = self._watched_by.get(monitor)
+            if inflow is not None:
+                inflow.syncs = roots
+                continue
+            self._watched_by[monitor] = Inflow(self.host, roots, self._too_deep)
             self._loop.add_reader(monitor.fileno(), partial(self._read_from, monitor))
             self._unread.register(monitor.fileno(), select.POLLIN)
+
+    def _watch_ways(self) -> None:
         self._ways = self._links_on_the_way()
         if self._ways:
             self._loop.add_reader(self._ways.fileno(), self._look_after_ways)
             self._look_after_ways(anew=True)
+
+    def _forget_ways(self) -> None:
+        if self._ways:
+            self._loop.remove_reader(self._ways.fileno())
+            self._ways.close()
+            self._ways = None
+
+    def _open_status_file(self) -> None:
+        settings = self.settings
+        if not settings.status_file:
+            return
+        self._status = StatusFile(settings.status_file, settings.status_interval, self.host.log)
+        self._presence = _presence()
         if self._presence:
             self._loop.add_reader(self._presence.fileno(), self._look_after_status)
-        self.host.processes.before_end = self._read_all
-        self.host.run.drain_when_busy(self._draining)
+
+    def _close_status_file(self) -> None:
+        if self._presence:
+            self._loop.remove_reader(self._presence.fileno())
+            self._presence.close()
+        self._presence = self._status = None
+
+    def _open_control_socket(self) -> None:
         if self.settings.control_socket is not None:
             from orchestrator.process.control import ControlSocket
 
             self._control = ControlSocket(
                 self._loop, self.settings.control_socket, self._status_as_json, self._in_a_second
             )
+
+    def _close_control_socket(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def _change_tunnels(self, fresh: Sequence[Sync], keeps: Callable[[Tunnel], bool]) -> None:
+        """The configuration's tunnels are at work from now on. `fresh`: syncs that have not begun; `keeps`: see
+        Tunnels."""
+        kept = self._tunnels.replace(self.config.host.tunnels, keeps)
+        for sync in fresh:
+            tunnel = sync.transfers.tunnel
+            if tunnel in kept:
+                sync.go_through(kept[tunnel])
+        self._tunnels.settle(self._succession.uses)
+
+    # ---- another configuration ----------------------------------------------------------------
+
+    def replace(
+        self, config: LuaConfig, settings: Settings, monitors: Mapping[str, MonitorKind], on_follow: Callable[[], None]
+    ) -> None:
+        """Go over to another configuration: all its syncs are made anew, each when the transfers of those before it
+        have ended (see Succession). `on_follow` is called when the first of them begins.
+
+        Nothing that changes meanwhile goes unnoticed: sources are watched for the new syncs before the old ones go.
+        """
+        gone, self.syncs = self.syncs, list(config.syncs)
+        self._read_all()
+        self._on_follow = on_follow
+        self._states.clear()
+        self.config.close()
+        self.config = config
+        config.begin()
+        self._forget_ways()
+        self._close_status_file()
+        self._close_control_socket()
+        before, self.settings = self.settings, settings
+        self._first = 0
+        self._warn_of(self.syncs)
+        self._succession.replace(gone, self.syncs, self.syncs)
+        self._change_tunnels(self.syncs, keeps=self._succession.uses)
+        self._roots = self._wanted.roots = RootIndex((sync.source, sync) for sync in self.syncs)
+        for monitor in [monitor for monitor in self._monitors if monitor not in self._watched_by]:
+            self._monitors.drop(monitor)  # it has failed
+        if _of_monitors(settings) != _of_monitors(before):
+            self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, self.host.log)
+        for sync in self.syncs:
+            self._begin(sync)
+        for old in gone:
+            if old.life.is_left_alone:
+                self._leave_alone_as(old)
+        self._listen()
+        self._unwatch(gone)
+        self._watch_ways()
+        self._open_status_file()
+        self._open_control_socket()
+        self._settle()
         self.touch()
+
+    def _leave_alone_as(self, old: Sync) -> None:
+        """Nobody listens to the source of an old sync until its pause is over: that holds for those that follow."""
+        for sync in self._roots.at(old.source):
+            if not sync.life.is_left_alone and self._monitor_of[sync] is self._monitor_of[old]:
+                sync.life.leave_alone()
+
+    def _unwatch(self, gone: Sequence[Sync]) -> None:
+        """End the watches that only syncs that are gone have needed, and monitors that no sync uses any more."""
+        rules = {(sync.source, *sync.filters.rules()) for sync in self.syncs}
+        has_dropped_rules = any((sync.source, *sync.filters.rules()) not in rules for sync in gone)
+        monitor_of = {sync: self._monitor_of.pop(sync) for sync in gone}
+        in_use = set(self._monitor_of.values())
+        for sync, monitor in monitor_of.items():
+            if monitor in in_use and monitor in self._watched_by:
+                with self._stopping_syncs_of(monitor):
+                    monitor.unwatch(sync.source)
+        for monitor in set(monitor_of.values()) - in_use:
+            if monitor in self._watched_by:
+                self._read_from(monitor)  # what it knows still goes to the old syncs, and from them to the new ones
+                self._stop_reading(monitor)
+            self._monitors.drop(monitor)
+        if has_dropped_rules:
+            self._rescan()
+
+    def _stop_reading(self, monitor: Monitor) -> None:
+        del self._watched_by[monitor]
+        self._loop.remove_reader(monitor.fileno())
+        self._unread.unregister(monitor.fileno())
+
+    def _settle(self) -> None:
+        """Syncs have their turn when transfers of those before them have ended; tunnels come and go."""
+        self._succession.settle()
+        self._tunnels.settle(self._succession.uses)
+        self._is_changing = len(self._succession) > 0 or self._tunnels.is_changing
+        if self._on_follow is not None and not all(sync.life.is_awaiting for sync in self.syncs):
+            on_follow, self._on_follow = self._on_follow, None
+            on_follow()
 
     def _in_a_second(self, callback: Callable[[], None]) -> None:
         self.host.alarms.add(self.host.clock.now() + 1.0, callback)
 
     def close(self) -> None:
         """Stop watching and serving. Transfers go on, tunnels are asked to end."""
-        if self._control is not None:
-            self._control.close()
-        if self._presence:
-            self._loop.remove_reader(self._presence.fileno())
-            self._presence.close()
-        if self._ways:
-            self._loop.remove_reader(self._ways.fileno())
-            self._ways.close()
+        self._close_control_socket()
+        self._close_status_file()
+        self._forget_ways()
         self.host.run.fade()
-        for tunnel in self.host.tunnels:
-            tunnel.close()
+        self._tunnels.close()
         self.host.processes.before_end = lambda: None
         for sync in self.syncs:
             sync.transfers.holds.close()
@@ -226,6 +365,8 @@ class Runner:
 
     def cycle(self) -> None:
         """Do what is due: alarms, delays, the status file."""
+        if self._is_changing:
+            self._settle()
         now = self.host.clock.now()
         for alarms in (self.host.deadlines, self.host.alarms):
             while alarms.soonest <= now and (callback := alarms.pop_due(now)) is not None:
@@ -364,11 +505,10 @@ class Runner:
             self._stop_syncs_of(monitor, error)
 
     def _stop_syncs_of(self, monitor: Monitor, error: MonitorFailed) -> None:
-        if self._watched_by.pop(monitor, None) is not None:
-            self._loop.remove_reader(monitor.fileno())
-            self._unread.unregister(monitor.fileno())
+        if monitor in self._watched_by:
+            self._stop_reading(monitor)
             for sync in self.syncs:
-                if self._monitors.of(self._monitor_name(sync)) is monitor:
+                if self._monitor_of.get(sync) is monitor:
                     sync.life.stop(f"its event monitor failed: {error.reason}")
 
     def _read_all(self) -> None:
@@ -460,9 +600,9 @@ class Runner:
         return has_changed
 
     def _move(self, sync: Sync, source: bytes) -> None:
-        monitor = self._monitors.of(self._monitor_name(sync))
-        inflow = None if monitor is None else self._watched_by.get(monitor)
-        if monitor is None or inflow is None:
+        monitor = self._monitor_of[sync]
+        inflow = self._watched_by.get(monitor)
+        if inflow is None:
             return
         with self._stopping_syncs_of(monitor):
             monitor.unwatch(sync.source)
@@ -473,7 +613,11 @@ class Runner:
             self._look_after_roots(monitor, inflow.syncs)
 
     def _refilter(self, sync: Sync) -> None:
-        """Rules changed while running: watch what is wanted now, drop what is not."""
+        """Rules changed while running."""
+        self._rescan()
+
+    def _rescan(self) -> None:
+        """Watch what is wanted now, drop what is not."""
         for monitor, inflow in list(self._watched_by.items()):
             with self._stopping_syncs_of(monitor):
                 monitor.rescan(self._tell_progress)
@@ -538,7 +682,7 @@ class Runner:
                 )
                 for sync in self.syncs
             ],
-            tunnels=[_tunnel_report(tunnel) for tunnel in self.host.tunnels],
+            tunnels=[_tunnel_report(tunnel) for tunnel in self._tunnels],
             watched=self._listed(lambda monitor: monitor.watched()),
             polled=self._listed(lambda monitor: monitor.polled()),
         )
@@ -555,7 +699,7 @@ class _Wanted:
     """Whether any sync has a use for a directory (spec 3.2: excluded directories are not watched)."""
 
     def __init__(self, roots: RootIndex[Sync], too_deep: TooDeep) -> None:
-        self._roots = roots
+        self.roots = roots
         self._too_deep = too_deep
 
     def __call__(self, directory: bytes) -> bool:
@@ -563,14 +707,19 @@ class _Wanted:
             self._too_deep.warn(directory)
             return False
         return any(
-            not sync.filters.excludes_path(directory[len(sync.source) - 1 :]) for sync in self._roots.of(directory)
+            not sync.filters.excludes_path(directory[len(sync.source) - 1 :]) for sync in self.roots.of(directory)
         )
 
     def all_in(self, directory: bytes) -> bool:
         """Whether all directories in this one are wanted, since some sync excludes nothing."""
         if len(directory) + NAME_MAX + 1 > LONGEST_PATH:
             return False
-        return any(not sync.filters for sync in self._roots.search(directory))
+        return any(not sync.filters for sync in self.roots.search(directory))
+
+
+def _of_monitors(settings: Settings) -> tuple[str, str, float]:
+    """The settings that a monitor is made with."""
+    return settings.inotify_mode, settings.watch_limit, settings.poll_interval
 
 
 def _tunnel_report(tunnel: Tunnel) -> TunnelReport:

@@ -1,4 +1,4 @@
-"""The life of the process (spec 1.2 to 1.5): load, detach, run, reset on HUP, fade and leave on TERM.
+"""The life of the process (spec 1.2 to 1.5): load, detach, run, reload on HUP, fade and leave on TERM.
 
 The only place that catches everything: a known error is one line, a bug of ours a traceback.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ class Daemon:
         self._processes = self._system.processes
         self._monitors: dict[str, MonitorKind] = {}
         self._hooks = Hooks(None, self._log)
+        self._host: Host
         self._loading: Loading
         self._fading: Fading
         self._pidfile: PidFile | None = None
@@ -108,6 +110,8 @@ class Daemon:
         self._hooks = Hooks(manager.hook, self._log, self._clock.now)
         if self._line.asks_monitors:
             return self._list_monitors()
+        is_stop_requested = self._signals.is_stop_requested
+        self._host = Host(self._clock, self._log, self._processes, self._hooks, is_stop_requested=is_stop_requested)
         installed = Installed(actions, (AUTO, *self._monitors), problems)
         self._loading = Loading(
             self._line, self._directory, self._loop, self._make_host, installed, self._signals.unhandled_end
@@ -129,8 +133,8 @@ class Daemon:
         return self._live(loaded)
 
     def _make_host(self) -> Host:
-        is_stop_requested = self._signals.is_stop_requested
-        return Host(self._clock, self._log, self._processes, self._hooks, is_stop_requested=is_stop_requested)
+        """For one configuration: all of the daemon's, but for its tunnels."""
+        return replace(self._host, tunnels=[])
 
     def _list_monitors(self) -> int:
         print("This Lsyncd supports these monitors:", *(f"   {name}" for name in (*self._monitors, AUTO)), "", sep="\n")
@@ -139,63 +143,58 @@ class Daemon:
     # ---- one configuration after the other ----------------------------------------------------
 
     def _live(self, loaded: Loaded) -> int:
-        while True:
-            config, settings, host = loaded
-            config.lock()
-            self._system.spare_garbage()
-            self._processes.environment = dict(os.environb)
-            runner = Runner(host, self._loop, config, settings, self._monitors | _inotify(settings))
-            self._hooks.tell(
-                "orchestrator_configured",
-                settings=settings_by_name(settings),
-                inlets=[sync.inlet for sync in config.syncs],
-            )
+        config, settings, _ = loaded
+        config.lock()
+        self._system.spare_garbage()
+        runner = Runner(self._host, self._loop, config, settings, self._monitors | _inotify(settings))
+        self._put_to_work(loaded)
+        try:
             try:
-                try:
-                    runner.start(partial(self._check_for_end, host))
-                except Interrupted as error:
-                    self._log("Warn", str(error))
-                    self._read_signals()
-                self._wait_for_orphaned_transfers(runner)
-                following = self._turn(runner)
-            finally:
-                if self._orphaned is not None:
-                    self._orphaned.close()
-                runner.close()
-                self._fading.end_helpers()
-            if following is None:
-                return self._exit_status(runner)
-            loaded = following
-            del config, settings, host, runner
-            self._system.collect_garbage()
-            self._switch_log(loaded.settings)
-            self._log("Normal", "--- Startup ---")
+                runner.start(self._check_for_end)
+            except Interrupted as error:
+                self._log("Warn", str(error))
+                self._read_signals()
+            self._wait_for_orphaned_transfers(runner)
+            self._turn(runner)
+        finally:
+            if self._orphaned is not None:
+                self._orphaned.close()
+            runner.close()
+            self._fading.end_helpers()
+        return self._exit_status(runner)
+
+    def _put_to_work(self, loaded: Loaded) -> None:
+        """What counts for all is as this configuration has it from now on."""
+        self._host.run.begin(loaded.options)
+        self._processes.environment = dict(os.environb)
+        self._hooks.tell(
+            "orchestrator_configured",
+            settings=settings_by_name(loaded.settings),
+            inlets=[sync.inlet for sync in loaded.config.syncs],
+        )
 
     def _wait_for_orphaned_transfers(self, runner: Runner) -> None:
         killed = self._pidfile.previous if self._pidfile is not None else None
         if killed is not None:
             from orchestrator.daemon.orphans import OrphanedTransfers  # late: few daemons need it
 
-            self._orphaned = OrphanedTransfers(killed, runner.syncs, self._loop, self._log)
+            self._orphaned = OrphanedTransfers(killed, lambda: runner.syncs, self._loop, self._log)
 
-    def _turn(self, runner: Runner) -> Loaded | None:
-        """Turn until the end (None), or until a reset has brought a new configuration."""
+    def _turn(self, runner: Runner) -> None:
+        """Turn until the end."""
         # Signals first: one that came while starting takes effect before anything more is spawned.
         self._loop.turn(0.0)
         while True:
             if self._signals.end is not None:
                 self._fading.stop(runner.host, self._signals.end)
-                return None
+                return
             if self._signals.take_reset():
-                following = self._reset(runner)
-                if following is not None:
-                    return following
-                if self._signals.end is not None:
-                    continue
+                self._reset(runner)
+                continue
             try:
                 runner.cycle()
                 if self._is_over(runner):
-                    return None
+                    return
                 if self._loop.turn(runner.timeout()):
                     runner.touch()
             except Interrupted as error:
@@ -220,9 +219,23 @@ class Daemon:
             return True
         return False
 
-    def _reset(self, runner: Runner) -> Loaded | None:
+    def _reset(self, runner: Runner) -> None:
         """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9)."""
         self._log("Normal", "--- HUP signal, resetting ---")
+        following = self._load_again(runner)
+        if following is None:
+            return
+        settings = following.settings
+        self._hooks.tell("orchestrator_fading", reason="reset")
+        self._switch_log(settings)
+        self._put_to_work(following)
+        say_startup = partial(self._log, "Normal", "--- Startup ---")
+        runner.replace(following.config, settings, self._monitors | _inotify(settings), say_startup)
+        self._system.collect_garbage()
+        self._system.spare_garbage()
+
+    def _load_again(self, runner: Runner) -> Loaded | None:
+        """The configuration as it is by now; None: it cannot be put to work, which has been logged."""
         following = None
         try:
             following = self._loading.load(insists=True)
@@ -240,8 +253,7 @@ class Daemon:
             if following is not None:
                 following.config.close()
             return None
-        self._fading.reset(runner.host)
-        return None if self._signals.end is not None else following
+        return following
 
     def _log_cause(self, error: Exception) -> None:
         """Log the traceback of the exception of a plugin that led to an error, if there is one."""
@@ -250,11 +262,11 @@ class Daemon:
 
     # ---- the end ------------------------------------------------------------------------------
 
-    def _check_for_end(self, host: Host) -> None:
+    def _check_for_end(self) -> None:
         """Raise Terminated where a signal asks for the end: the loop stands still while trees are looked through."""
         signum = self._signals.unhandled_end()
         if signum is not None:
-            self._fading.stop(host, signum)  # startups of earlier syncs may run
+            self._fading.stop(self._host, signum)  # startups of earlier syncs may run
             raise Terminated(128 + signum)
 
     def _exit_status(self, runner: Runner) -> int:

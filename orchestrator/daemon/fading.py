@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from orchestrator.daemon.signals import Signals
     from orchestrator.log import Log
     from orchestrator.masterloop import TurnedLoop
-    from orchestrator.process.child import Child
     from orchestrator.process.processes import Processes
     from orchestrator.sync.hooks import Hooks
     from orchestrator.sync.host import Host
@@ -32,7 +31,7 @@ HELPERS_PATIENCE = 2.0
 
 
 class Fading:
-    """The end of one configuration's transfers, then of its tunnels."""
+    """The end of all transfers, then of the tunnels."""
 
     def __init__(
         self, clock: Clock, log: Log, loop: TurnedLoop, processes: Processes, hooks: Hooks, signals: Signals
@@ -48,16 +47,11 @@ class Fading:
         """Fade since a signal asks the daemon to end."""
         self._fade(host, f"--- {signum.name.removeprefix('SIG')} signal, fading ---")
 
-    def reset(self, host: Host) -> None:
-        """Fade for another configuration. Returns early when TERM or INT comes."""
-        self._fade(host, None)
-
-    def _fade(self, host: Host, message: str | None) -> None:
+    def _fade(self, host: Host, message: str) -> None:
         """Start nothing more, and wait for what runs."""
-        if message is not None:
-            self._log("Normal", message)
+        self._log("Normal", message)
         host.run.fade()
-        self._hooks.tell("orchestrator_fading", reason=message or "reset")
+        self._hooks.tell("orchestrator_fading", reason=message)
         self._processes.stop_jobs()
         self._signals.take_second_signal()
         begun = next_count = self._clock.now()
@@ -73,8 +67,6 @@ class Fading:
             # one that comes too early changes nothing
             if self._signals.take_second_signal() and now - begun >= PATIENCE:
                 return
-            if message is None and self._signals.end is not None:
-                return  # asked to end while resetting: that has a log line of its own, and a minute
             while (overdue := host.deadlines.pop_due(now)) is not None:
                 overdue()
             times = (next_count, next_names, host.deadlines.next())
@@ -83,7 +75,7 @@ class Fading:
     def _log_names(self, now: float) -> None:
         """Log the children that run longest: an administrator who stops the machine wants to know them."""
         children = sorted(self._processes, key=lambda child: child.started)
-        named = b", ".join(_named(child, now) for child in children[:NAMED])
+        named = b", ".join(child.described(now) for child in children[:NAMED])
         more = f", and {len(children) - NAMED} more" if len(children) > NAMED else ""
         self._log("Normal", "still running: ", named, more)
 
@@ -95,10 +87,3 @@ class Fading:
             self._loop.turn(left)
         for child in self._processes.helpers():
             self._processes.kill(child, signal.SIGKILL)
-
-
-def _named(child: Child, now: float) -> bytes:
-    seconds = int(now - child.started)
-    what = b"a job" if child.stop is not None else b"%s (pid %d)" % (child.argv[0], child.pid)
-    whose = f" of {child.serves}" if child.serves else ""
-    return b"%s%s, for %d s" % (what, whose.encode("utf-8", "surrogateescape"), seconds)

@@ -28,7 +28,7 @@ class Loaded(NamedTuple):
 
     config: LuaConfig
     settings: Settings
-    host: Host
+    options: RunOptions
 
 
 def _anchor(settings: Settings) -> None:
@@ -67,7 +67,7 @@ def _may_be_written(path: str) -> bool:
 
 
 class Loading:
-    """Done at the start, and again for each reset.
+    """Done at the start, and again for each reload.
 
     `directory`: where the daemon was started; relative paths count from there, also once it works in /.
     `unhandled_end`: see Signals.
@@ -120,18 +120,16 @@ class Loading:
             config.anchor_targets()
         if not config.syncs:
             raise UsageError("Nothing to watch!")
-        host.run.begin(
-            RunOptions(
-                max_processes=settings.max_processes,
-                insist=settings.insist or insists,
-                onepass=settings.onepass,
-                transfer_timeout=settings.transfer_timeout,
-                max_delete=settings.delete_limit,
-                max_startups=settings.max_startups,
-                log_sync=settings.log_sync,
-            )
+        options = RunOptions(
+            max_processes=settings.max_processes,
+            insist=settings.insist or insists,
+            onepass=settings.onepass,
+            transfer_timeout=settings.transfer_timeout,
+            max_delete=settings.delete_limit,
+            max_startups=settings.max_startups,
+            log_sync=settings.log_sync,
         )
-        return Loaded(config, settings, host)
+        return Loaded(config, settings, options)
 
     def _look_at_rights(self, path: str, host: Host, warned: set[str], *, is_included: bool = False) -> None:
         """A config is a program: whoever may write it can do what the daemon can. So can whoever may write into the

@@ -8,7 +8,7 @@ from orchestrator.process.orphans import Orphans, living
 from orchestrator.sync.pathlist import remove_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orchestrator.log import Log
     from orchestrator.masterloop import LoopLike
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class OrphanedTransfers:
     """They may put old contents over those that the startup brings: a full run of each sync follows their end."""
 
-    def __init__(self, pid: int, syncs: Sequence[Sync], loop: LoopLike, log: Log) -> None:
-        """`pid`: of the daemon that was killed."""
+    def __init__(self, pid: int, syncs: Callable[[], Sequence[Sync]], loop: LoopLike, log: Log) -> None:
+        """`pid`: of the daemon that was killed; `syncs()`: those at work."""
         self._syncs = syncs
         self._log = log
         self._orphans = Orphans(loop, pid, self._resync)
@@ -32,7 +32,7 @@ class OrphanedTransfers:
     def _resync(self) -> None:
         self._remove_lists()
         self._log("Normal", "transfers of the daemon before this one have ended.")
-        for sync in self._syncs:
+        for sync in self._syncs():
             sync.request_full()
 
     def _remove_lists(self) -> None:

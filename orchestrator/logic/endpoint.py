@@ -99,6 +99,11 @@ class Endpoint:
         self._members.append(member)
         return member
 
+    def leave(self, member: Member) -> None:
+        """A sync starts nothing any more."""
+        self._members.remove(member)
+        self.ended(member)
+
     def is_shared(self) -> bool:
         return len(self._members) > 1
 

@@ -66,11 +66,10 @@ class Monitors:
                 self._log("Warn", f"{error} Taking {last} instead.")
         return self._watch(last, root, progress)
 
-    def of(self, name: str) -> Monitor | None:
-        """The monitor that watches for a sync that asks for this name."""
-        return next(
-            (self._made[other] for other in (PREFERRED if name == AUTO else (name,)) if other in self._made), None
-        )
+    def drop(self, monitor: Monitor) -> None:
+        """Close one, whether it is of these or not. The next sync that asks for it gets another one."""
+        self._made = {name: made for name, made in self._made.items() if made is not monitor}
+        monitor.close()
 
     def close(self) -> None:
         for monitor in self:

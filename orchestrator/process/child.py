@@ -44,5 +44,11 @@ class Child:
         self.feed: Feed | None = None
         self.stderr: Stderr | None = None
 
+    def described(self, now: float) -> bytes:
+        """What it is, of which sync, and for how long it has been running, for the log."""
+        what = b"a job" if self.stop is not None else b"%s (pid %d)" % (self.argv[0], self.pid)
+        whose = f" of {self.serves}".encode("utf-8", "surrogateescape") if self.serves else b""
+        return b"%s%s, for %d s" % (what, whose, int(now - self.started))
+
     def __repr__(self) -> str:
         return f"<Child {self.pid} {self.argv!r}>"

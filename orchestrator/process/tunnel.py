@@ -84,10 +84,17 @@ class Tunnel:
     def close(self) -> None:
         """Tell all of them to end (TERM). Nothing is started any more."""
         self._is_closed = True
+        self._kill(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End those that have not done so after `close`."""
+        self._kill(signal.SIGKILL)
+
+    def _kill(self, signum: signal.Signals) -> None:
         for line in self._lines:
             for child in (line.checking, line.child):
                 if child is not None:
-                    self._processes.kill(child, signal.SIGTERM)
+                    self._processes.kill(child, signum)
 
     def through(self, arguments: Iterable[bytes], names: Sequence[bytes]) -> list[bytes] | None:
         """A transfer's arguments for the next live process, in turn; None where none lives.

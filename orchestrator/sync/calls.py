@@ -17,6 +17,9 @@ class Calls(Protocol):
 
     def has_init(self) -> bool: ...
 
+    def has_startup(self) -> bool:
+        """Whether something is done at the startup: it stands for all changes that were made before."""
+
     def init(self, event: Event) -> None: ...
 
     def full(self, event: Event) -> None: ...

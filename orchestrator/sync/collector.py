@@ -73,7 +73,7 @@ class Collector:
         self._batches.end(outcome, reported)
         delays = self._left(outcome.agent)
         failed = delays_of(collected.failed, delays) if collected.failed and outcome.agent.is_list else set()
-        if verdict == DIE and (self._host.run.is_fading or self._host.is_stop_requested()):
+        if verdict == DIE and (self._life.is_ending or self._host.is_stop_requested()):
             # The signal for the daemon to end, or to start over, may have reached a transfer, too: Ctrl-C does. Nothing
             # follows from that; and if there is no start over, as the new config does not load, it is tried again.
             self._retries.again(outcome, delays)

@@ -50,9 +50,11 @@ class Crontab:
         """
         return min((_next(rule, wall) for rule in self._rules), default=None)
 
-    def schedule(self, clock: Clock, alarms: Alarms, fire: Callable[[], None]) -> None:
-        """Call `fire` at each moment from now on, for as long as the alarms are asked."""
-        Schedule(self, clock, alarms, fire).start()
+    def schedule(self, clock: Clock, alarms: Alarms, fire: Callable[[], None]) -> Schedule:
+        """Call `fire` at each moment from now on, until the schedule is ended."""
+        schedule = Schedule(self, clock, alarms, fire)
+        schedule.start()
+        return schedule
 
 
 def _problem(rule: Any) -> str | None:
@@ -92,6 +94,7 @@ class Schedule:
         self._fired = 0.0
         self._looked = 0.0
         self._offset = 0.0
+        self._has_ended = False
 
     def start(self) -> None:
         """Wait for the first moment from now on."""
@@ -99,7 +102,13 @@ class Schedule:
         self._due = self._crontab.next_after(wall)
         self._wait(wall)
 
+    def end(self) -> None:
+        """Call `fire` no more."""
+        self._has_ended = True
+
     def _look(self) -> None:
+        if self._has_ended:
+            return
         wall, now = self._clock.wall(), self._clock.now()
         if wall - now < self._offset - 1.0:  # set back since the last look
             since = wall - (now - self._looked)

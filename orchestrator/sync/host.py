@@ -40,7 +40,7 @@ class RunOptions:
 
 
 class Run:
-    """One configuration from its load to its end. Each method is called once at most, but for `fade`."""
+    """What all syncs of the daemon go by, whichever configuration they come from."""
 
     def __init__(self, options: RunOptions | None = None) -> None:
         self.options = options or RunOptions()
@@ -50,7 +50,7 @@ class Run:
         """A context for work on so many changes: what else must go on meanwhile, does."""
 
     def begin(self, options: RunOptions) -> None:
-        """The config is read to its end: only now are its settings known, though its syncs exist already."""
+        """A config is put to work: its settings count from now on, for the syncs that a reload keeps as well."""
         self.options = options
 
     def drain_when_busy(self, busy: Callable[[int], AbstractContextManager[None]]) -> None:

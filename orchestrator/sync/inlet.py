@@ -246,6 +246,8 @@ class SyncLike(Protocol):
     def transfers(self) -> StartsTransfers: ...
     @property
     def is_full_run_due(self) -> bool: ...
+    @property
+    def is_leaving(self) -> bool: ...
     def is_at_limit(self) -> bool: ...
     def add(self, etype: str, path: bytes) -> None: ...
     def discard(self, event: Event) -> None: ...
@@ -521,9 +523,9 @@ class Inlet:
         self._sync.queue.offer_again()
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back from the loop, once, after some seconds, unless the daemon ends or resets before."""
-        host = self._sync.host
-        host.alarms.add(host.clock.now() + seconds, self._guarded(callback))
+        """Call back from the loop, once, after some seconds, unless the daemon ends or the sync is replaced before."""
+        sync, call = self._sync, self._guarded(callback)
+        sync.host.alarms.add(sync.host.clock.now() + seconds, lambda: None if sync.is_leaving else call())
 
     def _guarded(self, callback: Callable[[], object]) -> Callable[[], None]:
         return (

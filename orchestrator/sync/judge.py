@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
+    from orchestrator.sync.life import Life
     from orchestrator.sync.outcome import Outcome
     from orchestrator.sync.retries import Retries
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class Judge:
     """It remembers nothing: whoever asks is given the judgement, and passes it on."""
 
-    def __init__(self, host: Host, inlet: Inlet, retries: Retries) -> None:
+    def __init__(self, host: Host, inlet: Inlet, life: Life, retries: Retries) -> None:
         self._host = host
+        self._life = life
         self._log = host.log_of(inlet.name)
         self._inlet = inlet
         self._retries = retries
@@ -34,7 +36,7 @@ class Judge:
 
         `exit_codes` None: the config's table `exitcodes`.
         """
-        if outcome.was_stopped and outcome.exit_code != 0 and self._host.run.is_fading:
+        if outcome.was_stopped and outcome.exit_code != 0 and self._life.is_ending:
             return Judgement(AGAIN, "", "")
         agent, config = outcome.agent, self._inlet.config
         if exit_codes is None and (table := config.get("exitcodes")):

@@ -28,6 +28,10 @@ class Condition(Flag):
     """Its source changes faster than anybody can follow: for a pause nobody listens."""
     STOPPED = auto()
     """Nothing more is done for it; the other syncs go on."""
+    AWAITING = auto()
+    """It follows one that a reload has replaced, whose transfers have not ended yet."""
+    LEAVING = auto()
+    """A reload has replaced or dropped it: what runs comes to its end."""
 
 
 NONE: Final = Condition(0)
@@ -56,6 +60,9 @@ TRANSITIONS: Final[Mapping[str, Transition]] = {
     "leave_alone": Transition(sets=Condition.LEFT_ALONE, excludes=Condition.LEFT_ALONE),
     "listen_again": Transition(clears=Condition.LEFT_ALONE, needs=Condition.LEFT_ALONE),
     "stop": Transition(sets=Condition.STOPPED, excludes=Condition.STOPPED),
+    "wait_for_others": Transition(sets=Condition.AWAITING, excludes=Condition.LEAVING),
+    "follow": Transition(clears=Condition.AWAITING, needs=Condition.AWAITING),
+    "leave": Transition(sets=Condition.LEAVING, excludes=Condition.LEAVING),
 }
 """The transitions that there are, by the name of Life's method."""
 
@@ -80,7 +87,7 @@ class State(Enum):
     SYNCING = "syncing"
     RETRYING = "retrying"
     HELD = "held"
-    """The config's onBatchStart or a plugin lets nothing begin."""
+    """The config's onBatchStart or a plugin lets nothing begin, or a transfer from before a reload still runs."""
     SUSPENDED = "suspended"
     """Its source or target is gone."""
     LEFT_ALONE = "left alone"
@@ -113,7 +120,10 @@ class Life:
         self.is_target_gone = bool(conditions & Condition.TARGET_GONE)
         self.is_left_alone = bool(conditions & Condition.LEFT_ALONE)
         self.is_stopped = bool(conditions & Condition.STOPPED)
+        self.is_awaiting = bool(conditions & Condition.AWAITING)
+        self.is_leaving = bool(conditions & Condition.LEAVING)
         self.is_suspended = self.is_source_gone or self.is_target_gone
+        self.is_barred = self.is_stopped or self.is_suspended or self.is_awaiting or self.is_leaving
 
     def start_up(self) -> None:
         """The startup is done, or there is none."""
@@ -156,9 +166,26 @@ class Life:
             self._enter(after(self.conditions, "stop"))
             self._log("Error", f"{self._name} is stopped: ", reason)
 
+    def wait_for_others(self) -> None:
+        """Transfers of the sync that it follows still run, or of another one that it follows as well."""
+        self._enter(after(self.conditions, "wait_for_others"))
+
+    def follow(self) -> None:
+        """Those have ended: it is its turn."""
+        self._enter(after(self.conditions, "follow"))
+
+    def leave(self) -> None:
+        """A reload has replaced or dropped it."""
+        self._enter(after(self.conditions, "leave"))
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing is begun any more: the daemon ends, or a reload has replaced or dropped the sync."""
+        return self._host.run.is_fading or self.is_leaving
+
     def goes_on(self) -> bool:
         """Whether what a transfer was prepared for may still follow."""
-        return not (self._host.run.is_fading or self.is_stopped or self.is_suspended)
+        return not (self._host.run.is_fading or self.is_stopped or self.is_suspended or self.is_leaving)
 
     def state(self, *, is_retrying: bool, is_held: bool, is_busy: bool) -> State:
         """The state for the status. `is_retrying`: something failed and waits to be tried again; `is_held`: all that
@@ -170,6 +197,8 @@ class Life:
             return State.SUSPENDED
         if self.is_left_alone:
             return State.LEFT_ALONE
+        if self.is_awaiting:
+            return State.HELD
         if is_retrying:
             return State.RETRYING
         if is_held:

@@ -56,6 +56,11 @@ class Retries:
 
         self._member = endpoint.join(self._first_pause, wants, released)
 
+    def leave(self) -> None:
+        """The sync starts nothing any more: no other one waits for it."""
+        if self._member is not None:
+            self._member.endpoint.leave(self._member)
+
     def try_now(self) -> None:
         """What stopped the sync is over: what has failed need not wait until its pause is."""
         self._hold_until = 0.0

@@ -62,6 +62,11 @@ class Settling:
                 place = path2 + waiting[len(path) :]
                 self._wait(etype, place, self._look(place))
 
+    def take_all(self) -> list[tuple[str, bytes]]:
+        """Take out everything that waits, in its order."""
+        waiting, self._waiting = self._waiting, {}
+        return [(etype, path) for path, (etype, _, _) in waiting.items()]
+
     def _wait(self, etype: str, path: bytes, look: _Stamp | None) -> None:
         self._waiting[path] = (etype, self._host.clock.now() + self._seconds, look)
         if not self._has_timer:

@@ -30,6 +30,10 @@ class Startups:
         """It has a startup, which is not begun yet."""
         self._untried[candidate] = None
 
+    def leave(self, candidate: Candidate) -> None:
+        """It begins no startup any more; one that runs takes its place until it has ended."""
+        self._untried.pop(candidate, None)
+
     def may_begin(self, candidate: Candidate, most: int | None) -> bool:
         """Whether it may begin, or go on, where `most` may run at once (None: any number)."""
         if most is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.logic.change import Change
 from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
@@ -31,7 +32,7 @@ from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.filters import Filters
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.calls import Calls
-    from orchestrator.sync.crontab import Crontab
+    from orchestrator.sync.crontab import Crontab, Schedule
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Event
     from orchestrator.sync.targetwatch import TargetWatch
@@ -98,7 +99,7 @@ class Sync:
         self.life = Life(host, name)
         self.history = History(host.clock)
         self.retries = Retries(self.queue, options.delay)
-        self.judge = Judge(host, self.inlet, self.retries)
+        self.judge = Judge(host, self.inlet, self.life, self.retries)
         self.guard = Guard(host, self.inlet)
         self._parts = Parts(host, self.inlet, self.queue, calls, self.life, self.retries, self.history)
         batches = BatchCommands(host, self.inlet, calls)
@@ -110,6 +111,8 @@ class Sync:
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
         self.crontab: Crontab | None = None
+        self._schedule: Schedule | None = None
+        self.endpoint = ""  # the name of the host that its transfers go to; empty: none is known
         self.way = source  # absolute, as the config names it: there may be links on it
         self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
@@ -134,7 +137,7 @@ class Sync:
             "settling": len(self._settling) if self._settling is not None else 0,
             "oldest_delay_age": self.oldest_age(),
             "retrying": self.retrying + len(self.retries),
-            "held_by": self.transfers.holds.by,
+            "held_by": "a transfer from before the reload" if self.life.is_awaiting else self.transfers.holds.by,
             "unreachable": self.retries.unreachable(),
             "last_success": self.history.last_success,
             "last_error": self.history.last_error,
@@ -158,7 +161,9 @@ class Sync:
         else:
             self.life.start_up()
         if self.crontab is not None:
-            self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
+            self._schedule = self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
+        if self.endpoint:
+            self.go_to(self.host.endpoint(self.endpoint))
 
     def _crontab_fired(self) -> None:
         self.log("Info", "Crontab triggered full sync")
@@ -305,7 +310,7 @@ class Sync:
     def is_held(self) -> bool:
         """Whether nothing may be started now, whatever is due."""
         life, transfers = self.life, self.transfers
-        if life.is_stopped or life.is_suspended:
+        if life.is_barred:
             return True
         if not life.is_started_up and self._waits_for_others():
             return True
@@ -441,6 +446,52 @@ class Sync:
         self._accept_source()
         self.log("Normal", "source ", old, f" of {self.name} is ", source, " now.")
         self._go_on()
+
+    # ---- reloads ----------------------------------------------------------------------------
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether a reload has replaced or dropped it."""
+        return self.life.is_leaving
+
+    def leave(self) -> None:
+        """A reload has replaced or dropped it: nothing more is started, what runs comes to its end."""
+        self.life.leave()
+        self.retries.leave()
+        self.host.startups.leave(self)
+        self.transfers.leave()
+        if self._schedule is not None:
+            self._schedule.end()
+
+    def is_followed_by(self, other: Sync) -> bool:
+        """Whether another one waits for this one's transfers: it may write to the same place, or is the same one."""
+        return other.name == self.name or (bool(self.inlet.target) and other.inlet.target == self.inlet.target)
+
+    def bequeath(self, heir: Sync) -> None:
+        """When the transfers have ended: hand to an heir without a startup what they have not transferred."""
+        if heir.source != self.source or heir.inlet.target != self.inlet.target or heir.calls.has_startup():
+            return
+        changes = [Change(delay.etype, delay.path, delay.path2) for delay in self.queue if delay.etype not in SPECIAL]
+        if self._settling is not None:
+            changes += [Change(etype, path) for etype, path in self._settling.take_all()]
+        heir.inherit(changes)
+        if self.retrying or any(delay.etype == FULL for delay in self.queue):
+            heir.request_full()
+
+    def inherit(self, changes: Sequence[Change]) -> None:
+        """Changes of before the reload: they come before all that it has itself. Paths begin with a slash."""
+        own = [delay for delay in self.queue if delay.etype not in SPECIAL]
+        for delay in own:
+            self.queue.remove(delay)
+        alarm = self.host.clock.now() + self.options.delay
+        for etype, path, path2 in changes:
+            self._take_in(etype, alarm, path, path2)
+        for delay in own:
+            self._take_in(delay.etype, delay.alarm, delay.path, delay.path2)
+
+    def _take_in(self, etype: str, alarm: float, path: bytes, path2: bytes | None) -> None:
+        above = self.source[:-1]
+        self.change(etype, alarm, above + path, None if path2 is None else above + path2)
 
     def look_after(self, target: TargetWatch) -> None:
         """Nothing is transferred to a target that is gone, or another one than before (spec 6 row 29)."""

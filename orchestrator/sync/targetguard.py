@@ -134,7 +134,7 @@ class TargetGuard:
         self._host.alarms.add(self._host.clock.now() + self._backoff.fail(), self._look_again)
 
     def _look_again(self) -> None:
-        if self._host.run.is_fading or self._life.is_stopped or not self._life.is_target_gone:
+        if self._life.is_ending or self._life.is_stopped or not self._life.is_target_gone:
             return
         if self._inlet.config.get("onBatchStart"):
             # it may be what mounts the target
@@ -144,7 +144,7 @@ class TargetGuard:
         self.look(self._looked_again)
 
     def _looked_again(self, found: Looked) -> None:
-        if self._host.run.is_fading or self._life.is_stopped:
+        if self._life.is_ending or self._life.is_stopped:
             return
         finding = found.finding
         if finding is Finding.FINE:

@@ -79,6 +79,17 @@ class Transfers:
         """Processes and jobs that run, commands around batches included."""
         return len(self._running) + len(self._batches.ends)
 
+    def children(self) -> list[Child]:
+        """What runs, commands around batches included."""
+        return [*self._running, *self._batches.ends]
+
+    def leave(self) -> None:
+        """Let what runs come to its end: jobs are asked to, and what is held never begins."""
+        self.holds.close()
+        for child in self._running:
+            if child.stop is not None:
+                self._host.processes.kill(child)
+
     def spawn(
         self,
         agent: Agent,
@@ -125,7 +136,7 @@ class Transfers:
 
     def _begin(self, transfer: Transfer) -> str | None:
         agent = transfer.agent
-        if self._host.run.is_fading:
+        if self._host.run.is_fading or self._life.is_leaving:
             self.is_deferred = True
             self._log("Normal", "ignored process spawning while fading")
             transfer.on_finished()

@@ -302,6 +302,9 @@ class _Calls:
     def has_init(self) -> bool:
         return True
 
+    def has_startup(self) -> bool:
+        return True
+
     def init(self, event: Event) -> None:
         self._action.init(event)
         self._drop_left(event)

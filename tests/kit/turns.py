@@ -60,10 +60,12 @@ class FakeMonitor(Monitor):
         self.behind = False
         self.short = False
         self.fails: Exception | None = None
+        plugin.made += 1
+        self._fileno = 1000 + plugin.made
         plugin.monitor = self
 
     def fileno(self) -> int:
-        return 1000
+        return self._fileno
 
     def watch(self, root: bytes, progress: Callable[[int], None] | None = None) -> None:
         self._watched.append(root)
@@ -120,6 +122,7 @@ class TestPlugin:
 
     def __init__(self) -> None:
         self.monitor: FakeMonitor
+        self.made = 0  # monitors
         self.allows: Callable[[list[str]], bool] = lambda argv: True
         self.on_watch: Callable[[bytes], object] = lambda root: None
         self.states: dict[str, str] = {}

@@ -546,7 +546,7 @@ def test_onepass_ends_after_the_startups(tmp_path: Path, exit_code: int, status:
 # ---- reset --------------------------------------------------------------------------------------
 
 
-def test_a_reset_waits_for_what_runs_and_begins_with_the_new_config(tmp_path: Path) -> None:
+def test_a_reset_begins_with_the_new_config(tmp_path: Path) -> None:
     def script(daemon: TurnedDaemon) -> Script:
         yield
         daemon.end(0)
@@ -554,17 +554,238 @@ def test_a_reset_waits_for_what_runs_and_begins_with_the_new_config(tmp_path: Pa
         yield 15
         daemon.config(sync(tmp_path, "two"))
         daemon.send(signal.SIGHUP)
-        old = daemon.plugin.monitor
         yield 30
-        assert runs(daemon) == ["one /f"]
+        assert runs(daemon) == ["one /f", "two all"], "what runs comes to its end, and nobody waits for it"
         assert daemon.plugin.fading == ["reset"]
-        daemon.end(0)
-        yield
-        assert old.is_closed
+        assert daemon.plugin.monitor.watched() == [f"{tmp_path}/two/".encode()]
+        daemon.end(0, of="one")
+        daemon.change(f"{tmp_path}/one/g", f"{tmp_path}/two/g")
+        yield 30
         assert runs(daemon) == ["two all"]
+        assert daemon.plugin.states["two"] == "starting"
         assert daemon.lines().count("--- Startup ---") == 2
 
     assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+@pytest.mark.row(35)
+def test_a_hung_transfer_holds_up_its_own_sync_alone(tmp_path: Path) -> None:
+    text = sync(tmp_path) + sync(tmp_path, "two")
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.send(signal.SIGHUP)
+        yield
+        assert runs(daemon) == ["one /f", "two all"]
+        assert "waiting for 1 more child processes." in daemon.lines()
+        assert daemon.plugin.states == {"one": "held", "two": "starting"}
+        daemon.end(0, of="two")
+        daemon.change(f"{tmp_path}/one/g", f"{tmp_path}/two/g")
+        yield 3600
+        assert runs(daemon) == ["one /f", "two /g"]
+        named = [line for line in daemon.lines() if line.startswith("still running: ")]
+        assert "of one, for 10 s" in named[0]
+        assert len(named) == 60
+        daemon.end(0, of="one")
+        yield
+        assert runs(daemon) == ["two /g", "one all"]
+        daemon.end(0, of="one")
+        yield
+        assert runs(daemon) == ["two /g", "one /g"], "what has changed meanwhile was seen"
+
+    assert turn(tmp_path, script, text) == TERMINATED
+
+
+def test_a_reset_says_that_it_starts_when_the_first_sync_does(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.send(signal.SIGHUP)
+        yield 30
+        assert daemon.lines().count("--- Startup ---") == 1
+        daemon.end(0)
+        yield
+        assert daemon.lines().count("--- Startup ---") == 2
+        assert runs(daemon) == ["one all"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+@pytest.mark.parametrize("other", ["name", "target"])
+def test_two_transfers_never_write_to_one_place(tmp_path: Path, other: str) -> None:
+    """The new sync has another name, or another target: it waits for transfers of the old one all the same."""
+    new = {"name": sync(tmp_path).replace('name = "one"', 'name = "uno"'), "target": sync(tmp_path) + "\n"}[other]
+    if other == "target":
+        new = new.replace("one:/trg", "two:/trg")
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.config(new)
+        daemon.send(signal.SIGHUP)
+        yield 60
+        assert runs(daemon) == ["one all"]
+        daemon.end(0)
+        yield
+        assert runs(daemon) == [{"name": "one all", "target": "two all"}[other]]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+WITHOUT_STARTUP = {
+    "rsync": "delay = 5, init = false",
+    "handlers": 'delay = 5, onModify = "/bin/copy ^path one:/x"',
+}
+
+
+@pytest.mark.row(35)
+@pytest.mark.parametrize("kind", WITHOUT_STARTUP)
+def test_what_waits_in_a_sync_without_a_startup_is_not_lost(tmp_path: Path, kind: str) -> None:
+    action = "default.rsync" if kind == "rsync" else "{}"
+    text = sync(tmp_path, "one", WITHOUT_STARTUP[kind], action)
+
+    def paths(daemon: TurnedDaemon) -> list[str]:
+        if kind == "rsync":
+            return runs(daemon)
+        return [started.child.argv[1].decode() for started in daemon.running]
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.change(f"{tmp_path}/one/f", f"{tmp_path}/one/excluded")
+        yield 5
+        daemon.change(f"{tmp_path}/one/g", f"{tmp_path}/one/f")
+        yield 1
+        for number in range(3):  # one reset after the other, none of which can wait for the transfer
+            daemon.config(text.replace("delay = 5", f'exclude = "/excluded", delay = {6 + number}'))
+            daemon.send(signal.SIGHUP)
+            yield 1
+            daemon.change(f"{tmp_path}/one/h{number}")
+            yield
+        assert len(daemon.running) == 1
+        daemon.end(12)  # it fails: what it was to bring has not arrived
+        yield 20
+        if kind == "rsync":
+            assert runs(daemon) == ["one /f /g /h0 /h1 /h2"]
+            return
+        done = []
+        while daemon.running:
+            done += paths(daemon)
+            daemon.end(0)
+            yield
+        assert done == ["f", "g", "h0", "h1", "h2"]
+
+    assert turn(tmp_path, script, text) == TERMINATED
+
+
+def test_a_sync_with_a_startup_needs_no_changes_of_before(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.change(f"{tmp_path}/one/f")
+        yield 1
+        daemon.send(signal.SIGHUP)
+        yield
+        daemon.end(0)
+        yield 60
+        assert runs(daemon) == []
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_a_source_that_is_paused_stays_so_over_a_reset(tmp_path: Path) -> None:
+    source = f"{tmp_path}/one/"
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        yield
+        monitor = daemon.plugin.monitor
+        monitor.behind = True
+        while not monitor.calls:
+            for _ in range(100):
+                daemon.change(f"{source}d/", etype="Create")
+                daemon.change(f"{source}d/", etype="Delete")
+            yield 0.1
+        monitor.behind = False
+        daemon.end_all()
+        yield
+        daemon.send(signal.SIGHUP)
+        yield
+        daemon.end_all()
+        yield 10
+        assert monitor.calls == [f"pause {source}", f"resume {source}"]
+        assert runs(daemon) == ["one all"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_excludes_that_are_gone_after_a_reset_are_watched_and_others_not(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.send(signal.SIGHUP)
+        yield
+        daemon.end(0)
+        assert daemon.plugin.monitor.calls == []
+        daemon.config(sync(tmp_path, "one", 'exclude = "a"'))
+        daemon.send(signal.SIGHUP)
+        yield
+        assert daemon.plugin.monitor.calls == ["rescan"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_a_monitor_that_has_failed_is_made_anew(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        old = daemon.plugin.monitor
+        daemon.break_monitor(RuntimeError("out of order"))
+        daemon.send(signal.SIGHUP)
+        yield
+        assert old.is_closed
+        assert daemon.plugin.monitor is not old
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        assert runs(daemon) == ["one /f"]
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
+def test_another_inotify_mode_takes_another_monitor(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        old = daemon.plugin.monitor
+        daemon.config('settings{inotifyMode = "Modify"}' + sync(tmp_path, "one", "init = false"))
+        daemon.change(f"{tmp_path}/one/f")
+        daemon.send(signal.SIGHUP)
+        yield
+        assert old.is_closed
+        daemon.change(f"{tmp_path}/one/g")
+        yield 15
+        assert runs(daemon) == ["one /f /g"], "what the old one still had is not lost"
+
+    assert turn(tmp_path, script, sync(tmp_path, "one", "init = false")) == TERMINATED
+
+
+def test_functions_that_the_old_config_wanted_to_be_called_are_not(tmp_path: Path) -> None:
+    def text(word: str) -> str:
+        return f'alarm(now() + 5, function() log("Normal", "{word}") end)\n' + sync(tmp_path)
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield 1
+        daemon.config(text("new") + "error()")
+        daemon.send(signal.SIGHUP)
+        yield 1
+        daemon.config(text("newest"))
+        daemon.send(signal.SIGHUP)
+        yield 60
+        assert [line for line in daemon.lines("Normal") if line in ("old", "new", "newest")] == ["newest"]
+
+    assert turn(tmp_path, script, text("old")) == TERMINATED
 
 
 def test_a_config_that_does_not_load_leaves_the_old_one_at_work(tmp_path: Path) -> None:
@@ -592,6 +813,7 @@ def test_term_ends_the_wait_of_a_reset(tmp_path: Path) -> None:
         daemon.send(signal.SIGTERM)
         yield 5
         assert daemon.plugin.fading == ["reset", "--- TERM signal, fading ---"]
+        assert daemon.lines().count("waiting for 1 more child processes.") == 2
         daemon.end(0)
 
     assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED

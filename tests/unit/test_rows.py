@@ -45,6 +45,7 @@ FIRST_WORDS = {
     "27": "patterns like",
     "28": "an exclude with several stars",
     "34": "relative targets",
+    "35": "HUP while a transfer hangs",
     "29": "the target's file system",
     "30": "the source lies inside the target",
     "26": "two daemons, or two syncs, that mirror each other",

@@ -71,6 +71,9 @@ class SyncCalls:
     def has_init(self) -> bool:
         return self._table[b"init"] not in (None, False)
 
+    def has_startup(self) -> bool:
+        return self.has_init() and bool(self._code.call("has_startup", self._number))
+
     def init(self, event: Event) -> None:
         plugin = self._found(b"init", self._plugin_of)
         if plugin is None:

@@ -94,7 +94,7 @@ class ConfigLike(Protocol):
 
     def call(self, name: str, *args: Any) -> Any: ...
 
-    def run_callback(self, func: Any) -> None: ...
+    def add_alarm(self, when: float, func: Any) -> None: ...
 
     def observe(self, fd: int, ready: Any, writey: Any) -> None: ...
 
@@ -403,7 +403,7 @@ class Core:
     # ---- the world ----------------------------------------------------------------------------
 
     def alarm(self, when: float, func: Any) -> None:
-        self._host.alarms.add(when, lambda: self._config.run_callback(func))
+        self._config.add_alarm(when, func)
 
     def observe_fd(self, fd: float, ready: Any, writey: Any) -> None:
         self._config.observe(int(fd), ready, writey)

@@ -212,6 +212,12 @@ function calls.init(number, event, key)
     shared.config_of[number].init(shared.event_for(event, key))
 end
 
+-- Whether the startup does anything: `default.init` alone does not.
+function calls.has_startup(number)
+    local config = shared.config_of[number]
+    return config.init ~= default.init or config.onStartup ~= nil
+end
+
 function calls.full(number, event, key)
     local config = shared.config_of[number]
     if config.full then

@@ -55,7 +55,7 @@ class Installed(NamedTuple):
 
 
 class LuaConfig:
-    """One Lua state with all that was configured in it. Thrown away at a reset."""
+    """One Lua state with all that was configured in it. A reload makes another one."""
 
     core_type: ClassVar[type[Core]] = Core
 
@@ -91,6 +91,8 @@ class LuaConfig:
         self._code = UserCode(self.lua, host.clock, host.log, waiting_end)
         self.endings = self._code.endings
         self._is_locked = False
+        self._is_closed = False
+        self._early: list[tuple[float, Any]] | None = []  # alarms; None: it is at work
         self._shared = self.lua.table()
         self._run_own_files()
         self._code.know(self._shared[b"calls"])
@@ -283,7 +285,7 @@ class LuaConfig:
         endpoint = asked_endpoint(action, config) if action is not None else None
         if endpoint is not None:
             # the same name at the other end of another tunnel is another host
-            sync.go_to(self.host.endpoint(endpoint if through is None else f"{endpoint} through {through.name}"))
+            sync.endpoint = endpoint if through is None else f"{endpoint} through {through.name}"
         self.syncs.append(sync)
         self.syncs_by_number[number] = sync
 
@@ -293,8 +295,18 @@ class LuaConfig:
         """See UserCode.call."""
         return self._code.call(name, *args)
 
-    def run_callback(self, func: Any) -> None:
-        self.call("alarm", func)
+    def begin(self) -> None:
+        """It is put to work: only now the functions that it wants to be called at a time are."""
+        early, self._early = self._early, None
+        for when, func in early or ():
+            self.add_alarm(when, func)
+
+    def add_alarm(self, when: float, func: Any) -> None:
+        """Call a function of the user's at a time of the monotonic clock, unless the config is closed by then."""
+        if self._early is not None:
+            self._early.append((when, func))
+        else:
+            self.host.alarms.add(when, lambda: None if self._is_closed else self.call("alarm", func))
 
     def observe(self, fd: int, ready: Any, writey: Any) -> None:
         """Serve a descriptor of the user's from the loop."""
@@ -320,7 +332,8 @@ class LuaConfig:
             pass
 
     def close(self) -> None:
-        """Let go of everything, before a reset or the end."""
+        """Let go of everything, at the end of the daemon or when another config has taken its place."""
+        self._is_closed = True
         for fd in list(self._observed):
             self.nonobserve(fd)
 

@@ -60,9 +60,9 @@ def test_a_function_that_runs_is_cut_short_and_the_next_one_is_not(world: World)
     functions = loading.lua.globals
     waiting.append(signal.SIGINT)
     with pytest.raises(Interrupted, match=r"lsyncd\.conf\.lua:2: the config is cut short by SIGINT"):
-        loading.run_callback(functions[b"endless"])
+        loading.call("alarm", functions[b"endless"])
     waiting.clear()
-    loading.run_callback(functions[b"short"])
+    loading.call("alarm", functions[b"short"])
     assert functions[b"seen"] == 3e6
 
 
