@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.api import Config, ConfigError, Target, endpoint_of, to_bytes
+from orchestrator_rsync import listing
 from orchestrator_rsync.filterlist import deleting_nothing_but
 from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
 from orchestrator_rsync.words import options_of
@@ -24,6 +25,8 @@ CVS_RULES = ("--filter=:C", "--filter=-C")
 
 DELETE = ("--delete", "--ignore-errors")
 
+_ANNOUNCEMENT = b"Calling rsync with filter-list of new/modified files/dirs\n"
+
 _LIST = b"--include-from=-"
 """How a batch is given its list."""
 
@@ -39,6 +42,14 @@ class RsyncOptions(NamedTuple):
     """How the command of a batch begins."""
     batch_rules: tuple[bytes, ...]
     """How it goes on, behind what is of this batch alone."""
+    listed_batch: tuple[Argument, ...]
+    """How the command of a listed batch begins."""
+    listed: bool | None
+    """Whether changes travel by their names alone; None: in large directories."""
+    unfit: list[str]
+    """Those of the options that do not go with a list of names."""
+    deletes: bool
+    """Whether batches delete on the target."""
     does_quick_check: bool
     """Whether rsync takes a file for unchanged where size and time are equal, and nobody wants it that way."""
     follows_links: bool
@@ -120,8 +131,18 @@ def batch_run(
     if by_checksum:
         argv.append(b"--checksum")
     argv += (*options.batch_rules, source, options.target)
-    message = b"Calling rsync with filter-list of new/modified files/dirs\n" + b"\n".join(entries)
-    return Invocation(argv, b"\0".join(entries), message)
+    return Invocation(argv, b"\0".join(entries), _ANNOUNCEMENT + b"\n".join(entries))
+
+
+def listed_run(
+    options: RsyncOptions, source: bytes, names: Sequence[bytes], entries: Sequence[bytes], *, by_checksum: bool = False
+) -> Invocation:
+    """Just these names (see listing.py). `entries`: the filter list that would reach them, which is what is logged."""
+    argv: list[Argument] = [*options.listed_batch]
+    if by_checksum:
+        argv.append(b"--checksum")
+    argv += (*listing.ARGUMENTS, source, options.target)
+    return Invocation(argv, b"".join(name + b"\0" for name in names), _ANNOUNCEMENT + b"\n".join(entries))
 
 
 def deleting_leftovers(run: Invocation, patterns: Sequence[bytes]) -> Invocation:
@@ -148,13 +169,18 @@ def _read_options(config: Config, *keys: str) -> RsyncOptions:
     ]
     limit = config.get("batchSizeLimit")
     has_backups = any("backup" in word or "suffix" in word for word in words)
-    lead = (program, *words, "-r")
+    leads = [(program, *words, *below) for below in (("-r",), listing.NOT_BELOW)]
+    lead, listed_lead = leads if has_backups else [tuple(map(to_bytes, lead)) for lead in leads]
     return RsyncOptions(
         program,
         tuple(words),
         names,
-        lead if has_backups else tuple(map(to_bytes, lead)),  # text where dates are still to go in
+        lead,  # text where dates are still to go in
         tuple(map(to_bytes, rules)),
+        listed_lead,
+        listing.listed_of(table),
+        listing.unfit(names),
+        deletes_running(config),
         does_quick_check=names.isdisjoint(_OWN_COMPARISON),
         follows_links=not names.isdisjoint(_FOLLOWS_LINKS),
         has_backups=has_backups,

@@ -12,20 +12,22 @@ from orchestrator_rsync.arguments import (
     Invocation,
     RsyncOptions,
     batch_run,
-    deletes_running,
     deleting_leftovers,
     full_run,
+    listed_run,
     rsync_options,
 )
 from orchestrator_rsync.backups import dated, protecting
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
+from orchestrator_rsync.listing import Names, alike, is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.api import Agent, Check, Delay, EventList, Inlet
+    from orchestrator_rsync.filterlist import ChangedPath
     from orchestrator_rsync.syncruns import SyncRuns
 
 Test: TypeAlias = "Callable[[Event], Any]"
@@ -122,20 +124,73 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     if racy and not by_checksum:
         events, by_checksum = _of_one_kind(inlet, events, racy)
     changes = changes_of(events, options)
-    if runs.retry_list:
+    has_failed = bool(runs.retry_list)
+    if has_failed:
         changes = [runs.widened(change) for change in changes]
-    leftovers = temporaries(change.path for change in changes if change.path in runs.broken) if runs.broken else []
-    is_simple = not leftovers and not any(map(_IS_WHOLE, changes))
-    rules = [] if is_simple else inlet.rule_lines()
-    entries = guarded(changes, rules) if rules else filterlist(changes)
-    deletes = not leftovers or deletes_running(inlet.config)
-    run = batch_run(options, source, entries + leftovers if deletes else entries, by_checksum=by_checksum)
-    if not deletes:
-        run = deleting_leftovers(run, leftovers)
+    names: list[bytes] | None = None
+    if options.listed is not False and (options.listed or is_large(source, changes)):
+        events, changes, names = _of_one_way(inlet, events, changes, runs, options)
+    if names is not None:
+        run = listed_run(options, source, names, filterlist(changes), by_checksum=by_checksum)
+    elif runs.broken or any(map(_IS_WHOLE, changes)):
+        run = _guarded_run(inlet, changes, runs, options, by_checksum)
+    else:
+        run = batch_run(options, source, filterlist(changes), by_checksum=by_checksum)
     if options.has_backups:
         run = _with_backups(inlet, run, runs)
-    is_repeated = bool(runs.retry_list) and all(map(runs.has_failed, events))
+    is_repeated = has_failed and all(map(runs.has_failed, events))
     _spawn(inlet, events, run, runs, announce=_shortened(run.message) if is_repeated else run.message)
+
+
+def _guarded_run(
+    inlet: Inlet, changes: list[ChangedPath], runs: SyncRuns, options: RsyncOptions, by_checksum: bool
+) -> Invocation:
+    """A filter list with what a killed rsync has left, and where excluded files must be spared."""
+    leftovers = temporaries(change.path for change in changes if change.path in runs.broken)
+    rules = inlet.rule_lines() if leftovers or any(map(_IS_WHOLE, changes)) else []
+    entries = guarded(changes, rules) if rules else filterlist(changes)
+    deletes = not leftovers or options.deletes
+    run = batch_run(options, inlet.source, entries + leftovers if deletes else entries, by_checksum=by_checksum)
+    return run if deletes else deleting_leftovers(run, leftovers)
+
+
+def _of_one_way(
+    inlet: Inlet, events: EventList, changes: list[ChangedPath], runs: SyncRuns, options: RsyncOptions
+) -> tuple[EventList, list[ChangedPath], list[bytes] | None]:
+    """What of these goes first, and its names for a list; None: by a filter list.
+
+    That is the way that the first of them goes. Where the target may take two names for the same, what is deleted
+    under one and comes under the other goes by one run, which deletes first.
+    """
+    if options.unfit:
+        if not runs.has_said_unfit:
+            runs.has_said_unfit = True
+            words = " ".join(f"--{name}" for name in options.unfit)
+            inlet.log(
+                "Debug", f"rsync gets filter lists for {inlet.name}: {words} would mean something else with names."
+            )
+        return events, changes, None
+    names = Names(
+        inlet.source,
+        is_wary=options.listed is None,
+        follows_links=options.follows_links,
+        deletes=options.deletes,
+    )
+    found = {change: None if change.path in runs.broken else names.of(change) for change in changes}
+    unlisted = {alike(change.path) for change, name in found.items() if name is None}
+    pending = iter(changes)
+    listed: set[Delay] = set()
+    for delay in events.delays:
+        ends = [next(pending)] if delay.path2 is None else [next(pending), next(pending)]
+        if not unlisted or not any(found[change] is None or alike(change.path) in unlisted for change in ends):
+            listed.add(delay)
+    is_listed = events.delays[0] in listed
+    if 0 < len(listed) < len(events.delays):
+        wanted = listed if is_listed else set(events.delays) - listed
+        events = inlet.get_events(lambda event: event.delay in wanted)
+        changes = list(map(runs.widened, changes_of(events, options)))
+    to_list = dict.fromkeys(name for change in changes if (name := found[change])) if is_listed else {}
+    return events, changes, list(to_list) or None
 
 
 def _with_backups(inlet: Inlet, run: Invocation, runs: SyncRuns) -> Invocation:

@@ -109,6 +109,9 @@ RSYNC_TABLE: Final[Options] = {
     },
     "delete_excluded": Option((bool,), None, "full runs delete excluded files on the target"),
     "_extra": Option((list,), None, "further arguments, handed over as they are"),
+    "listed": Option(
+        (bool, str), "auto", "true, false, 'auto': changes travel by their names alone; 'auto': in large directories"
+    ),
 }
 
 OPTIONS: Final[Options] = {

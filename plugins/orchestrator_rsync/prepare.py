@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.api import Config, ConfigError, max_delete_of
 from orchestrator_rsync.arguments import computed, strings
+from orchestrator_rsync.listing import check_listed
 from orchestrator_rsync.refused import check_words
 
 
@@ -16,6 +17,7 @@ def prepare_rsync(config: Config) -> None:
         table = config.get("rsync")
     if table.get("_computed") is not None:
         raise ConfigError("please do not use the internal rsync._computed parameter")
+    check_listed(table)
     words = computed(table)
     extra, path = table.get("_extra"), table.get("rsync_path")
     check_words(

@@ -27,7 +27,7 @@ _FROM_STDIN: Final = re.compile(r"(?:\.|merge)[^ _]*[ _]+-\s*\Z")
 _RISK: Final = re.compile(r"(?:R|risk|\+[^ _]*r|include,[^ _]*r)")
 """How a filter rule begins that lets what it matches be deleted on the target though it is not sent (rsync(1))."""
 
-_OURS: Final = ("-r", "--delete", "--ignore-errors", "--force", "--checksum")
+_OURS: Final = ("-r", "--no-r", "--dirs", "--delete", "--ignore-errors", "--force", "--checksum")
 """Words of our own that somebody's alias may have made into more."""
 
 

@@ -61,7 +61,7 @@ class SyncRuns:
 
     `retry_list`: the failing paths, with whether all below them is meant. `full_retry`: when everything is tried again.
     `quick_check`: when the runs were. `broken`: files that rsync was killed over, on another host. `warned`:
-    directories whose attributes can't be set.
+    directories whose attributes can't be set. `has_said_unfit`: the log has why no names are listed.
     """
 
     def __init__(self, delay: float) -> None:
@@ -71,6 +71,7 @@ class SyncRuns:
         self.quick_check = QuickCheck()
         self.broken: set[bytes] = set()
         self.warned: set[bytes] = set()
+        self.has_said_unfit = False
         self._running: dict[int, Run] = {}  # by the first change that each serves
 
     def begin(self, agent: Agent) -> Run:

@@ -94,8 +94,8 @@ def expected(source: Tree, target: Tree, changed: set[bytes]) -> Tree:
 
 
 @settings(max_examples=max(25, settings().max_examples // 3))
-@given(source=TREES, target=TREES, data=st.data())
-def test_exactly_the_changed_paths_are_touched(source: Tree, target: Tree, data: st.DataObject) -> None:
+@given(source=TREES, target=TREES, data=st.data(), listed=st.booleans())
+def test_exactly_the_changed_paths_are_touched(source: Tree, target: Tree, data: st.DataObject, listed: bool) -> None:
     program("rsync")
     everything = sorted(source.keys() | target.keys())
     picked = data.draw(st.sets(st.sampled_from(everything), max_size=6)) if everything else set()
@@ -105,7 +105,7 @@ def test_exactly_the_changed_paths_are_touched(source: Tree, target: Tree, data:
         pair = Pair(box)
         put(pair.source, source)
         put(pair.target, target)
-        inlet = FakeInlet(Rsync(), pair.config(rsync={"checksum": True}), source=pair.source)
+        inlet = FakeInlet(Rsync(), pair.config(rsync={"checksum": True, "listed": listed}), source=pair.source)
         told(inlet, source, target, changed)
         inlet.settle()
         assert snapshot(pair.target) == expected(source, target, changed)
