@@ -93,6 +93,7 @@ class Runner:
         self.syncs = config.syncs
         self._loop = loop
         self._first = 0
+        self._soonest: float | None = None  # when a sync has something to do, while that is known
         self._roots = RootIndex((sync.source, sync) for sync in self.syncs)
         self._status: StatusFile | None = None
         self._presence: Presence | None = None
@@ -351,17 +352,22 @@ class Runner:
     # ---- one turn -----------------------------------------------------------------------------
 
     def timeout(self) -> float | None:
-        """Seconds until something is due by itself; None: never (spec 3.8)."""
+        """Seconds until something is due by itself; None: never (spec 3.8). To be asked after a cycle."""
         host = self.host
         soonest = min(host.alarms.soonest, host.deadlines.soonest)
-        times = [self._status.alarm()] if self._status else []
+        if self._status:
+            written = self._status.alarm()
+            soonest = soonest if written is None else min(soonest, written)
         if not host.is_at_limit():
-            for sync in self.syncs:
-                times.append(sync.next_alarm())
-        for time in times:
-            if time is not None and time < soonest:
-                soonest = time
+            soonest = min(soonest, self._soonest_of_syncs())
         return None if soonest == INFINITY else max(0.0, soonest - host.clock.now())
+
+    def _soonest_of_syncs(self) -> float:
+        """When the first of them has something to do. The cycle before this has asked, and if it has called nothing,
+        nothing has happened since."""
+        if self._soonest is not None:
+            return self._soonest
+        return min((alarm for sync in self.syncs if (alarm := sync.next_alarm()) is not None), default=INFINITY)
 
     def cycle(self) -> None:
         """Do what is due: alarms, delays, the status file."""
@@ -374,30 +380,41 @@ class Runner:
                 self.touch()
         # The one that started something last goes last, so under the global limit each has its turn (spec 3.5).
         count, first = len(self.syncs), self._first
+        soonest, has_called = INFINITY, False
         for place in range(first, first + count):
             sync = self.syncs[place % count]
             alarm = sync.next_alarm()
-            if alarm is not None and alarm <= now:
-                running = len(self.host.processes)
-                self._while_draining(len(sync.queue), sync.invoke, now)
-                if len(self.host.processes) > running:
-                    self._first = (place + 1) % count
-                self.touch()
+            if alarm is None:
+                continue
+            if alarm > now:
+                soonest = min(soonest, alarm)
+                continue
+            running, has_called = len(sync.transfers), True
+            self._while_draining(len(sync.queue), sync.invoke, now)
+            if len(sync.transfers) > running:
+                self._first = (place + 1) % count
+            self.touch()
         if self._status and self._status.write_if_due(now, self._report):
             written = self._status.written
             if self._presence and written and not self._presence.watch(self._status.path, written):
                 self._status.has_gone(now)
             self.host.hooks.tell("orchestrator_status_written", path=self._status.path)
-        if self._reports_states:
-            self._report_states()
+            has_called = True
+        if self._reports_states and self._report_states():
+            has_called = True
+        self._soonest = None if has_called else soonest
 
-    def _report_states(self) -> None:
-        """Report the state of each sync to the hooks, where it has changed since the last report."""
+    def _report_states(self) -> bool:
+        """Report the state of each sync to the hooks, where it has changed since the last report. Gives whether any
+        was reported."""
+        has_reported = False
         for sync in self.syncs:
             state = sync.state
             if self._states.get(sync) is not state:
                 self._states[sync] = state
                 self.host.hooks.tell("orchestrator_sync_state", inlet=sync.inlet, state=state.value)
+                has_reported = True
+        return has_reported
 
     def _look_after_status(self) -> bool:
         """A status file that is rotated away, or deleted, is there again, though nothing has changed."""
@@ -443,8 +460,6 @@ class Runner:
                 self._loop.soon(partial(self._read_from, monitor))
         except MonitorFailed as error:
             self._stop_syncs_of(monitor, error)
-        if has_changed:
-            self.touch()
         return has_changed
 
     def _take_in(self, monitor: Monitor, inflow: Inflow) -> bool:

@@ -115,7 +115,8 @@ class FakeMonitor(Monitor):
 class TestPlugin:
     """The plugin `test`: its monitor, and hooks that note what they are given.
 
-    `allows(argv)`: whether a program may be started (orchestrator_before_spawn).
+    `allows(argv)`: whether a program may be started (orchestrator_before_spawn). `on_state(inlet, state)` hears of each
+    state.
     """
 
     __test__ = False
@@ -125,6 +126,7 @@ class TestPlugin:
         self.made = 0  # monitors
         self.allows: Callable[[list[str]], bool] = lambda argv: True
         self.on_watch: Callable[[bytes], object] = lambda root: None
+        self.on_state: Callable[[Any, str], object] = lambda inlet, state: None
         self.states: dict[str, str] = {}
         self.ended: list[tuple[int, str]] = []
         self.fading: list[str] = []
@@ -144,6 +146,7 @@ class TestPlugin:
     @hookimpl
     def orchestrator_sync_state(self, inlet: Any, state: str) -> None:
         self.states[inlet.name] = state
+        self.on_state(inlet, state)
 
     @hookimpl
     def orchestrator_fading(self, reason: str) -> None:

@@ -60,6 +60,36 @@ def test_a_startup_then_what_changes_after_its_delay(tmp_path: Path) -> None:
     assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
 
 
+def test_each_change_is_transferred_at_its_own_time(tmp_path: Path) -> None:
+    functions = """
+    sync{source = "BOX", delay = 5, maxProcesses = 2, onModify = function(event)
+        spawn(event, "/bin/transfer", event.path)
+    end}""".replace("BOX", str(tmp_path))
+
+    def script(daemon: TurnedDaemon) -> Script:
+        daemon.change(f"{tmp_path}/f")
+        yield 1
+        daemon.change(f"{tmp_path}/g")
+        yield 60
+        first, second = daemon.running
+        assert second.child.started - first.child.started == pytest.approx(1)
+
+    assert turn(tmp_path, script, functions) == TERMINATED
+
+
+def test_a_change_that_a_hook_adds_is_transferred_after_its_delay(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        daemon.plugin.on_state = lambda inlet, state: state == "in sync" and inlet.create(b"/f")
+        now = daemon.clock.now()
+        yield 60
+        assert runs(daemon) == ["one /f"]
+        assert daemon.running[0].child.started - now == pytest.approx(15)
+
+    assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
+
+
 def test_startups_in_the_order_of_the_syncs(tmp_path: Path) -> None:
     def script(daemon: TurnedDaemon) -> Script:
         yield
