@@ -172,7 +172,7 @@ class InotifyMonitor(Monitor):
 
     def has_shortage(self) -> bool:
         """Whether directories wait that could not be read."""
-        return self._survey.has_unread()
+        return self._survey.unread.is_short
 
     def pause(self, root: bytes) -> None:
         """Ends all watches below the source; what waits of it in memory is dropped."""
@@ -224,7 +224,6 @@ class InotifyMonitor(Monitor):
     def read(self) -> list[Change]:
         """The changes since the last call, oldest first, or a part of them if that takes long: `is_behind`."""
         kernel, roots, survey = self._kernel, self._roots, self._survey
-        kernel.clear_wake()
         self._taken = 0
         self._costly = 0
         self._drain()

@@ -47,7 +47,8 @@ class Unread:
         self._branches = branches
         self._log = log
         self._waiting: dict[Node, bool] = {}
-        self._is_short = False  # and a line of the log said so
+        self.is_short = False
+        """Whether there is anything to try again, or the end of a shortage to be reported."""
 
     def add(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
         """A directory could not be read; `report`: whether its contents are to be reported."""
@@ -62,14 +63,10 @@ class Unread:
 
     def wait(self, node: Node, path: bytes, error: OSError, report: bool) -> None:
         """There is a shortage of what it takes to watch or read a directory."""
-        if not self._is_short:
-            self._is_short = True
+        if not self.is_short:
+            self.is_short = True
             self._log("Warn", f"Cannot read {to_text(path)}: {error.strerror}. Trying again.")
         self._waiting[node] = report
-
-    def is_short(self) -> bool:
-        """Whether there is anything to try again, or the end of a shortage to be reported."""
-        return bool(self._waiting) or self._is_short
 
     def take(self) -> list[tuple[Node, bool]]:
         """The directories to be tried again now, some of which may be gone; and whether to report their contents.
@@ -81,8 +78,8 @@ class Unread:
 
     def finish(self) -> None:
         """All that was taken has been tried again."""
-        if self._is_short and not self._waiting:
-            self._is_short = False
+        if self.is_short and not self._waiting:
+            self.is_short = False
             self._log("Normal", "All directories could be read now.")
 
 

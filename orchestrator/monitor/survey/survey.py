@@ -58,10 +58,10 @@ class Survey:
         self._identity = tree.identity
         self._unsettled = tree.unsettled
         self._branches = tree.branches
-        self._unread = Unread(tree.branches, log)
+        self.unread = Unread(tree.branches, log)
         self._fallback = Fallback(tree, polled)
-        self._visitor = Visitor(tree, wants, log, self._unread, self._fallback)
-        self._walk = Walk(tree, self._visitor, self._unread)
+        self._visitor = Visitor(tree, wants, log, self.unread, self._fallback)
+        self._walk = Walk(tree, self._visitor, self.unread)
         self.events = Events(tree, wants, self._walk, self._fallback)
 
     # -- sources ---------------------------------------------------------------------------------------------------
@@ -166,21 +166,17 @@ class Survey:
 
     # -- what has to be tried again --------------------------------------------------------------------------------
 
-    def has_unread(self) -> bool:
-        """Whether there is something for `retry_unread`."""
-        return self._unread.is_short()
-
     def retry_unread(self) -> None:
         """Reads what could not be read while descriptors or memory were short."""
-        if not self._unread.is_short():
+        if not self.unread.is_short:
             return
-        for node, report in self._unread.take():
+        for node, report in self.unread.take():
             if self._watches.is_watched(node):
                 self._walk.push(node, self._watches.path(node), report=report, again=False)
             elif node in self._watches.idle and node.parent is not None:
                 self._walk.visit(node.parent, node.name, self._watches.path(node), report=report)
         self._walk.run()
-        self._unread.finish()
+        self.unread.finish()
 
     def go_on(self) -> None:
         """Goes on with a walk that was longer than one read."""
