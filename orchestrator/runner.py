@@ -363,11 +363,16 @@ class Runner:
         return None if soonest == INFINITY else max(0.0, soonest - host.clock.now())
 
     def _soonest_of_syncs(self) -> float:
-        """When the first of them has something to do. The cycle before this has asked, and if it has called nothing,
-        nothing has happened since."""
+        """When the first of them has something to do. The cycle before this has asked; if it has called nothing, and
+        nothing has come in, that is so still."""
         if self._soonest is not None:
             return self._soonest
-        return min((alarm for sync in self.syncs if (alarm := sync.next_alarm()) is not None), default=INFINITY)
+        soonest = INFINITY
+        for sync in self.syncs:
+            alarm = sync.next_alarm()
+            if alarm is not None:
+                soonest = min(soonest, alarm)
+        return soonest
 
     def cycle(self) -> None:
         """Do what is due: alarms, delays, the status file."""
@@ -463,6 +468,7 @@ class Runner:
         return has_changed
 
     def _take_in(self, monitor: Monitor, inflow: Inflow) -> bool:
+        self._soonest = None  # what comes in may be due
         if len(inflow):  # from the last time
             monitor.drain()
             self._while_draining(len(inflow), inflow.work)
