@@ -9,6 +9,10 @@ it, newest last, so that the newest delay that touches a path is found at a cost
 the path's depth alone, however long the queue is. A node holds no more of its path than its own
 name, and nothing here recurses: whoever may write in a source decides how deep its paths are.
 
+Where one delay is all that is pending at a place and below it, there is no node: the delay itself
+stands there, and its path says how far below it is. Many a file is alone in its directory, too.
+A Move always stands at its very ends, as one path would not say which of the two is meant.
+
 Pure: knows nothing of types of change or of the queue's order beyond `Delay.seq`.
 """
 
@@ -37,6 +41,16 @@ def touches(one: bytes, other: bytes) -> bool:
     return one == other or one.startswith(other + b"/") or other.startswith(one + b"/")
 
 
+def _lies_in(one: bytes, other: bytes) -> bool:
+    """Whether `one` lies somewhere in the directory `other`, by their keys."""
+    return len(one) > len(other) and one.startswith(other + b"/")
+
+
+def _place_of(delay: Delay, names: list[bytes], depth: int) -> bytes:
+    """The key of the place that a delay is at, which stands where the first `depth` of these names lead."""
+    return key_of(delay.path) if delay.path2 is None else b"/" + b"/".join(names[:depth])
+
+
 def _names(path: bytes) -> list[bytes]:
     """The segments of a path; none for the root."""
     key = path[:-1] if path.endswith(b"/") else path
@@ -44,7 +58,7 @@ def _names(path: bytes) -> list[bytes]:
 
 
 class Node:
-    """A place with delays below it, or with several of its own.
+    """A place with several delays at it and below it, or with a Move below it.
 
     `here`: delays of this very place, oldest first. `below`: delays below it, oldest first, among
     them some that are gone already; `live` counts those that are not, `moves` the Moves among those.
@@ -56,9 +70,7 @@ class Node:
     def __init__(self, name: bytes, parent: Node | None) -> None:
         self.name = name
         self.parent = parent
-        # Most places have one delay and nothing below: for those the delay itself stands here,
-        # which saves an object for each of a few hundred thousand files.
-        self.children: dict[bytes, Node | Delay] = {}
+        self.children: dict[bytes, Node | Delay] = {}  # a delay: the only one at that place and below it
         self.here: list[Delay] = []
         self.below: list[Delay] = []
         self.live = 0
@@ -96,47 +108,52 @@ class PathIndex:
             return node.here, self._newest_below(node) if node.live else None
         newest: Delay | None = None
         place: Node | Delay | None = node
+        depth = 0
         for name in names:
             if not isinstance(place, Node):
                 break
+            depth += 1
             node = place
             if node.here and (newest is None or node.here[-1].seq > newest.seq):
                 newest = node.here[-1]
             place = node.children.get(name)
-        else:
-            if place is None:
-                return (), newest
-            if not isinstance(place, Node):
-                return (place,), newest
+        if place is None:
+            return (), newest
+        if isinstance(place, Node):
             if place.live:
                 below = self._newest_below(place)
                 if newest is None or below.seq > newest.seq:
                     newest = below
             return place.here, newest
-        # the way ends above the path, with one delay of that place or with nothing
-        if place is not None and (newest is None or place.seq > newest.seq):
+        key, there = key_of(path), _place_of(place, names, depth)
+        if key == there:
+            return (place,), newest
+        if (newest is None or place.seq > newest.seq) and (_lies_in(key, there) or _lies_in(there, key)):
             newest = place
         return (), newest
 
     def at_and_above(self, path: bytes) -> Iterator[Sequence[Delay]]:
         """The delays at `path`, then those at each directory that it is in, where there are any."""
         found: list[Sequence[Delay]] = [self._root.here]
-        place: Node | Delay | None = self._root
-        for name in _names(path):
+        node, names = self._root, _names(path)
+        for depth, name in enumerate(names, 1):
+            place = node.children.get(name)
             if not isinstance(place, Node):
+                if place is not None:
+                    key, there = key_of(path), _place_of(place, names, depth)
+                    if key == there or _lies_in(key, there):
+                        found.append((place,))
                 break
-            place = place.children.get(name)
-            if place is not None:
-                found.append(place.here if isinstance(place, Node) else (place,))
+            node = place
+            found.append(node.here)
         return reversed(found)
 
     def at_and_below(self, path: bytes, most: int) -> list[Delay] | None:
         """The delays at `path` and below it, oldest first; None: there are more than `most`."""
-        place: Node | Delay | None = self._root
-        for name in _names(path):
-            place = place.children.get(name) if isinstance(place, Node) else None
+        place, there = self._stands(path)
         if not isinstance(place, Node):
-            return [] if place is None else [place]
+            key = key_of(path)
+            return [] if place is None or not (key == there or _lies_in(there, key)) else [place]
         if place.live + len(place.here) > most:
             return None
         prefix = place.prefix()
@@ -146,12 +163,10 @@ class PathIndex:
 
     def has_only_moves_below(self, path: bytes) -> bool:
         """Whether all delays below `path` are Moves, or there are none."""
-        place: Node | Delay | None = self._root
-        for name in _names(path):
-            if not isinstance(place, Node):
-                break
-            place = place.children.get(name)
-        return not isinstance(place, Node) or place.live == place.moves
+        place, there = self._stands(path)
+        if isinstance(place, Node):
+            return place.live == place.moves
+        return not _lies_in(there, key_of(path))  # a Move stands at its end, never above it
 
     def enter(self, delay: Delay, path: bytes) -> None:
         """Add a delay, newer than all that are there."""
@@ -161,24 +176,31 @@ class PathIndex:
         if not names:
             node.here.append(delay)
             return
-        last = names.pop()
-        for name in names:
+        other: list[bytes] | None = None
+        for depth, name in enumerate(names, 1):
             node.below.append(delay)
             node.live += 1
             node.moves += is_move
             place = node.children.get(name)
-            node = place if isinstance(place, Node) else self._make(node, name, place)
-        node.below.append(delay)
-        node.live += 1
-        node.moves += is_move
-        place = node.children.get(last)
-        if place is None:
-            node.children[last] = delay
-            self._count += 1
-        elif isinstance(place, Node):
-            place.here.append(delay)
-        else:
-            self._make(node, last, place).here.append(delay)
+            if place is None and (not is_move or depth == len(names)):
+                node.children[name] = delay
+                self._count += 1
+                return
+            if place is None or isinstance(place, Node):
+                node = place or self._make(node, name)
+                continue
+            node = self._make(node, name)
+            if other is None:
+                # a Move stands at its end; of any other one the path says how far below it is
+                other = _names(place.path) if place.path2 is None else names[:depth]
+            if len(other) == depth:
+                node.here.append(place)
+            else:  # perhaps it goes our way for long: its names are looked for once
+                node.children[other[depth]] = place
+                self._count += 1
+                node.below.append(place)
+                node.live = 1
+        node.here.append(delay)
 
     def enter_late(self, delay: Delay, path: bytes) -> None:
         """As `enter`, for a delay that may be older than others that are there."""
@@ -237,22 +259,33 @@ class PathIndex:
         return self._count
 
     def _directory_of(self, path: bytes) -> tuple[Node, bytes]:
-        """The node of the directory in which a delay has its place, and its name there."""
+        """The node among whose children a delay stands that entered at `path`, and its name there."""
         node, names = self._root, _names(path)
-        last = names.pop()
-        for name in names:
+        last = names[-1]
+        for name in names[:-1]:
             inner = node.children[name]
-            assert isinstance(inner, Node)
+            if not isinstance(inner, Node):
+                return node, name
             node = inner
         return node, last
 
-    def _make(self, parent: Node, name: bytes, place: Delay | None) -> Node:
-        """A node in a directory, in the place of a delay that stood there alone, if any did."""
-        node = parent.children[name] = Node(name, parent)
-        if place is None:
+    def _stands(self, path: bytes) -> tuple[Node | Delay | None, bytes]:
+        """The node of a path, or the delay at which the way to it ends, with the key of that delay's place."""
+        place: Node | Delay | None = self._root
+        names = _names(path)
+        depth = 0
+        for name in names:
+            if not isinstance(place, Node):
+                break
+            depth += 1
+            place = place.children.get(name)
+        return place, b"" if place is None or isinstance(place, Node) else _place_of(place, names, depth)
+
+    def _make(self, parent: Node, name: bytes) -> Node:
+        """A node in a directory; a delay that stood there is to be put into it."""
+        if name not in parent.children:
             self._count += 1
-        else:
-            node.here.append(place)
+        node = parent.children[name] = Node(name, parent)
         return node
 
     def _shrink(self, node: Node) -> None:

@@ -5,7 +5,7 @@ A delay's place in the queue is its `seq`. Waiting delays stand in a heap of pla
 entries are not removed when a delay stops waiting: they are skipped when they come up, and swept
 out when half of the heap is stale. So every operation costs by the depth of a path and the
 logarithm of the queue's length, `select` by what it looks at. A pending change takes some 330 bytes of memory beside
-its path, about 800 if it is the only one in its directory.
+its path.
 
 Invariants: a delay is `block` exactly while it has a blocker, which is in the queue. There are no
 cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked itself. One that
@@ -442,13 +442,14 @@ class Queue:
         if self._report is not None:
             self._report(describe_carried(path, path2, inside[0]))
         for old in inside:
-            ends = old.path, old.path2
-            old.path = carried(old.path, path, path2)
-            old.path2 = None if old.path2 is None else carried(old.path2, path, path2)
-            for before, after in zip(ends, (old.path, old.path2), strict=True):
-                if before is not None and after is not None and before != after:
-                    self._index.enter_late(old, after)
-                    self._index.leave(old, before)
+            ends = {end: carried(end, path, path2) for end in (old.path, old.path2) if end is not None}
+            changed = {before: after for before, after in ends.items() if before != after}
+            for before in changed:
+                self._index.leave(old, before)
+            old.path = ends[old.path]
+            old.path2 = None if old.path2 is None else ends[old.path2]
+            for after in changed.values():
+                self._index.enter_late(old, after)
         self._add_one(DELETE, alarm, path)  # should the target have had it all the same
         return True
 

@@ -28,12 +28,19 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline: float = DEADLINE) -> None:
-    """Wait until the condition holds; fails with `what` after `deadline` seconds."""
+    """Wait until the condition holds; fails with `what` after `deadline` seconds.
+
+    It is asked again every 20 ms, or when as much time has passed as the answer took: what is waited for needs the
+    processor, too.
+    """
     end = time.monotonic() + deadline
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise AssertionError(f"waited {deadline:g} s for {what}, which did not come")
-        time.sleep(0.02)
+        time.sleep(max(0.02, now - begun))
+        begun = time.monotonic()
 
 
 class Daemon:

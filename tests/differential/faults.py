@@ -291,7 +291,7 @@ def unmounted(world: World) -> str:
     world.configure(rsync())
     world.start()
     world.started()
-    world.do("umount", "src")
+    world.unmount("src")
     world.happens(lambda: "gone" in world.said(), 1)
     world.do("mount", "-t", "tmpfs", "none", "disk")
     for name in ("c", "d"):
@@ -310,7 +310,7 @@ def wiped(world: World) -> str:
     world.configure(rsync())
     world.start()
     world.started()
-    world.do("umount", "src")
+    world.unmount("src")
     world.happens(lambda: "gone" in world.said(), 1)
     world.signal(signal.SIGHUP)
     kept = "keeping the old configuration"

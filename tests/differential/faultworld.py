@@ -93,6 +93,15 @@ class World:
         if done.returncode:
             raise NotDone(f"{command}: {done.stderr!r}")
 
+    def unmount(self, name: str) -> None:
+        """Unmount what is mounted there; the daemon or a transfer may keep it busy for a moment."""
+
+        def can() -> bool:
+            command = self.inside("umount", name)
+            return not subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+
+        self.wait(f"{name} to be unmounted", can)
+
     def see(self, name: str) -> Path:
         """A path of the box as the daemon sees it."""
         return Path(f"/proc/{self._holder.pid}/root{self.box}/{name}")

@@ -241,6 +241,7 @@ def test_toml(box: Path) -> None:
 action = "rsync"
 source = "{{box}}/source"
 target = "{{box}}/target"
+delay = 0.2
 onBatchStart = '{START}'
 onBatchEnd = '{END}'
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,17 +12,16 @@ import pytest
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.mirrors import differences
 from tests.kit.need import program
+from tests.kit.overflow import stopped
+from tests.kit.rest import are_at_rest
 from tests.kit.sshd import Sshd
 from tests.kit.trees import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-DELAY = 0.3
-QUIET = 4 * DELAY
-"""Seconds in which a daemon that had anything to do would have begun."""
-
+DELAY = 0.2
 OLD = 10**9
 TRANSFER = re.compile(r"Calling (?:rsync|native) with|Moving .* -> ")
 AT_MOST = 2
@@ -52,33 +50,50 @@ def rsyncssh(source: Path, target: Path, sshd: Sshd | None) -> str:
 
 
 class Pair:
-    """Two trees, each mirrored to the other."""
+    """Two trees, each mirrored to the other, by one daemon or by two."""
 
-    def __init__(self, box: Path, daemon: Daemon) -> None:
+    carries_attributes = True
+
+    def __init__(self, box: Path, daemons: Sequence[Daemon]) -> None:
         self.a = box / "a"
         self.b = box / "b"
-        self._daemon = daemon
+        self._daemons = daemons
+        self._sockets = [box / f"{number}.socket" for number in range(len(daemons))]
 
     def are_equal(self) -> bool:
-        return not differences(os.fsencode(self.a), os.fsencode(self.b))
+        a, b = os.fsencode(self.a), os.fsencode(self.b)
+        return not differences(a, b) if self.carries_attributes else snapshot(a) == snapshot(b)
+
+    def said(self) -> str:
+        """By both: they write to one console."""
+        return self._daemons[0].said()
 
     def transfers(self) -> int:
-        """How many were begun, by both: they write to one console."""
-        return len(TRANSFER.findall(self._daemon.said()))
+        """How many were begun."""
+        return len(TRANSFER.findall(self.said()))
 
-    def settle(self, what: str) -> int:
-        """Wait until the trees are equal and nothing is begun any more; how many transfers that took."""
+    def settle(self) -> None:
+        """Wait until the daemons are at rest; the trees are equal then."""
+        wait_until(lambda: are_at_rest(self._sockets), f"rest; it said:\n{self.said()[-3000:]}")
+        assert self.are_equal(), self.said()[-3000:]
+
+    def after(self, change: Callable[[], object]) -> int:
+        """Make a change, and wait for rest; how many transfers that took.
+
+        Each daemon finds in its kernel queue all that it has to bring together: the second one stands still until the
+        first has brought it. How many batches it becomes else is a matter of the machine.
+        """
         before = self.transfers()
-        wait_until(self.are_equal, f"{what} to arrive; it said:\n{self._daemon.said()}")
-        deadline = time.monotonic() + 30
-        seen, since = self.transfers(), time.monotonic()
-        while time.monotonic() - since < QUIET:
-            assert time.monotonic() < deadline, f"no rest after {what}: {self._daemon.said()[-3000:]}"
-            time.sleep(0.1)
-            if (now := self.transfers()) != seen:
-                seen, since = now, time.monotonic()
-        assert self.are_equal(), what
-        return seen - before
+        first, *others = self._daemons
+        with ExitStack() as stack:
+            for other in others:
+                stack.enter_context(stopped(other))
+            with stopped(first):
+                change()
+            if others:
+                wait_until(lambda: are_at_rest(self._sockets[:1]), f"the first to rest; it said:\n{self.said()}")
+        self.settle()
+        return self.transfers() - before
 
 
 @pytest.fixture
@@ -121,11 +136,13 @@ def changes(a: Path) -> list[tuple[str, Callable[[], object]]]:
 
 
 def start(stack: ExitStack, box: Path, configs: list[str]) -> Pair:
+    daemons = []
     for number, text in enumerate(configs):
-        (box / f"{number}.lua").write_text(f"settings{{insist = true}}\n{text}")
-        daemon = stack.enter_context(Daemon(box, box / f"{number}.lua"))
-        daemon.wait_for("Startup of", number + 1)
-    return Pair(box, daemon)
+        settings = f'settings{{insist = true, controlSocket = "{box}/{number}.socket"}}'
+        (box / f"{number}.lua").write_text(f"{settings}\n{text}")
+        daemons.append(stack.enter_context(Daemon(box, box / f"{number}.lua")))
+        wait_until((box / f"{number}.socket").exists, "the daemon to be there")
+    return Pair(box, daemons)
 
 
 @pytest.mark.row(26)
@@ -136,10 +153,9 @@ def test_two_daemons_that_mirror_each_other_come_to_rest(
     sshd = request.getfixturevalue("sshd") if config is rsyncssh else None
     with ExitStack() as stack:
         pair = start(stack, box, [config(box / "a", box / "b", sshd), config(box / "b", box / "a", sshd)])
-        pair.settle("the startups")
+        pair.settle()
         for what, change in changes(pair.a):
-            change()
-            taken = pair.settle(what)
+            taken = pair.after(change)
             # on the way back rsyncssh finds that there is nothing to rename any more, and then that all is equal
             more = 1 if config is rsyncssh and "rename" in what else 0
             assert taken <= AT_MOST + more, what
@@ -149,46 +165,21 @@ def test_two_syncs_of_one_daemon_that_write_into_the_files_themselves_come_to_re
     there, back = rsync_inplace(box / "a", box / "b", None), rsync_inplace(box / "b", box / "a", None)
     with ExitStack() as stack:
         pair = start(stack, box, [f"{there}\n{back}"])
-        pair.settle("the startups")
+        pair.settle()
         for what, change in changes(pair.a):
-            change()
-            assert pair.settle(what) <= AT_MOST, what
-
-
-def stamps(tree: Path) -> dict[Path, tuple[int, int, int]]:
-    """Of each file which one it is, and when it was last touched in any way."""
-    found = {path: path.lstat() for path in tree.rglob("*")}
-    return {
-        path: (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
-        for path, status in found.items()
-        if not path.is_dir() or path.is_symlink()
-    }
+            assert pair.after(change) <= AT_MOST, what
 
 
 @pytest.mark.row(26)
 def test_default_direct_writes_no_file_that_is_there_already(box: Path) -> None:
-    """It starts no transfers that could be counted: at rest is who touches nothing any more."""
+    """It starts no transfers that could be counted: who writes what is there already comes to no rest."""
     configs = [
         f'sync{{default.direct, source = "{box}/{source}", target = "{box}/{target}", delay = {DELAY}, init = {init}}}'
         for source, target, init in (("a", "b", "true"), ("b", "a", "false"))
     ]
     with ExitStack() as stack:
-        for number, text in enumerate(configs):
-            (box / f"{number}.lua").write_text(f"settings{{insist = true}}\n{text}")
-            daemon = stack.enter_context(Daemon(box, box / f"{number}.lua"))
-            daemon.wait_for("--- Startup ---", number + 1)
-        a, b = os.fsencode(box / "a"), os.fsencode(box / "b")
-        wait_until(lambda: snapshot(a) == snapshot(b), f"the startup; it said:\n{daemon.said()}")
-        for what, change in changes(box / "a"):
-            if what == "a mode and a time":  # direct carries no attributes
-                (box / "a/fresh").write_text("written again")
-            change()
-            wait_until(lambda: snapshot(a) == snapshot(b), f"{what} to arrive; it said:\n{daemon.said()}")
-            deadline = time.monotonic() + 30
-            seen, since = None, time.monotonic()
-            while time.monotonic() - since < QUIET:
-                assert time.monotonic() < deadline, f"no rest after {what}: {daemon.said()[-3000:]}"
-                time.sleep(0.1)
-                if (now := (stamps(box / "a"), stamps(box / "b"))) != seen:
-                    seen, since = now, time.monotonic()
-            assert snapshot(a) == snapshot(b), what
+        pair = start(stack, box, configs)
+        pair.carries_attributes = False
+        pair.settle()
+        for what, change in changes(pair.a):
+            pair.after((lambda: (box / "a/fresh").write_text("written again")) if "mode" in what else change)

@@ -91,9 +91,10 @@ def test_a_change_costs_the_same_whatever_waits(sets: bool) -> None:
         (lambda number: b"/project/src/a file with a name %d" % number, 400),
         (lambda number: b"/project/src/module %d/a file with a name %d" % (number // 20, number), 400),
         (lambda number: b"/a/b/c/d/e/f/g/h %d/a file with a name %d" % (number // 20, number), 400),
-        (lambda number: b"/project/src/module %d/f" % number, 850),
+        (lambda number: b"/project/src/module %d/f" % number, 400),
+        (lambda number: b"/project/src/module %d/deep/er/f" % number, 400),
     ],
-    ids=["in one directory", "20 in each", "deep", "one in each"],
+    ids=["in one directory", "20 in each", "deep", "one in each", "one in each tree"],
 )
 def test_a_pending_change_takes_few_bytes_beside_its_path(path: Callable[[int], bytes], most: int) -> None:
     count = 3000
