@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from loguru import _logger as engine
-
 from orchestrator.clock import Clock, MonotonicClock
 from orchestrator.errors import UsageError
+from orchestrator.log.engine import classes
 from orchestrator.log.file import LogFile
 from orchestrator.log.levels import ERROR, NORMAL, SHOWN_IF_NAMED, WARN, add_level, number_of
 from orchestrator.log.system import SYSLOG_FORM, facility_code, open_syslog, to_syslog
@@ -61,8 +60,8 @@ def _new_logger() -> tuple[Logger, Any]:
     `emit` among them: pyproject.toml keeps to the versions that have them.
     """
     options = dict.fromkeys(("exception", "record", "lazy", "colors", "raw", "capture"))
-    core = engine.Core()  # type: ignore[no-untyped-call]
-    made = engine.Logger(core=core, depth=0, patchers=[], extra={}, **options)  # type: ignore[no-untyped-call]
+    core = classes.Core()
+    made = classes.Logger(core=core, depth=0, patchers=[], extra={}, **options)
     return cast("Logger", made), core
 
 

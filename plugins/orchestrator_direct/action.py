@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.api import (
@@ -24,12 +25,14 @@ from orchestrator.api import (
     exit_codes_of,
 )
 from orchestrator_direct.commands import command, file_kind
+from orchestrator_direct.exitcodes import LINK, NO_ROOM
 from orchestrator_direct.options import OPTIONS
-from orchestrator_direct.steps import LINK, NO_ROOM, Step
 from orchestrator_rsync.api import RsyncAction, deletes_running, is_on, prepare_rsync, rsync_table, with_slash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from orchestrator_direct.steps import Step
 
 SIGNALLED = 128
 
@@ -57,6 +60,7 @@ class Direct(RsyncAction):
             raise ConfigError("default.direct: the target must not be the root directory")
         prepare_rsync(config)
         config.set("target", with_slash(target))
+        import_module("orchestrator_direct.steps")  # not at the first change: no descriptor may be left then
 
     def action(self, inlet: Inlet) -> None:
         event = inlet.get_event()
@@ -93,6 +97,8 @@ class Direct(RsyncAction):
 
 
 def _step(event: Event) -> Step:
+    from orchestrator_direct.steps import Step  # late: most daemons have no sync of this action
+
     inlet, table = event.inlet, rsync_table(event.config)
     is_move = event.etype == etypes.MOVE
     return Step(

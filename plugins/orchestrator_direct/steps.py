@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.api import etypes
+from orchestrator_direct.exitcodes import DONE, FAILED, LINK, NO_ROOM, STOPPED
 from orchestrator_direct.removal import Removal
 from orchestrator_direct.walk import Refused, open_directory
 from orchestrator_native.api import Copier, Stopped, Vanished, is_same_data, temp_name
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.api import Change
-
-DONE: Final = 0
-FAILED: Final = 1
-NO_ROOM: Final = 11
-"""rsync's code for such trouble: of the file system or the machine, not of one path."""
-LINK: Final = 2
-"""A symlink on the target was in the way."""
-STOPPED: Final = 143
 
 _SHORTAGE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}

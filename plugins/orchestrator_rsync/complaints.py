@@ -7,6 +7,7 @@ understood makes all of it unclear; others (of ssh, of a login script) are passe
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -41,29 +42,33 @@ class Complaint(NamedTuple):
 _WHY = rb"(?: \(in [^\"]*\))?(?: failed)?(?:: [^\"]* \(\d+\))?"
 """The text behind a quoted name: the module of an rsync daemon, the error in words and as a number."""
 
-_FORMS: Final = tuple(
-    (about, re.compile(form + rb"\Z", re.DOTALL))
-    for about, form in (
-        (
-            About.ATTRIBUTES,
-            rb"rsync: (?:\[\w+\] )?(?:failed to set \w+ on|failed to modify permissions on|chown|chgrp"
-            rb'|failed to (?:read|re-read|write) xattr [^"]* for|delete of stat xattr failed for) "(.*)"' + _WHY,
-        ),
-        (About.ATTRIBUTES, rb'rsync: (?:\[\w+\] )?\w+: \w*xattr\("(.*)",.*\) failed: .* \(\d+\)'),
-        (About.ATTRIBUTES, rb"rsync: (?:\[\w+\] )?\w+: sys_acl_\w+\((.*), \w+\): .* \(\d+\)"),
-        (About.CONTENT, rb'rsync: (?:\[\w+\] )?(?:symlink|rename|link|mknod) "(.*)" [-=]> (?:".*"|\S+)' + _WHY),
-        (About.CONTENT, rb'rsync: (?:\[\w+\] )?rename failed for "(.*)" \(from .*\): .* \(\d+\)'),
-        (About.CONTENT, rb"rsync: (?:\[\w+\] )?delete_file: \w+\((.*)\) failed: .* \(\d+\)"),
-        (About.BELOW, rb'rsync: (?:\[\w+\] )?(?:opendir|recv_generator: mkdir|change_dir) "(.*)"' + _WHY),
-        (About.CONTENT, rb'rsync: (?:\[\w+\] )?[\w#: -]+ "(.*)"' + _WHY),
-        (About.CONTENT, rb'symlink has no referent: "(.*)"'),
-        (About.CONTENT, rb"cannot delete non-empty directory: (.*)"),
-        (About.CONTENT, rb"cannot delete mount point: (.*)"),
-        (About.CONTENT, rb"could not make way for [^:]*: (.*)"),
-        (About.CONTENT, rb"ERROR: (.*) failed verification -- update .*"),
-    )
+_FORMS: Final = (
+    (
+        About.ATTRIBUTES,
+        rb"rsync: (?:\[\w+\] )?(?:failed to set \w+ on|failed to modify permissions on|chown|chgrp"
+        rb'|failed to (?:read|re-read|write) xattr [^"]* for|delete of stat xattr failed for) "(.*)"' + _WHY,
+    ),
+    (About.ATTRIBUTES, rb'rsync: (?:\[\w+\] )?\w+: \w*xattr\("(.*)",.*\) failed: .* \(\d+\)'),
+    (About.ATTRIBUTES, rb"rsync: (?:\[\w+\] )?\w+: sys_acl_\w+\((.*), \w+\): .* \(\d+\)"),
+    (About.CONTENT, rb'rsync: (?:\[\w+\] )?(?:symlink|rename|link|mknod) "(.*)" [-=]> (?:".*"|\S+)' + _WHY),
+    (About.CONTENT, rb'rsync: (?:\[\w+\] )?rename failed for "(.*)" \(from .*\): .* \(\d+\)'),
+    (About.CONTENT, rb"rsync: (?:\[\w+\] )?delete_file: \w+\((.*)\) failed: .* \(\d+\)"),
+    (About.BELOW, rb'rsync: (?:\[\w+\] )?(?:opendir|recv_generator: mkdir|change_dir) "(.*)"' + _WHY),
+    (About.CONTENT, rb'rsync: (?:\[\w+\] )?[\w#: -]+ "(.*)"' + _WHY),
+    (About.CONTENT, rb'symlink has no referent: "(.*)"'),
+    (About.CONTENT, rb"cannot delete non-empty directory: (.*)"),
+    (About.CONTENT, rb"cannot delete mount point: (.*)"),
+    (About.CONTENT, rb"could not make way for [^:]*: (.*)"),
+    (About.CONTENT, rb"ERROR: (.*) failed verification -- update .*"),
 )
 """Tried one after the other."""
+
+
+@functools.cache
+def _forms() -> tuple[tuple[About, re.Pattern[bytes]], ...]:
+    """Compiled with the first complaint, which for most daemons never comes: that takes milliseconds of each start."""
+    return tuple((about, re.compile(form + rb"\Z", re.DOTALL)) for about, form in _FORMS)
+
 
 _SAYS_NOTHING: Final = re.compile(
     rb"rsync error: |rsync warning: |\*\*\* Skipping any contents |(?:file|directory) has vanished: "
@@ -111,7 +116,7 @@ class Complaints:
 
 def understood(line: bytes) -> Complaint | None:
     """What a line says; None for one that is not known."""
-    for about, form in _FORMS:
+    for about, form in _forms():
         if match := form.match(line):
             return Complaint(_ESCAPED.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), match[1]), about)
     return None

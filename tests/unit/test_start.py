@@ -1,11 +1,15 @@
-"""What happens before anything of ours is loaded."""
+"""What is loaded by a start, and what happens before anything of ours is."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOOK = """
 import sys
@@ -26,3 +30,63 @@ def test_ctrl_c_needs_no_traceback_from_the_first_moment_on(shell: str, handler:
     loaded, found = done.stdout.splitlines()
     assert found == handler
     assert set(loaded.split()) <= {"__future__", "_signal"}
+
+
+LOADED = """
+import sys
+before = set(sys.modules)
+from orchestrator.commandline import CommandLine
+from orchestrator.daemon import Daemon
+Daemon(CommandLine(config=sys.argv[1], settings={"nodaemon": True, "onepass": True})).run()
+print(*sorted(set(sys.modules) - before))
+"""
+
+SINK = """
+import asyncio, orchestrator.log
+from loguru import logger
+async def sink(message):
+    print(end=message)
+async def log():
+    logger.remove()
+    logger.add(sink, format="{message}")
+    logger.info("one")
+    await logger.complete()
+asyncio.run(log())
+"""
+
+
+def python(script: str, *arguments: str) -> str:
+    """What a Python of its own prints."""
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def loaded_for(box: Path, action: str) -> set[str]:
+    """The modules that a daemon with one sync has loaded when its startup is over."""
+    (box / "source").mkdir()
+    (box / "target").mkdir()
+    (box / "config.lua").write_text(
+        f'sync{{default.{action}, source = "{box}/source", target = "{box}/target", rsync = {{binary = "/bin/true"}}}}'
+    )
+    return set(python(LOADED, str(box / "config.lua")).splitlines()[-1].split())
+
+
+def test_a_start_loads_what_its_config_needs(tmp_path: Path) -> None:
+    loaded = loaded_for(tmp_path, "rsync")
+    assert {"orchestrator.sync.sync", "orchestrator_rsync.batches", "loguru"} <= loaded
+    ours = {name for name in loaded if name.startswith("orchestrator")}
+    others = loaded - ours
+    assert not others & {"asyncio", "ssl", "concurrent.futures", "importlib.metadata", "email", "tomli", "croniter"}
+    assert len(others) <= 160, sorted(others)
+    engines = {"orchestrator_direct.steps", "orchestrator_native.engine", "orchestrator_fanotify.monitor"}
+    assert not ours & (engines | {"orchestrator_poll.monitor", "orchestrator.control", "orchestrator.testing"})
+
+
+def test_an_action_loads_all_that_its_transfers_need(tmp_path: Path) -> None:
+    """Later there may be no descriptor left to read it with."""
+    assert "orchestrator_direct.steps" in loaded_for(tmp_path, "direct")
+
+
+def test_sinks_of_plugins_that_are_coroutines_work(tmp_path: Path) -> None:
+    assert python(SINK) == "one\n"
+    assert python(SINK.replace("import asyncio, orchestrator.log", "import orchestrator.log, asyncio")) == "one\n"
