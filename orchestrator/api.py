@@ -60,8 +60,10 @@ if TYPE_CHECKING:
 
     from orchestrator.monitor.pollcycle import PollCycle, Tree
     from orchestrator.monitor.treescan import TreeScan
+    from orchestrator.process.sshshare import SshConnection
 else:
     _LATE = {
+        "SshConnection": "orchestrator.process.sshshare",
         "TreeScan": "orchestrator.monitor.treescan",
         "PollCycle": "orchestrator.monitor.pollcycle",
         "Tree": "orchestrator.monitor.pollcycle",
@@ -112,6 +114,7 @@ __all__ = [
     "RetryTimer",
     "SourceWatch",
     "Spawn",
+    "SshConnection",
     "Target",
     "Template",
     "Tree",

@@ -290,6 +290,8 @@ class Runner:
         self._watch_ways()
         self._open_status_file()
         self._open_control_socket()
+        for connections in self.host.shared_ssh:
+            connections.renew()
         self._settle()
         self.touch()
 
@@ -341,6 +343,8 @@ class Runner:
         self._forget_ways()
         self.host.run.fade()
         self._tunnels.close()
+        for connections in self.host.shared_ssh:
+            connections.close()
         self.host.processes.before_end = lambda: None
         for sync in self.syncs:
             sync.transfers.holds.close()
@@ -662,6 +666,7 @@ class Runner:
             "watches": len(self._listed(lambda monitor: monitor.watched())),
             "polled": len(self._listed(lambda monitor: monitor.polled())),
             "syncs": [sync.status() for sync in self.syncs],
+            "ssh": [report._asdict() for connections in self.host.shared_ssh for report in connections.report()],
         }
         import json
 

@@ -45,6 +45,11 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "maxDelete": Option(
         (int, str), None, 'files that a full run may delete at most, or their percentage ("10%"); not set: any number'
     ),
+    "sshShare": Option(
+        (float,),
+        None,
+        "seconds that an ssh connection shared by all transfers to a host stays open unused; not set: none",
+    ),
     "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
     "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
     "pollInterval": Option((float,), 30, "seconds between two looks at what is polled, at least"),
@@ -77,6 +82,7 @@ class Settings:
     poll_interval: float = 30
     watch_limit: str = "terminate"
     transfer_timeout: float | None = None
+    ssh_share: float | None = None
     control_socket: str | None = None
     max_delete: int | str | None = None
 
@@ -98,6 +104,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "watchLimit": "watch_limit",
     "logSync": "log_sync",
     "transferTimeout": "transfer_timeout",
+    "sshShare": "ssh_share",
     "controlSocket": "control_socket",
     "maxDelete": "max_delete",
 }

@@ -132,6 +132,9 @@ class _Check:
         self._show("when a file changes", change)
         if not startup and not change and len(self._problems) == known:
             self._warnings.append(f"{sync.name}: it does nothing, neither at the startup nor when a file changes.")
+        for host, idle in self._run.ssh.take():
+            seconds = counted(idle, "second")
+            self._output.line(f"  shares an ssh connection to {host}, which is closed when unused for {seconds}")
         programs = [one.child.argv[0] for one in (*startup, *change) if one.child is not None and one.child.argv]
         self._look_for_programs(sync, programs)
         if not self._elsewhere and not os.access(sync.source, os.R_OK | os.X_OK):

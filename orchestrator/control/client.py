@@ -122,6 +122,10 @@ def _report(report: dict[str, Any]) -> Iterator[str]:
     )
     for sync in report["syncs"]:
         yield from _lines(sync)
+    for connection in report.get("ssh", ()):
+        users = counted(connection["transfers"], "transfer uses it", "transfers use it")
+        state = "not open" if connection["pid"] is None else f"process {connection['pid']}, {users}"
+        yield f"ssh connection to {connection['host']}: {state}"
 
 
 def _lines(sync: dict[str, Any]) -> Iterator[str]:

@@ -19,10 +19,12 @@ from orchestrator.config.lua.runtime import DEFAULT_VERSION, to_text
 from orchestrator.config.lua.table import TableConfig
 from orchestrator.log import Log
 from orchestrator.log.plugins import PluginMessages
+from orchestrator.logic.alarms import Alarms
 from orchestrator.masterloop import Loop
 from orchestrator.monitor.monitors import AUTO, DEFAULT
 from orchestrator.plugins import make_manager
 from orchestrator.process.dry import DryProcesses
+from orchestrator.process.sshshare import SshConnections
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host, RunOptions
 from orchestrator.sync.pathlist import lists_not_made
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.masterloop import LoopLike
     from orchestrator.process.child import Child
     from orchestrator.process.dry import Started
+    from orchestrator.process.processes import Processes
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.sync import Sync
     from orchestrator.sync.target import Target
@@ -139,6 +142,23 @@ class DryTunnel:
 
     def through(self, arguments: Iterable[bytes], names: Sequence[bytes]) -> list[bytes]:
         return list(arguments)
+
+
+class NotedSsh(SshConnections):
+    """Opens no connection, and makes no place for sockets. `logins`: those that would be shared, each with its host and
+    the seconds that it would stay open unused."""
+
+    def __init__(self, processes: Processes, clock: Clock, log: Log) -> None:
+        super().__init__(processes, clock, Alarms(), Alarms(), log)
+        self.logins: list[tuple[str, float]] = []
+
+    def share(self, command: Sequence[str], host: str, idle: float) -> None:
+        self.logins.append((host, idle))
+
+    def take(self) -> list[tuple[str, float]]:
+        """The logins since the last call, each once."""
+        taken, self.logins = list(dict.fromkeys(self.logins)), []
+        return taken
 
 
 class DryCore(Core):
@@ -248,7 +268,8 @@ class DryRun:
         clock = StillClock()
         self.processes = NotedProcesses(self._loop, self.log, clock)
         self._open.callback(self.processes.close)
-        self.host = Host(clock, self.log, self.processes, Hooks(None, self.log))
+        self.ssh = NotedSsh(self.processes, clock, self.log)
+        self.host = Host(clock, self.log, self.processes, Hooks(None, self.log), shared_ssh=[self.ssh])
         try:
             installed = Installed(self.manager.actions(), self.monitors, self.manager.problem_by_name())
             self.config = DryConfig(
@@ -274,7 +295,7 @@ class DryRun:
         """Run the config, in the language that its name says, or in TOML. Raises OrchestratorError."""
         (self.config.run_toml if is_toml else self.config.run_file)(self.path)
         self.settings = self.config.finish()
-        self.host.run.begin(RunOptions(max_delete=self.settings.delete_limit))
+        self.host.run.begin(RunOptions(max_delete=self.settings.delete_limit, ssh_share=self.settings.ssh_share or 0.0))
         self.processes.noted.clear()  # what lsyncd.exec would start is among the notes
         for sync in self.config.syncs:
             if sync.transfers.tunnel is not None:

@@ -85,6 +85,8 @@ class Collector:
                 self._succeeded(outcome, rest)
                 rest = []
             self._retries.set_aside(outcome, failed, rest)
+        elif verdict == AGAIN and outcome.lost_connection:
+            self._retries.at_once(outcome, delays)
         elif verdict == AGAIN:
             unreachable = self._retries.again(outcome, delays)
             if unreachable is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.maxdelete import MaxDelete
     from orchestrator.logic.tunnel import TunnelOptions
     from orchestrator.process.processes import Processes
+    from orchestrator.process.sshshare import SshConnections
     from orchestrator.sync.hooks import Hooks
 
 
@@ -37,6 +38,8 @@ class RunOptions:
     """Syncs that may do their startups at once; None: all."""
     log_sync: bool = False
     """A log line about a sync begins with its name."""
+    ssh_share: float = 0.0
+    """Seconds for which a shared ssh connection stays open unused; 0: none is shared."""
 
 
 class Run:
@@ -78,7 +81,19 @@ class Host:
     """Of transfers: as alarms, but minded while fading, too."""
     tunnels: list[Tunnel] = field(default_factory=list)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+
     startups: Startups = field(default_factory=Startups)
+    shared_ssh: list[SshConnections] = field(default_factory=list)
+    """The ssh connections that syncs share; nothing before the first sync asks for one."""
+
+    @property
+    def ssh(self) -> SshConnections:
+        """The ssh connections that syncs share."""
+        if not self.shared_ssh:
+            from orchestrator.process.sshshare import SshConnections  # late: few daemons need it
+
+            self.shared_ssh.append(SshConnections(self.processes, self.clock, self.alarms, self.deadlines, self.log))
+        return self.shared_ssh[0]
 
     def add_tunnel(self, options: TunnelOptions) -> bool:
         """Make a tunnel; the runner starts it. False: there is one with that name already."""

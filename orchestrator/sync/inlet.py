@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.logic.filters import Filters
     from orchestrator.logic.queue import Queue
     from orchestrator.process.jobs import Job
+    from orchestrator.process.sshshare import SshConnection
+    from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
 
 
@@ -208,6 +210,8 @@ EventTest = Callable[[Event], bool | str | None]
 class StartsTransfers(Protocol):
     """What an inlet asks of the transfers of its sync; see Transfers."""
 
+    tunnel: Tunnel | None
+
     def spawn(
         self,
         agent: Agent,
@@ -216,6 +220,7 @@ class StartsTransfers(Protocol):
         on_finished: Callable[[], object],
         check: Check | None,
         on_stderr: Callable[[bytes], object] | None,
+        through: SshConnection | None,
     ) -> str | None: ...
 
     def run(
@@ -424,6 +429,7 @@ class Inlet:
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
         announce: str | bytes = b"",
+        through: SshConnection | None = None,
     ) -> None:
         """Start a program for these changes; they are active until it ends.
 
@@ -432,7 +438,8 @@ class Inlet:
         user's onBatchStart fails): for putting away what the program needed. `on_stderr` is given what the program
         writes to stderr as it comes, all of it before `collect`; one that raises is reported and called no more. Raises
         ValueError for changes that do not wait. `announce`: a Normal line, which comes before all else that is logged
-        of this transfer; the program does not wait for it.
+        of this transfer; the program does not wait for it. `through`: what `shared_ssh` gave, if its options are among
+        the program's arguments.
         """
         if not isinstance(agent, (Event, EventList)):
             raise _no_agent("spawn", agent)
@@ -447,6 +454,7 @@ class Inlet:
             nothing if on_finished is nothing else self._guarded(on_finished),
             None if check is None else self._guarded_check(check),
             None if on_stderr is None else self._guarded_reader(on_stderr),
+            through,
         )
         if announce:
             log = sync.host.log
@@ -483,6 +491,18 @@ class Inlet:
         problem = self._sync.transfers.run(agent, job, self._guarded(on_finished), self._guarded_check(check), program)
         if problem:
             raise ValueError(problem)
+
+    def shared_ssh(self, command: Sequence[str], host: str) -> SshConnection | None:
+        """The connection of `COMMAND… HOST` that transfers share where `sshShare` says so; None: there is none now.
+
+        `command` is ssh with its options. A program that is given the connection's `options` for its own ssh, and is
+        spawned with `through`, goes through it if it is open, else by itself.
+        """
+        own = self.config.get("sshShare")
+        idle = self._sync.host.run.options.ssh_share if own is None else own
+        if not idle or self._sync.transfers.tunnel is not None:
+            return None
+        return self._sync.host.ssh.share(command, host, float(idle))
 
     @property
     def max_delete(self) -> MaxDelete | None:

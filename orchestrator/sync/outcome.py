@@ -46,6 +46,9 @@ class Outcome:
     was_cut: bool = False
     """It was a full run that `maxDelete` stopped: there was more to delete than had been counted."""
 
+    lost_connection: bool = False
+    """It ended with the shared ssh connection that it went through: it is started again at once, without that one."""
+
     was_stopped: bool = False
     """It was a job that was asked to stop."""
 
@@ -84,7 +87,15 @@ class Collected:
     """What the common rule found; None: it was not asked. The core fills this in."""
 
 
-def outcome_of(child: Child, agent: Agent, exit_code: int, ended: float, *, was_cut: bool = False) -> Outcome:
+def outcome_of(
+    child: Child,
+    agent: Agent,
+    exit_code: int,
+    ended: float,
+    *,
+    was_cut: bool = False,
+    lost_connection: bool = False,
+) -> Outcome:
     """The outcome of a process or job that has just ended."""
     return Outcome(
         agent,
@@ -95,5 +106,6 @@ def outcome_of(child: Child, agent: Agent, exit_code: int, ended: float, *, was_
         child.error or "",
         never_ran=child.is_resource_shortage,
         was_cut=was_cut,
+        lost_connection=lost_connection,
         was_stopped=child.stop is not None and child.stop.is_set(),
     )

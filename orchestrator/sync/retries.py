@@ -133,6 +133,13 @@ class Retries:
                 self._wait(delay, due)
         return news
 
+    def at_once(self, outcome: Outcome, delays: list[Delay]) -> None:
+        """The delays have failed for a reason that is gone by now: they are offered again without a pause."""
+        self._ended()
+        self._drop_stale()
+        for delay in delays:
+            self._wait(delay, outcome.ended)
+
     def set_aside(self, outcome: Outcome, failed: Collection[Delay], rest: Collection[Delay]) -> None:
         """Of a list it is known which changes have failed: they wait apart, each longer each time. The rest, of which
         nobody knows, is offered again at once: unless list after list fails for something new."""

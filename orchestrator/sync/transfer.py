@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.process.child import Child
     from orchestrator.process.jobs import Job
     from orchestrator.process.processes import Processes
+    from orchestrator.process.sshshare import SshConnection, SshUse
     from orchestrator.sync.inlet import Agent
     from orchestrator.sync.spawn import Check
 
@@ -21,10 +22,11 @@ class Transfer:
 
     `stands_for`: the program whose work a job does; what a hook makes another program of is run as that.
     `check` decides whether it may begin; `on_finished` is called once nothing of it is left to come. `keeps_stderr`:
-    whether the end of the program's stderr is wanted.
+    whether the end of the program's stderr is wanted. `through`: the shared ssh connection that the program was given,
+    with the `use` that it makes of it.
     """
 
-    __slots__ = ("agent", "check", "keeps_stderr", "on_finished", "stands_for", "work")
+    __slots__ = ("agent", "check", "keeps_stderr", "on_finished", "stands_for", "through", "use", "work")
 
     def __init__(
         self,
@@ -41,6 +43,8 @@ class Transfer:
         self.check = check
         self.keeps_stderr = keeps_stderr
         self.stands_for = stands_for
+        self.through: SshConnection | None = None
+        self.use: SshUse | None = None
 
     @property
     def spawn(self) -> Spawn | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.maxdelete import DeletionCount
     from orchestrator.process.child import Child
     from orchestrator.process.jobs import Job
+    from orchestrator.process.sshshare import SshConnection
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.batch import BatchCommands
     from orchestrator.sync.collector import Collector
@@ -98,6 +99,7 @@ class Transfers:
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
+        through: SshConnection | None = None,
     ) -> str | None:
         """Start a program for the agent; its delays become active. Returns what is wrong, or None.
 
@@ -105,12 +107,13 @@ class Transfers:
         """
         spawn = Spawn(list(argv), stdin, on_stderr=on_stderr)
         transfer = Transfer(agent, spawn, on_finished, check, self._keeps_stderr or check is not None)
+        transfer.through = through
         if self.tunnel is not None:
-            through = self.through(spawn.argv, EventList(self._inlet, agent.delays).paths())
-            if through is None:
+            tunnelled = self.through(spawn.argv, EventList(self._inlet, agent.delays).paths())
+            if tunnelled is None:
                 self._defer(transfer)
                 return None
-            spawn.argv = through
+            spawn.argv = tunnelled
         return self._begin(transfer)
 
     def run(
@@ -292,16 +295,19 @@ class Transfers:
             self._start_work(transfer)
         else:
             counted = partial(self._counted, transfer.check)
+            if transfer.through is not None:
+                transfer.use = transfer.through.begin()
             self._watch(self._guard.count(transfer, transfer.check, counted), transfer)
 
     def _counted(self, check: Check, child: Child, exit_code: int, counted: DeletionCount | None) -> None:
         """It is known what a full run would delete; it follows if that is not too much."""
         transfer = self._over(child)
+        lost_connection = transfer.use is not None and transfer.use.end(exit_code)
         if not self._life.goes_on():
             self._wait_again(transfer.agent)
             transfer.on_finished()
         elif exit_code != 0:
-            outcome = self._outcome(child, transfer, exit_code)
+            outcome = self._outcome(child, transfer, exit_code, lost_connection=lost_connection)
             if counted is not None:
                 outcome = self._guard.not_counted(child, outcome, counted)
             self._collect(transfer, outcome)
@@ -320,18 +326,22 @@ class Transfers:
     def _start_work(self, transfer: Transfer) -> None:
         # with `logSync` the lines of its stderr begin with time and name
         on_stderr_line = partial(self._log, "Normal") if self._host.run.options.log_sync else None
+        if transfer.through is not None:
+            transfer.use = transfer.through.begin()
         self._watch(transfer.start(self._host.processes, self._ended, on_stderr_line), transfer)
 
     def _ended(self, child: Child, exit_code: int) -> None:
         transfer = self._over(child)
-        self._collect(transfer, self._outcome(child, transfer, exit_code))
+        lost_connection = transfer.use is not None and transfer.use.end(exit_code)
+        self._collect(transfer, self._outcome(child, transfer, exit_code, lost_connection=lost_connection))
         if self.guarded is not None:
             self.guarded.transferred()
 
-    def _outcome(self, child: Child, transfer: Transfer, exit_code: int) -> Outcome:
+    def _outcome(self, child: Child, transfer: Transfer, exit_code: int, *, lost_connection: bool = False) -> Outcome:
         """The outcome of the process that ran for a transfer, or before it."""
         was_cut = transfer.check is not None and transfer.check.was_cut(exit_code, child.stderr_tail)
-        return outcome_of(child, transfer.agent, exit_code, self._host.clock.now(), was_cut=was_cut)
+        now = self._host.clock.now()
+        return outcome_of(child, transfer.agent, exit_code, now, was_cut=was_cut, lost_connection=lost_connection)
 
     def _collect(self, transfer: Transfer, outcome: Outcome) -> None:
         try:

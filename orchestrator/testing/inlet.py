@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from orchestrator.api import Action, Options
     from orchestrator.process.jobs import Job
+    from orchestrator.process.sshshare import SshConnection
     from orchestrator.sync.spawn import Spawn as Program
 
 
@@ -225,9 +226,10 @@ class FakeInlet(Inlet):
         check: Check | None = None,
         on_stderr: Callable[[bytes], object] | None = None,
         announce: str | bytes = b"",
+        through: SshConnection | None = None,
     ) -> None:
         known = len(self._processes.started)
-        super().spawn(agent, argv, stdin, on_finished, self._recorded(check), on_stderr, announce)
+        super().spawn(agent, argv, stdin, on_finished, self._recorded(check), on_stderr, announce, through)
         self._note(Spawn(agent, [], stdin, check=check), known)
 
     def run(

@@ -18,6 +18,7 @@ from orchestrator_rsync.base import RsyncAction
 from orchestrator_rsync.batches import spawn_changes
 from orchestrator_rsync.options import OPTIONS
 from orchestrator_rsync.prepare import prepare_rsync
+from orchestrator_rsync.shell import check_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ class Rsync(RsyncAction):
         if not isinstance(target, str) or not target:
             raise ConfigError('default.rsync needs "target" configured')
         prepare_rsync(config)
+        check_share(config)
         config.set("target", with_slash(target))
 
     def endpoint(self, config: Config) -> str | None:

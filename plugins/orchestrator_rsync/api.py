@@ -10,16 +10,22 @@ from __future__ import annotations
 from orchestrator_rsync.arguments import computed, computed_of, deletes_running, is_on, rsync_table, strings, with_slash
 from orchestrator_rsync.base import RsyncAction
 from orchestrator_rsync.batches import spawn_changes
-from orchestrator_rsync.options import RSYNC_TABLE
+from orchestrator_rsync.options import RSYNC_TABLE, SSH_SHARE
 from orchestrator_rsync.prepare import prepare_rsync
+from orchestrator_rsync.shell import check_share, destination, may_share, own_remote_shell
 
 __all__ = [
     "RSYNC_TABLE",
+    "SSH_SHARE",
     "RsyncAction",
+    "check_share",
     "computed",
     "computed_of",
     "deletes_running",
+    "destination",
     "is_on",
+    "may_share",
+    "own_remote_shell",
     "prepare_rsync",
     "rsync_table",
     "spawn_changes",

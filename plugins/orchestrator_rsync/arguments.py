@@ -8,6 +8,7 @@ from orchestrator.api import Config, ConfigError, Target, endpoint_of, to_bytes
 from orchestrator_rsync import listing
 from orchestrator_rsync.filterlist import deleting_nothing_but
 from orchestrator_rsync.options import ARCHIVE, LONG_OPTIONS, SHORT_FLAGS
+from orchestrator_rsync.shell import Login, login_of
 from orchestrator_rsync.words import options_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class RsyncOptions(NamedTuple):
     """Whether a link to a directory is, or may be, a directory on the target."""
     has_backups: bool
     target: bytes
+    login: Login | None
+    """The ssh that rsync runs, if its connection can be shared."""
     batch_size_limit: float | None
     """Bytes; a larger file gets a run of its own."""
 
@@ -185,6 +188,7 @@ def _read_options(config: Config, *keys: str) -> RsyncOptions:
         follows_links=not names.isdisjoint(_FOLLOWS_LINKS),
         has_backups=has_backups,
         target=to_bytes(str(config.get("target", ""))),
+        login=login_of(str(config.get("target", "")), words),
         batch_size_limit=limit if isinstance(limit, (int, float)) and not isinstance(limit, bool) else None,
     )
 

@@ -22,12 +22,14 @@ from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 from orchestrator_rsync.listing import Names, alike, is_large
+from orchestrator_rsync.shell import through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.api import Agent, Check, Delay, EventList, Inlet
     from orchestrator_rsync.filterlist import ChangedPath
+    from orchestrator_rsync.shell import Login
     from orchestrator_rsync.syncruns import SyncRuns
 
 Test: TypeAlias = "Callable[[Event], Any]"
@@ -62,7 +64,7 @@ def spawn_full(event: Event, runs: SyncRuns) -> None:
     if check is None:
         inlet.log("Normal", announce)
     runs.full_retry.begin()
-    _spawn(inlet, event, run, runs, check)
+    _spawn(inlet, event, run, runs, rsync_options(inlet.config).login, check)
 
 
 def spawn_changes(inlet: Inlet, runs: SyncRuns, test: Test = of_paths) -> None:
@@ -139,7 +141,7 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     if options.has_backups:
         run = _with_backups(inlet, run, runs)
     is_repeated = has_failed and all(map(runs.has_failed, events))
-    _spawn(inlet, events, run, runs, announce=_shortened(run.message) if is_repeated else run.message)
+    _spawn(inlet, events, run, runs, options.login, announce=_shortened(run.message) if is_repeated else run.message)
 
 
 def _guarded_run(
@@ -204,7 +206,13 @@ def _with_backups(inlet: Inlet, run: Invocation, runs: SyncRuns) -> Invocation:
 
 
 def _spawn(
-    inlet: Inlet, agent: Agent, run: Invocation, runs: SyncRuns, check: Check | None = None, announce: bytes = b""
+    inlet: Inlet,
+    agent: Agent,
+    run: Invocation,
+    runs: SyncRuns,
+    login: Login | None,
+    check: Check | None = None,
+    announce: bytes = b"",
 ) -> None:
     is_over = runs.quick_check.begin()
     begun = runs.begin(agent)
@@ -213,7 +221,11 @@ def _spawn(
         runs.forget(begun)
         is_over()
 
-    inlet.spawn(agent, run.argv, run.stdin, end, check, begun.complaints.feed, announce)
+    argv, connection = run.argv, None
+    if login is not None:
+        connection = inlet.shared_ssh(login.command, login.host)
+        argv = argv if connection is None else through(connection, login, argv)
+    inlet.spawn(agent, argv, run.stdin, end, check, begun.complaints.feed, announce, connection)
 
 
 def _shortened(message: bytes) -> bytes:

@@ -114,9 +114,12 @@ RSYNC_TABLE: Final[Options] = {
     ),
 }
 
+SSH_SHARE: Final = Option((int, float, bool), None, "seconds, as the setting; false: no ssh connection is shared")
+
 OPTIONS: Final[Options] = {
     **SELECTION,
     "target": Option((str,), None, "where to: a path, HOST:PATH, HOST::MODULE/PATH or rsync://…"),
     "batchSizeLimit": Option((int, float), None, "bytes; a larger file gets a run of its own"),
+    "sshShare": SSH_SHARE,
     "rsync": RSYNC_TABLE,
 }

@@ -115,6 +115,10 @@ class Runs:
         runs = self.of(inlet)
         run = runs.end_of(agent)
         complaints = run.complaints
+        if outcome.lost_connection:
+            if isinstance(agent, EventList):
+                _clean_up(inlet, runs, changes_of(agent), run.began)
+            return Collected(AGAIN)
         verdict = None if exit_codes is None else exit_codes.get(exit_code)
         if verdict != OK:
             if isinstance(agent, EventList):

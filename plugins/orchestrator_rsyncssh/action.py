@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.api import (
+    AGAIN,
     OK,
     SHORT,
     Agent,
@@ -28,7 +29,10 @@ from orchestrator.api import (
 )
 from orchestrator_rsync.api import (
     RsyncAction,
+    check_share,
     computed_of,
+    destination,
+    may_share,
     prepare_rsync,
     rsync_table,
     spawn_changes,
@@ -38,7 +42,7 @@ from orchestrator_rsyncssh import times
 from orchestrator_rsyncssh.hosts import NO_CONNECTION, NOT_BY_SSH, MoveHost, Way
 from orchestrator_rsyncssh.moves import FAILED, LINK, PROBE, Move, remote, script, single, single_probe
 from orchestrator_rsyncssh.options import OPTIONS
-from orchestrator_rsyncssh.ssh import command, destination, extras, host_for_rsync, remote_shell, settings
+from orchestrator_rsyncssh.ssh import command, extras, host_for_rsync, remote_shell, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +74,7 @@ class RsyncSsh(RsyncAction):
         if isinstance(ssh, Config) and ssh.get("_computed") is not None:
             raise ConfigError("please do not use the internal rsync._computed parameter")
         prepare_rsync(config)
+        check_share(config)
         if isinstance(ssh, Config):
             ssh.set("_computed", [*settings(ssh), *extras(ssh)])
         shell = remote_shell(config)
@@ -93,6 +98,9 @@ class RsyncSsh(RsyncAction):
 
     def collect(self, outcome: Outcome) -> Verdict | Collected | None:
         agent, inlet = outcome.agent, outcome.agent.inlet
+        if outcome.lost_connection and (_is_probe(agent) or _is_move(agent)):
+            inlet.wake()
+            return AGAIN
         if _is_probe(agent):
             return self._probed(outcome)
         if _is_move(agent):
@@ -174,9 +182,9 @@ def _moves_in_a_row(event: Event) -> bool | str:
 def _probe(inlet: Inlet, host: MoveHost) -> None:
     nothing = inlet.get_events(lambda event: "break")
     if host.way is Way.UNKNOWN:
-        inlet.spawn(nothing, _remote(inlet, ["sh"]), PROBE)
+        _spawn(inlet, nothing, ["sh"], PROBE)
     else:
-        inlet.spawn(nothing, _remote(inlet, single_probe(_targetdir(inlet), host.name)))
+        _spawn(inlet, nothing, single_probe(_targetdir(inlet), host.name))
 
 
 def _by_script(inlet: Inlet, first: Event, host: MoveHost) -> None:
@@ -186,7 +194,7 @@ def _by_script(inlet: Inlet, first: Event, host: MoveHost) -> None:
     kept = times.of_parents(inlet.source, moves) if times.are_kept(rsync_table(inlet.config)) else []
     _announce(inlet, events)
     agent = first if len(moves) == 1 else events
-    inlet.spawn(agent, _remote(inlet, ["sh"]), script(_targetdir(inlet), moves, host.mv, kept))
+    _spawn(inlet, agent, ["sh"], script(_targetdir(inlet), moves, host.mv, kept))
 
 
 def _by_itself(inlet: Inlet, first: Event) -> bool:
@@ -196,7 +204,7 @@ def _by_itself(inlet: Inlet, first: Event) -> bool:
         inlet.split(first)
         return False
     _announce(inlet, [first])
-    inlet.spawn(first, _remote(inlet, argv))
+    _spawn(inlet, first, argv)
     return True
 
 
@@ -209,8 +217,12 @@ def _move_of(event: Event) -> Move:
     return Move(event.pathname, event.destination.pathname)
 
 
-def _remote(inlet: Inlet, argv: Sequence[str | bytes]) -> list[str | bytes]:
-    return remote(command(inlet.config), destination(str(inlet.config.get("host"))), argv)
+def _spawn(inlet: Inlet, agent: Agent, argv: Sequence[str | bytes], stdin: bytes | None = None) -> None:
+    """Run a command over there."""
+    ssh, host = command(inlet.config), destination(str(inlet.config.get("host")))
+    connection = inlet.shared_ssh(ssh, host) if may_share(ssh) else None
+    options = () if connection is None else connection.options
+    inlet.spawn(agent, remote([*ssh, *options], host, argv), stdin, through=connection)
 
 
 def _login(config: Config) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from orchestrator.api import RSYNC_EXIT_CODES, SELECTION, SSH_EXIT_CODES, Option, Options
-from orchestrator_rsync.api import RSYNC_TABLE
+from orchestrator_rsync.api import RSYNC_TABLE, SSH_SHARE
 
 FILES: Final = frozenset(
     {"certificatefile", "controlpath", "globalknownhostsfile", "identityagent", "identityfile", "userknownhostsfile"}
@@ -28,5 +28,6 @@ OPTIONS: Final[Options] = {
     "rsyncExitCodes": Option((dict,), dict(RSYNC_EXIT_CODES), "what rsync's exit codes mean"),
     "sshExitCodes": Option((dict,), dict(SSH_EXIT_CODES), "what the exit codes of ssh mean, for moves"),
     "batchSizeLimit": Option((int, float), None, "bytes; a larger file gets a run of its own"),
+    "sshShare": SSH_SHARE,
     "rsync": RSYNC_TABLE,
 }

@@ -8,13 +8,10 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from orchestrator.api import Config
-from orchestrator_rsync.api import computed, strings
+from orchestrator_rsync.api import computed, own_remote_shell, strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-_TAKE_A_VALUE = frozenset("BTMf@")
-"""rsync's short options beside -e that have a value, which may follow in the same word (rsync(1))."""
+    from collections.abc import Mapping
 
 
 def settings(ssh: Config | None) -> list[str]:
@@ -66,12 +63,6 @@ def command(config: Config, environment: Mapping[str, str] = os.environ) -> list
     return [words[0] if binary == "ssh" else binary, *words[1:], *arguments]
 
 
-def destination(host: str) -> str:
-    """The host as ssh takes it: of an IPv6 address, without the brackets that rsync needs."""
-    user, at, name = host.rpartition("@")
-    return user + at + (name[1:-1] if name.startswith("[") and name.endswith("]") else name)
-
-
 def host_for_rsync(host: str) -> str:
     """The host as it stands in rsync's target: an IPv6 address in brackets."""
     user, at, name = host.rpartition("@")
@@ -92,23 +83,7 @@ def _own_remote_shell(config: Config) -> str | None:
     table = config.get("rsync")
     if not isinstance(table, Config):
         return None
-    found = [value for value in _remote_shells(computed(table)) if value.strip()]
-    return found[-1] if found else None
-
-
-def _remote_shells(arguments: Sequence[str]) -> Iterator[str]:
-    """The values of -e and --rsh, in all their forms."""
-    words = iter(arguments)
-    for word in words:
-        if word.startswith("--rsh="):
-            yield word[len("--rsh=") :]
-        elif word == "--rsh":
-            yield next(words, "")
-        elif word.startswith("-") and not word.startswith("--"):
-            flags = word[1:]
-            end = next((at for at, flag in enumerate(flags) if flag == "e" or flag in _TAKE_A_VALUE), None)
-            if end is not None and flags[end] == "e":
-                yield flags[end + 1 :].removeprefix("=") or next(words, "")
+    return own_remote_shell(computed(table))
 
 
 def _for_rsync(argument: str) -> str:

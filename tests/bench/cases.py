@@ -253,6 +253,13 @@ CASES = (
     Case("latency", latency, {"count": 40}, "1.2", True),
     Case("end to end, 2,000 changes with rsync", churn, {"operations": 2_000}, "1.0", True),
     Case("a file over ssh, 50 ms away", edited, {"round_trip": 0.05, "count": 5}, "", True),
+    Case(
+        "a file over ssh, 50 ms away, sshShare",
+        edited,
+        {"round_trip": 0.05, "count": 5, "ours": "sshShare=60,"},
+        "0.6",
+        True,
+    ),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

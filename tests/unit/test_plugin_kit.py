@@ -116,6 +116,7 @@ CALLED: dict[str, tuple[object, ...]] = {
     "append_filter": (b"- *.y",),
     "log": ("Warn", "x"),
     "shows": ("Warn",),
+    "shared_ssh": (["ssh"], "host"),
 }
 """How each is called, beside those that need an event."""
 
