@@ -25,6 +25,7 @@ from orchestrator.logic import patterns
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.delay import Delay
+from orchestrator.logic.division import REST, Division, Part
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
 from orchestrator.logic.maxdelete import DeletionCount, MaxDelete, max_delete
@@ -83,6 +84,7 @@ __all__ = [
     "DIE",
     "OK",
     "PARTIAL",
+    "REST",
     "RSYNC_EXIT_CODES",
     "SELECTION",
     "SHORT",
@@ -98,16 +100,19 @@ __all__ = [
     "ConfigError",
     "Delay",
     "DeletionCount",
+    "Division",
     "Event",
     "EventList",
     "Found",
     "Inlet",
+    "MaxDelete",
     "Monitor",
     "MonitorError",
     "MonitorKind",
     "Option",
     "Options",
     "Outcome",
+    "Part",
     "PerSync",
     "PollCycle",
     "RetryList",
@@ -205,8 +210,16 @@ class Action:
         """
         return None
 
+    def undivided(self, config: Config) -> str | None:
+        """Why the startup of a sync is never made in parts; None: it may be.
+
+        Asked once, after `prepare`, of actions that have the option `startupProcesses`, where that is more than 1.
+        """
+        return None
+
     def init(self, event: Event) -> None:
-        """Bring the target up to the source at startup. Left waiting, the event is dropped."""
+        """Bring the target up to the source at startup, or the part of it that `Inlet.part_of` names. Left waiting, the
+        event is dropped."""
 
     def full(self, event: Event) -> None:
         """Bring everything up to date once more (crontab, after an overflow)."""

@@ -23,6 +23,7 @@ RANGES: Final = {
     "maxDelays": Range(least=None, may_be_endless=True),
     "maxProcesses": Range(least=1, may_be_endless=True),
     "maxStartups": Range(least=1, may_be_endless=True),
+    "startupProcesses": Range(least=1),
     "batchSizeLimit": Range(),
 }
 """The ranges of keys; any other is a number >= 0."""

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from orchestrator.logic.event import ACTIVE, ATTRIB, BARRIERS, CREATE, DELETE, FULL, MODIFY
+from orchestrator.logic.event import ACTIVE, ATTRIB, BARRIERS, CREATE, DELETE, FULL, MODIFY, PART
 from orchestrator.logic.paths import key_of, touches
 from orchestrator.logic.text import to_text
 
@@ -99,7 +99,7 @@ def combine(etype: str, path: bytes, path2: bytes | None, old: Delay, sets: bool
     `sets`: the whole matrix holds for files, else the one as released.
     """
     old_etype = old.etype
-    if old_etype in BARRIERS:
+    if old_etype in BARRIERS or old_etype == PART:
         return BLOCKED
     if old_etype == FULL:
         return None

@@ -16,12 +16,13 @@ MOVE: Final = "Move"
 INIT: Final = "Init"
 BLANKET: Final = "Blanket"
 FULL: Final = "Full"
+PART: Final = "Part"
 
 BARRIERS: Final = frozenset({INIT, BLANKET})
 """Everything that arrives later waits for these."""
 
-SPECIAL: Final = frozenset({INIT, BLANKET, FULL})
-"""They speak of the whole tree, so they are never combined with a path."""
+SPECIAL: Final = frozenset({INIT, BLANKET, FULL, PART})
+"""They speak of the whole tree, or of a part of it at the startup, so they are never combined with a path."""
 
 WAIT: Final = "wait"
 ACTIVE: Final = "active"

@@ -10,6 +10,9 @@ its path.
 Invariants: a delay is `block` exactly while it has a blocker, which is in the queue. There are no
 cycles: a blocker stands before what it blocks, or (`hand_over`) is not blocked itself. One that
 `delay.blocks` holds, but that names another blocker, or none, is no longer blocked by it.
+
+A startup in parts (`divide`) has a delay for each part, which blocks the changes that concern it, and no others. Parts
+are offered by the startup itself: neither `first_due` nor `select` gives one.
 """
 
 from __future__ import annotations
@@ -36,8 +39,11 @@ from orchestrator.logic.combiner import (
     may_follow,
 )
 from orchestrator.logic.delay import Delay
-from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, FULL, MOVE, WAIT
+from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, FULL, MOVE, PART, SPECIAL, WAIT
 from orchestrator.logic.paths import PathIndex
+
+Concerned = Callable[[str, bytes], Collection[int]]
+"""Of a change's type and path: the numbers of the parts that it has to do with."""
 
 Test = Callable[[Delay], bool | str | None]
 """True: take the delay. False or None: skip it, and all that it blocks. "break": stop there."""
@@ -81,6 +87,8 @@ class Queue:
         self._aside: set[int] = set()  # those that failed, until they are due again
         self._apart: set[int] = set()  # those that failed within a list, and may not spoil another one
         self._parked: list[tuple[float, int]] = []  # (alarm, seq): a heap of those of them that wait
+        self._parts: dict[int, Delay] = {}  # of the startup, by their numbers: those that are not done
+        self._concerned: Concerned = lambda etype, path: ()
 
     def __len__(self) -> int:
         return len(self._delays)
@@ -158,6 +166,22 @@ class Queue:
         self._wait(delay)
         self._changed(0)
         return delay
+
+    def divide(self, alarm: float, numbers: Iterable[int], concerned: Concerned) -> dict[int, Delay]:
+        """Add a delay for each part of the startup, in front of all others; given by their numbers.
+
+        Each blocks what it concerns: all that comes from now on, and what an Init still blocks once that is removed.
+        """
+        self._concerned = concerned
+        numbers = list(numbers)
+        self._first -= len(numbers)
+        self._parts = {number: Delay(self._first + place, PART, alarm, b"") for place, number in enumerate(numbers)}
+        self._aside.update(part.seq for part in self._parts.values())
+        behind = list(self._delays.items())
+        self._delays.clear()  # the same dict must stay: the index looks into it
+        self._delays.update((part.seq, part) for part in self._parts.values())
+        self._delays.update(behind)
+        return dict(self._parts)
 
     # -- what is due
 
@@ -294,6 +318,8 @@ class Queue:
         del self._delays[delay.seq]
         if delay.etype in BARRIERS:
             self._barriers.remove(delay)
+        elif delay.etype == PART:
+            self._parts = {number: part for number, part in self._parts.items() if part is not delay}
         elif delay.etype != FULL:
             self._index.leave(delay, delay.path)
             if delay.path2 is not None:
@@ -305,13 +331,31 @@ class Queue:
         for blocked in blocks or ():
             if blocked.blocker is delay:
                 blocked.blocker = None
-                also = self._also.pop(blocked.seq, None)
-                if also is not None and also in self:
-                    self._block(blocked, also)
-                else:
-                    self._wait(blocked)
+                self._release(blocked)
         self._also.pop(delay.seq, None)
         self._changed(1 if delay.status == WAIT else 0)
+
+    def _release(self, delay: Delay) -> None:
+        """Its blocker is gone: it waits, if there is no other one."""
+        is_free = not self._parts or delay.etype in SPECIAL
+        part = None if is_free else self._part_before(delay.etype, delay.path, delay.path2)
+        if part is not None:
+            self._block(delay, part)
+            return
+        also = self._also.pop(delay.seq, None)
+        if also is not None and also in self:
+            self._block(delay, also)
+        else:
+            self._wait(delay)
+
+    def _part_before(self, etype: str, path: bytes, path2: bytes | None) -> Delay | None:
+        """A part of the startup that must be done before a change."""
+        for end in (path,) if path2 is None else (path, path2):
+            for number in self._concerned(etype, end):
+                part = self._parts.get(number)
+                if part is not None:
+                    return part
+        return None
 
     def turn(self, move: Delay) -> None:
         """A Move that is not active becomes the Delete of its origin, at its place. What it blocks stays blocked."""
@@ -351,6 +395,8 @@ class Queue:
         here, blocker = self._index.around(path)
         if self._barriers and (blocker is None or blocker.seq < self._barriers[-1].seq):
             blocker = self._barriers[-1]
+        if blocker is None and self._parts:
+            blocker = self._part_before(etype, path, None)
         replaced: Delay | None = None
         verdict: str | None = BLOCKED if blocker is not None else None
         for old in reversed(here):
@@ -392,6 +438,8 @@ class Queue:
         if self._on_move:
             at_origin, at_destination = self._newest_touching(path), self._newest_touching(path2)
             met = max((delay for delay in (at_origin, at_destination) if delay is not None), key=_place, default=None)
+            if met is None and self._parts:
+                met = self._part_before(MOVE, path, path2)
             verdict = combine(MOVE, path, path2, met, self._sets) if met is not None else None
             if verdict == SPLIT and self._chains_moves and self._may_wait(path) and self._may_wait(path2):
                 verdict = BLOCKED
@@ -431,7 +479,13 @@ class Queue:
         False: nothing would be saved by that, or it might not be right.
         """
         inside = self._index.at_and_below(path, MOST_CARRIED)
-        if not inside or self._barriers or not may_carry(path, inside) or self._index.at_and_below(path2, 0) != []:
+        if (
+            not inside
+            or self._barriers
+            or self._parts
+            or not may_carry(path, inside)
+            or self._index.at_and_below(path2, 0) != []
+        ):
             return False
         if any(old.status == ACTIVE or old.seq in self._aside or old.seq in self._apart for old in inside):
             return False
@@ -454,7 +508,10 @@ class Queue:
         return True
 
     def _waits_for_none_but(self, chosen: set[int], blocked: Delay) -> bool:
-        """Whether what a Move waits for at its other end, if anything, is among what was chosen (by place)."""
+        """Whether a delay whose blocker was chosen waits for nothing else: no part of the startup, and, of a Move, at
+        its other end nothing but what was chosen (by place), too."""
+        if self._parts and self._part_before(blocked.etype, blocked.path, blocked.path2) is not None:
+            return False
         also = self._also.get(blocked.seq)
         return also is None or also not in self or also.seq in chosen
 
@@ -489,6 +546,8 @@ class Queue:
 
     def _wait(self, delay: Delay) -> None:
         delay.status = WAIT
+        if delay.etype == PART:
+            return
         if delay.seq in self._aside:
             heappush(self._parked, (delay.alarm, delay.seq))
         else:

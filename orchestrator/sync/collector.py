@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Died
-from orchestrator.logic.event import BLANKET, INIT
+from orchestrator.logic.event import BLANKET, INIT, PART
 from orchestrator.logic.verdict import AGAIN, DIE, OK, PARTIAL, Judgement, end_of
 from orchestrator.process.child import EXIT_NOT_EXECUTED
 from orchestrator.sync.batch import BATCH_START
@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.delay import Delay
     from orchestrator.sync.batch import BatchCommands
+    from orchestrator.sync.dividedstartup import DividedStartup
     from orchestrator.sync.inlet import Agent
     from orchestrator.sync.parts import Parts
 
 
 class Collector:
-    """An outcome passes through here: verdict, then hooks, onBatchEnd and history, then the retries."""
+    """An outcome passes through here: verdict, then hooks, onBatchEnd and history, then the retries.
+
+    `startup`: set where that is in parts.
+    """
 
     def __init__(self, parts: Parts, batches: BatchCommands, own_die_codes: Collection[int]) -> None:
+        self.startup: DividedStartup | None = None
         self._host = parts.host
         self._log = parts.log
         self._inlet = parts.inlet
@@ -95,7 +100,9 @@ class Collector:
             self._succeeded(outcome, delays)
 
     def _succeeded(self, outcome: Outcome, delays: list[Delay]) -> None:
-        if not self._life.is_started_up and any(delay.etype in (INIT, BLANKET) for delay in delays):
+        is_more_to_come = self.startup is not None and self.startup.goes_on_after(delays)
+        is_startup = any(delay.etype in (INIT, BLANKET, PART) for delay in delays)
+        if is_startup and not is_more_to_come and not self._life.is_started_up:
             self._life.start_up()
         reached = self._retries.succeeded(delays, outcome.exit_code)
         if reached is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
+    from orchestrator.logic.division import Division, Part
     from orchestrator.logic.filters import Filters
     from orchestrator.logic.queue import Queue
     from orchestrator.process.jobs import Job
@@ -233,6 +234,14 @@ class StartsTransfers(Protocol):
     ) -> str | None: ...
 
 
+class HasParts(Protocol):
+    """What an inlet asks of a startup in parts; see DividedStartup."""
+
+    @property
+    def division(self) -> Division | None: ...
+    def part_of(self, delay: Delay) -> Part | None: ...
+
+
 class SyncLike(Protocol):
     """What an inlet asks of its sync; see Sync."""
 
@@ -245,6 +254,8 @@ class SyncLike(Protocol):
     queue: Queue
     retrying: int
 
+    @property
+    def startup(self) -> HasParts | None: ...
     @property
     def log(self) -> Callable[..., None]: ...
     @property
@@ -350,6 +361,17 @@ class Inlet:
 
     def event(self, delay: Delay) -> Event:
         return Event(self, delay, "Fr" if delay.etype == MOVE else None)
+
+    def part_of(self, event: Event) -> Part | None:
+        """The part of a startup that an Init or a Part event stands for; None: it stands for everything."""
+        startup = self._sync.startup
+        return None if startup is None else startup.part_of(event.delay)
+
+    @property
+    def division(self) -> Division | None:
+        """The parts that the startup is made in; None: it is one run, or not known yet. A job may be given it."""
+        startup = self._sync.startup
+        return None if startup is None else startup.division
 
     def discard(self, event: Event) -> None:
         """Forget a waiting change, with an Error line if it does not wait."""

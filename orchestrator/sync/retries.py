@@ -1,7 +1,7 @@
 """Changes that failed and are tried again, and when (spec 6 rows 13 and 16b).
 
-Three ways. One change that fails stands aside alone, with pauses of its own: what it does not block
-goes on; so do those of a list of which its action knows that it was they that failed. When a list or a startup fails
+Three ways. One change that fails, or one part of a startup, stands aside alone, with pauses of its own: what it does
+not block goes on; so do those of a list of which its action knows that it was they that failed. When a list fails
 and nobody knows which part of it, or one list after the other, it is the target that does not answer: the whole sync
 waits, or each new change would be tried at once, only to fail. When the target's host cannot be reached, all
 syncs that go there wait together (logic/endpoint.py).
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.endpoint import UNREACHABLE
-from orchestrator.logic.event import DELETE, SPECIAL, WAIT
+from orchestrator.logic.event import DELETE, PART, SPECIAL, WAIT
 from orchestrator.sync.inlet import Agent, EventList
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Retries:
                 self._queue.remove(delay)
 
     def _backoff_of(self, agent: Agent) -> Backoff:
-        if isinstance(agent, EventList) or agent.etype in SPECIAL:
+        if isinstance(agent, EventList) or (agent.etype in SPECIAL and agent.etype != PART):
             return self._target
         return self._alone.get(agent.delay) or Backoff(self._first_pause)
 

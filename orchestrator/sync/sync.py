@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.change import Change
-from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, SPECIAL, WAIT
+from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, PART, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import text_of
 from orchestrator.sync.batch import BatchCommands
 from orchestrator.sync.collector import Collector
+from orchestrator.sync.dividedstartup import DividedStartup
 from orchestrator.sync.guard import Guard
 from orchestrator.sync.history import History
 from orchestrator.sync.inlet import Inlet
@@ -65,6 +66,7 @@ class Options:
     monitor: str | None = None
     has_max_delete: bool = False
     settle: float = 0.0
+    startup_processes: int = 1
 
 
 class Definition(NamedTuple):
@@ -108,6 +110,10 @@ class Sync:
             self._parts, batches, self.guard, self.collector,
             keeps_stderr=options.sets, is_full=self._is_full,
         )  # fmt: skip
+        self.startup: DividedStartup | None = None
+        if options.startup_processes > 1:
+            startup = DividedStartup(self._parts, options.startup_processes)
+            self.startup = self.judge.startup = self.collector.startup = startup
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
         self.crontab: Crontab | None = None
@@ -283,11 +289,20 @@ class Sync:
     # ---- what is due --------------------------------------------------------------------------
 
     def is_at_limit(self) -> bool:
-        return len(self.transfers) >= self.options.max_processes
+        transfers = self.transfers
+        running = len(transfers) if self.startup is None else transfers.running_but_parts()
+        return running >= self.options.max_processes
 
     def is_starting_up(self) -> bool:
         """See Candidate."""
-        return not self.life.is_started_up and len(self.transfers) > 0
+        if self.life.is_started_up:
+            return False
+        return len(self.transfers) > 0 or (self.startup is not None and self._goes_on_at_once(self.startup))
+
+    def _goes_on_at_once(self, startup: DividedStartup) -> bool:
+        """Whether the next step of a startup in parts is only to be begun."""
+        now = self.host.clock.now()
+        return not self.life.is_barred and startup.is_under_way(now) and self.retries.hold_until(now) <= now
 
     def could_start_up(self) -> bool:
         """See Candidate."""
@@ -314,7 +329,9 @@ class Sync:
             return True
         if not life.is_started_up and self._waits_for_others():
             return True
-        if len(transfers) >= self.options.max_processes or (transfers.holds.by and transfers.holds.holds_all()):
+        if transfers.holds.by and transfers.holds.holds_all():
+            return True
+        if len(transfers) >= self.options.max_processes and (self.startup is None or self._soonest() is None):
             return True
         tunnel = transfers.tunnel
         if tunnel is not None and not tunnel.is_up:
@@ -325,14 +342,25 @@ class Sync:
         """When invoke has something to do, by itself: a time that may lie in the past, or None."""
         if self.is_held():
             return None
-        alarm = self.queue.next_alarm(self.options.max_delays)
+        alarm = self.queue.next_alarm(self.options.max_delays) if self.startup is None else self._soonest()
         return None if alarm is None else max(alarm, self.retries.hold_until(self.host.clock.now()))
+
+    def _soonest(self) -> float | None:
+        """When something is due, a part of the startup or a change; None: nothing is, or the limits forbid it."""
+        assert self.startup is not None
+        refused = self.guard.refused
+        if refused is not None and refused.etype == PART and refused in self.queue:
+            return refused.alarm if refused.status == WAIT else None
+        alarms = [self.startup.next_alarm()]
+        if not self.is_at_limit():
+            alarms.append(self.queue.next_alarm(self.options.max_delays))
+        return min((alarm for alarm in alarms if alarm is not None), default=None)
 
     def _wants(self, now: float) -> bool:
         """Whether anything would be transferred now, if no host were out of reach."""
         if self.is_held():
             return False
-        alarm = self.queue.next_alarm(self.options.max_delays)
+        alarm = self.queue.next_alarm(self.options.max_delays) if self.startup is None else self._soonest()
         return alarm is not None and alarm <= now
 
     def go_to(self, endpoint: Endpoint) -> None:
@@ -351,14 +379,16 @@ class Sync:
             self.transfers.is_deferred = False
             if delay.etype == INIT:
                 self._invoke_init(delay)
+            elif delay.etype == PART:
+                self.calls.init(self.inlet.event(delay))
             elif delay.etype == FULL:
                 self.calls.full(self.inlet.event(delay))
             else:
                 self.calls.action()
-            if not self.life.is_started_up and len(self.transfers):
+            if not self.life.is_started_up and self.is_starting_up():
                 self.host.startups.began(self)
             if delay.status == WAIT and delay in self.queue:
-                if self.transfers.is_deferred:
+                if self.transfers.is_deferred or delay.etype == PART:
                     return  # not left by choice: it is offered again when the pause is over
                 self.queue.decline(delay)
                 if not self.is_at_limit():  # else it waits for what was started in its place
@@ -370,10 +400,17 @@ class Sync:
         """The delay to offer next. While a full run is refused, no other: the source may not be what it should be."""
         refused = self.guard.refused
         if refused is not None and refused in self.queue:
-            return refused if refused.status == WAIT else None
+            is_due = refused.status == WAIT and (refused.etype != PART or refused.alarm <= now)
+            return refused if is_due else None
+        if self.startup is not None:
+            part = self.startup.next_due(now)
+            if part is not None or self.is_at_limit():
+                return part
         return self.queue.first_due(now, self.options.max_delays)
 
     def _invoke_init(self, delay: Delay) -> None:
+        if self.startup is not None and self.startup.looks_first(delay):
+            return
         self.calls.init(self.inlet.event(delay))
         if self.transfers.is_deferred:
             return
@@ -395,6 +432,8 @@ class Sync:
             self.log("Error", "Ignored cancel of a non-waiting event of type ", delay.etype)
             return
         self.queue.remove(delay)
+        if self.startup is not None and not self.startup.goes_on_after([delay]) and delay.etype == PART:
+            self.life.start_up()
 
     def trouble(self) -> None:
         """A function of the action raised: what it was to do is tried again after a pause."""
@@ -460,6 +499,8 @@ class Sync:
         self.retries.leave()
         self.host.startups.leave(self)
         self.transfers.leave()
+        if self.startup is not None:
+            self.startup.leave()
         if self._schedule is not None:
             self._schedule.end()
 

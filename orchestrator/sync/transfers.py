@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.logic.event import BLOCK, WAIT
+from orchestrator.logic.event import BLOCK, PART, WAIT
 from orchestrator.sync.batch import BATCH_START
 from orchestrator.sync.guard import REFUSED
 from orchestrator.sync.holds import Holds
@@ -90,6 +90,11 @@ class Transfers:
         for child in self._running:
             if child.stop is not None:
                 self._host.processes.kill(child)
+
+    def running_but_parts(self) -> int:
+        """The same without the parts of a startup."""
+        parts = sum(any(delay.etype == PART for delay in one.agent.delays[:1]) for one in self._running.values())
+        return len(self) - parts
 
     def spawn(
         self,

@@ -126,8 +126,12 @@ class FakeInlet(Inlet):
         return event
 
     def turn(self) -> None:
-        """Offer the action all that is due, as the daemon's loop does."""
+        """Offer the action all that is due, as the daemon's loop does; a startup in parts looks through the source."""
         self.sync.invoke(self.clock.now())
+        for started in self._processes.running() if self.sync.startup is not None else ():
+            if started.job is not None and all(spawn.runs is not started for spawn in self.running):
+                self._processes.end(started, started.job(started.child.stop or threading.Event()))
+                self.sync.invoke(self.clock.now())
 
     def end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
         """The program ended: what the action makes of it, or the common rule of spec 3.7, after which the sync goes
@@ -354,6 +358,7 @@ def _options(config: DictConfig, action: Action, own: Mapping[str, Any]) -> Sync
         chains_moves=action.chains_moves,
         own_die_codes=frozenset(code for code, verdict in own.get("exitcodes", {}).items() if verdict == DIE),
         settle=float(config.get("settle", 0)),
+        startup_processes=1 if action.undivided(config) is not None else int(config.get("startupProcesses", 1)),
         has_max_delete="maxDelete" in action.options,
     )
 

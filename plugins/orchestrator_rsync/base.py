@@ -7,6 +7,7 @@ from typing import ClassVar
 from orchestrator.api import Action, Config, Event, Target
 from orchestrator_rsync.arguments import target_of
 from orchestrator_rsync.batches import spawn_full
+from orchestrator_rsync.parts import undivided
 from orchestrator_rsync.syncruns import Runs
 
 
@@ -25,6 +26,9 @@ class RsyncAction(Action):
 
     def target(self, config: Config) -> Target | None:
         return target_of(config)
+
+    def undivided(self, config: Config) -> str | None:
+        return undivided(config)
 
     def init(self, event: Event) -> None:
         spawn_full(event, self.runs.of(event.inlet))

@@ -7,7 +7,7 @@ import stat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from orchestrator.api import Event, etypes, of_paths
+from orchestrator.api import REST, Event, etypes, of_paths
 from orchestrator_rsync.arguments import (
     Invocation,
     RsyncOptions,
@@ -22,6 +22,7 @@ from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 from orchestrator_rsync.listing import Names, alike, is_large
+from orchestrator_rsync.parts import part_run
 from orchestrator_rsync.shell import through
 
 if TYPE_CHECKING:
@@ -46,24 +47,36 @@ NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
 
 
 def spawn_full(event: Event, runs: SyncRuns) -> None:
-    """A run over everything, for an Init, a Full or a Blanket event. `runs`: the sync's."""
+    """A run over everything, for an Init, a Full or a Blanket event, or over a part of it. `runs`: the sync's."""
     inlet = event.inlet
     kind = "startup" if event.etype == etypes.INIT else "full"
     filters = inlet.rule_lines() if inlet.filter_lines() else []
     run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
     announce = f"recursive {kind} rsync: ".encode() + run.message
+    part = inlet.part_of(event)
+    is_first = part is None or part.number == REST
+    if part is not None:
+        run = part_run(inlet, part, run.message)
     run = _with_backups(inlet, run, runs)
-    if runs.full_retry.max_size is not None:
-        run = run._replace(argv=[*run.argv[:-2], f"--max-size={runs.full_retry.max_size}", *run.argv[-2:]])
+    max_size = runs.full_retry.max_size if is_first else runs.max_sizes.get(event.delay.seq)
+    if max_size is not None:
+        run = run._replace(argv=[*run.argv[:-2], f"--max-size={max_size}", *run.argv[-2:]])
     check = None
     if inlet.max_delete is not None:
-        from orchestrator_rsync.deletions import capped, check_of  # late: few have a use for it
+        from orchestrator_rsync.deletions import capped, check_of, limit_of  # late: few have a use for it
 
-        check = check_of(inlet, announce)
+        limit = limit_of(inlet)
+        if part is None:
+            check = check_of(inlet, announce)
+        elif limit is not None:
+            from orchestrator_rsync.partdeletions import check_of_part
+
+            check = check_of_part(inlet, part, announce if is_first else b"", runs.allowances, limit)
         run = run if check is None else run._replace(argv=capped(run.argv))
-    if check is None:
-        inlet.log("Normal", announce)
-    runs.full_retry.begin()
+    if is_first:
+        if check is None:
+            inlet.log("Normal", announce)
+        runs.full_retry.begin()
     _spawn(inlet, event, run, runs, rsync_options(inlet.config).login, check)
 
 

@@ -118,5 +118,10 @@ def understood(line: bytes) -> Complaint | None:
     """What a line says; None for one that is not known."""
     for about, form in _forms():
         if match := form.match(line):
-            return Complaint(_ESCAPED.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), match[1]), about)
+            return Complaint(unescaped(match[1]), about)
     return None
+
+
+def unescaped(name: bytes) -> bytes:
+    """A name that rsync has written, with `\\#ooo` for each byte that is none of text."""
+    return _ESCAPED.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), name)

@@ -16,9 +16,9 @@ from orchestrator_rsync.options import SHORT_FLAGS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from orchestrator.api import Inlet, Spawn
+    from orchestrator.api import Inlet, MaxDelete, Spawn
     from orchestrator_rsync.arguments import Argument
 
 COUNTED = frozenset({0, 23, 24})
@@ -41,22 +41,41 @@ ASKING = (b"--dry-run", b"--no-human-readable", b"--stats", b"--out-format=%i")
 
 def check_of(inlet: Inlet, announce: bytes) -> Check | None:
     """The check before a full run; None where it may delete any number, or deletes nothing."""
-    limit = inlet.max_delete
-    if limit is None or not deletes_at_startup(inlet.config) or _is_dry(inlet):
+    limit = limit_of(inlet)
+    if limit is None:
         return None
 
     def count(stop: threading.Event, spawn: Spawn | None) -> DeletionCount:
         assert spawn is not None
         counter = Counter()
-        try:
-            code, stderr = inlet.read_program(asking(spawn.argv), spawn.stdin, spawn.env, stop, counter.feed)
-        except (OSError, ValueError) as error:
-            return DeletionCount(0, 0, NOT_RUN, error=getattr(error, "strerror", None) or str(error))
-        if code not in COUNTED or stop.is_set():
-            return DeletionCount(0, 0, code or CUT, stderr)
-        return counter.count()
+        problem = read_count(inlet, asking(spawn.argv), spawn.stdin, spawn, stop, counter.feed)
+        return problem or counter.count()
 
     return Check(limit, count, announce, limited, was_cut)
+
+
+def limit_of(inlet: Inlet) -> MaxDelete | None:
+    """What a full run may delete; None where it may delete any number, or deletes nothing."""
+    limit = inlet.max_delete
+    return None if limit is None or not deletes_at_startup(inlet.config) or _is_dry(inlet) else limit
+
+
+def read_count(
+    inlet: Inlet,
+    argv: Sequence[bytes],
+    stdin: bytes | None,
+    spawn: Spawn,
+    stop: threading.Event,
+    feed: Callable[[bytes], None],
+) -> DeletionCount | None:
+    """Run the dry run that counts for `spawn`, each of its lines given to `feed`; why that has failed, or None."""
+    try:
+        code, stderr = inlet.read_program(argv, stdin, spawn.env, stop, feed)
+    except (OSError, ValueError) as error:
+        return DeletionCount(0, 0, NOT_RUN, error=getattr(error, "strerror", None) or str(error))
+    if code not in COUNTED or stop.is_set():
+        return DeletionCount(0, 0, code or CUT, stderr)
+    return None
 
 
 def _is_dry(inlet: Inlet) -> bool:
@@ -69,11 +88,11 @@ def capped(argv: Sequence[Argument]) -> list[Argument]:
     return [*argv[:-2], CAP, *argv[-2:]]
 
 
-def asking(argv: Sequence[bytes]) -> list[bytes]:
-    """The arguments that ask: those of the run, not quiet, with ours before source and target."""
+def asking(argv: Sequence[bytes], ours: Sequence[bytes] = ASKING) -> list[bytes]:
+    """The arguments that ask: those of the run, not quiet, with `ours` before source and target."""
     words = [word for word in argv if word not in _QUIET and word != CAP and not word.startswith(b"--info=")]
     words = [word.replace(b"q", b"") if _FLAGS.fullmatch(word) and len(word) > 2 else word for word in words]
-    return [*words[:-2], *ASKING, *words[-2:]]
+    return [*words[:-2], *ours, *words[-2:]]
 
 
 def limited(argv: Sequence[bytes], allowed: int) -> list[bytes]:

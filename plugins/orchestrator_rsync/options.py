@@ -121,5 +121,6 @@ OPTIONS: Final[Options] = {
     "target": Option((str,), None, "where to: a path, HOST:PATH, HOST::MODULE/PATH or rsync://…"),
     "batchSizeLimit": Option((int, float), None, "bytes; a larger file gets a run of its own"),
     "sshShare": SSH_SHARE,
+    "startupProcesses": Option((int,), 1, "processes at a time that the startup is shared out to"),
     "rsync": RSYNC_TABLE,
 }

@@ -15,20 +15,21 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator.api import AGAIN, OK, Collected, EventList, PerSync, RetryList, counted
+from orchestrator.api import AGAIN, OK, Collected, Event, EventList, PerSync, RetryList, counted, etypes
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.complaints import Complaints
 from orchestrator_rsync.failing import local_target, of_batch, of_full_run, room_below, roots_of, without_room
+from orchestrator_rsync.filterlist import ChangedPath
 from orchestrator_rsync.fullretry import FullRetry
 from orchestrator_rsync.leftovers import remove_leftovers
+from orchestrator_rsync.parts import Allowances
 from orchestrator_rsync.quickcheck import QuickCheck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.api import Agent, Event, Inlet, Outcome, Verdict
+    from orchestrator.api import Agent, Inlet, Outcome, Verdict
     from orchestrator_rsync.failing import Failing
-    from orchestrator_rsync.filterlist import ChangedPath
 
 PARTIAL = 23
 NO_ROOM = 11
@@ -61,7 +62,9 @@ class SyncRuns:
 
     `retry_list`: the failing paths, with whether all below them is meant. `full_retry`: when everything is tried again.
     `quick_check`: when the runs were. `broken`: files that rsync was killed over, on another host. `warned`:
-    directories whose attributes can't be set. `has_said_unfit`: the log has why no names are listed.
+    directories whose attributes can't be set. `has_said_unfit`: the log has why no names are listed. Of the parts of a
+    startup: `allowances`: what each may delete; `max_sizes`: bytes of the largest file of its next run, by its place in
+    the queue.
     """
 
     def __init__(self, delay: float) -> None:
@@ -69,6 +72,8 @@ class SyncRuns:
         self.retry_list: RetryList[bool] = RetryList(delay)
         self.full_retry = FullRetry(delay)
         self.quick_check = QuickCheck()
+        self.allowances = Allowances()
+        self.max_sizes: dict[int, int | None] = {}
         self.broken: set[bytes] = set()
         self.warned: set[bytes] = set()
         self.has_said_unfit = False
@@ -128,11 +133,17 @@ class Runs:
                 if exit_code == NO_ROOM and verdict == AGAIN:
                     return Collected(failed=without_room(complaints, changes, inlet.source, roots_of(inlet)))
             elif exit_code == NO_ROOM and verdict == AGAIN:
-                runs.full_retry.max_size = room_below(complaints, inlet.source, roots_of(inlet))
+                max_size = room_below(complaints, inlet.source, roots_of(inlet))
+                if agent.etype == etypes.PART:
+                    runs.max_sizes[agent.delay.seq] = max_size
+                else:
+                    runs.full_retry.max_size = max_size
             return Collected()
         is_partial = False
         if isinstance(agent, EventList):
             is_partial = _collect_batch(runs, agent, outcome, complaints if exit_code == PARTIAL else None)
+        elif agent.etype == etypes.PART:
+            is_partial = _collect_part(runs, outcome, complaints)
         elif runs.full_retry.max_size is not None:
             runs.full_retry.max_size = None
             is_partial = True
@@ -182,6 +193,25 @@ def _collect_full(runs: SyncRuns, outcome: Outcome, complaints: Complaints, by_p
     _warn_of_attributes(inlet, runs, found, outcome.stderr)
     _retry_paths(runs, outcome, [], found.changes)
     return bool(found.changes)
+
+
+def _collect_part(runs: SyncRuns, outcome: Outcome, complaints: Complaints) -> bool:
+    """Whether anything of a part of the startup failed: that is tried again, or all of the part is."""
+    agent = outcome.agent
+    has_left_out = runs.max_sizes.pop(agent.delays[0].seq, None) is not None
+    if not has_left_out and outcome.exit_code != PARTIAL:
+        return False
+    inlet = agent.inlet
+    part = inlet.part_of(agent) if isinstance(agent, Event) else None
+    is_unclear = complaints.is_unclear or has_left_out
+    found = None if is_unclear else of_full_run(complaints.named, inlet.source, roots_of(inlet))
+    if part is not None and (found is None or len(found.changes) > MOST_OF_A_FULL_RUN):
+        failing = [ChangedPath(subtree, whole=True) for subtree in part.subtrees]
+    else:
+        failing = found.changes if found is not None else []
+        _warn_of_attributes(inlet, runs, found, outcome.stderr)
+    _retry_paths(runs, outcome, [], failing)
+    return bool(failing)
 
 
 def _warn_of_attributes(inlet: Inlet, runs: SyncRuns, found: Failing | None, stderr: bytes) -> None:

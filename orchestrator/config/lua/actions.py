@@ -94,6 +94,19 @@ def asked_target(action: Action, config: TableConfig) -> Target | None:
     return target
 
 
+def asked_undivided(action: Action, config: TableConfig) -> str | None:
+    """Why the startup of a sync is one run (see Action.undivided). Raises ConfigError that names the plugin."""
+    try:
+        reason = action.undivided(config)
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"it gave {reason!r}, not a str or None")
+        return reason
+    except OrchestratorError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(_trouble(action, "undivided", error)) from error
+
+
 class ActionCalls:
     """A plugin's action, called so that what it raises harms nobody, and who keeps the loop waiting is named."""
 

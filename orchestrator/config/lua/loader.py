@@ -6,7 +6,7 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from orchestrator.config.lua.actions import ActionCalls, add_action, asked_endpoint, asked_target
+from orchestrator.config.lua.actions import ActionCalls, add_action, asked_endpoint, asked_target, asked_undivided
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, tunnel_options
@@ -249,6 +249,10 @@ class LuaConfig:
             settle=float(config.get("settle", 0)),
             has_max_delete=action is not None and "maxDelete" in action.options,
         )
+        plugin_of = self.lua.call(self._shared[b"plugin_of"], table)
+        if action is not None and "startupProcesses" in action.options:
+            is_own = action_name is not None and plugin_of(b"init") == to_bytes(action_name)
+            options.startup_processes = self._startup_processes(name, config, action if is_own else None)
         for key in ("excludeFrom", "filterFrom"):
             if isinstance(config.get(key), str):
                 self.look_at_rights(config.get(key))
@@ -267,7 +271,6 @@ class LuaConfig:
             if nesting.left_out is not None:
                 filters.exclude_first(nesting.left_out)
         definition = Definition(number, name, source, config, filters, options)
-        plugin_of = self.lua.call(self._shared[b"plugin_of"], table)
         calls = SyncCalls(self._code, self.syncs_by_number, number, table, self._action_calls, plugin_of)
         sync = Sync(self.host, definition, calls)
         sync.way = os.path.join(os.getcwdb(), table[b"_source"])
@@ -288,6 +291,16 @@ class LuaConfig:
             sync.endpoint = endpoint if through is None else f"{endpoint} through {through.name}"
         self.syncs.append(sync)
         self.syncs_by_number[number] = sync
+
+    def _startup_processes(self, name: str, config: TableConfig, action: Action | None) -> int:
+        """How many processes a sync's startup is shared out to. `action`: whose startup it is; None: the config's."""
+        wanted = int(config.get("startupProcesses", 1))
+        if wanted < 2 or config.get("init") in (None, False):
+            return 1
+        reason = "it has an init of its own" if action is None else asked_undivided(action, config)
+        if reason is not None:
+            self.host.log("Warn", f"{name}: the startup is one run, whatever startupProcesses says: {reason}.")
+        return wanted if reason is None else 1
 
     # ---- running ------------------------------------------------------------------------------
 

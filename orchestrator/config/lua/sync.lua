@@ -132,7 +132,7 @@ local function add(opts)
         core.fail(where .. ': event monitor "' .. tostring(monitor) .. '" unknown.')
     end
 
-    for _, key in ipairs{'delay', 'maxDelays', 'maxProcesses', 'settle'} do
+    for _, key in ipairs{'delay', 'maxDelays', 'maxProcesses', 'settle', 'startupProcesses'} do
         if config[key] ~= nil then
             config[key], problem = core.number(key, config[key])
             if problem then error(problem, 3) end
