@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from time import asctime, localtime
 from typing import TYPE_CHECKING
@@ -68,8 +68,6 @@ NOT_WHAT_THE_MACHINE_HAS = (
 
 NAME_MAX = 255
 """Bytes of one name."""
-
-_NOTHING = nullcontext()
 
 HEAVY = 4096
 """Changes whose handling may take long enough for the kernel's queue to overflow."""
@@ -162,7 +160,7 @@ class Runner:
         self._listen()
         self._watch_ways()
         self.host.processes.before_end = self._read_all
-        self.host.run.drain_when_busy(self._draining)
+        self.host.run.drain_when_busy(self._while_draining)
         self._open_status_file()
         self._open_control_socket()
         self.touch()
@@ -566,12 +564,8 @@ class Runner:
         if work < HEAVY:  # as nearly always
             call(*arguments)
             return
-        with self._draining(work):
+        with Drainer(self._drain):
             call(*arguments)
-
-    def _draining(self, work: int) -> AbstractContextManager[None]:
-        """For the time of heavy work, the kernel's queue is emptied meanwhile."""
-        return Drainer(self._drain) if work >= HEAVY else _NOTHING
 
     def _drain(self) -> None:
         for monitor in self._watched_by:

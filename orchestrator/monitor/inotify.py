@@ -234,7 +234,7 @@ class InotifyMonitor(Monitor):
             roots.needs_check = True
             self._remounted |= kernel.moved_mounts
             self._drain()  # all that happened before that is to be worked off before it is looked at
-        if not self._account.is_partial:
+        if survey.unread.is_short and not self._account.is_partial:
             survey.retry_unread()
         while self._work_off():
             if self._remounted:

@@ -46,8 +46,7 @@ class Collector:
         """A transfer has ended, or what had to come before it has failed."""
         if outcome.was_cut:
             self._log("Error", f"{self._inlet.name}: there was more to delete than was counted; counting again.")
-        with self._host.run.busy(len(outcome.agent.delays)):
-            self._collect(outcome)
+        self._host.run.busy(len(outcome.agent.delays), self._collect, outcome)
 
     def not_begun(self, agent: Agent, reason: str) -> None:
         """onBatchStart did not let it begin."""

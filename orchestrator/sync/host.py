@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,15 +48,15 @@ class Run:
         self.options = options or RunOptions()
         self.is_fading = False
         """Nothing is started any more."""
-        self.busy: Callable[[int], AbstractContextManager[None]] = lambda work: nullcontext()
-        """A context for work on so many changes: what else must go on meanwhile, does."""
+        self.busy: Callable[..., object] = lambda work, call, *arguments: call(*arguments)
+        """`busy(work, call, …)` calls something that works on so many changes: what else must go on meanwhile, does."""
 
     def begin(self, options: RunOptions) -> None:
         """A config is put to work: its settings count from now on, for the syncs that a reload keeps as well."""
         self.options = options
 
-    def drain_when_busy(self, busy: Callable[[int], AbstractContextManager[None]]) -> None:
-        """From now on events are read: `busy(work)` keeps that going during heavy work."""
+    def drain_when_busy(self, busy: Callable[..., object]) -> None:
+        """From now on events are read: `busy` keeps that going during heavy work."""
         self.busy = busy
 
     def fade(self) -> None:

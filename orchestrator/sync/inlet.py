@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE, SPECIAL
@@ -301,6 +301,8 @@ class Inlet:
     def __init__(self, sync: SyncLike) -> None:
         self._thread = threading.get_ident()
         self._anywhere = sync
+        self.kept: dict[object, Any] = {}
+        """What actions keep of this sync; see PerSync."""
 
     @property
     def _sync(self) -> SyncLike:

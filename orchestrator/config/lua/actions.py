@@ -193,6 +193,8 @@ def _checked(answer: Collected | Verdict | None) -> Collected:
     if collected.verdict not in (OK, AGAIN, DIE, None):
         raise ValueError(f"it gave {collected.verdict!r}, not ok, again, die or None")
     failed: object = collected.failed
+    if failed is None:
+        return collected
     if isinstance(failed, (str, bytes)) or not all(isinstance(path, bytes) for path in collected.failed or ()):
         raise TypeError(f"the failed paths are a list of bytes, not {failed!r}")
     return collected

@@ -168,8 +168,6 @@ class Survey:
 
     def retry_unread(self) -> None:
         """Reads what could not be read while descriptors or memory were short."""
-        if not self.unread.is_short:
-            return
         for node, report in self.unread.take():
             if self._watches.is_watched(node):
                 self._walk.push(node, self._watches.path(node), report=report, again=False)
