@@ -26,7 +26,6 @@ from orchestrator.monitor.kernel import (
     MOVED_FROM,
     MOVED_TO,
     Q_OVERFLOW,
-    SHORT,
     UNMOUNT,
     Kernel,
 )
@@ -57,6 +56,7 @@ _READ_AHEAD = 100_000  # raw events taken up by one call of read() at most, beyo
 _PARTNER_WITHIN = 32  # events between the two halves of a rename at most: other processors' events may slip in
 _PATIENCE = 3  # times that we step back for the second half of a rename
 _MEAN_EVENT = 40  # bytes
+_FEW = 100 * _MEAN_EVENT
 _COSTLY = 10  # changes that an event of a directory or a rename counts as: 0.1 s of work, all in all
 
 
@@ -263,6 +263,8 @@ class InotifyMonitor(Monitor):
             if self._is_enough():
                 return False
             self._decode(self._next_piece())
+            if self._costly == 0 and self._taken < _FEW and self._kernel.is_drained:
+                continue  # that took no time: what has come meanwhile is for the next read()
             if self._taken < _READ_AHEAD * _MEAN_EVENT:
                 self._drain()
             if self._account.is_partial:
@@ -308,7 +310,7 @@ class InotifyMonitor(Monitor):
                 append(piece)
                 self._held += len(piece)
             taken += len(piece)
-            if len(piece) < SHORT:
+            if self._kernel.is_drained:
                 break
         self._taken += taken
         return taken > 0

@@ -70,8 +70,7 @@ _COUNTED = {b"ext2", b"ext3", b"ext4", b"f2fs", b"jfs", b"tmpfs", b"xfs"}
 """File systems on which a directory with a link count of 2 has no directories in it; others count differently."""
 
 _CHUNK = 65536  # one read's worth of raw events: 1,300 to 4,000 of them
-SHORT = _CHUNK - 4096
-"""Bytes. A piece that is shorter was all that the kernel had."""
+_SHORT = _CHUNK - 4096  # bytes: a piece that is shorter was all that the kernel had
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 OUT_OF_WATCHES = "Terminating since out of inotify watches.\nConsider increasing /proc/sys/fs/inotify/max_user_watches"
@@ -99,6 +98,8 @@ class Kernel:
         except OSError as error:
             raise MonitorError(f"Cannot access inotify monitor! ({error.errno}:{error.strerror})") from None
         self._fd = self._inotify.fileno()
+        self.is_drained = True
+        """Whether the last `read` has taken all that the kernel had."""
         # closed when there are no more descriptors, so that a watch does not fail
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._is_awake = False
@@ -174,9 +175,11 @@ class Kernel:
     def read(self) -> bytes:
         """The next piece of raw events, b"" if the queue is empty."""
         try:
-            return os.read(self._fd, _CHUNK)
+            piece = os.read(self._fd, _CHUNK)
         except BlockingIOError:
-            return b""
+            piece = b""
+        self.is_drained = len(piece) < _SHORT
+        return piece
 
     def wake(self) -> None:
         """Makes `fileno()` readable until `clear_wake()`: events wait in memory where the kernel cannot see them."""

@@ -31,8 +31,14 @@ _libc = ctypes.CDLL(None)
 _CLOSE_RANGE = 436  # the number of close_range(2) everywhere; glibc has a function for it since 2.34
 _CLOEXEC = 4
 
-_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+_IGNORED = {signal.SIGPIPE, signal.SIGXFSZ}
 """Signals that Python ignores, and a child would go on to ignore."""
+
+_DEFAULT = _IGNORED | {
+    number for number in signal.valid_signals() if signal.getsignal(number) not in (signal.SIG_IGN, None)
+}
+"""Signals that a child does not ignore. Of each other one posix_spawn(3) has to find out in the child whether it is
+ignored, as by nohup(1), and goes on to be."""
 
 
 class Started(NamedTuple):
@@ -93,7 +99,7 @@ def start_program(
             list(argv),
             ours if env is None else env,
             file_actions=places,
-            setsigdef=_IGNORED,
+            setsigdef=_DEFAULT,
             setsid=own_session,
         )
     except BaseException:

@@ -69,6 +69,7 @@ class World:
         self._next_cookie = 1
         self._have_mounts_changed = False
         self.is_awake = False
+        self.is_drained = True
         self.is_limit_fatal = True
         self.moved_mounts: set[bytes] = set()
         self.sources: set[bytes] = set()
@@ -237,6 +238,7 @@ class World:
         piece = b""
         while self.queue and len(piece) + len(self.queue[0]) <= self.piece:
             piece += self.queue.pop(0)
+        self.is_drained = not self.queue
         return piece
 
     def wake(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -284,6 +285,21 @@ def test_signals_are_as_in_a_fresh_process(world: World, tmp_path: Path) -> None
     assert masks["SigBlk:"] == 0
     assert masks["SigCgt:"] & ours == 0
     assert masks["SigIgn:"] & ours == 0
+
+
+def test_signals_that_whoever_started_us_ignores_stay_ignored() -> None:
+    script = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from orchestrator.process.spawn import start_program
+argv = [b"/bin/grep", b"SigIgn", b"/proc/self/status"]
+started = start_program(argv, None, os.environb, input_size=None, keeps_stderr=False, output=None, own_session=False)
+os.waitpid(started.pid, 0)
+"""
+    command = ["sh", "-c", "trap '' USR1 PIPE; exec \"$@\"", "sh", sys.executable, "-c", script]
+    ignored = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    theirs = 0b11 << 31  # signals 32 and 33 are the C library's own
+    assert int(ignored.split()[1], 16) & ~theirs == 1 << (signal.SIGUSR1 - 1)
 
 
 def test_only_the_standard_descriptors_are_inherited(world: World, tmp_path: Path) -> None:
