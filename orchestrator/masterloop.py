@@ -25,6 +25,7 @@ import errno
 import os
 import select
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable
 from math import ceil
@@ -44,6 +45,13 @@ MAX_TIMEOUT = 86400.0
 """Seconds. poll(2) counts milliseconds in an int; waking once a day early harms nobody."""
 
 
+PATIENCE = 0.05
+"""Seconds for which another thread lets the loop's go first."""
+
+SHARE = 50
+"""Pieces of work that a thread does without waiting, after a full wait: a loop that never rests leaves time to jobs."""
+
+
 class LoopLike(Protocol):
     """What the rest of the program may ask of the loop."""
 
@@ -54,6 +62,7 @@ class LoopLike(Protocol):
     def on_signal(self, signum: int, callback: Callback) -> None: ...
     def soon(self, callback: Callback) -> None: ...
     def soon_threadsafe(self, callback: Callback) -> None: ...
+    def yield_turn(self) -> None: ...
 
 
 class TurnedLoop(LoopLike, Protocol):
@@ -75,6 +84,9 @@ class Loop:
     the other signals in the order they came, then what `soon` put down before or meanwhile. So the
     kernel's events are read before anything is decided, and a child's end is known before a signal
     is handled.
+
+    Python runs one thread at a time, and a thread that makes a system call has to wait for its turn again. So the loop
+    holds a lock whenever it is not asleep, and threads with long work ask for it between two pieces (`yield_turn`).
     """
 
     def __init__(self) -> None:
@@ -90,6 +102,10 @@ class Loop:
         self._old_wakeup = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         # Whoever started us may have left signals blocked; children would inherit that as well.
         self._old_mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._thread = threading.get_ident()
+        self._awake = threading.Lock()
+        self._awake.acquire()
+        self._share = 0
 
     def add_reader(self, fd: int, callback: Callback) -> None:
         """Call `callback` in each turn in which `fd` can be read, or is at its end, or broken."""
@@ -128,6 +144,20 @@ class Loop:
             os.write(self._wake_write, b"\0")
         except BlockingIOError:
             pass  # a full pipe wakes as well
+
+    def yield_turn(self, patience: float = PATIENCE) -> None:
+        """From another thread, before a piece of work of some microseconds up to milliseconds: let the loop's go first.
+
+        Waits for `patience` seconds at most; after such a wait some calls return at once. Nothing to the loop's own.
+        """
+        if not self._awake.locked() or threading.get_ident() == self._thread:
+            return
+        if self._share > 0:
+            self._share -= 1
+        elif self._awake.acquire(timeout=patience):
+            self._awake.release()
+        else:
+            self._share = SHARE
 
     def turn(self, timeout: float | None) -> bool:
         """Wait at most `timeout` seconds (None: until something happens), then call what is due.
@@ -168,6 +198,7 @@ class Loop:
         self._old_handlers.clear()
         signal.set_wakeup_fd(self._old_wakeup)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
+        self._awake.release()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
@@ -191,11 +222,14 @@ class Loop:
         elif timeout is not None:
             # Written so that a NaN, too, becomes something that poll takes.
             timeout = max(0.0, timeout) if timeout < MAX_TIMEOUT else MAX_TIMEOUT
+        self._awake.release()
         try:
             return self._poll.poll(None if timeout is None else ceil(timeout * 1000))
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
+        finally:
+            self._awake.acquire()
         # More descriptors than the process may have by now (prlimit(1)): poll(2) refuses, select(2) does not mind.
         readers = [self._wake_read, *(fd for fd, pair in self._callbacks.items() if pair[0])]
         writers = [fd for fd, pair in self._callbacks.items() if pair[1]]

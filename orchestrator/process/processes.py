@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +18,7 @@ from orchestrator.lifeline import begins, ended
 from orchestrator.logic.execline import exec_line
 from orchestrator.process.child import EXIT_NOT_EXECUTED, Child
 from orchestrator.process.feed import Feed
-from orchestrator.process.jobs import Job, Trouble, name_of, start_job
+from orchestrator.process.jobs import Job, Stop, Trouble, name_of, start_job
 from orchestrator.process.spawn import start_program
 from orchestrator.process.stderr import Stderrs
 
@@ -137,7 +136,7 @@ class Processes:
         if argv is not None and self._log.shows("Exec"):
             self._log("Exec", exec_line(argv, None))
         child = Child((os.fsencode(name_of(job)),) if argv is None else argv, self._clock.now(), on_exit)
-        child.stop = threading.Event()
+        child.stop = Stop(self._loop)
         self._pending[child] = None
 
         def job_ended(code: int, trouble: Trouble | None) -> None:

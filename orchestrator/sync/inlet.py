@@ -18,6 +18,7 @@ from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 from orchestrator.logic.message import is_category
 from orchestrator.logic.text import to_bytes
+from orchestrator.process.jobs import PooledJob
 from orchestrator.sync.faults import guarded, say
 from orchestrator.sync.spawn import Check, nothing
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.division import Division, Part
     from orchestrator.logic.filters import Filters
     from orchestrator.logic.queue import Queue
-    from orchestrator.process.jobs import Job
+    from orchestrator.process.jobs import Ended, Job
     from orchestrator.process.sshshare import SshConnection
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
@@ -527,6 +528,20 @@ class Inlet:
         if not idle or self._sync.transfers.tunnel is not None:
             return None
         return self._sync.host.ssh.share(command, host, float(idle))
+
+    def run_pooled(
+        self,
+        agent: Agent,
+        begin: Callable[[threading.Event, Ended], None],
+        on_finished: Callable[[], object] = nothing,
+        check: Check | None = None,
+    ) -> None:
+        """As run, for jobs that compute so much that there must be few threads for all of them, the action's own.
+
+        `begin(stop, ended)` is called in the loop's thread, and has it done. Any thread calls `ended(result)` once;
+        `result()` gives the exit code, or raises what went wrong.
+        """
+        self.run(agent, PooledJob(begin), on_finished, check)
 
     @property
     def max_delete(self) -> MaxDelete | None:

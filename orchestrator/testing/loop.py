@@ -53,6 +53,9 @@ class FakeLoop:
 
     soon_threadsafe = soon
 
+    def yield_turn(self) -> None:
+        """Nothing waits for this loop."""
+
     def send(self, signum: int) -> None:
         """A signal comes; its callback is called in the next turn. Raises KeyError where it would end the process."""
         self._on_signal[signum]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.masterloop import Loop
+from orchestrator.masterloop import SHARE, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,7 +264,7 @@ def test_children_of_a_loop_have_no_blocked_signals() -> None:
     """Even where whoever started us had blocked some."""
     script = """
 import signal, subprocess, sys
-from orchestrator.masterloop import Loop
+from orchestrator.masterloop import SHARE, Loop
 loop = Loop()
 print(subprocess.run(["grep", "SigBlk", "/proc/self/status"], capture_output=True, text=True).stdout, end="")
 loop.close()
@@ -276,3 +276,66 @@ loop.close()
         check=True,
     )
     assert int(done.stdout.split()[1], 16) == 0
+
+
+# -- other threads
+
+
+def test_other_threads_let_the_loop_finish_its_turn(loop: Loop) -> None:
+    order: list[str] = []
+    about_to = threading.Event()
+
+    def work() -> None:
+        about_to.set()
+        loop.yield_turn(patience=60)
+        order.append("job")
+
+    thread = threading.Thread(target=work)
+
+    def turn() -> None:
+        thread.start()
+        about_to.wait(20)
+        for _ in range(100):
+            os.sched_yield()
+        order.append("loop")
+
+    loop.soon(turn)
+    loop.turn(0)
+    while thread.is_alive():
+        loop.turn(0.01)
+    assert order == ["loop", "job"]
+
+
+def test_a_loop_that_never_rests_leaves_time_to_others(loop: Loop) -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        for number in range(SHARE + 1):
+            loop.yield_turn(patience=0.001)
+            done.append(number)
+
+    thread = threading.Thread(target=work)
+
+    def turn() -> None:
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    loop.soon(turn)
+    loop.turn(0)
+    assert len(done) == SHARE + 1
+
+
+def test_the_loop_does_not_wait_for_itself(loop: Loop) -> None:
+    begun = time.monotonic()
+    loop.yield_turn(patience=60)
+    assert time.monotonic() - begun < 30
+
+
+def test_nobody_waits_for_a_loop_that_is_closed() -> None:
+    loop = Loop()
+    loop.close()
+    thread = threading.Thread(target=loop.yield_turn, args=(60,))
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()

@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
+from orchestrator.process.jobs import PooledJob
 from orchestrator.process.processes import Processes
 
 if TYPE_CHECKING:
@@ -525,6 +526,60 @@ def test_kill_asks_a_job_to_stop(world: World) -> None:
     world.processes.kill(child)
     world.turn_until_all_ended()
     assert world.codes == [7]
+
+
+def test_a_job_that_asks_whether_to_stop_lets_the_loop_go_first(world: World) -> None:
+    order: list[str] = []
+    begun = threading.Event()
+
+    def job(stop: threading.Event) -> int:
+        begun.set()
+        while not stop.is_set():
+            order.append("job")
+        return 0
+
+    def turn() -> None:
+        child = world.processes.run_job(job, world.on_exit)
+        begun.wait(20)
+        order.append("loop")
+        world.processes.kill(child)
+
+    world.loop.soon(turn)
+    world.loop.turn(0)
+    world.turn_until_all_ended()
+    assert world.codes == [0]
+    assert order[0] == "loop"
+
+
+def test_a_pooled_job_has_no_thread_of_its_own(world: World) -> None:
+    begun: list[tuple[threading.Event, Callable[[Callable[[], int]], None]]] = []
+    child = world.processes.run_job(PooledJob(lambda stop, ended: begun.append((stop, ended))), world.on_exit)
+    stop, ended = begun[0]
+    assert child.thread is None
+    world.processes.kill(child)
+    assert stop.is_set()
+    ended(lambda: 7)
+    world.turn_until_all_ended()
+    assert world.codes == [7]
+
+
+def test_a_pooled_job_that_raises(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    def begin(stop: threading.Event, ended: Callable[[Callable[[], int]], None]) -> None:
+        ended(lambda: 1 // 0)
+
+    world.processes.run_job(PooledJob(begin), world.on_exit)
+    world.turn_until_all_ended()
+    assert world.codes == [255]
+    assert "begin failed: ZeroDivisionError: " in capfd.readouterr().err
+
+
+def test_a_pooled_job_that_cannot_begin_is_tried_again(world: World) -> None:
+    def begin(stop: threading.Event, ended: Callable[[Callable[[], int]], None]) -> None:
+        raise RuntimeError("can't start new thread")
+
+    child = world.processes.run_job(PooledJob(begin), world.on_exit)
+    world.turn_until_all_ended()
+    assert (world.codes, child.is_resource_shortage) == ([255], True)
 
 
 # -- many
