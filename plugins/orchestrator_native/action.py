@@ -6,6 +6,7 @@ The engine is loaded with the first sync that has work for it: not all who start
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.api import OK as DONE
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from orchestrator_native.engine import MirrorSpec
+    from orchestrator_native.engine import MirrorSpec, Order
+    from orchestrator_native.pool import Pool
 
 
 class MirrorState:
@@ -66,6 +68,7 @@ class Native(Action):
 
     def __init__(self) -> None:
         self._states = PerSync(MirrorState)
+        self._pool: Pool | None = None
 
     def prepare(self, config: Config) -> None:
         checked_threads(config)
@@ -109,7 +112,7 @@ class Native(Action):
         return Collected(failed=[] if failed else None, cause=lines[0] if lines else "")
 
     def _mirror(self, event: Event) -> None:
-        from orchestrator_native import engine
+        from orchestrator_native.engine import Order
 
         inlet = event.inlet
         state = self._states.of(inlet)
@@ -121,7 +124,7 @@ class Native(Action):
         limit = inlet.max_delete if deletes else None
         if limit is None:
             inlet.log("Normal", announce)
-            self._run(inlet, event, lambda stop: engine.mirror(trees, state.memory, stop, deletes=deletes))
+            self._run(inlet, event, lambda: Order(trees, state.memory, deletes))
             return
         found: list[DeletionCount] = []
 
@@ -129,34 +132,40 @@ class Native(Action):
             found.append(_count_deletions(trees, stop))
             return found[-1]
 
-        def mirror(stop: threading.Event) -> RunReport:
-            limited = trees._replace(may_delete=limit.allowed(found[-1].existing))
-            return engine.mirror(limited, state.memory, stop, deletes=deletes)
+        def limited() -> Order:
+            return Order(trees._replace(may_delete=limit.allowed(found[-1].existing)), state.memory, deletes)
 
-        self._run(inlet, event, mirror, Check(limit, count, announce, was_cut=lambda code, stderr: code == CUT))
+        self._run(inlet, event, limited, Check(limit, count, announce, was_cut=lambda code, stderr: code == CUT))
 
     def _update(self, inlet: Inlet, events: EventList) -> None:
-        from orchestrator_native import engine
+        from orchestrator_native.engine import Order
 
         state = self._states.of(inlet)
         trees = _trees(inlet)
         deletes = inlet.config.get("delete") in (True, "running")
         changes = [Change(delay.etype, delay.path, delay.path2) for delay in events.delays]
         inlet.log("Normal", "Calling native with list of new/modified files/dirs\n", b"\n".join(events.paths()))
-        self._run(inlet, events, lambda stop: engine.update(trees, changes, state.memory, stop, deletes=deletes))
+        self._run(inlet, events, lambda: Order(trees, state.memory, deletes, changes))
 
-    def _run(
-        self, inlet: Inlet, agent: Agent, work: Callable[[threading.Event], RunReport], check: Check | None = None
-    ) -> None:
+    def _run(self, inlet: Inlet, agent: Agent, order: Callable[[], Order], check: Check | None = None) -> None:
+        """`order()` is asked once it may begin."""
+        from orchestrator_native import engine
+        from orchestrator_native.pool import Pool
+
         reports = self._states.of(inlet).reports
+        pool = self._pool = self._pool or Pool()
 
-        def native(stop: threading.Event) -> int:
+        def native(stop: threading.Event, ended: Callable[[Callable[[], int]], None]) -> None:
             """make the target equal, by itself"""
-            report = reports[agent] = work(stop)
-            return report.exit_code
+
+            def exit_code(result: Callable[[], RunReport]) -> int:
+                report = reports[agent] = result()
+                return report.exit_code
+
+            engine.start(order(), pool, stop, lambda result: ended(partial(exit_code, result)))
 
         # with a `collect` of the user's own nobody else takes it out
-        inlet.run(agent, native, lambda: reports.pop(agent, None), check)
+        inlet.run_pooled(agent, native, lambda: reports.pop(agent, None), check)
 
 
 def _trees(inlet: Inlet) -> MirrorSpec:

@@ -31,6 +31,9 @@ class WorkQueue(Protocol):
 
     def later_file(self, path: str) -> None: ...
 
+    def later_parts(self, path: str) -> bool:
+        """The entries of a large directory, by those who compare it in parts; False: nobody does."""
+
     def later_link(self, path: str, wanted: os.stat_result, *, trust: Trust, is_written: bool) -> None:
         """One of the names of a file that has several. `trust`: of what lies there on the target, and, if it was
         written to (`is_written`), under its other names as well."""

@@ -3,9 +3,10 @@
 It only reads, and only knows how to say "plainly the same" or "look yourself"; so whatever becomes of it
 (killed, out of memory) costs nothing but time. It ends when its input does.
 
-A message is its length (4 bytes) and that many bytes. Question: paths, NUL between them. Answer: for each
-path, NUL between them, `-` or `=` and, `/` between them, the identities of both directories (a comma between them)
-and the names of the sub-directories.
+A message is its length (4 bytes) and that many bytes. Question: paths, NUL between them; `/NUMBER/PARTS/` before one
+stands for a part of its entries. Answer: for each path, NUL between them, `-`; `+` where the directory is so large that
+one should ask for parts; or `=` and, `/` between them, the identities of both directories (a comma between them) and
+the names of the sub-directories.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if __name__ == "__main__":
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
     sys.modules["orchestrator_native"] = package
 
-from orchestrator_native.quickcompare import quick_compare
+from orchestrator_native.quickcompare import LARGE, WHOLE, Part, quick_compare
 from orchestrator_native.rules import CopyRule, Trust, identity
-from orchestrator_native.trees import OpenTree
+from orchestrator_native.trees import DIRECTORY, OpenTree
 
 LENGTH = struct.Struct("!I")
 
@@ -61,10 +62,26 @@ def unpacked(text: str) -> CopyRule:
     return CopyRule(root, frozenset(groups), granularity, by_xattrs, hard_links, Trust(trust))
 
 
-def answer(source: OpenTree, target: OpenTree, path: str, rule: CopyRule) -> bytes:
+def question(path: str, part: Part) -> str:
+    """A part of a directory, as it is asked for."""
+    return f"/{part.number}/{part.parts}/{path}"
+
+
+def asked_for(question: str) -> tuple[str, Part]:
+    """The directory, and which part of it."""
+    if not question.startswith("/"):
+        return question, WHOLE
+    _, number, parts, path = question.split("/", 3)
+    return path, Part(int(number), int(parts))
+
+
+def answer(source: OpenTree, target: OpenTree, question: str, rule: CopyRule) -> bytes:
+    path, part = asked_for(question)
     try:
         here, there = source.open(path), target.open(path)
-        names = quick_compare(here, there, rule, alone=True)
+        if part is WHOLE and os.fstat(here).st_size >= LARGE:
+            return b"+"
+        names = quick_compare(here, there, rule, alone=True, part=part)
         mine, other = os.fstat(here), os.fstat(there)
     except OSError:
         return b"-"
@@ -74,10 +91,15 @@ def answer(source: OpenTree, target: OpenTree, path: str, rule: CopyRule) -> byt
 
 
 def serve(source: OpenTree, target: OpenTree, rule: CopyRule) -> None:
-    while (question := read_message(0)) is not None:
-        paths = os.fsdecode(question).split("\0")
-        write_message(1, b"\0".join(answer(source, target, path, rule) for path in paths))
+    while (message := read_message(0)) is not None:
+        questions = os.fsdecode(message).split("\0")
+        write_message(1, b"\0".join(answer(source, target, question, rule) for question in questions))
+
+
+def reopened(root: int) -> OpenTree:
+    """A tree with a root of our own: one that is inherited has one place of reading in all processes."""
+    return OpenTree(os.open(".", DIRECTORY, dir_fd=root))
 
 
 if __name__ == "__main__":
-    serve(OpenTree(int(sys.argv[1])), OpenTree(int(sys.argv[2])), unpacked(sys.argv[3]))
+    serve(reopened(int(sys.argv[1])), reopened(int(sys.argv[2])), unpacked(sys.argv[3]))

@@ -14,7 +14,7 @@ from orchestrator_native.attributes import is_closed, open_up, settle
 from orchestrator_native.entries import Entries
 from orchestrator_native.entry import Entry
 from orchestrator_native.maker import Maker
-from orchestrator_native.quickcompare import quick_compare
+from orchestrator_native.quickcompare import LARGE, quick_compare
 from orchestrator_native.removal import Remover
 from orchestrator_native.report import Stopped, Vanished
 from orchestrator_native.rules import Trust, identity
@@ -96,8 +96,11 @@ class Mirror:
     def _directory(self, path: str, source: int, target: int, *, touched: bool) -> list[str]:
         """The names of sub-directories that are still to be looked at."""
         proofs = self.task.proofs
-        pair = identity(os.fstat(source)), identity(os.fstat(target))
+        status = os.fstat(source)
+        pair = identity(status), identity(os.fstat(target))
         trust = self.task.trust(*pair)
+        if not touched and trust is not Trust.NONE and status.st_size >= LARGE and self.work_queue.later_parts(path):
+            return []
         inner = None if touched or trust is Trust.NONE else self._quick_compare(source, target)
         # Before the work, as what fails in it, now or later, parts them again.
         proofs.pair(*pair)
@@ -112,7 +115,9 @@ class Mirror:
 
     def _quick_compare(self, source: int, target: int) -> list[str] | None:
         try:
-            return quick_compare(source, target, self.task.rule, holds=self.task.proofs.holds)
+            return quick_compare(
+                source, target, self.task.rule, holds=self.task.proofs.holds, pause=self.task.stop.is_set
+            )
         except OSError:
             return None
 

@@ -12,7 +12,7 @@ OPTIONS: Final[Options] = {
     **SELECTION,
     "hardLinks": Option((bool,), True, "what is one file with several names is one on the target, too"),
     "xattrs": Option((bool,), True, "carry extended attributes over"),
-    "threads": Option((int,), 4, "threads that walk and copy at most, for this sync"),
+    "threads": Option((int,), None, "threads that walk and copy at most, for this sync; two for each processor"),
 }
 
 
@@ -39,8 +39,11 @@ def checked_target(config: Config) -> str:
     return os.fsdecode(path.rstrip(b"/") + b"/")
 
 
-def checked_threads(config: Config) -> int:
-    threads = config.get("threads", 4)
+def checked_threads(config: Config) -> int | None:
+    """None: as many as there are for all syncs."""
+    threads = config.get("threads")
+    if threads is None:
+        return None
     if isinstance(threads, bool) or not isinstance(threads, (int, float)) or threads < 1:
         raise ConfigError('default.native: "threads" must be a number, 1 or more')
     return int(threads)

@@ -7,13 +7,14 @@ nothing but a second, careful look (mirror.py), so everything out of the ordinar
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from binascii import crc32
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import xattrs
 from orchestrator_native.rules import TICK, Trust, is_finished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from orchestrator_native.rules import CopyRule
 
@@ -22,6 +23,26 @@ IFREG = 0o100000
 IFDIR = 0o040000
 IFLNK = 0o120000
 
+LARGE = 100_000
+"""Bytes that a directory takes. One of this size has some thousands of entries (file systems count differently), and is
+compared in parts."""
+
+PAUSE = 255
+"""So many entries are compared without a pause; one less than a power of two."""
+
+
+class Part(NamedTuple):
+    """A share of a directory's entries, the same on both sides: a matter of the name alone."""
+
+    number: int
+    parts: int
+
+    def of(self, entries: Iterable[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+        return [entry for entry in entries if crc32(os.fsencode(entry.name)) % self.parts == self.number]
+
+
+WHOLE = Part(0, 1)
+
 
 def quick_compare(
     source: int,
@@ -29,21 +50,26 @@ def quick_compare(
     rule: CopyRule,
     *,
     alone: bool = False,
+    part: Part = WHOLE,
     holds: Callable[[os.stat_result, os.stat_result, Trust], bool] | None = None,
+    pause: Callable[[], object] | None = None,
 ) -> list[str] | None:
     """The names of the sub-directories if the entries of both are the same, else None.
 
     `source`, `target`: descriptors. Contents of sub-directories are not looked at. `alone`: the process does
-    nothing else, so its working directory may be changed. `holds`: of Proofs, where they can be asked.
+    nothing else, so its working directory may be changed. `part`: of the entries. `holds`: of Proofs, where they can be
+    asked. `pause`: called now and then.
     """
     quick = rule.trust is Trust.QUICK
     with os.scandir(target) as entries:
-        there = {entry.name: entry for entry in entries}
+        there = {entry.name: entry for entry in (entries if part.parts == 1 else part.of(entries))}
     directories: list[str] = []
     count = 0
     with os.scandir(source) as entries:
-        for entry in entries:
+        for entry in entries if part.parts == 1 else part.of(entries):
             count += 1
+            if pause is not None and not count & PAUSE:
+                pause()
             name = entry.name
             other = there.get(name)
             if other is None:

@@ -1,41 +1,34 @@
-"""One run over a tree: a queue of directories and large files, and the threads that work on it.
+"""One run over a tree: the directories and large files that are still to be looked at, a piece at a time (pool.py).
 
-Why the number of threads changes: Python runs one thread at a time. As long as the file system answers
-from memory, a second thread that walks only gets in the way (half as fast, measured); where it waits for
-a disk or a server, more threads mean more questions asked at once. So a thread is taken on when the
-process mostly waits, and walkers step back when it does not. Where the tree is large, other processes do the
-comparing (workerprocess.py), which also leaves the daemon's own thread in peace. Large files are copied by the
-kernel without Python's lock, side by side.
+Where the tree is large, other processes do the comparing (workerprocess.py), which leaves the daemon's own thread in
+peace; a directory with many entries is compared in parts, by several of them.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import threading
-import time
+from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
+from orchestrator_native import meta
+from orchestrator_native.helper import asked_for, question
 from orchestrator_native.linking import bring_together, names_now, search
 from orchestrator_native.mirror import Mirror
-from orchestrator_native.report import Stopped
+from orchestrator_native.quickcompare import Part
+from orchestrator_native.report import FILE_IO, Stopped
 from orchestrator_native.rules import Trust
 from orchestrator_native.trees import join, split
-from orchestrator_native.workerprocess import Equal, WorkerProcess, processors
+from orchestrator_native.workerprocess import Equal, Unlike, WorkerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from orchestrator_native.links import Key, Links
+    from orchestrator_native.pool import Pool
     from orchestrator_native.task import Task
     from orchestrator_native.trees import OpenTree
-
-PACE = 0.05
-"""Seconds between two looks at how busy the process is."""
-
-IDLE, BUSY = 0.6, 0.9
-"""Shares of time in which the process computes: below, one more walker; above, one less."""
-
 
 WORTH_HELP = 128
 """Directories that have been looked at, and as many again that wait, before another process is started."""
@@ -44,54 +37,92 @@ PORTION = 32
 """Directories that a helper is asked about at once, at most."""
 
 
-class MirrorRun:
-    """Is the WorkQueue of its Mirrors. `drain` by the thread that made it; `source` and `target` stay the caller's.
+class Stage(Enum):
+    BEGINNING = 0
+    LOOKING = 1
+    """At directories and files."""
+    FINISHING = 2
+    """Links, and attributes of directories."""
 
-    A directory is never worked on by two threads at a time. `is_whole`: it walks the whole tree, and so
-    meets every name of every file by itself.
+
+class Parts:
+    """A directory that is compared in parts."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.equal: list[Equal] = []
+        self.differs = False
+
+    def take(self, answer: Equal | None) -> None:
+        """The answer for one part."""
+        self.left -= 1
+        if answer is None or (self.equal and answer[:2] != self.equal[0][:2]):
+            self.differs = True
+        else:
+            self.equal.append(answer)
+
+    def whole(self) -> Equal | None:
+        """The answer for all of it, once none is left."""
+        if self.differs:
+            return None
+        source, target, _ = self.equal[0]
+        return Equal(source, target, [name for equal in self.equal for name in equal.names])
+
+
+class MirrorRun:
+    """Is the WorkQueue of its Mirrors, and Work of the pool.
+
+    A directory is never worked on by two threads at a time. `is_whole`: it walks the whole tree, and so meets every
+    name of every file by itself. `threads`: at work for it at a time, at most. `trees`: source and target, which are
+    the run's own, and closed with it.
     """
 
-    def __init__(self, task: Task, source: OpenTree, target: OpenTree, *, threads: int, is_whole: bool) -> None:
+    def __init__(
+        self, task: Task, trees: tuple[OpenTree, OpenTree], pool: Pool, *, threads: int, is_whole: bool
+    ) -> None:
         self.task = task
         self.links: Links = task.memory.links
-        self.threads = threads
         self.is_whole = is_whole
-        self._source = source
-        self._target = target
-        self._changed = threading.Condition()
+        self._pool = pool
+        self._threads = threads
+        pool.has_at_least(threads)
+        self._source, self._target = trees
+        self._stage = Stage.BEGINNING
+        self._begin: Callable[[], None]
+        self._ended: Callable[[BaseException | None], None]
+        self._lock = pool.lock
         self._touched: dict[str, None] = {}
         self._plain: dict[str, None] = {}
         self._running: dict[str, bool | None] = {}
         self._files: dict[str, None] = {}
+        self._questions: dict[str, str] = {}
+        self._parts: dict[str, Parts] = {}
+        self._divided: set[str] = set()
         self._linked: dict[Key, Trust] = {}
         self._names: dict[str, Trust] = {}
         self._counts: dict[Key, int] = {}
         self._left: set[Key] = set()
         self._unsettled: set[str] = set()
-        self._workers: list[threading.Thread] = []
-        self._is_open = False
-        self._walking = 0
-        self._copying = 0
-        self._asked = 0
+        self._working = 0
         self._seen = 0
-        self._started = 0
-        self._wanted = min(threads, max(2, processors())) if is_whole else 0
-        self._processes = 0
-        self._walkers = 1
+        self._processes: list[WorkerProcess] = []
+        self._may_have = min(threads, pool.helpers) if is_whole else 0
+        self._has = 0
         self._failure: BaseException | None = None
-        self._pace = (time.perf_counter(), time.process_time())
+        self._mirrors: list[Mirror] = []
         self.mirror = self._make_mirror()
 
     def _make_mirror(self) -> Mirror:
         return Mirror(self.task, self._source.clone(), self._target.clone(), self)
 
+    # ---- work that is left for later ----------------------------------------------------------
+
     def later_directory(self, path: str, *, touched: bool) -> None:
-        with self._changed:
+        with self._lock:
             if path in self._running:
                 self._running[path] = touched or bool(self._running[path])
                 return
             self._queue(path, touched=touched)
-            self._changed.notify()
 
     def _queue(self, path: str, *, touched: bool) -> None:
         if touched:
@@ -101,16 +132,28 @@ class MirrorRun:
             self._plain[path] = None
 
     def later_file(self, path: str) -> None:
-        with self._changed:
+        with self._lock:
             self._files[path] = None
-            if self._is_open:
-                self._start_worker()
-                self._changed.notify()
+            self._pool.offer(self, wakes=self._stage is Stage.LOOKING)
+
+    def later_parts(self, path: str) -> bool:
+        with self._lock:
+            if not self._may_have or self._stage is not Stage.LOOKING:
+                return False
+            self._divided.add(path)
+            self._divide(path)
+            self._pool.offer(self, wakes=True)
+            return True
+
+    def _divide(self, path: str) -> None:
+        count = self._may_have
+        self._parts[path] = Parts(count)
+        self._questions.update((question(path, Part(index, count)), path) for index in range(count))
 
     def later_link(self, path: str, wanted: os.stat_result, *, trust: Trust, is_written: bool) -> None:
         key = (wanted.st_dev, wanted.st_ino)
         self.links.add(key, path)
-        with self._changed:
+        with self._lock:
             self._linked[key] = max(self._linked.get(key, Trust.QUICK), trust if is_written else Trust.QUICK)
             self._names[path] = max(self._names.get(path, Trust.QUICK), trust)
             self._counts[key] = wanted.st_nlink
@@ -119,33 +162,113 @@ class MirrorRun:
         key = self.links.key(path)
         if key is not None:
             self.links.discard(key, path)
-            with self._changed:
+            with self._lock:
                 self._left.add(key)
 
     def later_settle(self, path: str) -> None:
-        with self._changed:
+        with self._lock:
             self._unsettled.add(path)
 
-    def drain(self) -> None:
-        """Work until nothing is left; then links, then attributes of directories. Raises Stopped."""
-        with self._changed:
-            self._is_open = True
-            for _ in self._files:
-                self._start_worker()
-        try:
-            self._work(self.mirror)
-            self._end_workers()
-            if self._failure is not None:
-                raise self._failure
-            self._bring_links_together()
-            for path in sorted(self._unsettled, reverse=True):
-                self.mirror.settle(path)
-        finally:
-            self._end_workers()
+    # ---- from the beginning to the end --------------------------------------------------------
 
-    def close(self) -> None:
-        self._end_workers()
-        self.mirror.close()
+    def start(self, begin: Callable[[], None], ended: Callable[[BaseException | None], None]) -> None:
+        """From a piece of the pool's: have all done by the pool. First `begin`, which puts down what is to be done;
+        links and attributes of directories at the end. Then `ended` is called, with what was raised."""
+        self._begin = begin
+        self._ended = ended
+        self._pool.add(self, wakes=False)
+
+    def walk(self) -> Callable[[], None] | None:
+        if self._is_over():
+            self._stage = Stage.FINISHING
+            return self._piece(self._finish)
+        if self._stage is Stage.BEGINNING:
+            return None if self._working else self._piece(self._beginning)
+        if not self._has_place():
+            return None
+        is_left_to_helpers = self._has or (self._wants_help() and self._pool.can_lend)
+        if not self._touched and (is_left_to_helpers or not self._plain):
+            return None
+        touched = bool(self._touched)
+        path, _ = (self._touched or self._plain).popitem()
+        self._running[path] = None
+        return self._piece(partial(self._look, path, touched=touched))
+
+    def copy(self) -> Callable[[], None] | None:
+        if not self._has_place():
+            return None
+        if self._files:
+            path, _ = self._files.popitem()
+            return self._piece(partial(self._with_mirror, lambda mirror: mirror.file(path)))
+        if self._questions or (self._plain and self._wants_help()):
+            if self._processes:
+                return self._piece(partial(self._ask, self._portion(), self._processes.pop()))
+            if self._has < self._may_have and self._pool.lend(self):
+                self._has += 1
+                return self._piece(partial(self._ask, self._portion(), None))
+        return None
+
+    def _has_place(self) -> bool:
+        return self._stage is Stage.LOOKING and self._working < self._threads and self._failure is None
+
+    def _piece(self, work: Callable[[], None]) -> Callable[[], None]:
+        self._working += 1
+        return partial(self._do, work)
+
+    def _do(self, work: Callable[[], None]) -> None:
+        failure: BaseException | None = None
+        try:
+            if self.task.stop.is_set():
+                raise Stopped
+            work()
+        except BaseException as error:
+            failure = error
+        with self._lock:
+            self._failure = self._failure or failure
+            self._working -= 1
+            if self._stage is not Stage.FINISHING:
+                self._pool.offer(self, wakes=False)
+                return
+            self._pool.remove(self)
+        self._close()
+        self._ended(self._failure)
+
+    def _is_over(self) -> bool:
+        """Nothing is left, or all is lost; and nobody is at work."""
+        if self._working or self._stage is Stage.FINISHING:
+            return False
+        if self._failure is not None:
+            return True
+        is_left = self._touched or self._plain or self._files or self._questions
+        return self._stage is Stage.LOOKING and not is_left
+
+    def _beginning(self) -> None:
+        self._begin()
+        with self._lock:
+            self._mirrors.append(self.mirror)
+            self._stage = Stage.LOOKING
+
+    def _finish(self) -> None:
+        if self._failure is not None:
+            return
+        self._bring_links_together()
+        for path in sorted(self._unsettled, reverse=True):
+            if self.task.stop.is_set():
+                raise Stopped
+            self.mirror.settle(path)
+        if self.is_whole:
+            self.task.proofs.is_complete = True
+        if self.task.report.lacks_room and not meta.has_room(self._target.root):
+            self.task.report.end(FILE_IO)
+
+    def _close(self) -> None:
+        """No more than a moment: the pool's places are others' by now."""
+        for process in self._processes:
+            self._give_back(process)
+        for mirror in {*self._mirrors, self.mirror}:
+            mirror.close()
+        self._source.close()
+        self._target.close()
 
     def _bring_links_together(self) -> None:
         for key in self._left:
@@ -178,160 +301,134 @@ class MirrorRun:
         for key, count in missing.items():
             self.links.searched(key, count)
 
-    def _start_worker(self) -> None:
-        if self._started < self.threads - 1 and self._failure is None:
-            self._started += 1
-            self._begin(self._help)
+    # ---- one directory ------------------------------------------------------------------------
 
-    def _begin(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name="native", daemon=True)
-        thread.start()
-        self._workers.append(thread)
-
-    def _help(self) -> None:
-        mirror = self._make_mirror()
+    def _look(self, path: str, *, touched: bool) -> None:
         try:
-            self._work(mirror)
-        except BaseException as error:
-            self._fail(error)
+            self._with_mirror(lambda mirror: mirror.directory(path, touched=touched))
         finally:
-            mirror.close()
+            with self._lock:
+                self._seen += 1
+                if path in self._divided:
+                    self._divided.discard(path)
+                else:
+                    again = self._running.pop(path)
+                    if again is not None:
+                        self._queue(path, touched=again)
 
-    def _fail(self, error: BaseException) -> None:
-        with self._changed:
-            self._failure = error
-            self._changed.notify_all()
-
-    def _use_process(self) -> None:
-        """Let another process compare, until nothing is left to compare or it fails."""
+    def _with_mirror(self, work: Callable[[Mirror], None]) -> None:
+        with self._lock:
+            mirror = self._mirrors.pop() if self._mirrors else None
+        mirror = mirror or self._make_mirror()
         try:
-            process = WorkerProcess(self._source, self._target, self.task.rule)
-            try:
-                while paths := self._portion():
-                    self._take_answers(paths, process)
-                    if self.task.stop.is_set():
-                        self._fail(Stopped())
-            finally:
-                process.close()
-        except OSError:
-            pass
+            work(mirror)
         finally:
-            with self._changed:
-                self._processes -= 1
-                self._changed.notify_all()
+            with self._lock:
+                self._mirrors.append(mirror)
+
+    # ---- helping processes --------------------------------------------------------------------
+
+    def _wants_help(self) -> bool:
+        return self._has > 0 or (self._may_have > 0 and self._seen >= WORTH_HELP <= len(self._plain))
 
     def _portion(self) -> list[str]:
-        """A fair part of the directories that wait; first those that came first: they have the most below them."""
-        with self._changed:
-            while not self._is_over():
-                count = min(PORTION, -(-len(self._plain) // self._processes))
-                paths = list(itertools.islice(self._plain, count))
-                if paths:
-                    for path in paths:
-                        del self._plain[path]
-                        self._running[path] = None
-                    self._asked += len(paths)
-                    return paths
-                self._changed.wait()
-        return []
+        """A part of a directory; or a fair share of the directories that wait, first those that came first: they have
+        the most below them."""
+        for asked in self._questions:
+            del self._questions[asked]
+            return [asked]
+        count = min(PORTION, -(-len(self._plain) // max(1, self._may_have)))
+        paths = list(itertools.islice(self._plain, count))
+        for path in paths:
+            del self._plain[path]
+            self._running[path] = None
+        return paths
 
-    def _take_answers(self, paths: list[str], process: WorkerProcess) -> None:
+    def _ask(self, paths: list[str], process: WorkerProcess | None) -> None:
         """What the helper does not find equal, be it that it has failed, is left to a walker."""
-        answers: list[Equal | None] = [None] * len(paths)
+        answers: Iterable[Equal | Unlike] = [Unlike.DIFFERENT] * len(paths)
         try:
-            answers = [self._accepted(answer) for answer in process.ask(paths)]
+            if process is None:
+                process = WorkerProcess(self._source, self._target, self.task.rule)
+            answers = process.ask(paths, self.task.stop)
+        except OSError:
+            self._lose(process)
+        except BaseException:
+            self._lose(process)
+            raise
+        else:
+            with self._lock:
+                is_used = bool(self._plain or self._questions)
+                is_kept = not self._pool.is_wanted(process.since, is_used=is_used)
+                if is_kept:
+                    self._processes.append(process)
+            if not is_kept:
+                self._give_back(process)
         finally:
-            inner = [
-                join(path, name) for path, equal in zip(paths, answers, strict=True) if equal for name in equal.names
-            ]
-            inner = [path for path in inner if not self.task.is_excluded(path, is_dir=True)]
-            with self._changed:
-                self._asked -= len(paths)
-                for path, equal in zip(paths, answers, strict=True):
-                    again = self._running.pop(path)
-                    if equal is None or again is not None:
-                        self._queue(path, touched=equal is None or bool(again))
-                self._plain.update(dict.fromkeys(inner))
-                self._changed.notify_all()
+            self._take_answers(paths, answers)
 
-    def _accepted(self, equal: Equal | None) -> Equal | None:
-        if equal is None or self.task.trust(equal.source, equal.target) is Trust.NONE:
-            return None
-        self.task.proofs.pair(equal.source, equal.target)
-        return equal
+    def _lose(self, process: WorkerProcess | None) -> None:
+        """A helper has failed: one less is had from now on. Without any, walkers do all."""
+        with self._lock:
+            self._may_have -= 1
+            if not self._may_have:
+                for path in set(self._questions.values()):
+                    self._drop_parts(path)
+        self._give_back(process)
 
-    def _is_over(self) -> bool:
-        """Nothing is left, or all is lost. Asked with the lock held."""
-        if self._failure is not None:
-            return True
-        return not (self._walking or self._copying or self._asked or self._touched or self._plain or self._files)
+    def _give_back(self, process: WorkerProcess | None) -> None:
+        if process is not None:
+            process.close()
+        with self._lock:
+            self._has -= 1
+            self._pool.give_back()
 
-    def _end_workers(self) -> None:
-        while True:
-            with self._changed:
-                if not self._workers:
-                    return
-                workers, self._workers = self._workers, []
-            for thread in workers:
-                thread.join()
-
-    def _work(self, mirror: Mirror) -> None:
-        while True:
-            with self._changed:
-                while True:
-                    if self._is_over():
-                        self._changed.notify_all()
-                        return
-                    if self._files:
-                        path, _ = self._files.popitem()
-                        is_file = True
-                        self._copying += 1
-                        break
-                    if self._walking < self._walkers and (self._touched or (self._plain and not self._processes)):
-                        touched = bool(self._touched)
-                        path, _ = (self._touched or self._plain).popitem()
-                        self._running[path] = None
-                        is_file = False
-                        self._walking += 1
-                        break
-                    self._changed.wait()
-            try:
-                if self.task.stop.is_set():
-                    raise Stopped
-                if is_file:
-                    mirror.file(path)
+    def _take_answers(self, questions: list[str], answers: Iterable[Equal | Unlike]) -> None:
+        accepted = [self._accepted(question, answer) for question, answer in zip(questions, answers, strict=True)]
+        with self._lock:
+            for question, answer, equal in zip(questions, answers, accepted, strict=True):
+                path, _ = asked_for(question)
+                if path in self._parts:
+                    self._take_part(path, equal)
+                elif answer is Unlike.LARGE and self._may_have:
+                    self._divide(path)
+                elif answer is Unlike.LARGE:
+                    self._running.pop(path)
+                    self._queue(path, touched=False)
                 else:
-                    mirror.directory(path, touched=touched)
-            except BaseException as error:
-                self._fail(error)
-                raise
-            finally:
-                with self._changed:
-                    if is_file:
-                        self._copying -= 1
-                    else:
-                        self._walking -= 1
-                        again = self._running.pop(path)
-                        if again is not None:
-                            self._queue(path, touched=again)
-                        self._seen += 1
-                        self._look_at_pace()
-                    self._changed.notify_all()
+                    self._take_answer(path, equal)
 
-    def _look_at_pace(self) -> None:
-        if self._wanted and self._seen >= WORTH_HELP <= len(self._plain):
-            self._processes, self._wanted = self._wanted, 0
-            for _ in range(self._processes):
-                self._begin(self._use_process)
-        wall, cpu = self._pace
-        now = time.perf_counter()
-        if now - wall < PACE:
-            return
-        used = time.process_time()
-        share = (used - cpu) / (now - wall)
-        self._pace = (now, used)
-        if share < IDLE and len(self._touched) + len(self._plain) > self._walkers < self.threads:
-            self._walkers += 1
-            self._start_worker()
-        elif share > BUSY and self._walkers > 1:
-            self._walkers -= 1
+    def _accepted(self, question: str, answer: Equal | Unlike) -> Equal | None:
+        """With paths in the place of names."""
+        if isinstance(answer, Unlike) or self.task.trust(answer.source, answer.target) is Trust.NONE:
+            return None
+        path, _ = asked_for(question)
+        inner = [join(path, name) for name in answer.names]
+        return answer._replace(names=[path for path in inner if not self.task.is_excluded(path, is_dir=True)])
+
+    def _take_part(self, path: str, equal: Equal | None) -> None:
+        parts = self._parts[path]
+        parts.take(equal)
+        if parts.differs:
+            self._drop_parts(path)
+        elif not parts.left:
+            del self._parts[path]
+            self._take_answer(path, parts.whole())
+
+    def _drop_parts(self, path: str) -> None:
+        """A directory that is compared in parts is left to a walker, once nobody is at a part of it any more."""
+        parts = self._parts[path]
+        for asked in [asked for asked, other in self._questions.items() if other == path]:
+            del self._questions[asked]
+            parts.take(None)
+        if not parts.left:
+            del self._parts[path]
+            self._take_answer(path, None)
+
+    def _take_answer(self, path: str, equal: Equal | None) -> None:
+        again = self._running.pop(path)
+        if equal is None or again is not None:
+            self._queue(path, touched=equal is None or bool(again))
+        if equal is not None:
+            self.task.proofs.pair(equal.source, equal.target)
+            self._plain.update(dict.fromkeys(equal.names))

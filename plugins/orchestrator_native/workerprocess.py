@@ -1,21 +1,38 @@
 """This side of helper.py: more processors for the comparing at startup.
 
-Python's threads cannot compare side by side (see run.py); processes can. They are taken on only for trees so
+Python's threads cannot compare side by side (see pool.py); processes can. They are taken on only for trees so
 large that it pays, and hardly more of them than there are processors.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
+import time
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_native import helper
+from orchestrator_native.report import Stopped
 
 if TYPE_CHECKING:
+    import threading
+
     from orchestrator_native.rules import CopyRule
     from orchestrator_native.trees import OpenTree
+
+
+HURRY = 200
+"""Milliseconds after which a stop is noticed while a helper is at work."""
+
+
+class Unlike(Enum):
+    """Two directories that do not plainly hold the same, or too much for one question."""
+
+    DIFFERENT = b"-"
+    LARGE = b"+"
 
 
 class Equal(NamedTuple):
@@ -27,11 +44,15 @@ class Equal(NamedTuple):
 
 
 class WorkerProcess:
-    """One helper process. Raises OSError where it cannot be had or has died; then do without."""
+    """One helper process. Raises OSError where it cannot be had or has died; then do without.
+
+    `since`: when it was started (perf_counter).
+    """
 
     def __init__(self, source: OpenTree, target: OpenTree, rule: CopyRule) -> None:
         if not sys.executable:
             raise FileNotFoundError("no interpreter to be started")
+        self.since = time.perf_counter()
         fds = (source.root, target.root)
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", helper.__file__, *map(str, fds), helper.packed(rule)],
@@ -43,32 +64,35 @@ class WorkerProcess:
             bufsize=0,
         )
 
-    def ask(self, paths: list[str]) -> list[Equal | None]:
-        """For each path what was found; None where one has to look oneself."""
+    def ask(self, questions: list[str], stop: threading.Event) -> list[Equal | Unlike]:
+        """The findings, for each path or part of one (`helper.question`). Raises OSError, Stopped."""
         to, come = self._process.stdin, self._process.stdout
         if to is None or come is None:
             raise BrokenPipeError
-        helper.write_message(to.fileno(), os.fsencode("\0".join(paths)))
+        helper.write_message(to.fileno(), os.fsencode("\0".join(questions)))
+        ready = select.poll()
+        ready.register(come.fileno(), select.POLLIN)
+        while not ready.poll(HURRY):
+            if stop.is_set():
+                raise Stopped
         message = helper.read_message(come.fileno())
         answers = [] if message is None else message.split(b"\0")
-        if len(answers) != len(paths):
+        if len(answers) != len(questions):
             raise BrokenPipeError
-        return [_equal(answer) for answer in answers]
+        return [_read(answer) for answer in answers]
 
     def close(self) -> None:
+        """End it, whatever it does: it only reads."""
+        self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
         self._process.wait()
 
 
-def _equal(answer: bytes) -> Equal | None:
+def _read(answer: bytes) -> Equal | Unlike:
     if not answer.startswith(b"="):
-        return None
+        return Unlike(answer)
     identities, *names = os.fsdecode(answer[1:]).split("/")
     source, target = identities.split(",")
     return Equal(int(source), int(target), names)
-
-
-def processors() -> int:
-    return len(os.sched_getaffinity(0))
