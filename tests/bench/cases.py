@@ -8,12 +8,14 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remote import remote
-from world import World, contents, touch, tree_of_directories, wait_for
+from world import BASE, World, contents, entries, touch, tree_of_directories, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -169,6 +171,41 @@ def edited(binary: str, round_trip: float, count: int, ours: str = "") -> Figure
         return {"seconds": statistics.median(found), "at most": max(found)}
 
 
+def among(binary: str, count: int, directories: int = 1, changes: int = 5) -> Figures:
+    """Real rsync: seconds from close() of a file in each of these directories, with `count` entries each, until the
+    target has them all; the delay is 0."""
+    box = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE))
+    try:
+        for name in ("src", "trg"):
+            for number in range(directories):
+                entries(box / name / f"d{number}", count)
+        sync = f'default.rsync, target="{box}/trg", rsync={{ binary="{shutil.which("rsync")}" }}'
+        with World(binary, source=box / "src", delay=0, sync=sync) as world:
+            wait_for("the startup", lambda: world.said("Startup of "))
+            found = []
+            for change in range(changes):
+                text = "x" * (change + 1)  # of another size each time: lsyncd's rsync misses others within a second
+                files = [f"d{number}/changed" for number in range(directories)]
+                begun = time.monotonic()
+                for file in files:
+                    (box / "src" / file).write_text(text)
+                wait_for("the files", lambda files=files, text=text: all(_has(box / "trg" / f, text) for f in files))
+                found.append(time.monotonic() - begun)
+                finished = change + 1
+                wait_for("the end of the run", lambda least=finished: world.said("Finished a list") >= least)
+                time.sleep(0.2)  # so that the next change is one of a daemon at rest
+            return {"seconds": statistics.median(found), "seconds at least": min(found)}
+    finally:
+        shutil.rmtree(box)
+
+
+def _has(file: Path, text: str) -> bool:
+    try:
+        return file.read_text() == text
+    except FileNotFoundError:
+        return False
+
+
 def renamed(binary: str, count: int) -> Figures:
     """Seconds from the renaming of a directory with so many below it to the transfer of it."""
     with World(binary) as world:
@@ -260,6 +297,11 @@ CASES = (
         "0.6",
         True,
     ),
+    Case("a change in a directory of 100", among, {"count": 100, "changes": 15}, "1.05", True),
+    Case("a change in a directory of 20,000", among, {"count": 20_000}, "", True),
+    Case("a change in a directory of 100,000", among, {"count": 100_000}, "0.2"),
+    Case("a change in a directory of 1,000,000", among, {"count": 1_000_000}, "0.05"),
+    Case("changes in 10 directories of 10,000", among, {"count": 10_000, "directories": 10}, "0.3", True),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

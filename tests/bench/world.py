@@ -200,5 +200,17 @@ def tree_of_directories(count: int) -> Path:
     return path
 
 
+def entries(directory: Path, count: int) -> None:
+    """So many entries, each with the same time everywhere; names of one file, which is made faster than files are."""
+    directory.mkdir(parents=True)
+    for number in range(count):
+        if number % 10_000 == 0:
+            first = directory / f"entry-{number:07}"
+            first.touch()
+            os.utime(first, (0, 0))
+        else:
+            os.link(first, directory / f"entry-{number:07}")
+
+
 def touch(path: Path, name: str) -> None:
     os.close(os.open(path / name, os.O_CREAT | os.O_WRONLY, 0o644))
