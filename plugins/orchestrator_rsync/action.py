@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.api import (
+    OK,
     RSYNC_EXIT_CODES,
     Collected,
     Config,
     ConfigError,
     Inlet,
     Outcome,
+    Verdict,
     endpoint_of,
 )
 from orchestrator_rsync.arguments import with_slash
@@ -47,5 +49,7 @@ class Rsync(RsyncAction):
     def action(self, inlet: Inlet) -> None:
         spawn_changes(inlet, self.runs.of(inlet))
 
-    def collect(self, outcome: Outcome) -> Collected:
+    def collect(self, outcome: Outcome) -> Verdict | Collected:
+        if self.runs.has_answered(outcome):
+            return OK
         return self.runs.collect(outcome, self.exit_codes(outcome.agent))

@@ -138,14 +138,25 @@ def batch_run(
 
 
 def listed_run(
-    options: RsyncOptions, source: bytes, names: Sequence[bytes], entries: Sequence[bytes], *, by_checksum: bool = False
+    options: RsyncOptions, source: bytes, names: Sequence[bytes], *, by_checksum: bool = False, deletes: bool = False
 ) -> Invocation:
-    """Just these names (see listing.py). `entries`: the filter list that would reach them, which is what is logged."""
+    """Just these names (see listing.py). `deletes`: those that the source has not go from the target."""
     argv: list[Argument] = [*options.listed_batch]
     if by_checksum:
         argv.append(b"--checksum")
-    argv += (*listing.ARGUMENTS, source, options.target)
-    return Invocation(argv, b"".join(name + b"\0" for name in names), _ANNOUNCEMENT + b"\n".join(entries))
+    argv += (*(listing.DELETING if deletes else listing.ARGUMENTS), source, options.target)
+    return Invocation(argv, b"".join(name + b"\0" for name in names), b"")
+
+
+def asking_run(options: RsyncOptions, source: bytes, name: bytes) -> Invocation:
+    """The dry run that shows whether listed names can be deleted (see missing.py)."""
+    run = listed_run(options, source, [name], deletes=True)
+    return run._replace(argv=[*run.argv[:-2], b"--dry-run", *run.argv[-2:]])
+
+
+def announced(run: Invocation, entries: Sequence[bytes]) -> Invocation:
+    """With the line for this filter list, as lsyncd has it."""
+    return run._replace(message=_ANNOUNCEMENT + b"\n".join(entries))
 
 
 def deleting_leftovers(run: Invocation, patterns: Sequence[bytes]) -> Invocation:

@@ -11,6 +11,8 @@ from orchestrator.api import REST, Event, etypes, of_paths
 from orchestrator_rsync.arguments import (
     Invocation,
     RsyncOptions,
+    announced,
+    asking_run,
     batch_run,
     deleting_leftovers,
     full_run,
@@ -21,12 +23,12 @@ from orchestrator_rsync.backups import dated, protecting
 from orchestrator_rsync.changes import changes_of
 from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
-from orchestrator_rsync.listing import Names, alike, is_large
+from orchestrator_rsync.listing import Deletions, Names, alike, is_large
 from orchestrator_rsync.parts import part_run
 from orchestrator_rsync.shell import through
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.api import Agent, Check, Delay, EventList, Inlet
     from orchestrator_rsync.filterlist import ChangedPath
@@ -142,11 +144,19 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     has_failed = bool(runs.retry_list)
     if has_failed:
         changes = [runs.widened(change) for change in changes]
-    names: list[bytes] | None = None
+    run: Invocation | None = None
     if options.listed is not False and (options.listed or is_large(source, changes)):
-        events, changes, names = _of_one_way(inlet, events, changes, runs, options)
-    if names is not None:
-        run = listed_run(options, source, names, filterlist(changes), by_checksum=by_checksum)
+        if options.unfit:
+            _say_unfit(inlet, runs, options)
+        else:
+            names = _names(inlet, changes, runs, options)
+            found = {change: None if change.path in runs.broken else names.of(change) for change in changes}
+            if names.wants_deletions and runs.missing.is_unknown:
+                _ask(inlet, runs, options)
+                return
+            events, changes, run = _of_one_way(inlet, events, changes, found, names.gone, runs, options, by_checksum)
+    if run is not None:
+        run = announced(run, filterlist(changes))
     elif runs.broken or any(map(_IS_WHOLE, changes)):
         run = _guarded_run(inlet, changes, runs, options, by_checksum)
     else:
@@ -169,30 +179,58 @@ def _guarded_run(
     return run if deletes else deleting_leftovers(run, leftovers)
 
 
-def _of_one_way(
-    inlet: Inlet, events: EventList, changes: list[ChangedPath], runs: SyncRuns, options: RsyncOptions
-) -> tuple[EventList, list[ChangedPath], list[bytes] | None]:
-    """What of these goes first, and its names for a list; None: by a filter list.
+def _say_unfit(inlet: Inlet, runs: SyncRuns, options: RsyncOptions) -> None:
+    if not runs.has_said_unfit:
+        runs.has_said_unfit = True
+        words = " ".join(f"--{name}" for name in options.unfit)
+        inlet.log("Debug", f"rsync gets filter lists for {inlet.name}: {words} would mean something else with names.")
 
-    That is the way that the first of them goes. Where the target may take two names for the same, what is deleted
-    under one and comes under the other goes by one run, which deletes first.
-    """
-    if options.unfit:
-        if not runs.has_said_unfit:
-            runs.has_said_unfit = True
-            words = " ".join(f"--{name}" for name in options.unfit)
-            inlet.log(
-                "Debug", f"rsync gets filter lists for {inlet.name}: {words} would mean something else with names."
-            )
-        return events, changes, None
-    names = Names(
+
+def _names(inlet: Inlet, changes: list[ChangedPath], runs: SyncRuns, options: RsyncOptions) -> Names:
+    if not options.deletes:
+        deletions = Deletions.NONE
+    elif "backup" in options.names or not (runs.missing.are_deleted or runs.missing.is_unknown):
+        deletions = Deletions.BY_RULES
+    elif runs.missing.is_unknown:
+        deletions = Deletions.UNKNOWN
+    else:
+        deletions = Deletions.BY_NAME
+    return Names(
         inlet.source,
+        (change.path.rstrip(b"/") for change in changes if change.whole),
         is_wary=options.listed is None,
         follows_links=options.follows_links,
-        deletes=options.deletes,
+        deletions=deletions,
     )
-    found = {change: None if change.path in runs.broken else names.of(change) for change in changes}
+
+
+def _ask(inlet: Inlet, runs: SyncRuns, options: RsyncOptions) -> None:
+    """Have rsync show what it can do; the changes go afterwards."""
+    run = asking_run(options, inlet.source, runs.missing.ask())
+    inlet.spawn(inlet.get_events(lambda event: "break"), run.argv, run.stdin, runs.missing.unanswered)
+
+
+def _of_one_way(
+    inlet: Inlet,
+    events: EventList,
+    changes: list[ChangedPath],
+    found: Mapping[ChangedPath, bytes | None],
+    gone: Sequence[ChangedPath],
+    runs: SyncRuns,
+    options: RsyncOptions,
+    by_checksum: bool,
+) -> tuple[EventList, list[ChangedPath], Invocation | None]:
+    """The part of these that goes first, and its run with a list of names; None: by a filter list.
+
+    That is the way that the first of them goes. Where the target may take two names for the same, what is deleted
+    under one and comes under the other goes by a filter list, with which rsync deletes first. `found`: how a list
+    names each change, if it can. `gone`: those of them that are to be deleted.
+    """
     unlisted = {alike(change.path) for change, name in found.items() if name is None}
+    if gone:
+        lost = set(gone)
+        here = {alike(change.path) for change, name in found.items() if name and change not in lost}
+        unlisted |= here.intersection(alike(change.path) for change in gone)
     pending = iter(changes)
     listed: set[Delay] = set()
     for delay in events.delays:
@@ -204,8 +242,11 @@ def _of_one_way(
         wanted = listed if is_listed else set(events.delays) - listed
         events = inlet.get_events(lambda event: event.delay in wanted)
         changes = list(map(runs.widened, changes_of(events, options)))
-    to_list = dict.fromkeys(name for change in changes if (name := found[change])) if is_listed else {}
-    return events, changes, list(to_list) or None
+    names = dict.fromkeys(name for change in changes if (name := found[change])) if is_listed else {}
+    if not names:
+        return events, changes, None
+    deletes = not set(gone).isdisjoint(changes)
+    return events, changes, listed_run(options, inlet.source, list(names), by_checksum=by_checksum, deletes=deletes)
 
 
 def _with_backups(inlet: Inlet, run: Invocation, runs: SyncRuns) -> Invocation:

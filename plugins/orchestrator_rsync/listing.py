@@ -1,8 +1,8 @@
 """The way of a batch: by the names of its changes alone (`--files-from`), or by a filter list (spec 4.2).
 
 With a filter list rsync reads and stats each directory on the way as a whole, on both sides, so the cost grows with
-the number of entries. With a list of names it grows with the number of changes. A list holds things that exist; rsync
-deletes only by rules.
+the number of entries. With a list of names it grows with the number of changes. Deletions go by names where rsync can
+do that (missing.py), else by a filter list of their own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.api import ConfigError
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 
-ARGUMENTS: Final = (b"--force", b"--from0", b"--ignore-missing-args", b"--files-from=-")
-"""A name that is gone by then is no error: its deletion has an event of its own."""
+ARGUMENTS: Final = (b"--from0", b"--ignore-missing-args", b"--files-from=-")
+"""A name that is gone by then is no error: its deletion has an event of its own. Nothing says what may be deleted below
+a directory of the target that is in the way, so nothing is: no `--force`."""
+
+DELETING: Final = (b"--from0", b"--delete-missing-args", b"--files-from=-")
+"""A name that is gone is deleted on the target."""
 
 NOT_BELOW: Final = ("--no-r", "--dirs")
 """A directory by itself: new things in it have events of their own."""
@@ -47,13 +52,24 @@ _UNFIT: Final = frozenset(
         *("F", "cvs-exclude", "exclude", "exclude-from", "filter", "include", "include-from"),
         *("prune-empty-dirs", "one-file-system"),
         *("del", "delete", "delete-after", "delete-before", "delete-delay", "delete-during"),
-        *("delete-missing-args", "ignore-missing-args"),
+        *("delete-missing-args", "force", "ignore-missing-args", "max-delete"),
         *("no-d", "no-dirs", "no-i-d", "no-implied-dirs", "no-relative", "old-d", "old-dirs"),
         *("files-from", "from0", "no-from0", "iconv", "protocol"),
     }
 )
 """Options that mean something else with a list of names than with a list of rules, or nothing: rules of the user's own
 say nothing of the directories above a listed name."""
+
+
+class Deletions(Enum):
+    """The way in which deletions reach the target."""
+
+    NONE = auto()
+    """It does not."""
+    BY_RULES = auto()
+    BY_NAME = auto()
+    UNKNOWN = auto()
+    """By rules, until it is known whether rsync can do it by name."""
 
 
 def check_listed(table: Config) -> None:
@@ -106,27 +122,35 @@ def alike(path: bytes) -> str:
 
 
 class Names:
-    """The names of one batch that can be listed, as the source is now."""
+    """The names of one batch that can be listed, as the source is now.
 
-    def __init__(self, source: bytes, *, is_wary: bool, follows_links: bool, deletes: bool) -> None:
-        """`source`: absolute, with a trailing slash. `is_wary`: rsync, which follows a link on the way to a listed
-        name, must not be led elsewhere by others than root. `follows_links`: a link may be a directory on the target.
-        `deletes`: the target loses what the source has lost."""
+    `gone`: the changes that were listed to be deleted. `wants_deletions`: some would be, if rsync could.
+    """
+
+    def __init__(
+        self, source: bytes, whole: Iterable[bytes], *, is_wary: bool, follows_links: bool, deletions: Deletions
+    ) -> None:
+        """`source`: absolute, with a trailing slash. `whole`: paths of the batch that go with all below them, without a
+        directory's slash. `is_wary`: rsync, which follows a link on the way to a listed name, must not be led elsewhere
+        by others than root. `follows_links`: a link may be a directory on the target."""
+        self.gone: list[ChangedPath] = []
+        self.wants_deletions = False
         self._source = source
+        self._whole = frozenset(whole)
         self._is_wary = is_wary and os.geteuid() == 0
         self._follows_links = follows_links
-        self._deletes = deletes
+        self._deletions = deletions
         self._is_firm = {b"": self._directory(b"")}
 
     def of(self, change: ChangedPath) -> bytes | None:
-        """How the list names it; None: it needs a filter list.
+        """Its name in the list; None: it needs a filter list; empty: any other name brings it along.
 
-        The leading dot has rsync send the attributes of the root as well, so the root itself is b"": nothing more.
+        The leading dot has rsync send the attributes of the root as well.
         """
         path = change.path.rstrip(b"/")
         if not path:
             return b""
-        if len(path) > _LONGEST:
+        if len(path) > _LONGEST or path in self._whole:
             return None
         parent = path[: path.rfind(b"/")]
         if self._way(parent) is None:
@@ -134,11 +158,19 @@ class Names:
         try:
             mode = os.lstat(self._source + path[1:]).st_mode
         except OSError:
-            return b"." + parent if parent and not self._deletes else None
-        if stat.S_ISDIR(mode) and change.whole:
+            return self._of_gone(change, path, parent)
+        return None if stat.S_ISLNK(mode) and self._follows_links else b"." + path
+
+    def _of_gone(self, change: ChangedPath, path: bytes, parent: bytes) -> bytes | None:
+        """The same of a path that is gone from a directory that is there."""
+        if self._deletions is Deletions.NONE:
+            return b"." + parent if parent else None
+        if self._deletions is Deletions.BY_RULES:
             return None
-        if stat.S_ISLNK(mode) and self._follows_links:
+        self.wants_deletions = True
+        if self._deletions is Deletions.UNKNOWN:
             return None
+        self.gone.append(change)
         return b"." + path
 
     def _way(self, path: bytes) -> bool | None:

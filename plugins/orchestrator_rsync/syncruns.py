@@ -22,6 +22,7 @@ from orchestrator_rsync.failing import local_target, of_batch, of_full_run, room
 from orchestrator_rsync.filterlist import ChangedPath
 from orchestrator_rsync.fullretry import FullRetry
 from orchestrator_rsync.leftovers import remove_leftovers
+from orchestrator_rsync.missing import MissingNames
 from orchestrator_rsync.parts import Allowances
 from orchestrator_rsync.quickcheck import QuickCheck
 
@@ -62,9 +63,9 @@ class SyncRuns:
 
     `retry_list`: the failing paths, with whether all below them is meant. `full_retry`: when everything is tried again.
     `quick_check`: when the runs were. `broken`: files that rsync was killed over, on another host. `warned`:
-    directories whose attributes can't be set. `has_said_unfit`: the log has why no names are listed. Of the parts of a
-    startup: `allowances`: what each may delete; `max_sizes`: bytes of the largest file of its next run, by its place in
-    the queue.
+    directories whose attributes can't be set. `has_said_unfit`: the log has why no names are listed. `missing`: whether
+    listed names can be deleted. Of the parts of a startup: `allowances`: what each may delete; `max_sizes`: bytes of
+    the largest file of its next run, by its place in the queue.
     """
 
     def __init__(self, delay: float) -> None:
@@ -77,6 +78,7 @@ class SyncRuns:
         self.broken: set[bytes] = set()
         self.warned: set[bytes] = set()
         self.has_said_unfit = False
+        self.missing = MissingNames()
         self._running: dict[int, Run] = {}  # by the first change that each serves
 
     def begin(self, agent: Agent) -> Run:
@@ -113,6 +115,14 @@ class Runs:
         self.of = PerSync(lambda inlet: SyncRuns(inlet.delay)).of
         """The runs of one sync, of its inlet."""
 
+    def has_answered(self, outcome: Outcome) -> bool:
+        """Whether a run that serves no change was the one that asks what rsync can do (see missing.py)."""
+        inlet = outcome.agent.inlet
+        if outcome.agent.delays or not self.of(inlet).missing.answered(outcome.exit_code):
+            return False
+        inlet.wake()  # the deletions that waited for it
+        return True
+
     def collect(self, outcome: Outcome, exit_codes: Mapping[int, Verdict] | None) -> Collected:
         """A run has ended. Where the user's table says of 23 anything but `ok`, that is what counts."""
         agent, exit_code = outcome.agent, outcome.exit_code
@@ -125,6 +135,8 @@ class Runs:
                 _clean_up(inlet, runs, changes_of(agent), run.began)
             return Collected(AGAIN)
         verdict = None if exit_codes is None else exit_codes.get(exit_code)
+        if exit_code == 0:
+            runs.missing.got_through()
         if verdict != OK:
             if isinstance(agent, EventList):
                 changes = changes_of(agent)

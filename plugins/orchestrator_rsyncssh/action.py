@@ -101,6 +101,8 @@ class RsyncSsh(RsyncAction):
         if outcome.lost_connection and (_is_probe(agent) or _is_move(agent)):
             inlet.wake()
             return AGAIN
+        if self.runs.has_answered(outcome):
+            return OK
         if _is_probe(agent):
             return self._probed(outcome)
         if _is_move(agent):

@@ -19,10 +19,12 @@ from tests.kit.daemon import Daemon, wait_until
 from tests.kit.processes import descendants, has_ended
 
 IN_CI = {
-    "rsync": 10,
+    "rsync": 6,
+    "rsync-listed": 5,
     "native": 10,
     "direct": 8,
-    "rsyncssh": 8,
+    "rsyncssh": 5,
+    "rsyncssh-listed": 4,
     "csync2": 4,
     # rsync with several at once; native with another monitor
     "rsync-sized": 4,

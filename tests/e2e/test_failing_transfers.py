@@ -38,11 +38,13 @@ def script(path: Path, text: str, mode: int = 0o755) -> Path:
     return path
 
 
-def sync(box: Path, name: str, action: str = "rsync", binary: Path | None = None, more: str = "") -> str:
-    """A sync between two directories of its own."""
+def sync(
+    box: Path, name: str, action: str = "rsync", binary: Path | None = None, more: str = "", listed: str = '"auto"'
+) -> str:
+    """A sync between two directories of its own. `listed`: of `rsync`, where there is a binary."""
     (box / "src" / name).mkdir(parents=True)
     (box / "trg" / name).mkdir(parents=True)
-    rsync = f'rsync = {{archive = true, binary = "{binary}"}},' if binary is not None else ""
+    rsync = f'rsync = {{archive = true, binary = "{binary}", listed = {listed}}},' if binary is not None else ""
     return f"""sync{{default.{action}, name = "{name}", source = "{box}/src/{name}", target = "{box}/trg/{name}",
         delay = 0, {rsync} {more}}}
     """
@@ -67,7 +69,8 @@ def cause_of(sync: Mapping[str, object]) -> object:
     return sync["last_error"]["cause"] if sync["last_error"] is not None else None  # type: ignore[index]
 
 
-def test_every_end_of_rsync_that_is_no_success_is_tried_again(box: Path) -> None:
+@pytest.mark.parametrize("listed", ["false", "true"])
+def test_every_end_of_rsync_that_is_no_success_is_tried_again(box: Path, listed: str) -> None:
     """At the second run, the first after the startup: an exit code, listed or not, or a signal."""
     (box / "runs").mkdir()
     lua = ""
@@ -78,7 +81,7 @@ def test_every_end_of_rsync_that_is_no_success_is_tried_again(box: Path) -> None
     for name, end in ends.items():
         runs = box / "runs" / name
         text = f'echo run >>{runs}; test "$(wc -l <{runs})" = 2 && {{ cat >/dev/null; {end}; }}; exec rsync "$@"'
-        lua += sync(box, name, binary=script(box / f"rsync-{name}", text))
+        lua += sync(box, name, binary=script(box / f"rsync-{name}", text), listed=listed)
     with Daemon(box, lua=lua) as daemon:
         daemon.wait_for("Startup of", len(ends))
         for name in ends:

@@ -79,6 +79,19 @@ def rsyncssh(box: Path, restarts: bool) -> Iterator[Mirror]:
 
 
 @contextlib.contextmanager
+def rsync_listed(box: Path, restarts: bool) -> Iterator[Mirror]:
+    """Each change by its name, in small directories, too."""
+    with rsync(box, restarts) as mirror:
+        yield replace(mirror, keys=mirror.keys.replace("archive = true", "archive = true, listed = true"))
+
+
+@contextlib.contextmanager
+def rsyncssh_listed(box: Path, restarts: bool) -> Iterator[Mirror]:
+    with rsyncssh(box, restarts) as mirror:
+        yield replace(mirror, keys=mirror.keys.replace("archive = true", "archive = true, listed = true"))
+
+
+@contextlib.contextmanager
 def direct(box: Path, restarts: bool) -> Iterator[Mirror]:
     program("rsync")
     rsync = f"archive = true, {EXACT if restarts else ''}"
@@ -123,10 +136,12 @@ def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
 
 MIRRORS: dict[str, Callable[[Path, bool], AbstractContextManager[Mirror]]] = {
     "rsync": rsync,
+    "rsync-listed": rsync_listed,
     "rsync-sized": rsync_by_size,
     "native": native,
     "fanotify": fanotify,
     "direct": direct,
     "rsyncssh": rsyncssh,
+    "rsyncssh-listed": rsyncssh_listed,
     "csync2": csync2,
 }

@@ -46,6 +46,16 @@ def fill(directory: bytes, count: int = ENTRIES) -> None:
         os.link(lead, lead + b"-name-%d" % number)
 
 
+def answer(inlet: FakeInlet, exit_code: int = 0) -> None:
+    """The dry run that asks whether names can be deleted ends; it is forgotten, and what waited for it goes."""
+    (question,) = inlet.spawned
+    assert b"--dry-run" in question.argv
+    assert b"--delete-missing-args" in question.argv
+    inlet.spawned.clear()
+    assert inlet.end(question, exit_code) == "ok"
+    inlet.turn()
+
+
 def is_listed(inlet: FakeInlet, number: int = -1) -> bool:
     words = inlet.spawned[number].argv
     assert (b"--files-from=-" in words) != (b"--include-from=-" in words)
@@ -60,7 +70,7 @@ def test_what_is_there_is_listed_by_exact_names(pair: Pair) -> None:
     inlet.turn()
     (run,) = inlet.spawned
     assert run.argv == [
-        *(b"rsync", b"-lst", b"--no-r", b"--dirs", b"--force", b"--from0", b"--ignore-missing-args"),
+        *(b"rsync", b"-lst", b"--no-r", b"--dirs", b"--from0", b"--ignore-missing-args"),
         *(b"--files-from=-", pair.source, pair.target),
     ]
     assert run.stdin == b"./d\0./d/*new\0"
@@ -114,6 +124,7 @@ def test_what_is_gone_goes_by_a_filter_list_of_its_own(pair: Pair) -> None:
     inlet.change("Create", b"/d/new")
     inlet.change("Delete", b"/d/gone")
     inlet.turn()
+    answer(inlet, 2)
     assert inlet.spawned[0].stdin == b"./d/new\0"
     inlet.execute(inlet.spawned[0])
     inlet.turn()
@@ -128,11 +139,15 @@ def test_the_first_in_the_queue_goes_first(pair: Pair) -> None:
     inlet.change("Delete", b"/d/gone")
     inlet.change("Create", b"/d/new")
     inlet.turn()
+    answer(inlet, 2)
     assert inlet.spawned[0].stdin == b"/d/gone\0/d/\0/"
 
 
+@pytest.mark.parametrize("can_delete", [0, 2])
 @pytest.mark.parametrize("names", [(b"Name", b"name"), ("caf\u00e9".encode(), "cafe\u0301".encode())], ids=repr)
-def test_names_that_the_target_may_take_for_one_go_by_one_run(pair: Pair, names: tuple[bytes, bytes]) -> None:
+def test_names_that_the_target_may_take_for_one_go_by_one_run(
+    pair: Pair, names: tuple[bytes, bytes], can_delete: int
+) -> None:
     """It deletes before it writes: else the new name would be deleted with the old one."""
     old, new = names
     write(pair.source + b"d/" + new)
@@ -142,10 +157,120 @@ def test_names_that_the_target_may_take_for_one_go_by_one_run(pair: Pair, names:
     inlet.change("Delete", b"/d/" + old)
     inlet.change("Create", b"/d/" + new)
     inlet.turn()
+    answer(inlet, can_delete)
     assert inlet.spawned[0].stdin == b"./d/other\0"
     inlet.end(inlet.spawned[0], 0)
     inlet.turn()
     assert inlet.spawned[1].stdin == b"\0".join([b"/d/" + old, b"/d/", b"/", b"/d/" + new])
+
+
+def test_what_is_gone_is_listed_where_rsync_can_delete_it(pair: Pair) -> None:
+    """Debian's 3.2.7 cannot; whichever rsync is here, the target becomes equal."""
+    write(pair.source + b"d/new")
+    for name in (b"d/gone", b"d/e/f/g", b"d/e/h", b"d/kept/x"):
+        write(pair.target + name)
+    inlet = inlet_of(pair)
+    inlet.change("Create", b"/d/new")
+    inlet.change("Delete", b"/d/gone")
+    for path in (b"/d/e/f/g", b"/d/e/f/", b"/d/e/h", b"/d/e/"):
+        inlet.change("Delete", path)
+    inlet.settle()
+    assert snapshot(pair.target) == {b"d": None, b"d/new": b"data", b"d/kept": None, b"d/kept/x": b"data"}
+    assert inlet.lines("Warn") == []
+
+
+def test_one_run_deletes_by_name(pair: Pair) -> None:
+    write(pair.source + b"d/new")
+    inlet = inlet_of(pair)
+    inlet.change("Create", b"/d/new")
+    inlet.change("Delete", b"/d/gone")
+    inlet.turn()
+    answer(inlet)
+    (run,) = inlet.spawned
+    assert run.stdin == b"./d/new\0./d/gone\0"
+    assert run.argv[-4:-2] == [b"--delete-missing-args", b"--files-from=-"]
+    assert b"--dry-run" not in run.argv
+    inlet.end(run, 0)
+    inlet.change("Modify", b"/d/new")
+    inlet.turn()
+    assert b"--ignore-missing-args" in inlet.spawned[1].argv
+
+
+def test_deleted_directories_go_by_a_filter_list(pair: Pair) -> None:
+    """That says what may be deleted in them."""
+    for name in (b"d/e/kept.o", b"d/e/goes", b"d/gone"):
+        write(pair.target + name)
+    inlet = inlet_of(pair, exclude=["*.o"])
+    for path in (b"/d/gone", b"/d/e/goes", b"/d/e/"):
+        inlet.change("Delete", path)
+    inlet.turn()
+    answer(inlet)
+    assert inlet.spawned[0].stdin == b"./d/gone\0"
+    inlet.execute(inlet.spawned[0])
+    inlet.settle()
+    assert {b"d/e/kept.o", b"d/e/goes"} & set(snapshot(pair.target)) == {b"d/e/kept.o"}
+
+
+@pytest.mark.parametrize("delete", [True, False])
+def test_a_directory_of_others_in_the_way_is_not_emptied(pair: Pair, delete: bool) -> None:
+    """As with a filter list, which lets nothing be deleted but what changed."""
+    write(pair.source + b"d/f")
+    write(pair.target + b"d/f/theirs")
+    inlet = inlet_of(pair, delete=delete)
+    inlet.change("Create", b"/d/f")
+    inlet.turn()
+    inlet.execute(inlet.spawned[0])
+    assert snapshot(pair.target) == {b"d": None, b"d/f": None, b"d/f/theirs": b"data"}
+    assert "1 path is tried again" in inlet.lines("Warn")[0]
+
+
+def test_a_file_in_place_of_a_deleted_directory_goes_by_a_filter_list(pair: Pair) -> None:
+    write(pair.source + b"d/f")
+    write(pair.target + b"d/f/old")
+    inlet = inlet_of(pair)
+    inlet.change("Delete", b"/d/f/")
+    inlet.change("Create", b"/d/f")
+    inlet.settle()
+    assert [run.stdin for run in inlet.spawned] == [b"/d/f/***\0/d/f/\0/d/\0/\0/d/f"]
+    assert snapshot(pair.target) == {b"d": None, b"d/f": b"data"}
+
+
+@pytest.mark.parametrize(("exit_code", "questions"), [(2, 1), (4, 1), (12, 3), (255, 3)])
+def test_a_question_without_an_answer_is_put_again_but_not_for_ever(pair: Pair, exit_code: int, questions: int) -> None:
+    """Where the host was down it is asked anew after a transfer that got through."""
+    inlet = inlet_of(pair)
+    asked = 0
+    for number in range(6):
+        inlet.change("Delete", b"/d/%d" % number)
+        inlet.turn()
+        run = inlet.spawned[-1]
+        if b"--dry-run" in run.argv:
+            asked += 1
+            inlet.end(run, exit_code)
+            inlet.turn()
+        assert inlet.spawned[-1].stdin == b"/d/%d\0/d/\0/" % number
+        inlet.end(inlet.spawned[-1], 0)
+    assert asked == questions
+
+
+def test_several_large_files_wait_for_no_question_twice(pair: Pair) -> None:
+    """Runs beside the question take a filter list for what is gone."""
+    write(pair.source + b"d/big", b"x" * 200)
+    inlet = inlet_of(pair, batchSizeLimit=100, maxProcesses=3)
+    inlet.change("Delete", b"/d/gone")
+    inlet.change("Modify", b"/d/big")
+    inlet.turn()
+    assert [run.stdin for run in inlet.spawned[1:]] == [b"./d/big\0"]
+    inlet.end(inlet.spawned[0], 0)
+    inlet.turn()
+    assert inlet.spawned[-1].stdin == b"./d/gone\0"
+
+
+def test_with_backups_deletions_keep_filter_lists(pair: Pair) -> None:
+    inlet = inlet_of(pair, rsync={"backup": True})
+    inlet.change("Delete", b"/d/gone")
+    inlet.turn()
+    assert not is_listed(inlet)
 
 
 def test_what_is_there_counts_and_not_the_event(pair: Pair) -> None:
@@ -154,6 +279,7 @@ def test_what_is_there_counts_and_not_the_event(pair: Pair) -> None:
     inlet.change("Delete", b"/d/back")
     inlet.change("Modify", b"/d/gone")
     inlet.turn()
+    answer(inlet, 2)
     assert inlet.spawned[0].stdin == b"./d/back\0"
     inlet.end(inlet.spawned[0], 0)
     inlet.turn()
@@ -231,7 +357,16 @@ def test_a_listed_directory_is_not_read(pair: Pair) -> None:
     "word",
     [
         *("--filter=- *.o", "--exclude=x", "--include-from=f", "-F", "-C", "--one-file-system", "-x", "-m"),
-        *("--delete", "--delete-after", "--del", "--no-relative", "--no-implied-dirs", "--iconv=."),
+        *(
+            "--delete",
+            "--delete-after",
+            "--del",
+            "--force",
+            "--max-delete=5",
+            "--no-relative",
+            "--no-implied-dirs",
+            "--iconv=.",
+        ),
     ],
 )
 def test_options_that_do_not_go_with_a_list_are_said_once(pair: Pair, word: str) -> None:
@@ -292,7 +427,7 @@ def test_links_that_rsync_follows_are_never_listed(pair: Pair) -> None:
     os.symlink("d", pair.source + b"link")
     inlet = inlet_of(pair, rsync={"copy_links": True})
     inlet.change("Create", b"/link")
-    inlet.change("Create", b"/d/f")
+    inlet.change("Modify", b"/d/f")
     inlet.settle()
     assert [run.stdin for run in inlet.spawned] == [b"/link/***\0/link\0/", b"./d/f\0"]
     assert snapshot(pair.target) == {b"d": None, b"d/f": b"data", b"link": None, b"link/f": b"data"}

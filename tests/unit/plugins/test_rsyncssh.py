@@ -44,6 +44,25 @@ def move_of(inlet: FakeInlet) -> list[bytes]:
 MV = [b"mv", b"-T", b"--", b"'/t/d/a/x'", b"'/t/d/e/x2'"]
 
 
+def test_rsync_is_asked_what_it_can_delete_as_the_host_is_about_moves(tmp_path: Path) -> None:
+    """Two questions, and neither is taken for the other."""
+    source = os.fsencode(tmp_path) + b"/"
+    config = {"host": "HOST", "targetdir": "/t/d", "rsync": {"listed": True}}
+    inlet = FakeInlet(RsyncSsh(), config, source=source)
+    inlet.change("Delete", b"/gone")
+    inlet.change("Move", b"/a", b"/b")
+    inlet.turn()
+    assert b"--dry-run" in inlet.running[0].argv
+    assert inlet.end(inlet.running[0], 0) == "ok"
+    inlet.turn()
+    assert inlet.running[0].stdin == b"./gone\0"
+    inlet.end(inlet.running[0], 0)
+    probe(inlet)
+    assert b"'/t/d/a'" in inlet.spawned[-1].argv or b"/t/d" in (inlet.spawned[-1].stdin or b"")
+    inlet.end(inlet.running[0], 0)
+    assert not list(inlet.sync.queue)
+
+
 def test_startup_goes_to_host_and_directory() -> None:
     inlet = inlet_of()
     inlet.startup()
