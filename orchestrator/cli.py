@@ -24,8 +24,10 @@ VERSION = f"Version: {LSYNCD_VERSION}"
 def main(arguments: Sequence[str] | None = None, make_system: Callable[[], System] | None = None) -> int:
     """The command `lsyncd`. Returns the exit status. `make_system`: another machine than this one (see Daemon)."""
     if arguments is None:
-        # Until the daemon handles signals: HUP asks for the loading that is about to begin, Ctrl-C needs no traceback.
+        # Until the daemon handles signals: HUP and USR2 ask for the loading that is about to begin, Ctrl-C needs no
+        # traceback.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     program = "lsyncd" if arguments is not None or sys.argv[0].endswith(".py") else _decode(sys.argv[0])

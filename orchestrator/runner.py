@@ -98,6 +98,7 @@ class Runner:
         self._tunnels = Tunnels(host.clock, host.alarms)
         self._succession = Succession(host)
         self._on_follow: Callable[[], None] | None = None  # called once, when a sync of a reload begins
+        self._older_configs: list[LuaConfig] = []  # of syncs that reloads have kept
         self._is_changing = False  # from one configuration to another
         self._states: dict[Sync, State] = {}
         self._reports_states = host.hooks.has("orchestrator_sync_state")
@@ -251,47 +252,72 @@ class Runner:
     # ---- another configuration ----------------------------------------------------------------
 
     def replace(
-        self, config: LuaConfig, settings: Settings, monitors: Mapping[str, MonitorKind], on_follow: Callable[[], None]
-    ) -> None:
-        """Go over to another configuration: all its syncs are made anew, each when the transfers of those before it
-        have ended (see Succession). `on_follow` is called when the first of them begins.
+        self, config: LuaConfig, settings: Settings, kept: Mapping[Sync, Sync], monitors: Mapping[str, MonitorKind],
+        on_follow: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Go over to another configuration. `kept`: syncs of it that are the same as one at work, which goes on in
+        their place. All others begin anew, each when the transfers of those before it have ended (see Succession).
+        `on_follow` is called when the first of them begins.
 
         Nothing that changes meanwhile goes unnoticed: sources are watched for the new syncs before the old ones go.
         """
-        gone, self.syncs = self.syncs, list(config.syncs)
         self._read_all()
         self._on_follow = on_follow
-        self._states.clear()
-        self.config.close()
-        self.config = config
-        config.begin()
-        self._forget_ways()
-        self._close_status_file()
-        self._close_control_socket()
         before, self.settings = self.settings, settings
-        self._first = 0
-        self._warn_of(self.syncs)
-        self._succession.replace(gone, self.syncs, self.syncs)
-        self._change_tunnels(self.syncs, keeps=self._succession.uses)
-        self._roots = self._wanted.roots = RootIndex((sync.source, sync) for sync in self.syncs)
+        syncs = [kept.get(sync, sync) for sync in config.syncs]
+        gone = [sync for sync in self.syncs if sync not in kept.values()]
+        fresh = [sync for sync in config.syncs if sync not in kept]
+        self._states = {sync: state for sync, state in self._states.items() if sync not in gone}
+        self.syncs, self._first = syncs, 0
+        self._change_config(config, kept)
+        self._warn_of(fresh)
+        self._succession.replace(gone, syncs, fresh)
+        # a tunnel that is the same goes on with the syncs; made anew with all of them, unless a transfer still uses it
+        self._change_tunnels(fresh, keeps=(lambda tunnel: True) if kept else self._succession.uses)
+        self._roots = self._wanted.roots = RootIndex((sync.source, sync) for sync in syncs)
         for monitor in [monitor for monitor in self._monitors if monitor not in self._watched_by]:
             self._monitors.drop(monitor)  # it has failed
         if _of_monitors(settings) != _of_monitors(before):
             self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, self.host.log)
-        for sync in self.syncs:
+        for sync in fresh:
             self._begin(sync)
         for old in gone:
             if old.life.is_left_alone:
                 self._leave_alone_as(old)
         self._listen()
         self._unwatch(gone)
+        self._forget_ways()
         self._watch_ways()
-        self._open_status_file()
-        self._open_control_socket()
+        if (settings.status_file, settings.status_interval) != (before.status_file, before.status_interval):
+            self._close_status_file()
+            self._open_status_file()
+        if settings.control_socket != before.control_socket:
+            self._close_control_socket()
+            self._open_control_socket()
         for connections in self.host.shared_ssh:
             connections.renew()
         self._settle()
         self.touch()
+
+    def has_callbacks(self) -> bool:
+        """Whether functions of the user's are called that belong to no sync."""
+        return any(config.has_callbacks for config in (*self._older_configs, self.config))
+
+    def _change_config(self, config: LuaConfig, kept: Mapping[Sync, Sync]) -> None:
+        """Syncs that go on do so with the tables of the new config, but for those with functions of the user's: these
+        have a state, and their config stays as long as they do."""
+        configs = [*self._older_configs, self.config]
+        for same, sync in kept.items():
+            if sync.fingerprint is not None and not sync.fingerprint.has_functions:
+                before = next(before for before in configs if before.syncs_by_number.get(sync.number) is sync)
+                config.move_in(sync, same, before)
+        going_on = set(kept.values())
+        self._older_configs = [old for old in configs if not going_on.isdisjoint(old.syncs_by_number.values())]
+        for old in configs:
+            if old not in self._older_configs:
+                old.close()
+        self.config = config
+        config.begin()
 
     def _leave_alone_as(self, old: Sync) -> None:
         """Nobody listens to the source of an old sync until its pause is over: that holds for those that follow."""
@@ -301,8 +327,7 @@ class Runner:
 
     def _unwatch(self, gone: Sequence[Sync]) -> None:
         """End the watches that only syncs that are gone have needed, and monitors that no sync uses any more."""
-        rules = {(sync.source, *sync.filters.rules()) for sync in self.syncs}
-        has_dropped_rules = any((sync.source, *sync.filters.rules()) not in rules for sync in gone)
+        has_dropped_rules = any(self._has_watched_otherwise(sync) for sync in gone)
         monitor_of = {sync: self._monitor_of.pop(sync) for sync in gone}
         in_use = set(self._monitor_of.values())
         for sync, monitor in monitor_of.items():
@@ -316,6 +341,12 @@ class Runner:
             self._monitors.drop(monitor)
         if has_dropped_rules:
             self._rescan()
+
+    def _has_watched_otherwise(self, old: Sync) -> bool:
+        """Whether directories are still watched that old rules may have wanted, and others may not."""
+        near = [sync for sync in self.syncs if sync.source.startswith(old.source) or old.source.startswith(sync.source)]
+        rules = old.filters.rules()
+        return bool(near) and not any(sync.source == old.source and sync.filters.rules() == rules for sync in near)
 
     def _stop_reading(self, monitor: Monitor) -> None:
         del self._watched_by[monitor]
@@ -349,7 +380,8 @@ class Runner:
         for monitor in self._watched_by:
             self._loop.remove_reader(monitor.fileno())
         self._monitors.close()
-        self.config.close()
+        for config in (*self._older_configs, self.config):
+            config.close()
 
     # ---- one turn -----------------------------------------------------------------------------
 

@@ -41,6 +41,10 @@ class Config(ABC):
     def list(self) -> builtins.list[Any]:
         """The list part: values of 1, 2, … up to the first gap."""
 
+    def move_into(self, other: Config) -> None:
+        """Be a view on what `other` is one on: the same values, read anew by a reload."""
+        raise NotImplementedError
+
     def derived(self, make: Callable[..., T], *keys: str) -> T:
         """`make(config, *keys)`, which reads nothing but the values of these keys, with all tables in them.
 

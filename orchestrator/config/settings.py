@@ -53,6 +53,7 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
     "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
     "pollInterval": Option((float,), 30, "seconds between two looks at what is polled, at least"),
+    "reload": Option((str,), "all", "what HUP makes anew: all syncs, or those that the config has changed"),
     "watchLimit": Option(
         (str,), "terminate", "out of inotify watches: terminate, or degrade: the directories without one are polled"
     ),
@@ -85,6 +86,7 @@ class Settings:
     ssh_share: float | None = None
     control_socket: str | None = None
     max_delete: int | str | None = None
+    reload: str = "all"
 
     @property
     def delete_limit(self) -> MaxDelete | None:
@@ -94,7 +96,7 @@ class Settings:
 
 PATHS: Final = frozenset({"logfile", "pidfile", "statusFile", "controlSocket"})
 
-_CHOICES: Final = {"watchLimit": ("terminate", "degrade")}
+_CHOICES: Final = {"watchLimit": ("terminate", "degrade"), "reload": ("all", "changed")}
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
     "maxProcesses": "max_processes",

@@ -1,4 +1,4 @@
-"""The command `orchestrator`: looks at plugins and configs without starting a daemon."""
+"""The command `orchestrator`: looks at plugins and configs without starting a daemon, and asks running ones."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def make_parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="ask a running daemon how its syncs are doing")
     status.add_argument("socket", help="the file that the setting controlSocket names")
     status.add_argument("--json", action="store_true", help="print all of it as JSON")
+    reload = commands.add_parser("reload", help="have a running daemon read its config again; what is the same goes on")
+    which = reload.add_mutually_exclusive_group()
+    which.add_argument("config", nargs="?", help="its config, for its pidfile; without it: the only daemon that runs")
+    which.add_argument("--pid", type=int, metavar="N", help="its process id")
     convert = commands.add_parser("convert", help="print a Lua config that has no functions as TOML")
     convert.add_argument("config", help="a Lua config file")
     convert.add_argument("--for-real", action="store_true", help="do what the config does while it is loaded")
@@ -75,6 +79,10 @@ def _run(options: argparse.Namespace, output: Output) -> int:
             from orchestrator.control.client import status
 
             return status(options.socket, output, as_json=options.json)
+        if options.command == "reload":
+            from orchestrator.control.reload import reload
+
+            return reload(options.config, options.pid, output)
         from orchestrator.control.convert import convert
 
         return convert(options.config, output, options.lua, for_real=options.for_real, elsewhere=options.elsewhere)

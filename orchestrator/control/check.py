@@ -97,6 +97,8 @@ class _Check:
         self._run.log.is_quiet = True
         for sync in self._run.config.syncs:
             self._show_sync(sync)
+        if self._run.settings.reload == "changed":
+            self._show_reload()
         self._look_around()
         for line in dict.fromkeys(self._warnings):
             self._output.line(f"Warn: {line}")
@@ -139,6 +141,13 @@ class _Check:
         self._look_for_programs(sync, programs)
         if not self._elsewhere and not os.access(sync.source, os.R_OK | os.X_OK):
             self._problems.append(f"{sync.name}: source {os.fsdecode(sync.source)} cannot be read.")
+
+    def _show_reload(self) -> None:
+        self._output.line("on HUP: syncs that the config has changed begin anew, all others go on")
+        nameless = [sync.name for sync in self._run.config.syncs if sync.config.get("name") is None]
+        if nameless:
+            known = "is known by its number" if len(nameless) == 1 else "are known by their numbers"
+            self._warnings.append(f"{', '.join(nameless)} {known}: with one more in front, a reload begins anew.")
 
     def _noted(self, sync: Sync, act: Callable[[], None]) -> list[Noted]:
         act()

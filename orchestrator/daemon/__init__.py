@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.lua.loader import Installed
 from orchestrator.config.settings import settings_by_name
+from orchestrator.daemon.change import Change, change_of
 from orchestrator.daemon.fading import Fading
 from orchestrator.daemon.loading import Loaded, Loading
-from orchestrator.daemon.signals import Signals
+from orchestrator.daemon.signals import Signals, StopRequest
 from orchestrator.daemon.system import System
 from orchestrator.errors import (
     EXIT_FAILURE,
-    ConfigError,
     Died,
     Interrupted,
     LogfileError,
@@ -38,10 +38,13 @@ from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from orchestrator.commandline import CommandLine
-    from orchestrator.config.lua.loader import LuaConfig
     from orchestrator.config.settings import Settings
     from orchestrator.daemon.orphans import OrphanedTransfers
+    from orchestrator.sync.host import RunOptions
+    from orchestrator.sync.sync import Sync
 
 
 def _inotify(settings: Settings) -> dict[str, MonitorKind]:
@@ -52,6 +55,9 @@ def _inotify(settings: Settings) -> dict[str, MonitorKind]:
 
     make_poll_cycle = partial(PollCycle, settings.poll_interval)
     return {DEFAULT: MonitorKind(DEFAULT, partial(InotifyMonitor, make_poll_cycle=make_poll_cycle))}
+
+
+def _nothing() -> None: ...
 
 
 class Daemon:
@@ -143,11 +149,11 @@ class Daemon:
     # ---- one configuration after the other ----------------------------------------------------
 
     def _live(self, loaded: Loaded) -> int:
-        config, settings, _ = loaded
+        config, settings, options = loaded
         config.lock()
         self._system.spare_garbage()
         runner = Runner(self._host, self._loop, config, settings, self._monitors | _inotify(settings))
-        self._put_to_work(loaded)
+        self._put_to_work(options, settings, config.syncs)
         try:
             try:
                 runner.start(self._check_for_end)
@@ -163,15 +169,12 @@ class Daemon:
             self._fading.end_helpers()
         return self._exit_status(runner)
 
-    def _put_to_work(self, loaded: Loaded) -> None:
+    def _put_to_work(self, options: RunOptions, settings: Settings, syncs: Sequence[Sync]) -> None:
         """What counts for all is as this configuration has it from now on."""
-        self._host.run.begin(loaded.options)
+        self._host.run.begin(options)
         self._processes.environment = dict(os.environb)
-        self._hooks.tell(
-            "orchestrator_configured",
-            settings=settings_by_name(loaded.settings),
-            inlets=[sync.inlet for sync in loaded.config.syncs],
-        )
+        inlets = [sync.inlet for sync in syncs]
+        self._hooks.tell("orchestrator_configured", settings=settings_by_name(settings), inlets=inlets)
 
     def _wait_for_orphaned_transfers(self, runner: Runner) -> None:
         killed = self._pidfile.previous if self._pidfile is not None else None
@@ -188,8 +191,9 @@ class Daemon:
             if self._signals.end is not None:
                 self._fading.stop(runner.host, self._signals.end)
                 return
-            if self._signals.take_reset():
-                self._reset(runner)
+            request = self._signals.take_reload()
+            if request is not None:
+                self._reload(runner, request)
                 continue
             try:
                 runner.cycle()
@@ -219,29 +223,38 @@ class Daemon:
             return True
         return False
 
-    def _reset(self, runner: Runner) -> None:
+    def _reload(self, runner: Runner, request: StopRequest) -> None:
         """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9)."""
-        self._log("Normal", "--- HUP signal, resetting ---")
-        following = self._load_again(runner)
-        if following is None:
+        is_reset = request is StopRequest.RESET
+        self._log("Normal", "--- HUP signal, resetting ---" if is_reset else "--- USR2 signal, reloading ---")
+        loaded = self._load_again(runner, is_reset=is_reset)
+        if loaded is None:
             return
-        settings = following.settings
-        self._hooks.tell("orchestrator_fading", reason="reset")
-        self._switch_log(settings)
-        self._put_to_work(following)
-        say_startup = partial(self._log, "Normal", "--- Startup ---")
-        runner.replace(following.config, settings, self._monitors | _inotify(settings), say_startup)
+        following, change = loaded
+        self._switch_log(change.settings)
+        self._put_to_work(following.options, change.settings, change.syncs)
+        begins: Callable[[], None] = partial(self._log, "Normal", "--- Startup ---")
+        if change.kept:
+            self._log("Normal", f"reload: {change.summary}.")
+            begins = _nothing
+        else:
+            self._hooks.tell("orchestrator_fading", reason="reset")
+        for warning in change.warnings:
+            self._log("Warn", warning)
+        monitors = self._monitors | _inotify(change.settings)
+        runner.replace(following.config, change.settings, change.kept, monitors, begins)
         self._system.collect_garbage()
         self._system.spare_garbage()
 
-    def _load_again(self, runner: Runner) -> Loaded | None:
+    def _load_again(self, runner: Runner, *, is_reset: bool) -> tuple[Loaded, Change] | None:
         """The configuration as it is by now; None: it cannot be put to work, which has been logged."""
         following = None
         try:
             following = self._loading.load(insists=True)
             self._check(following.settings)
-            _check_sources(runner, following.config)
             following.config.lock()
+            keeps_same = not is_reset or following.settings.reload == "changed"
+            return following, change_of(runner, following, keeps_same=keeps_same)
         except Interrupted as error:
             self._log("Warn", str(error))
             self._read_signals()
@@ -253,7 +266,6 @@ class Daemon:
             if following is not None:
                 following.config.close()
             return None
-        return following
 
     def _log_cause(self, error: Exception) -> None:
         """Log the traceback of the exception of a plugin that led to an error, if there is one."""
@@ -322,12 +334,3 @@ def _bug() -> str:
     import traceback
 
     return f"this is a bug of lsyncd-orchestrator:\n{traceback.format_exc()}"
-
-
-def _check_sources(runner: Runner, config: LuaConfig) -> None:
-    """Raise where a source is gone: a startup would take for it what is there now (spec 6 row 22)."""
-    gone = {sync.source for sync in runner.syncs if sync.life.is_source_gone}
-    for sync in config.syncs:
-        if sync.source in gone:
-            source = sync.source.decode("utf-8", "surrogateescape")
-            raise ConfigError(f"source {source} is gone: the target would become as empty as what is there now.")

@@ -15,6 +15,9 @@ class Calls(Protocol):
     def moved(self, source: bytes) -> None:
         """The source is another directory from now on."""
 
+    def move_into(self, other: Calls) -> None:
+        """Be the functions of `other`, the same sync's, which a reload has read anew."""
+
     def has_init(self) -> bool: ...
 
     def has_startup(self) -> bool:

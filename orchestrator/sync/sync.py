@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.delay import Delay
     from orchestrator.logic.endpoint import Endpoint
     from orchestrator.logic.filters import Filters
+    from orchestrator.logic.sameness import Fingerprint
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.calls import Calls
     from orchestrator.sync.crontab import Crontab, Schedule
@@ -118,6 +119,7 @@ class Sync:
         self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
         self.crontab: Crontab | None = None
         self._schedule: Schedule | None = None
+        self.fingerprint: Fingerprint | None = None  # None: nobody can say that it is the same as another one
         self.endpoint = ""  # the name of the host that its transfers go to; empty: none is known
         self.way = source  # absolute, as the config names it: there may be links on it
         self.retrying = 0  # paths that wait to be tried again outside the queue
@@ -492,6 +494,13 @@ class Sync:
     def is_leaving(self) -> bool:
         """Whether a reload has replaced or dropped it."""
         return self.life.is_leaving
+
+    def move_into(self, same: Sync) -> None:
+        """Go on as the sync that a reload has read anew, and that is the same."""
+        assert isinstance(self.config, type(same.config))
+        self.config.move_into(same.config)
+        self.calls.move_into(same.calls)
+        self.number = same.number
 
     def leave(self) -> None:
         """A reload has replaced or dropped it: nothing more is started, what runs comes to its end."""

@@ -305,6 +305,8 @@ class _Calls:
 
     def moved(self, source: bytes) -> None: ...
 
+    def move_into(self, other: object) -> None: ...
+
     def has_init(self) -> bool:
         return True
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.kit.daemon import Daemon, wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HANGING = """#!/bin/sh
 [ -e {box}/hang ] && {{ echo $$ >>{box}/hung; kill -STOP $$; }}
@@ -61,3 +60,48 @@ def test_a_hung_transfer_holds_up_its_own_sync_alone(box: Path) -> None:
         os.kill(pid, signal.SIGCONT)
         for name in ("hung", "before", "after"):
             wait_until((box / "trg/one" / name).exists, f"{name} of the sync without a startup")
+
+
+def watches(daemon: Daemon) -> list[str]:
+    """What the kernel watches for the daemon, by instance and number: one that is set again has another number."""
+    found = []
+    for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir():
+        found += [f"{info.name} {line}" for line in info.read_text().splitlines() if line.startswith("inotify wd:")]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("how", ["pid", "config"])
+def test_only_what_has_changed_begins_anew(box: Path, how: str) -> None:
+    names = [f"s{number}" for number in range(6)]
+    for name in names:
+        (box / "src" / name / "below").mkdir(parents=True)
+
+    def text(more: str = "") -> str:
+        syncs = "".join(sync(box, name, more if name == "s2" else "") for name in names)
+        hanging = sync(box, "one", f'rsync = {{ binary = "{box}/rsync" }}')
+        return f'settings{{ pidfile = "{box}/pid" }}\n{syncs}{hanging}'
+
+    with Daemon(box, lua=text()) as daemon:
+        daemon.wait_for("finished.", 7)
+        pid = hang(daemon, box, "one")
+        before = watches(daemon)
+        config = box / "config.lua"
+        config.write_text(text("maxDelays = 7"))
+        arguments = ["--pid", str(daemon.process.pid)] if how == "pid" else [str(config)]
+        command = "import sys; from orchestrator.start import orchestrator; sys.exit(orchestrator())"
+        answer = subprocess.run(
+            [sys.executable, "-c", command, "reload", *arguments], capture_output=True, text=True, check=False
+        )
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert f"lsyncd {daemon.process.pid} reads its config again" in answer.stdout
+        daemon.wait_for("reload: 6 syncs go on; changed: s2.")
+        daemon.wait_for("finished.", 8)
+        assert watches(daemon) == before
+        for name in names:
+            (box / "src" / name / "below/after").write_text("after")
+        for name in names:
+            wait_until((box / "trg" / name / "below/after").exists, f"the change of {name}")
+        assert not (box / "trg/one/hung").exists()
+        os.kill(pid, signal.SIGCONT)
+        wait_until((box / "trg/one/hung").exists, "the transfer that stood still")
+        assert daemon.said().count("recursive startup rsync") == 8, "one full run"

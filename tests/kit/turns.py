@@ -56,6 +56,7 @@ class FakeMonitor(Monitor):
         self.lost: list[bytes] = []
         self.returned: list[bytes] = []
         self.calls: list[str] = []
+        self.unwatched: list[bytes] = []
         self.is_closed = False
         self.behind = False
         self.short = False
@@ -75,6 +76,7 @@ class FakeMonitor(Monitor):
 
     def unwatch(self, root: bytes) -> None:
         self._watched.remove(root)
+        self.unwatched.append(root)
 
     def rescan(self, progress: Callable[[int], None] | None = None) -> None:
         self.calls.append("rescan")

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "runner": {"sync", "monitor", "process", "logic", "errors"},
     "daemon": {
         "lifeline",
+        "logic",
         "runner",
         "config",
         "plugins",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,3 +137,47 @@ def test_what_is_converted_means_the_same(box: Path, capsys: pytest.CaptureFixtu
         "exitcodes": {23: "again"}, "rsync": {"archive": True, "_extra": ['--x="y"', "ä"]},
     }  # fmt: skip
     assert second.values["onCreate"] == "echo \"^path\" \\ 'x'"
+
+
+def test_check_tells_what_a_reload_does(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'settings{reload = "changed"} sync{source = "SRC", NAME onStartup = "true"}'
+    assert main(["check", write(box, text.replace("NAME", ""))]) == 0
+    out = capsys.readouterr().out
+    assert "on HUP: syncs that the config has changed begin anew, all others go on" in out
+    assert "Warn: Sync1 is known by its number: with one more in front, a reload begins anew." in out
+    assert main(["check", write(box, text.replace("NAME", 'name = "one",'))]) == 0
+    assert "known by" not in capsys.readouterr().out
+    assert main(["check", write(box, text.replace("changed", "some").replace("NAME", ""))]) == 1
+    assert 'setting "reload" must be "all" or "changed", not "some".' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pid", "0"], "there is no process 0: "),
+        (["--pid", str(1 << 31)], f"there is no process {1 << 31}: "),
+        (["--pid", "OURS"], "process OURS is no daemon of this kind; it is left alone."),
+        (["NONE"], "NONE has no setting pidfile: name the process by --pid."),
+        (["OTHER"], "process OURS is no daemon of this kind; it is left alone."),
+        (["GONE"], "no daemon of GONE runs: BOX/gone: No such file or directory"),
+        (["JUNK"], "BOX/junk holds no process id."),
+    ],
+)
+def test_reload_asks_nobody_else(
+    box: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    (box / "other").write_text(f"{os.getpid()}\n")
+    (box / "junk").write_bytes(b"\xff\0")
+    for name in ("none", "other", "gone", "junk"):
+        pidfile = "" if name == "none" else f'settings{{pidfile = "{box}/{name}"}}'
+        path = write(box, f'{pidfile} sync{{source = "SRC", onStartup = "true"}}', f"{name}.lua")
+        arguments = [argument.replace(name.upper(), path) for argument in arguments]
+        said = said.replace(name.upper(), path)
+    pid = str(os.getpid())
+    assert main(["reload", *(argument.replace("OURS", pid) for argument in arguments)]) == 1
+    assert f"Error: {said.replace('BOX', str(box)).replace('OURS', pid)}" in capsys.readouterr().err
+
+
+def test_reload_of_a_config_that_does_not_load(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reload", write(box, "sync{")]) == 1
+    assert "c.lua:1" in capsys.readouterr().err

@@ -849,6 +849,287 @@ def test_term_ends_the_wait_of_a_reset(tmp_path: Path) -> None:
     assert turn(tmp_path, script, sync(tmp_path)) == TERMINATED
 
 
+# ---- reload = "changed" -------------------------------------------------------------------------
+
+
+def three(box: Path, more: str = "", of: str = "two", settings: str = "") -> str:
+    return settings + "".join(sync(box, name, more if name == of else "") for name in ("one", "two", "three"))
+
+
+def reload(daemon: TurnedDaemon, text: str) -> None:
+    daemon.config(text)
+    daemon.send(signal.SIGUSR2)
+
+
+def test_only_what_has_changed_begins_anew(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f", f"{tmp_path}/two/f")
+        yield 14
+        reload(daemon, three(tmp_path, "delay = 7"))
+        yield 0
+        assert runs(daemon) == ["two all"]
+        assert daemon.lines("Normal")[-3:-1] == [
+            "--- USR2 signal, reloading ---",
+            "reload: 2 syncs go on; changed: two.",
+        ]
+        assert daemon.lines().count("--- Startup ---") == 1
+        assert daemon.plugin.fading == []
+        assert daemon.plugin.monitor.calls == []
+        assert daemon.plugin.monitor.unwatched == [f"{tmp_path}/two/".encode()]
+        daemon.end(0)
+        yield 1
+        assert runs(daemon) == ["one /f"], "its changes keep their time"
+        daemon.end_all()
+        daemon.change(*(f"{tmp_path}/{name}/g" for name in ("one", "two", "three")))
+        yield 7
+        assert runs(daemon) == ["two /g"], "the new delay"
+        yield 8
+        assert sorted(runs(daemon)) == ["one /g", "three /g", "two /g"]
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
+def test_what_goes_on_keeps_transfers_retries_and_holds(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0, of="one:")
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.end(12, of="one:")
+        yield 1
+        assert daemon.plugin.states == {"one": "retrying", "two": "starting", "three": "starting"}
+        reload(daemon, three(tmp_path, "delay = 1", of="none"))
+        yield 13
+        assert sorted(runs(daemon)) == ["three all", "two all"], "startups go on"
+        assert daemon.lines("Normal")[-1] == "reload: 3 syncs go on."
+        yield 1
+        assert "one /f" in runs(daemon), "after its pause"
+        daemon.end(12, of="one:")
+        yield 29
+        assert "one /f" not in runs(daemon)
+        yield 1
+        assert "one /f" in runs(daemon), "which goes on growing"
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
+def test_new_ones_and_gone_ones_in_the_new_order(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    settings = f'settings{{statusFile = "{status}", statusInterval = 1}}\n'
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0, of="one:")
+        reload(daemon, settings + "".join(sync(tmp_path, name) for name in ("four", "three", "one")))
+        yield 5
+        assert sorted(runs(daemon)) == ["four all", "three all", "two all"]
+        assert "reload: 2 syncs go on; new: four; gone: two." in daemon.lines()
+        names = [line.split()[0] for line in status.read_text().splitlines() if " source=" in line]
+        assert names == ["four", "three", "one"]
+        assert f"{tmp_path}/two/".encode() not in daemon.plugin.monitor.watched()
+        daemon.end_all()
+        yield
+        daemon.change(*(f"{tmp_path}/{name}/f" for name in ("one", "two", "four")))
+        yield 15
+        assert sorted(runs(daemon)) == ["four /f", "one /f"]
+        reload(daemon, settings + sync(tmp_path, "four"))
+        yield 5
+        daemon.end_all()
+        yield 5
+        names = [line.split()[0] for line in status.read_text().splitlines() if " source=" in line]
+        assert names == ["four"]
+
+    assert turn(tmp_path, script, settings + three(tmp_path)) == TERMINATED
+
+
+@pytest.mark.row(35)
+def test_a_reload_beside_a_hung_transfer(tmp_path: Path) -> None:
+    """Of 20 syncs one has changed, and the transfer of another one stands still."""
+    names = [f"s{number:02}" for number in range(20)]
+
+    def text(more: str = "") -> str:
+        return "".join(sync(tmp_path, name, f"delay = 3, {more if name == 's07' else ''}") for name in names)
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/s03/hangs")
+        yield 3
+        watched = set(daemon.plugin.monitor.watched())
+        reload(daemon, text("rsync = {compress = true}"))
+        yield
+        assert runs(daemon) == ["s03 /hangs", "s07 all"], "one full run"
+        assert set(daemon.plugin.monitor.watched()) == watched
+        assert len(daemon.plugin.monitor.unwatched) == 1, "by the changed one, whose other half watched first"
+        daemon.end(0, of="s07")
+        daemon.change(*(f"{tmp_path}/{name}/f" for name in names))
+        yield 3
+        expected = ["s03 /hangs", *(f"{name} /f" for name in names if name != "s03")]
+        assert sorted(runs(daemon)) == sorted(expected), "within the delay"
+        assert "-zlst" in next(argv for argv in daemon.running_argv() if "s07:" in argv[-1])
+
+    assert turn(tmp_path, script, text()) == TERMINATED
+
+
+def test_hup_does_the_same_with_the_setting(tmp_path: Path) -> None:
+    changed = three(tmp_path, "delay = 7", settings='settings{reload = "changed"}\n')
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.config(changed)
+        daemon.send(signal.SIGHUP)
+        yield
+        assert runs(daemon) == ["two all"]
+        daemon.end_all()
+        daemon.config(three(tmp_path))
+        daemon.send(signal.SIGHUP)
+        yield
+        assert sorted(runs(daemon)) == ["one all", "three all", "two all"]
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
+def test_a_sync_that_has_stopped_begins_anew(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/one/f")
+        yield 15
+        daemon.end(1)
+        yield
+        assert daemon.plugin.states["one"] == "stopped"
+        reload(daemon, three(tmp_path))
+        yield
+        assert runs(daemon) == ["one all"]
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
+def test_a_source_that_is_gone_matters_to_those_that_begin_alone(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.lose(f"{tmp_path}/one/")
+        yield
+        reload(daemon, three(tmp_path, "delay = 7"))
+        yield
+        assert runs(daemon) == ["two all"]
+        daemon.end_all()
+        reload(daemon, three(tmp_path, "delay = 7", of="one"))
+        yield
+        assert daemon.lines("Error")[-1] == "keeping the old configuration."
+        daemon.give_back(f"{tmp_path}/one/")
+        yield
+        assert runs(daemon) == ["one all"]
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
+def test_settings_that_take_a_restart_are_named(tmp_path: Path) -> None:
+    settings = 'settings{pidfile = "/nosuch/pid", inotifyMode = "Modify", logSync = true, maxProcesses = 1}\n'
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        old = daemon.plugin.monitor
+        reload(daemon, three(tmp_path, settings=settings))
+        yield
+        assert daemon.lines("Warn") == [
+            "the setting pidfile has changed: that takes a restart; it stays as it is.",
+            "the setting inotifyMode has changed: that takes a restart; it stays as it is.",
+        ]
+        assert daemon.plugin.monitor is old
+        daemon.change(f"{tmp_path}/one/f", f"{tmp_path}/two/f")
+        yield 15
+        assert len(daemon.running) == 1, "maxProcesses does not"
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
+COUNTING = """
+local n = 0
+counting = {{
+    init = false, delay = 0, maxProcesses = 1,
+    action = function(inlet)
+        n = n + 1
+        spawn(inlet.getEvent(), "/bin/copy", {value} .. n)
+    end,
+}}
+"""
+
+
+def test_functions_go_on_with_their_state(tmp_path: Path) -> None:
+    def text(more: str = "", value: str = '"n"') -> str:
+        return COUNTING.format(value=value) + sync(tmp_path, "one", "", "counting") + sync(tmp_path, "two", more)
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        numbers = []
+        for new in (text(), text("delay = 3"), text("delay = 4"), text("delay = 4", '"m"'), text("delay = 4", '"m"')):
+            daemon.change(f"{tmp_path}/one/f")
+            yield 1
+            numbers.append(daemon.argv()[-1])
+            daemon.end_all()
+            yield
+            reload(daemon, new)
+            yield
+            daemon.end_all()
+            yield
+        assert numbers == ["n1", "n2", "n3", "n4", "m1"]
+
+    assert turn(tmp_path, script, text()) == TERMINATED
+
+
+def test_functions_do_not_go_on_beside_ones_that_belong_to_no_sync(tmp_path: Path) -> None:
+    def text(more: str = "") -> str:
+        alarm = 'alarm(now() + 100, function() log("Normal", "called") end)\n'
+        return (
+            alarm + COUNTING.format(value='"n"') + sync(tmp_path, "one", "", "counting") + sync(tmp_path, "two", more)
+        )
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        yield 50
+        reload(daemon, text("delay = 3"))
+        yield 1
+        assert daemon.lines().count("--- Startup ---") == 2, "all begin anew"
+        daemon.end_all()
+        yield 200
+        assert daemon.lines().count("called") == 1
+
+    assert turn(tmp_path, script, text()) == TERMINATED
+
+
+def test_a_reload_that_comes_while_one_waits(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        daemon.change(f"{tmp_path}/two/f")
+        yield 15
+        for number in range(3):
+            reload(daemon, three(tmp_path, f"init = false, delay = {number}"))
+            yield
+            daemon.change(f"{tmp_path}/two/g{number}")
+            yield 5
+        reload(daemon, three(tmp_path, "init = false, delay = 2"))
+        yield 5
+        assert runs(daemon) == ["two /f"]
+        assert daemon.plugin.states == {"one": "in sync", "two": "held", "three": "in sync"}
+        daemon.end(12)  # the host cannot be reached
+        yield 15
+        assert runs(daemon) == ["two /f /g0 /g1 /g2"]
+        daemon.end(0)
+        yield
+        assert daemon.plugin.states["two"] == "in sync"
+
+    assert turn(tmp_path, script, three(tmp_path)) == TERMINATED
+
+
 # ---- the status file ----------------------------------------------------------------------------
 
 

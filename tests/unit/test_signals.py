@@ -13,7 +13,7 @@ from orchestrator.masterloop import Loop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HUP, TERM, INT = signal.SIGHUP, signal.SIGTERM, signal.SIGINT
+HUP, USR2, TERM, INT = signal.SIGHUP, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT
 
 
 class World:
@@ -42,6 +42,11 @@ def world() -> Iterator[World]:
         ([], StopRequest.NONE, None),
         ([HUP], StopRequest.RESET, None),
         ([HUP, HUP], StopRequest.RESET, None),
+        ([USR2], StopRequest.RELOAD, None),
+        ([USR2, HUP], StopRequest.RESET, None),
+        ([HUP, USR2], StopRequest.RESET, None),
+        ([USR2, TERM], StopRequest.END, TERM),
+        ([TERM, USR2], StopRequest.END, TERM),
         ([TERM], StopRequest.END, TERM),
         ([INT], StopRequest.END, INT),
         ([HUP, TERM], StopRequest.END, TERM),
@@ -60,12 +65,12 @@ def test_the_stronger_request_stands(
 
 def test_a_reset_is_taken_once(world: World) -> None:
     world.send(HUP)
-    assert world.signals.take_reset()
-    assert not world.signals.take_reset()
-    world.send(HUP)  # while the first one is done
-    assert world.signals.take_reset()
+    assert world.signals.take_reload() is StopRequest.RESET
+    assert world.signals.take_reload() is None
+    world.send(USR2)  # while the first one is done
+    assert world.signals.take_reload() is StopRequest.RELOAD
     world.send(TERM)
-    assert not world.signals.take_reset(), "the end is not"
+    assert world.signals.take_reload() is None, "the end is not"
     assert world.signals.request is StopRequest.END
 
 

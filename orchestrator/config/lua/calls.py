@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.config.lua.actions import ActionCalls
     from orchestrator.config.lua.usercode import UserCode
+    from orchestrator.sync.calls import Calls
     from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.sync import Sync
 
@@ -49,6 +50,11 @@ class SyncCalls:
         self._plugin_of = plugin_of
         self._known: dict[bytes, Any] = {}
         self._as_of = -1  # which of Lua's changes
+
+    def move_into(self, other: Calls) -> None:
+        """Be the functions of the same sync of another config."""
+        assert isinstance(other, SyncCalls)
+        vars(self).update(vars(other))
 
     def _found(self, name: bytes, find: Callable[[bytes], Any]) -> Any:
         """`find(name)`, called again only when Lua's tables may have changed."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from orchestrator.config.lua.actions import ActionCalls, add_action, asked_endpoint, asked_target, asked_undivided
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
+from orchestrator.config.lua.fingerprint import fingerprint_of
 from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
@@ -43,6 +45,10 @@ FILES = (
     "default.lua",
 )
 """Our own Lua files, in the order in which they are run."""
+
+
+_serials = count()
+"""Of all configs: what functions of one share is nothing that those of another could share."""
 
 
 class Installed(NamedTuple):
@@ -92,6 +98,7 @@ class LuaConfig:
         self.endings = self._code.endings
         self._is_locked = False
         self._is_closed = False
+        self._has_alarms = False
         self._early: list[tuple[float, Any]] | None = []  # alarms; None: it is at work
         self._shared = self.lua.table()
         self._run_own_files()
@@ -102,6 +109,7 @@ class LuaConfig:
         }
         for calls in self._action_calls.values():
             add_action(self._code, calls, self.syncs_by_number, self.leaves_its_directory, self._shared[b"add_action"])
+        self.run_own_file("fingerprint.lua")  # it notes what there is before the user's files
 
     # ---- loading ------------------------------------------------------------------------------
 
@@ -185,6 +193,7 @@ class LuaConfig:
         if self._is_locked:
             return
         self._is_locked = True
+        self._take_fingerprints()
         self._call_own("translate_layer3")
         self._call_own("lock_globals")
 
@@ -308,6 +317,34 @@ class LuaConfig:
         """See UserCode.call."""
         return self._code.call(name, *args)
 
+    def _take_fingerprints(self) -> None:
+        """Note what each sync is, before any of its functions runs: a reload compares that."""
+
+        serial = next(_serials)
+
+        def take(number: int, text: bytes | bool, has_functions: bool, reached: Any) -> None:
+            sync = self.syncs_by_number.get(number)
+            if sync is not None and isinstance(text, bytes):
+                shares = [(serial, place) for place in reached.values()]
+                sync.fingerprint = fingerprint_of(sync, text, has_functions=has_functions, shares=shares)
+
+        try:
+            self.lua.call(self._shared[b"fingerprints"], self.lua.export(take))
+        except LuaFailure:
+            pass  # without one a sync counts as changed
+
+    def move_in(self, kept: Sync, same: Sync, before: LuaConfig) -> None:
+        """`kept` goes on with the tables of `same`, a sync of this config; those of `before` can go. For a sync without
+        functions of the user's."""
+        del before.syncs_by_number[kept.number]
+        kept.move_into(same)
+        self.syncs_by_number[same.number] = kept
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether functions of the user's are called that belong to no sync: at a time, or for a descriptor."""
+        return self._has_alarms or bool(self._observed)
+
     def begin(self) -> None:
         """It is put to work: only now the functions that it wants to be called at a time are."""
         early, self._early = self._early, None
@@ -316,6 +353,7 @@ class LuaConfig:
 
     def add_alarm(self, when: float, func: Any) -> None:
         """Call a function of the user's at a time of the monotonic clock, unless the config is closed by then."""
+        self._has_alarms = True
         if self._early is not None:
             self._early.append((when, func))
         else:
@@ -354,17 +392,17 @@ class LuaConfig:
 
     def _run_own_files(self) -> None:
         self._core = self.core_type(self, self.lua).exported()
-        place = os.path.dirname(os.path.abspath(__file__))
         for name in FILES:
-            self.run_own_file(os.path.join(place, name))
+            self.run_own_file(name)
 
-    def run_own_file(self, path: str) -> None:
-        """Run a file of ours: it is given the engine's functions, and what our files share."""
-        with open(path, "rb") as file:
-            chunk = self.lua.compile(file.read(), OWN + os.path.basename(path))
+    def run_own_file(self, name: str) -> None:
+        """Run a file of ours, of this directory or of another: it is given the engine's functions, and what our files
+        share."""
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name), "rb") as file:
+            chunk = self.lua.compile(file.read(), OWN + os.path.basename(name))
         self.lua.call(chunk, self._core, self._shared)
 
     def be_strict(self, look_at_rights: Callable[[str], None]) -> None:
         """From now on `look_at_rights(path)` is asked of what the config runs or reads patterns from."""
         self.look_at_rights = look_at_rights
-        self.run_own_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "strict.lua"))
+        self.run_own_file("strict.lua")

@@ -65,6 +65,11 @@ class TableConfig(Config):
         value: T = known.value
         return value
 
+    def move_into(self, other: Config) -> None:
+        assert isinstance(other, TableConfig)
+        self._lua, self.table = other._lua, other.table
+        self._derived.clear()
+
     def _view(self, value: Any) -> Any:
         if isinstance(value, bytes):
             return to_text(value)
