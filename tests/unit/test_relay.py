@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import socketserver
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -19,25 +20,29 @@ if TYPE_CHECKING:
 ROUND_TRIP = 0.1
 
 
+class Echo(socketserver.BaseRequestHandler):
+    """Greets, gives everything back and closes when it is told that no more comes."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"hello")
+            while piece := self.request.recv(1 << 16):
+                self.request.sendall(piece)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 64
+
+
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a server that greets, gives everything back and closes when it is told that no more comes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve(connection: socket.socket) -> None:
-            with connection, contextlib.suppress(OSError):
-                connection.sendall(b"hello")
-                while piece := connection.recv(1 << 16):
-                    connection.sendall(piece)
-
-        def accept() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
+    """The port of a server. All its threads have ended when the test has."""
+    with Server(("127.0.0.1", 0), Echo) as server:
+        loop = threading.Thread(target=server.serve_forever)
+        loop.start()
+        yield server.server_address[1]
+        server.shutdown()
+        loop.join()
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
@@ -108,7 +113,7 @@ def test_a_network_that_fails_tells_nobody(echo: int) -> None:
 
 
 def test_whoever_is_left_by_the_other_side_gets_to_know() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with Relay(port, 0) as relay, connect(relay) as connection:
-        assert receive(connection, 1) == b"", "nobody listens there"
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else will
+        with Relay(bound.getsockname()[1], 0) as relay, connect(relay) as connection:
+            assert receive(connection, 1) == b""
