@@ -8,13 +8,13 @@ descriptor is left), and keeps in a buffer what it could not write, so that a la
 from __future__ import annotations
 
 import os
-import select
 import stat
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import LogfileError
+from orchestrator.log.room import has_room
 from orchestrator.logic.message import to_bytes
 from orchestrator.logic.text import counted
 from orchestrator.ownfiles import open_file
@@ -99,16 +99,11 @@ class LogFile:
             try:
                 written = os.write(self._fd, view)
             except BlockingIOError:  # a FIFO whose reader does not read: it gets a moment, once
-                if self._lost or not self._has_room():
+                if self._lost or not has_room(self._fd, _FIFO_TIMEOUT):
                     raise
                 continue
             self._torn = written > 0 and view[written - 1] != 0x0A
             view = view[written:]
-
-    def _has_room(self) -> bool:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        return bool(poll.poll(_FIFO_TIMEOUT))
 
 
 # Of one second there are many messages.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from orchestrator.log.room import has_room
 from orchestrator.log.system import priority_of
 from orchestrator.logic.message import to_bytes
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from loguru import Message
 
     from orchestrator.clock import Clock
+
+
+_TERMINAL_TIMEOUT = 1000
+"""Milliseconds that a terminal gets to make room."""
 
 
 class Terminal:
@@ -72,14 +76,7 @@ def _write(fd: int, data: bytes) -> None:
             try:
                 view = view[os.write(fd, view) :]
             except BlockingIOError:  # whoever shares the terminal made it non-blocking
-                if not _has_room(fd):
+                if not has_room(fd, _TERMINAL_TIMEOUT):
                     return
     except (OSError, ValueError):
         pass
-
-
-def _has_room(fd: int) -> bool:
-    """Whether `fd` can be written to within a second."""
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    return bool(poll.poll(1000))

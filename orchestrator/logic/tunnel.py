@@ -35,7 +35,7 @@ GRACE: Final = 5.0
 """Seconds that a process has to end after a TERM."""
 
 
-class State(Enum):
+class TunnelState(Enum):
     """What a process of a tunnel is about, for log and status."""
 
     DOWN = "DOWN"
@@ -68,7 +68,7 @@ class Strand:
 
     def __init__(self, options: TunnelOptions) -> None:
         self._options = options
-        self.state = State.DOWN
+        self.state = TunnelState.DOWN
         self.due: float | None = None
         self.failures = 0
         self._failed_checks = 0
@@ -80,7 +80,7 @@ class Strand:
 
     def start(self, now: float) -> None:
         """DOWN → CONNECTING: it has been started."""
-        self.state = State.CONNECTING
+        self.state = TunnelState.CONNECTING
         self._started = now
         self._failed_checks = 0
         self.due = now + self._options.ready_delay
@@ -89,7 +89,7 @@ class Strand:
         """CONNECTING → UP, or CHECKING where there is a check (True): it has lived for `readyDelay`."""
         self.due = None
         if self._options.check_command:
-            self.state = State.CHECKING
+            self.state = TunnelState.CHECKING
             return True
         self._come_up()
         return False
@@ -101,10 +101,10 @@ class Strand:
             return
         self._failed_checks += 1
         if self._failed_checks < self._options.check_max_failed:
-            self.state = State.CONNECTING
+            self.state = TunnelState.CONNECTING
             self.due = now + max(self._options.ready_delay, SHORTEST_CHECK)
         else:
-            self.state = State.ENDING
+            self.state = TunnelState.ENDING
             self.due = now + GRACE
 
     def lose_patience(self) -> None:
@@ -116,25 +116,25 @@ class Strand:
 
         At once where it had been up, after `retryDelay` where it had never been.
         """
-        is_failed = self.state is not State.UP or now - self._started < SHORTEST_LIFE
-        self.state = State.DOWN
+        is_failed = self.state is not TunnelState.UP or now - self._started < SHORTEST_LIFE
+        self.state = TunnelState.DOWN
         self.failures = self.failures + 1 if is_failed else 0
         pause = max(self._options.retry_delay, SHORTEST_RETRY) if is_failed else 0.0
         self.due = now + pause
         return pause
 
     def _come_up(self) -> None:
-        self.state = State.UP
+        self.state = TunnelState.UP
         self.due = None
 
 
-def status_of(strands: Iterable[Strand]) -> State:
+def status_of(strands: Iterable[Strand]) -> TunnelState:
     """A tunnel is up when any of its processes is; else it is what the furthest of them is."""
     states = {strand.state for strand in strands}
-    for state in (State.UP, State.CHECKING, State.CONNECTING, State.ENDING):
+    for state in (TunnelState.UP, TunnelState.CHECKING, TunnelState.CONNECTING, TunnelState.ENDING):
         if state in states:
             return state
-    return State.DOWN
+    return TunnelState.DOWN
 
 
 def next_up(strands: Sequence[Strand], last: int) -> int | None:
@@ -142,7 +142,7 @@ def next_up(strands: Sequence[Strand], last: int) -> int | None:
     count = len(strands)
     for step in range(1, count + 1):
         place = (last + step) % count
-        if strands[place].state is State.UP:
+        if strands[place].state is TunnelState.UP:
             return place
     return None
 

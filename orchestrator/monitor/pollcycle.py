@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from orchestrator.errors import MonitorError
 from orchestrator.logic.text import to_text
 from orchestrator.monitor.timer import Timer
-from orchestrator.monitor.treescan import Stopped, TreeScan, read_directory
+from orchestrator.monitor.treescan import ScanStopped, TreeScan, read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,7 +138,7 @@ class _Cycle(threading.Thread, Generic[Key]):
             scan = TreeScan(tree.snapshot, self._wants, self.stop.is_set)
             try:
                 scan.walk(tree.path, is_source=tree.is_source)
-            except Stopped:
+            except ScanStopped:
                 return
             self.scans.append((key, tree, scan))
         self.cpu = time.thread_time() - begun

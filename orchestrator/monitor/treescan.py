@@ -61,7 +61,7 @@ def signature(there: os.stat_result, now: int) -> Signature:
     return _UNSURE if is_recent else content, attributes
 
 
-class Stopped(Exception):
+class ScanStopped(Exception):
     """Whoever wanted to know does not any more."""
 
 
@@ -91,11 +91,11 @@ class TreeScan:
         self._read_directory = read_directory
 
     def walk(self, top: bytes, *, is_source: bool = True) -> None:
-        """Looks at everything at and below a directory. Raises Stopped."""
+        """Looks at everything at and below a directory. Raises ScanStopped."""
         stack = [(top, is_source)]
         while stack:
             if self._is_stopped():
-                raise Stopped
+                raise ScanStopped
             path, is_reported = stack.pop()
             try:
                 directory = self._read_directory(path)

@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.text import counted
-from orchestrator.logic.tunnel import LOCALPORT, State, Strand, TunnelOptions, fill, next_up, status_of
+from orchestrator.logic.tunnel import LOCALPORT, Strand, TunnelOptions, TunnelState, fill, next_up, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +56,7 @@ class Tunnel:
         self._strands = [line.strand for line in self._lines]
         self._last = -1
         self._is_closed = False
-        self._status = State.DOWN
+        self._status = TunnelState.DOWN
         self._when_up: list[Callable[[], None]] = []
 
     @property
@@ -64,12 +64,12 @@ class Tunnel:
         return self.options.name
 
     @property
-    def status(self) -> State:
+    def status(self) -> TunnelState:
         return status_of(self._strands)
 
     @property
     def is_up(self) -> bool:
-        return self.status is State.UP
+        return self.status is TunnelState.UP
 
     def when_up(self, callback: Callable[[], None]) -> None:
         """Call `callback` each time the tunnel has come up."""
@@ -124,12 +124,12 @@ class Tunnel:
                 self._step(line, now)
 
     def _step(self, line: _Line, now: float) -> None:
-        if line.strand.state is State.DOWN:
+        if line.strand.state is TunnelState.DOWN:
             self._start(line, now)
-        elif line.strand.state is State.CONNECTING:
+        elif line.strand.state is TunnelState.CONNECTING:
             if line.strand.ripen():
                 line.checking = self._spawn(line, self.options.check_command, self._checked)
-        elif line.strand.state is State.ENDING and line.child is not None:
+        elif line.strand.state is TunnelState.ENDING and line.child is not None:
             line.strand.lose_patience()
             self._processes.kill(line.child, signal.SIGKILL)
         self._changed(line)
@@ -156,7 +156,7 @@ class Tunnel:
         line.checking = None
         line.strand.check(self._clock.now(), exit_code)
         said = f"{self.name}: the check ended with exit code {exit_code}"
-        if line.strand.state is State.ENDING and line.child is not None:
+        if line.strand.state is TunnelState.ENDING and line.child is not None:
             self._log("Warn", said, f", ending process {line.child.pid}.")
             self._processes.kill(line.child, signal.SIGTERM)
         else:
@@ -184,13 +184,13 @@ class Tunnel:
         if strand.due is not None:
             self._alarms.add(strand.due, self._turn)
         if line.child is not None:
-            category = "Normal" if strand.state is State.UP and strand.failures else "Tunnel"
+            category = "Normal" if strand.state is TunnelState.UP and strand.failures else "Tunnel"
             self._log(category, f"{self.name}: process {line.child.pid} is {strand.state.value}")
         if self.status is self._status:
             return
-        was_up, self._status = self._status is State.UP, self.status
+        was_up, self._status = self._status is TunnelState.UP, self.status
         self._log("Tunnel", f"{self.name} is {self._status.value}")
-        if self._status is State.UP and not was_up:
+        if self._status is TunnelState.UP and not was_up:
             for callback in self._when_up:
                 callback()
 

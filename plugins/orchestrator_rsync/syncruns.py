@@ -48,7 +48,7 @@ SHOWN = 500
 """Bytes of rsync's stderr in the log line."""
 
 
-class Run:
+class RsyncRun:
     """One run of rsync. `began`: in seconds since 1970."""
 
     __slots__ = ("began", "complaints")
@@ -79,21 +79,21 @@ class SyncRuns:
         self.warned: set[bytes] = set()
         self.has_said_unfit = False
         self.missing = MissingNames()
-        self._running: dict[int, Run] = {}  # by the first change that each serves
+        self._running: dict[int, RsyncRun] = {}  # by the first change that each serves
 
-    def begin(self, agent: Agent) -> Run:
+    def begin(self, agent: Agent) -> RsyncRun:
         """A run begins; feed its `complaints` with what rsync writes to stderr."""
-        run = self._running[agent.delays[0].seq] = Run()
+        run = self._running[agent.delays[0].seq] = RsyncRun()
         return run
 
-    def forget(self, run: Run) -> None:
+    def forget(self, run: RsyncRun) -> None:
         """The run is over, even if `end_of` was not called: a config may have a `collect` of its own."""
         if self._running:  # else it was collected, as nearly always
             self._running = {key: value for key, value in self._running.items() if value is not run}
 
-    def end_of(self, agent: Agent) -> Run:
+    def end_of(self, agent: Agent) -> RsyncRun:
         """The run that has just ended."""
-        run = self._running.pop(agent.delays[0].seq, None) or Run()
+        run = self._running.pop(agent.delays[0].seq, None) or RsyncRun()
         run.complaints.end()
         return run
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.monitor import treescan
-from orchestrator.monitor.treescan import Stopped, TreeScan
+from orchestrator.monitor.treescan import ScanStopped, TreeScan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,5 +137,5 @@ def test_a_file_system_mounted_or_unmounted_below_deletes_nothing(tree: Tree, tm
 
 
 def test_a_look_can_be_broken_off(tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(ScanStopped):
         TreeScan({}, wanted, lambda: True).walk(os.fsencode(tmp_path) + b"/")

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.log import Log
 from orchestrator.logic.alarms import Alarms
-from orchestrator.logic.tunnel import State, TunnelOptions, fill
+from orchestrator.logic.tunnel import TunnelOptions, TunnelState, fill
 from orchestrator.masterloop import Loop
 from orchestrator.process.processes import Processes
 from orchestrator.process.tunnel import Tunnel, free_port
@@ -86,7 +86,7 @@ def test_it_is_up_when_it_has_lived_for_the_ready_delay(world: World) -> None:
     told: list[str] = []
     tunnel.when_up(lambda: told.append("up"))
     tunnel.start()
-    assert tunnel.status is State.CONNECTING
+    assert tunnel.status is TunnelState.CONNECTING
     world.pass_time(4.9)
     assert not tunnel.is_up
     assert tunnel.through([b"x"], []) is None
@@ -153,7 +153,7 @@ def test_one_that_had_been_up_is_started_again_at_once(world: World) -> None:
     (first,) = pids(tunnel)
     os.kill(first, signal.SIGKILL)
     world.turn_until(lambda: not pids(tunnel))
-    assert tunnel.status is State.DOWN
+    assert tunnel.status is TunnelState.DOWN
     world.pass_time()
     assert pids(tunnel) not in ([], [first])
     assert not tunnel.is_up, "it has to live for the ready delay again"
@@ -164,17 +164,17 @@ def test_one_that_had_been_up_is_started_again_at_once(world: World) -> None:
 def test_one_that_never_came_up_is_started_again_after_the_retry_delay(world: World) -> None:
     tunnel = world.tunnel(b"false", ready_delay=5, retry_delay=10)
     tunnel.start()
-    world.turn_until(lambda: tunnel.status is State.DOWN)
+    world.turn_until(lambda: tunnel.status is TunnelState.DOWN)
     world.pass_time(9.9)
     assert not pids(tunnel)
     world.pass_time(0.1)
-    assert tunnel.status is State.CONNECTING
+    assert tunnel.status is TunnelState.CONNECTING
 
 
 def test_what_cannot_be_executed_is_tried_again(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     tunnel = world.tunnel(b"/nonexistent/tunnel")
     tunnel.start()
-    world.turn_until(lambda: tunnel.status is State.DOWN)
+    world.turn_until(lambda: tunnel.status is TunnelState.DOWN)
     assert "Failed executing [ /nonexistent/tunnel ]!" in capfd.readouterr().err
     assert world.alarms.next() is not None
 
@@ -186,7 +186,7 @@ def test_a_command_that_cannot_work_is_not_started_in_a_loop(world: World, ready
     world.pass_time()
     world.turn_until(lambda: not world.processes.helpers())
     world.pass_time()
-    assert tunnel.status is State.DOWN
+    assert tunnel.status is TunnelState.DOWN
     alarm = world.alarms.next()
     assert alarm is not None
     assert alarm > world.clock.now()
@@ -196,7 +196,7 @@ def test_a_row_of_failures_is_warned_of_once(world: World, capfd: pytest.Capture
     tunnel = world.tunnel(b"false")
     tunnel.start()
     for _ in range(4):
-        world.turn_until(lambda: tunnel.status is State.DOWN)
+        world.turn_until(lambda: tunnel.status is TunnelState.DOWN)
         world.pass_time(10)
     warned = lines(capfd.readouterr().err, "Warn:")
     assert len(warned) == 1
@@ -268,13 +268,13 @@ def test_with_a_check_it_is_up_when_that_says_so(world: World, tmp_path: Path) -
     tunnel = world.tunnel(*SLEEP, ready_delay=5, check_command=(b"test", b"-e", os.fsencode(flag)))
     tunnel.start()
     world.pass_time(5)
-    assert tunnel.status is State.CHECKING
+    assert tunnel.status is TunnelState.CHECKING
     assert {running.kind for running in tunnel.running()} == {"tunnel", "check"}
-    world.turn_until(lambda: tunnel.status is not State.CHECKING)
-    assert tunnel.status is State.CONNECTING
+    world.turn_until(lambda: tunnel.status is not TunnelState.CHECKING)
+    assert tunnel.status is TunnelState.CONNECTING
     flag.touch()
     world.pass_time(5)
-    world.turn_until(lambda: tunnel.status is not State.CHECKING)
+    world.turn_until(lambda: tunnel.status is not TunnelState.CHECKING)
     assert tunnel.is_up
 
 
@@ -300,9 +300,9 @@ def test_failed_too_often_the_process_is_ended_and_started_again(
     (first,) = pids(tunnel)
     for _ in range(3):
         world.pass_time(5)
-        assert tunnel.status is State.CHECKING
-        world.turn_until(lambda: tunnel.status is not State.CHECKING)
-    world.turn_until(lambda: tunnel.status is State.DOWN)
+        assert tunnel.status is TunnelState.CHECKING
+        world.turn_until(lambda: tunnel.status is not TunnelState.CHECKING)
+    world.turn_until(lambda: tunnel.status is TunnelState.DOWN)
     assert not os.path.exists(f"/proc/{first}")
     assert f"the check ended with exit code 1, ending process {first}." in capfd.readouterr().err
     world.pass_time(10)
@@ -318,20 +318,20 @@ def test_one_that_does_not_end_is_killed(world: World, tmp_path: Path) -> None:
     tunnel.start()
     world.turn_until(ready.exists)
     world.pass_time(5)
-    world.turn_until(lambda: tunnel.status is State.ENDING)
+    world.turn_until(lambda: tunnel.status is TunnelState.ENDING)
     world.pass_time(5)
-    world.turn_until(lambda: tunnel.status is State.DOWN)
+    world.turn_until(lambda: tunnel.status is TunnelState.DOWN)
 
 
 def test_a_check_that_is_late_says_nothing_of_the_next_process(world: World) -> None:
     tunnel = world.tunnel(*SLEEP, check_command=SLEEP)
     tunnel.start()
     world.pass_time(5)
-    assert tunnel.status is State.CHECKING
+    assert tunnel.status is TunnelState.CHECKING
     os.kill(pids(tunnel)[0], signal.SIGKILL)
     world.turn_until(lambda: not tunnel.running() and not world.processes.helpers())
     world.pass_time(10)
-    assert tunnel.status is State.CONNECTING
+    assert tunnel.status is TunnelState.CONNECTING
 
 
 # -- the end
