@@ -100,8 +100,8 @@ class Collector:
 
     def _succeeded(self, outcome: Outcome, delays: list[Delay]) -> None:
         is_more_to_come = self.startup is not None and self.startup.goes_on_after(delays)
-        is_startup = any(delay.etype in (INIT, BLANKET, PART) for delay in delays)
-        if is_startup and not is_more_to_come and not self._life.is_started_up:
+        is_starting = not self._life.is_started_up and not is_more_to_come
+        if is_starting and any(delay.etype in (INIT, BLANKET, PART) for delay in delays):
             self._life.start_up()
         reached = self._retries.succeeded(delays, outcome.exit_code)
         if reached is not None:

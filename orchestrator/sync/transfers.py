@@ -174,8 +174,9 @@ class Transfers:
 
     def _asked(self, transfer: Transfer, held_by: str = "") -> tuple[str | None, bytes | None]:
         """The holder of it, if any, and the command that onBatchStart runs before it. `held_by`: the last holder."""
-        agent, spawn, given = transfer.agent, transfer.spawn or transfer.stands_for, None
-        if spawn is not None and self._host.hooks.has("orchestrator_before_spawn"):
+        agent, given = transfer.agent, None
+        has_hooks = self._host.hooks.has("orchestrator_before_spawn")
+        if has_hooks and (spawn := transfer.spawn or transfer.stands_for) is not None:
             given = Spawn(list(spawn.argv), spawn.stdin, spawn.env, spawn.on_stderr)  # each time anew
             by = self._vetoed(agent, given, held_by)
             if by is not None:
