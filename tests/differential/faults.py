@@ -239,6 +239,24 @@ def same_second(world: World) -> str:
     return world.outcome()
 
 
+@scenario("one file changes in a directory of 5,000")
+def among_many(world: World) -> str:
+    """With -vv rsync names each file that it has looked at and that no rule lets through."""
+    directory = world.see("src") / "d"
+    directory.mkdir()
+    first = directory / ("name " * 8)
+    first.touch()
+    for number in range(1, 5000):
+        os.link(first, f"{first}{number}")
+    world.configure(rsync(binary(world.script("verbose", '/usr/bin/rsync -vv "$@" >$BOX/looked'))))
+    world.start()
+    world.started()
+    world.write("d/f")
+    world.wait("the file", lambda: not world.lost())
+    looked = sum(b"hiding file d/" in line for line in (world.box / "looked").read_bytes().splitlines())
+    return f"rsync looks at {looked or 'none'} of the others, {world.outcome()}"
+
+
 # ---- the source
 
 

@@ -376,3 +376,24 @@ def test_a_target_inside_its_source_is_left_out(box: Path, action: str) -> None:
         wait_until(lambda: (target / "last").exists(), "one more change")
     assert sorted(path.name for path in target.iterdir()) == ["last", "new", "old"]
     assert daemon.said().count("it is left out") == 1
+
+
+@pytest.mark.row(36)
+def test_one_change_in_a_large_directory_has_rsync_read_that_file_alone(box: Path) -> None:
+    for tree in ("src", "trg"):
+        (box / tree / "d").mkdir()
+        first = box / tree / "d" / ("name " * 8)
+        first.touch()
+        os.utime(first, (0, 0))
+        for number in range(5000):
+            os.link(first, f"{first}{number}")
+    binary = script(box, "rsync", f'rsync -vv "$@" >>"{box}/looked"')
+    with Daemon(box, lua=rsync(box, f'rsync = {{binary = "{binary}"}}')) as daemon:
+        daemon.wait_for("Startup of")
+        (box / "looked").unlink()
+        (box / "src/d/changed").write_text("new")
+        wait_until(lambda: text_of(box / "trg/d/changed") == "new", "the change")
+        daemon.wait_for("Finished a list")
+        looked = text_of(box / "looked")
+        assert "hiding" not in looked
+        assert "d/changed" in looked

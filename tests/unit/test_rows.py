@@ -51,6 +51,7 @@ FIRST_WORDS = {
     "26": "two daemons, or two syncs, that mirror each other",
     "31": "a link on the way to the source is switched",
     "32": "`default.direct`: somebody puts a symlink",
+    "36": "one file changes in a large directory",
     "40": "each transfer over ssh logs in anew",
     "33": "somebody renames things faster than anybody can follow",
 }
