@@ -1394,3 +1394,53 @@ def test_the_status_file_says_what_is_wrong(tmp_path: Path) -> None:
 
     text = f'settings{{statusFile = "{status}", statusInterval = 1}}\n'
     assert turn(tmp_path, script, text + sync(tmp_path)) == TERMINATED
+
+
+# ---- shared ssh connections ---------------------------------------------------------------------
+
+
+def connections(daemon: TurnedDaemon) -> list[str]:
+    """The hosts of those that are open, and have not been told to end."""
+    told = [child for child, _ in daemon.processes.signals]
+    return [
+        started.child.argv[-1].decode()
+        for started in daemon.running
+        if b"ControlMaster=yes" in started.child.argv and started.child not in told
+    ]
+
+
+def test_a_connection_is_closed_when_a_reload_has_changed_its_options(tmp_path: Path) -> None:
+    def config(port: int) -> str:
+        other = sync(tmp_path, "two", f'rsync = {{ rsh = "ssh -p {port}" }}')
+        return "settings{ sshShare = 3600 }" + sync(tmp_path) + other
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        assert connections(daemon) == ["one", "two"]
+        one, two = (started.child for started in daemon.running if b"ControlMaster=yes" in started.child.argv)
+        daemon.end(0, of="one:")
+        daemon.end(0, of="two:")
+        daemon.config(config(23))
+        daemon.send(signal.SIGHUP)
+        yield 30
+        assert connections(daemon) == ["one", "two"]
+        assert daemon.processes.signals == [(two, signal.SIGTERM)]
+        assert [word for word in daemon.argv() if word.startswith("--rsh=ssh -p 23 ")]
+        assert one in [started.child for started in daemon.running]
+
+    assert turn(tmp_path, script, config(22)) == TERMINATED
+
+
+def test_connections_are_told_to_end_with_the_daemon_which_waits_for_transfers_alone(tmp_path: Path) -> None:
+    daemons = []
+
+    def script(daemon: TurnedDaemon) -> Script:
+        daemons.append(daemon)
+        yield
+        assert connections(daemon) == ["one"]
+        daemon.end(0, of="one:")
+        daemon.send(signal.SIGTERM)
+        yield
+
+    assert turn(tmp_path, script, "settings{ sshShare = 3600 }" + sync(tmp_path)) == TERMINATED
+    assert [signum for _, signum in daemons[0].processes.signals] == [signal.SIGTERM]
