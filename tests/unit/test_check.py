@@ -249,6 +249,28 @@ def test_a_sync_through_a_tunnel_shows_what_it_would_run(box: Path, capsys: pyte
     assert out.count("rsync://^localhost:^localport/m/") == 2
 
 
+def test_which_ssh_connections_are_shared_is_shown(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """settings{sshShare = 60}
+    local way = tunnel{name = "way", mode = "pool", command = {"true", "-L", "^localport:h:22"}}
+    local function mirror(target, more)
+        sync{default.rsync, source = "SRC", target = target, rsync = {binary = "true", rsh = more.rsh},
+             tunnel = more.tunnel, sshShare = more.share}
+    end
+    mirror("u@a:/trg", {})
+    mirror("b:/trg", {share = 1})
+    mirror("c:/trg", {share = false})
+    mirror("d:/trg", {rsh = "ssh -S none"})
+    mirror("localhost:/trg", {tunnel = way, rsh = "ssh -p ^localport"})
+    """
+    assert main(["check", write(box, text)]) == 0
+    out = capsys.readouterr().out
+    assert [line.strip() for line in out.splitlines() if "shares" in line] == [
+        "shares an ssh connection to u@a, which is closed when unused for 60 seconds",
+        "shares an ssh connection to b, which is closed when unused for 1 second",
+    ]
+    assert "ControlPath" not in out
+
+
 def test_what_a_program_reads_a_password_from_is_not_shown(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("sshpass", "other"):
         (box / name).touch(0o755)

@@ -183,6 +183,7 @@ def test_a_change_whose_connection_has_ended_is_transferred_at_once_without_it(b
     inlet.turn()
     assert inlet.spawned[-1].paths == [b"/f"]
     assert shells(inlet) == []
+    assert b"/.f.[a-zA-Z0-9]" in (inlet.spawned[-1].stdin or b""), "half a file may have been left there"
     assert inlet.end(inlet.spawned[-1], 0) == "ok"
     assert inlet.waiting == []
     assert len(inlet.lines("Warn")) == 1

@@ -227,6 +227,21 @@ def test_one_that_fails_again_and_again_says_so_once(world: World) -> None:
     assert len(world.warnings()) == 1
 
 
+def test_one_that_hangs_each_time_is_tried_less_and_less(world: World) -> None:
+    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE):
+        connection = world.share()
+        server = world.listen(connection)
+        use = connection.begin()
+        world.advance(PATIENCE)
+        use.end(BROKEN)
+        server.close()
+        assert world.all.share(SSH, "h", IDLE) is None
+        world.advance(pause - 0.1)
+        assert world.all.share(SSH, "h", IDLE) is None
+        world.advance(0.1)
+    assert len(world.warnings()) == 1
+
+
 def test_after_a_success_the_next_failure_is_news(world: World) -> None:
     for _time in range(2):
         connection = world.share()
