@@ -129,6 +129,8 @@ class _Check:
             self._look_for_programs(sync, [tunnel.options.command[0], *tunnel.options.check_command[:1]])
         known = len(self._problems)
         startup = self._noted(sync, lambda: _start(sync))
+        if sync.startup is not None:  # the tree has been looked through now
+            startup += self._noted(sync, lambda: sync.invoke(float("inf")))
         self._show("at startup", startup)
         change = self._noted(sync, lambda: _change(sync))
         self._show("when a file changes", change)

@@ -23,6 +23,9 @@ PARTS_A_PROCESS: Final = 4
 LEAST: Final = 500
 """Entries, or what weighs as much, that are worth a part: to start one takes as long as to compare some hundred."""
 
+LEAST_FAR: Final = 5000
+"""The same where each part has to log in to another host."""
+
 BYTES_AN_ENTRY: Final = 1 << 16
 """Bytes of content that weigh as much as one more entry."""
 
@@ -104,10 +107,13 @@ class Division:
         return () if etype == ATTRIB else self._below.get(path.rstrip(b"/"), ())
 
 
-def divide(tree: Directory, processes: int) -> Division | None:
-    """The parts for so many processes at a time; None: it is too small to be divided, or is all in one place."""
+def divide(tree: Directory, processes: int, *, is_far: bool = False) -> Division | None:
+    """The parts for so many processes at a time; None: it is too small to be divided, or is all in one place.
+
+    `is_far`: the target is on another host.
+    """
     weight = tree.whole.weight
-    wanted = min(processes * PARTS_A_PROCESS, weight // LEAST)
+    wanted = min(processes * PARTS_A_PROCESS, weight // (LEAST_FAR if is_far else LEAST))
     if processes < 2 or wanted < 2:
         return None
     subtrees, others = _chosen(tree, weight // wanted)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.division import REST, divide
 from orchestrator.logic.event import ACTIVE, INIT, PART, WAIT
-from orchestrator.logic.text import counted, text_of
+from orchestrator.logic.text import counted
 from orchestrator.sync.treesize import count_tree
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
 class DividedStartup:
-    """Of one sync. `processes`: how many parts run at a time. `division`: the parts; None: there are none, or they are
-    not known yet."""
+    """Of one sync. `processes`: how many parts run at a time. `is_far`: the target is on another host. `division`: the
+    parts; None: there are none, or they are not known yet."""
 
     def __init__(self, parts: Parts, processes: int) -> None:
         self._host = parts.host
@@ -44,6 +44,7 @@ class DividedStartup:
         self._queue = parts.queue
         self._life = parts.life
         self._processes = processes
+        self.is_far = False
         self._is_counted = False
         self._is_looking = False
         self.division: Division | None = None
@@ -71,8 +72,9 @@ class DividedStartup:
         found: list[Directory | None] = []
         source, excludes = self._inlet.source, self._inlet.matcher()
 
+        # its docstring is shown by `orchestrator check`
         def look(stop: threading.Event) -> int:
-            """look how large the tree is, to make its startup in parts"""  # shown by `orchestrator check`
+            """look how large the tree is: if it is worth it, what follows is done in parts, several at a time"""
             found.append(count_tree(source, excludes, stop))
             return 0
 
@@ -88,7 +90,7 @@ class DividedStartup:
         self._is_looking = self._life.goes_on()
         if self._is_looking:
             tree = found[0] if found and exit_code == 0 else None
-            self.adopt(None if tree is None else divide(tree, self._processes))
+            self.adopt(None if tree is None else divide(tree, self._processes, is_far=self.is_far))
         if init in self._queue:
             self._queue.retry(init, init.alarm)
 
@@ -149,8 +151,7 @@ class DividedStartup:
         entries, content = sum(size.entries for size in done), sum(size.content for size in done)
         self._log(
             "Normal",
-            f"Startup of {text_of(self._inlet.source)} -> {text_of(self._inlet.target)}: "
-            f"{len(done)} of {counted(len(division.parts), 'part')} done, "
+            f"{self._inlet.name}: {len(done)} of {counted(len(division.parts), 'part')} of the startup done, "
             f"{entries} of {counted(division.size.entries, 'file')}, "
             f"{_shown(content)} of {_shown(division.size.content)}.",
         )

@@ -368,6 +368,8 @@ class Sync:
     def go_to(self, endpoint: Endpoint) -> None:
         """Its transfers go to a host: while that cannot be reached, it waits together with all that go there."""
         self.retries.share(endpoint, self._wants, self.queue.offer_again)
+        if self.startup is not None:
+            self.startup.is_far = True
 
     def invoke(self, now: float) -> None:
         """Offer what is due to the config's functions, until a limit is reached (spec 3.5)."""

@@ -24,6 +24,9 @@ Figures = dict[str, float]
 
 THEIRS = "/usr/bin/lsyncd"
 
+FILES = 20
+"""In a directory of a tree of small files."""
+
 WRITE = """
 import os, sys
 root, count, layout = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -199,6 +202,24 @@ def among(binary: str, count: int, directories: int = 1, changes: int = 5) -> Fi
         shutil.rmtree(box)
 
 
+def initial(binary: str, round_trip: float, count: int, ours: str = "") -> Figures:
+    """Seconds from the start until so many small files are on an empty target over ssh. `ours`: keys for ours alone."""
+    keys = "" if binary == THEIRS else ours
+    box = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE))
+    try:
+        source = box / "src"
+        for number in range(count // FILES):
+            directory = source / f"{number % 100}" / f"{number}"
+            directory.mkdir(parents=True)
+            for name in range(FILES):
+                (directory / f"{name}").write_text("small")
+        with remote(round_trip) as far, World(binary, source=source, delay=0, sync=far.rsyncssh(keys)) as world:
+            wait_for("the startup", lambda: world.cpu() and world.said("Startup of "), 1200)
+            return {"seconds": (time.monotonic_ns() - world.started) / 1e9}
+    finally:
+        shutil.rmtree(box)
+
+
 def _has(file: Path, text: str) -> bool:
     try:
         return file.read_text() == text
@@ -302,6 +323,19 @@ CASES = (
     Case("a change in a directory of 100,000", among, {"count": 100_000}, "0.2"),
     Case("a change in a directory of 1,000,000", among, {"count": 1_000_000}, "0.05"),
     Case("changes in 10 directories of 10,000", among, {"count": 10_000, "directories": 10}, "0.3", True),
+    Case("startup, 20,000 files, 50 ms away", initial, {"round_trip": 0.05, "count": 20_000}),
+    Case(
+        "startup, 20,000 files, 50 ms away, in parts",
+        initial,
+        {"round_trip": 0.05, "count": 20_000, "ours": "startupProcesses=4,"},
+    ),
+    Case("startup, 200,000 files, 50 ms away", initial, {"round_trip": 0.05, "count": 200_000}),
+    Case(
+        "startup, 200,000 files, 50 ms away, in parts",
+        initial,
+        {"round_trip": 0.05, "count": 200_000, "ours": "startupProcesses=4,"},
+        "0.4",
+    ),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

@@ -348,6 +348,36 @@ def not_mounted(world: World) -> str:
     return "the target is kept" if left == 10 else f"the target is emptied ({10 - left} of 10 files deleted)"
 
 
+@scenario(
+    "the startup's connection breaks off when most of it is done, and its next try takes long (`startupProcesses` is"
+    " set where there is such a key); a file is written below what was done"
+)
+def broken_startup(world: World) -> str:
+    for name in "abc":
+        world.see(f"src/{name}").mkdir()
+        for number in range(600):
+            (world.see(f"src/{name}") / f"{number}").touch()
+    # the last part of the startup, or all of it, fails once, and is begun a second time only when there is `go`
+    slow = world.script(
+        "slow",
+        'rules=$(mktemp $BOX/rules.XXXXXX)\ncat > "$rules"\n'
+        'case "$*" in *--include-from=-*) exec /usr/bin/rsync "$@" < "$rules";; esac\n'
+        'if [ ! -s "$rules" ] || grep -q "^+ /c/" "$rules"; then\n'
+        "    if [ -e $BOX/again ]; then while [ ! -e $BOX/go ]; do sleep 0.1; done\n"
+        '    else /usr/bin/rsync "$@" < "$rules"; touch $BOX/again; exit 12; fi\nfi\n'
+        'exec /usr/bin/rsync "$@" < "$rules"',
+    )
+    world.configure(rsync(binary(slow) + (", startupProcesses = 2" if world.is_ours else "")))
+    world.start()
+    world.wait("the broken try", (world.box / "again").exists)
+    world.write("a/new")
+    has_come = world.happens((world.see("trg") / "a/new").exists)
+    was_over = bool(startups(world.said()))
+    (world.box / "go").touch()
+    came = "it arrives at once" if has_come and not was_over else "it waits until the whole startup is done again"
+    return f"{came}; {world.outcome()}"
+
+
 @scenario("a tree of 1000 directories, ten deep, is made as fast as can be")
 def burst(world: World) -> str:
     world.configure(rsync())

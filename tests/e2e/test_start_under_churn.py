@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CONFIG = """
 settings{{ insist = true }}
-sync{{ default.{action}, source = "{box}/src", target = "{box}/trg", delay = 0.2 }}
+sync{{ default.{action}, source = "{box}/src", target = "{box}/trg", delay = 0.2 {more} }}
 """
 
 SEEDS = max(1, int(os.environ.get("CHURN_SEEDS", "1")) // 20)
@@ -30,8 +30,8 @@ SEEDS = max(1, int(os.environ.get("CHURN_SEEDS", "1")) // 20)
 
 @pytest.mark.churn
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("action", ["native", "rsync"])
-def test_what_happens_while_watches_are_set_is_not_missed(tmp_path: Path, action: str, seed: int) -> None:
+@pytest.mark.parametrize(("action", "more"), [("native", ""), ("rsync", ", startupProcesses = 3")])
+def test_what_happens_while_watches_are_set_is_not_missed(tmp_path: Path, action: str, more: str, seed: int) -> None:
     program("rsync")
     for name in ("src/big", "out", "trg"):
         (tmp_path / name).mkdir(parents=True)
@@ -48,7 +48,7 @@ def test_what_happens_while_watches_are_set_is_not_missed(tmp_path: Path, action
 
     try:
         wait_until(lambda: os.listdir(tmp_path / "out"), "the first changes")
-        with Daemon(tmp_path, lua=CONFIG.format(action=action, box=tmp_path)) as daemon:
+        with Daemon(tmp_path, lua=CONFIG.format(action=action, more=more, box=tmp_path)) as daemon:
             daemon.wait_for("Startup of")
             with stopped(daemon):
                 flood(tmp_path / "src")

@@ -309,3 +309,14 @@ def test_names_steer_no_terminal_and_forge_no_line(box: Path, capsys: pytest.Cap
     assert not set(out) & set("\x1b\u202e\x9b")
     assert "\nError: forged" not in out
     assert "\\x1bc\\u202etxt\\nError: forged" in out
+
+
+def test_a_startup_in_parts(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = 'source = "SRC", target = "BOX/trg", startupProcesses = 3'
+    path = write(box, f"sync{{default.rsync, {keys}}} sync{{default.rsync, {keys}, rsync = {{hard_links = true}}}}")
+    assert main(["check", path]) == 0
+    first, second = capsys.readouterr().out.split("Sync2: ", 1)
+    assert "at startup: look how large the tree is: if it is worth it, what follows is done in parts" in first
+    assert first.count("at startup: rsync ") == second.count("at startup: rsync ") == 1
+    assert first.count("when a file changes: rsync ") == 1
+    assert "look how large" not in second

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.logic.division import BYTES_AN_ENTRY, LEAST
+from orchestrator.logic.division import BYTES_AN_ENTRY, LEAST_FAR
 from tests.kit.turns import TERMINATED, Script, TurnedDaemon, turn
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def fixture_source(tmp_path: Path) -> Path:
     for name in "abcd":
         (source / name).mkdir(parents=True)
         with (source / name / "large").open("wb") as file:
-            file.truncate(LEAST * BYTES_AN_ENTRY)
+            file.truncate(LEAST_FAR * BYTES_AN_ENTRY)
     (source / "beside").write_text("x")
     return source
 
@@ -224,10 +225,9 @@ def test_progress(tmp_path: Path, source: Path) -> None:
         yield
         daemon.end_all()
         yield 60
-        lead = f"Startup of {source}/ -> host:/trg/: "
-        assert [line.removeprefix(lead) for line in daemon.lines() if "parts done" in line] == [
-            "1 of 5 parts done, 5 of 9 files, 1 bytes of 131.1 MB.",
-            "2 of 5 parts done, 6 of 9 files, 32.8 MB of 131.1 MB.",
+        assert [line for line in daemon.lines("Normal") if "parts of" in line] == [
+            "Sync1: 1 of 5 parts of the startup done, 5 of 9 files, 1 bytes of 1.3 GB.",
+            "Sync1: 2 of 5 parts of the startup done, 6 of 9 files, 327.7 MB of 1.3 GB.",
         ]
 
     assert turn(tmp_path, script, config(source)) == TERMINATED
@@ -271,8 +271,14 @@ def test_a_source_that_is_gone_for_a_while(tmp_path: Path, source: Path) -> None
     assert turn(tmp_path, script, config(source)) == TERMINATED
 
 
-def test_one_run_where_that_is_enough(tmp_path: Path) -> None:
-    (tmp_path / "src" / "a").mkdir(parents=True)
+@pytest.mark.parametrize("is_far", [True, False])
+def test_one_run_where_that_is_enough(tmp_path: Path, source: Path, is_far: bool) -> None:
+    for name in "abcd" if is_far else "bcd":
+        os.truncate(source / name / "large", 1000 * BYTES_AN_ENTRY)
+    if not is_far:
+        (source / "a").rename(tmp_path / "large")
+        for name in "bcd":
+            os.truncate(source / name / "large", 300 * BYTES_AN_ENTRY)
 
     def script(daemon: TurnedDaemon) -> Script:
         yield
@@ -285,7 +291,8 @@ def test_one_run_where_that_is_enough(tmp_path: Path) -> None:
         assert daemon.plugin.states == {"Sync1": "in sync"}
         assert len([line for line in daemon.lines() if "finished" in line]) == 1
 
-    assert turn(tmp_path, script, config(tmp_path / "src")) == TERMINATED
+    lua = config(source) if is_far else config(source).replace("host:/trg", f"{tmp_path}/trg")
+    assert turn(tmp_path, script, lua) == TERMINATED
 
 
 @pytest.mark.parametrize(
