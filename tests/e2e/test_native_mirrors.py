@@ -8,17 +8,17 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.kit.daemon import Daemon, wait_until
+from tests.kit.rest import are_at_rest
 from tests.kit.trees import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = """
+settings{{ controlSocket = "{box}/socket" }}
 sync{{ default.native, source = "{box}/a", target = "{box}/b", delay = 0.3, delete = "running" }}
 sync{{ default.native, source = "{box}/b", target = "{box}/a", delay = 0.3, delete = "running" }}
 """
-QUIET = 1.5
-"""Seconds without a run: several times what it takes until something comes back."""
 
 
 def test_two_mirrors_of_each_other(tmp_path: Path) -> None:
@@ -34,16 +34,9 @@ def test_two_mirrors_of_each_other(tmp_path: Path) -> None:
             return daemon.said().count("Calling native")
 
         def rest(what: str, most: float) -> None:
-            before = last = runs()
-            since = time.monotonic()
-
-            def is_quiet() -> bool:
-                nonlocal last, since
-                if runs() != last:
-                    last, since = runs(), time.monotonic()
-                return time.monotonic() - since > QUIET and snapshot(os.fsencode(a)) == snapshot(os.fsencode(b))
-
-            wait_until(is_quiet, f"both to be equal and at rest ({what})")
+            before = runs()
+            wait_until(lambda: are_at_rest([tmp_path / "socket"]), f"rest ({what}); it said:\n{daemon.said()[-3000:]}")
+            assert snapshot(os.fsencode(a)) == snapshot(os.fsencode(b)), what
             assert runs() - before <= most, what
 
         rest("startup", math.inf)  # what each finds of the other's depends on who is first

@@ -120,7 +120,7 @@ FIXED = 640
 """Seeds of each language that are always the same."""
 CHUNKS = 8
 NEW = 16
-"""Seeds of each language that are drawn."""
+"""Seeds of each language that are drawn; in CI the same every time, as all that is red there is to be what changed."""
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +169,9 @@ def test_any_text_loads_or_is_a_known_error(world: World, language: str, chunk: 
 
 @pytest.mark.parametrize("language", ["lua", "toml"])
 def test_a_text_that_was_never_tried_is_no_different(world: World, language: str) -> None:
+    chance = random.Random("in CI" if os.environ.get("CI") else None)
     for _ in range(NEW):
-        try_seed(world, int.from_bytes(os.urandom(4), "big") + FIXED, language)
+        try_seed(world, chance.randrange(FIXED, 1 << 32), language)
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
