@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 POLL = 0.02
-SOON = 20.0
+SOON = 40.0
 """Seconds within which what must happen happens."""
 
 NEVER = 10.0

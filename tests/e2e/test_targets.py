@@ -102,7 +102,7 @@ def test_a_target_by_ssh_without_its_marker(box: Path, action: str) -> None:
                 identityFile = "{sshd.key}", options = {{UserKnownHostsFile = "{sshd.known_hosts}"}}}}""",
         }[action]
         keys = f'source = "{box}/src", delay = 0.1, targetMarker = ".mounted", {place}'
-        with Daemon(box, lua=f"settings{{insist = true}} sync{{default.{action}, {keys}}}") as daemon:
+        with Daemon(box, lua=f"settings{{insist = true}} sync{{default.{action}, {keys}}}").hurry(4) as daemon:
             check_marker(box, daemon)
             sshd.stop()
             daemon.wait_for("cannot be asked for .mounted; waiting for its return")
