@@ -26,7 +26,7 @@ def write_script(box: Path) -> Path:
         "CONFIG": f"{box}/config.lua",
         "PIDFILE": f"{box}/pid",
         "NICELEVEL": "1",
-        "STOP_SECONDS": "3",
+        "STOP_SECONDS": "30",
     }
     text = (ROOT / "contrib/init/lsyncd").read_text()
     for name, value in places.items():
@@ -156,6 +156,7 @@ def test_the_init_script_kills_what_does_not_end(machine: Machine) -> None:
     box = machine.box
     config = (box / "config.lua").read_text()
     (box / "config.lua").write_text(config.replace("true", f"touch {box}/began; trap '' TERM; sleep 1000"))
+    (box / "default").write_text("STOP_SECONDS=3\n")
     assert machine("./init start") == (0, "")
     wait_until((box / "began").exists, "the startup")
     status, said = machine("./init stop")
