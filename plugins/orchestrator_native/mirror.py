@@ -101,13 +101,14 @@ class Mirror:
         trust = self.task.trust(*pair)
         if not touched and trust is not Trust.NONE and status.st_size >= LARGE and self.work_queue.later_parts(path):
             return []
+        is_foreign = proofs.is_foreign(pair[1])
         inner = None if touched or trust is Trust.NONE else self._quick_compare(source, target)
         # Before the work, as what fails in it, now or later, parts them again.
         proofs.pair(*pair)
         if inner is not None:
             return inner
         try:
-            self._entries(path, source, target, trust)
+            self._entries(path, source, target, trust, is_foreign=is_foreign)
         except BaseException:
             proofs.part(*pair)
             raise
@@ -121,7 +122,7 @@ class Mirror:
         except OSError:
             return None
 
-    def _entries(self, path: str, source: int, target: int, trust: Trust) -> None:
+    def _entries(self, path: str, source: int, target: int, trust: Trust, *, is_foreign: bool) -> None:
         status = os.fstat(source)
         with os.scandir(source) as listing:
             here = list(listing)
@@ -134,7 +135,9 @@ class Mirror:
         with os.scandir(target) as listing:
             there = {entry.name: entry for entry in listing}
         for name in there.keys() - {entry.name for entry in here}:
-            self._extra(join(path, name), there[name])
+            if self._extra(join(path, name), there[name], is_foreign=is_foreign):
+                self.task.defer(path, source, target)
+                self.task.proofs.stays_foreign(identity(before))
         unsettled = False
         # what was written to it may have been under a name that is gone; of another directory nothing was known
         is_known = trust is Trust.UNCHANGED
@@ -163,17 +166,22 @@ class Mirror:
         else:
             settle(self.task, path, source, target, status)
 
-    def _extra(self, path: str, entry: os.DirEntry[str]) -> None:
-        """An entry that only the target has."""
+    def _extra(self, path: str, entry: os.DirEntry[str], *, is_foreign: bool) -> bool:
+        """An entry that only the target has, `is_foreign`: in a directory that we have not made. True: it stays."""
         try:
-            is_dir = entry.is_dir(follow_symlinks=False)
+            have = entry.stat(follow_symlinks=False)
         except OSError:
-            return
+            return False
         if is_in_use(entry.name):
-            return
-        if self.task.removal.deletes or (not is_dir and is_leftover(entry.name)):
-            is_counted = is_dir or not is_leftover(entry.name)
-            self.remover.remove(path, stat.S_IFDIR if is_dir else stat.S_IFREG, is_counted=is_counted)
+            return False
+        is_dir = stat.S_ISDIR(have.st_mode)
+        is_leftover_file = not is_dir and is_leftover(entry.name)
+        if is_foreign and self.task.removal.deletes and not is_leftover_file and self.task.may_be_new(path, have):
+            return True
+        if self.task.removal.deletes or is_leftover_file:
+            kind = stat.S_IFDIR if is_dir else stat.S_IFREG
+            self.remover.remove(path, kind, is_counted=not is_leftover_file)
+        return False
 
     def file(self, path: str) -> None:
         """A large file that was left for later."""

@@ -1,9 +1,13 @@
-"""Entries that the target does not have, though it was about to have them from elsewhere: deferred for a moment.
+"""Entries that only one side has, and that are about to go there, or to come to the other: deferred for a moment.
 
 Where the target is mirrored back to the source by another sync, what a change names may have come from there, and have
 been deleted or renamed there since: brought now, it would come back. So it is left alone at first if somebody else has
 changed the target's directory after the last change of the source's entry: the other sync takes the deletion over, and
 there is nothing left to do. If it does not, the entry is brought: a mirror is a mirror.
+
+The other way round, an entry that only the target has may be about to come from there: the other sync has made its
+directory in the source, and that has been reported before all in it has come. Deleted now, it would be lost. So it
+stays at first if that directory of the target was made by somebody else.
 """
 
 from __future__ import annotations
@@ -53,18 +57,24 @@ class Missing:
         `foreign`: of the target's directory, see Directories.foreign_change. Times of one tick of the kernel's clock
         are equal, whichever came first.
         """
-        if foreign < wanted.st_ctime_ns:
-            return False
+        return foreign >= wanted.st_ctime_ns and self._waits(path, wanted.st_ctime_ns, patience)
+
+    def keeps(self, path: str, have: os.stat_result, patience: float) -> bool:
+        """Whether an entry that only the target has, in a directory that we have not made, stays: once, as above."""
+        return self._waits(path, have.st_ctime_ns, patience)
+
+    def _waits(self, path: str, entry: int, patience: float) -> bool:
+        """`entry`: its ctime; another one waits anew."""
         now = time.monotonic()
         with self._lock:
             ctime, since = self._entries.pop(path, (None, now))
-            if ctime != wanted.st_ctime_ns:
+            if ctime != entry:
                 since = now  # another one, or new
                 if len(self._entries) >= MOST:
                     return False
             elif now - since >= patience:
                 return False
-            self._entries[path] = wanted.st_ctime_ns, since
+            self._entries[path] = entry, since
             return True
 
 

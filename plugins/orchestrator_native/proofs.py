@@ -27,7 +27,7 @@ ANY_CHANGE = -1
 
 
 class Proofs:
-    """Of one sync; some 250 bytes for each directory. For several threads."""
+    """Of one sync; some 300 bytes for each directory. For several threads."""
 
     def __init__(self) -> None:
         self.is_complete = False
@@ -35,12 +35,17 @@ class Proofs:
         self._lock = threading.Lock()
         self._targets: dict[int, int] = {}
         self._sources: dict[int, int] = {}
+        self._known: set[int] = set()  # targets that are, or were, in a pair
         self._spoilt: dict[int, int] = {}
 
     def is_pair(self, source: int, target: int) -> bool:
         """Identities of directories: what is in the one was made like what is in the other, but for changes that are
         reported by name."""
         return self._targets.get(source) == target
+
+    def is_foreign(self, target: int) -> bool:
+        """Whether somebody else has made a directory of the target: it was never in a pair."""
+        return self.is_complete and target not in self._known
 
     def pair(self, source: int, target: int) -> None:
         """These two are being made alike; where that fails, `part` them."""
@@ -50,15 +55,21 @@ class Proofs:
             self._forget(source, target)
             self._targets[source] = target
             self._sources[target] = source
+            self._known.add(target)
 
     def part(self, source: int, target: int) -> None:
         """Neither is like what it was a pair with."""
         with self._lock:
             self._forget(source, target)
 
+    def stays_foreign(self, target: int) -> None:
+        """A directory of the target is not ours yet: something in it may be about to come to the source."""
+        self.is_gone(target)
+
     def is_gone(self, target: int) -> None:
         """A directory of the target is about to be removed."""
         with self._lock:
+            self._known.discard(target)
             source = self._sources.pop(target, None)
             if source is not None:
                 del self._targets[source]

@@ -95,6 +95,10 @@ class Task:
             path, wanted, self.directories.foreign_change(target), self.patience
         )
 
+    def may_be_new(self, path: str, have: os.stat_result) -> bool:
+        """Whether an entry that only the target has stays, in a directory that we have not made: see missing.py."""
+        return self.patience > 0 and self.memory.missing.keeps(path, have, self.patience)
+
     def changing(self, target: int) -> AbstractContextManager[None]:
         """Within: one change of ours in an open directory of the target. To be short; not to be nested."""
         return self.directories.changing(target) if self.patience > 0 else nullcontext()

@@ -365,6 +365,22 @@ def test_what_may_have_been_deleted_does_not_come_with_its_directory_either(dele
     assert b"d/f" not in snapshot(deleted.target)
 
 
+@pytest.mark.parametrize("is_taken_over", [True, False])
+def test_what_is_new_on_the_target_is_not_deleted_with_the_news_of_its_directory(
+    deleted: Deleted, is_taken_over: bool
+) -> None:
+    """The other sync has made the directory in the source, and has not come to the file yet."""
+    source = deleted.deploy.source
+    write(deleted.target + b"d/f", b"theirs")
+    os.mkdir(source + b"d")
+    assert deleted.run(60, ("Create", b"/d/")) == deleted.run(60, ("Create", b"/d/")) == ["d"]
+    assert snapshot(deleted.target)[b"d/f"] == b"theirs"
+    if is_taken_over:
+        write(source + b"d/f", b"theirs")
+    assert deleted.run(1e-9, ("Create", b"/d/")) == []
+    assert (b"d/f" in snapshot(deleted.target)) is is_taken_over
+
+
 def test_what_we_deleted_ourselves_is_no_reason_to_wait(deleted: Deleted) -> None:
     write(deleted.deploy.source + b"new", b"2")
     wait_for_tick(deleted.deploy.source + b"new")
