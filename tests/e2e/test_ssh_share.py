@@ -106,7 +106,7 @@ def test_all_syncs_to_a_host_share_a_connection_until_the_end(world: World) -> N
         assert "Moving f0 -> moved" in daemon.said()
         assert world.relay.connections == connections
         assert len(world.masters()) == 1
-    assert world.masters() == []
+    wait_until(lambda: world.masters() == [], "its end, which it was told to come to")
     assert list(world.box.glob("lsyncd-*")) == []
 
 

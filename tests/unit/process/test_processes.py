@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class World:
     """A loop, a log and processes; `ends` in the order in which they were told."""
 
-    def __init__(self) -> None:
-        self.loop = Loop()
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
         self.log = Log()
         self.processes = Processes(self.loop, self.log)
         self.ends: list[tuple[Child, int]] = []
@@ -65,11 +65,11 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Fails on what is left open or running."""
     fds = set(os.listdir("/proc/self/fd"))
     threads = threading.active_count()
-    world = World()
+    world = World(getattr(request, "param", Loop)())
     yield world
     world.close()
     assert len(set(os.listdir("/proc/self/fd"))) == len(fds)
@@ -528,6 +528,14 @@ def test_kill_asks_a_job_to_stop(world: World) -> None:
     assert world.codes == [7]
 
 
+class PatientLoop(Loop):
+    """Others let it go first however long a busy machine makes it wait."""
+
+    def yield_turn(self, patience: float = 60) -> None:
+        super().yield_turn(patience)
+
+
+@pytest.mark.parametrize("world", [PatientLoop], indirect=True)
 def test_a_job_that_asks_whether_to_stop_lets_the_loop_go_first(world: World) -> None:
     order: list[str] = []
     begun = threading.Event()
