@@ -47,6 +47,7 @@ from orchestrator.monitor.base import Monitor, MonitorKind
 from orchestrator.monitor.sources import SourceWatch
 from orchestrator.sync.arguments import argument_room, argument_size
 from orchestrator.sync.inlet import Agent, Event, EventList, Inlet, of_paths
+from orchestrator.sync.knowledge import Resumable
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.pathlist import remove_list, write_list
 from orchestrator.sync.persync import PerSync
@@ -57,7 +58,7 @@ from orchestrator.sync.target import Target
 from orchestrator.sync.variables import variable_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.monitor.pollcycle import PollCycle, Tree
     from orchestrator.monitor.treescan import TreeScan
@@ -115,6 +116,7 @@ __all__ = [
     "Part",
     "PerSync",
     "PollCycle",
+    "Resumable",
     "RetryList",
     "RetryTimer",
     "SourceWatch",
@@ -216,6 +218,22 @@ class Action:
         Asked once, after `prepare`, of actions that have the option `startupProcesses`, where that is more than 1.
         """
         return None
+
+    def resumable(self, config: Config) -> Resumable | None:
+        """The promise of an action about its transfers, by which a restart transfers only what has changed since
+        (setting `stateDir`). None: nothing, every start is a run over everything.
+
+        Asked once, after `prepare`. It is a promise: after a list of changes that went well, each of their paths is on
+        the target as it is in the source; after a startup or full run, everything is. See also `Collected.unsettled`.
+        """
+        return None
+
+    def resumes(self, inlet: Inlet, cut_off: Sequence[bytes], until: float | None) -> None:
+        """Instead of a startup, what has changed since the last daemon ended comes as a list of changes.
+
+        `until`: when its last transfer was over, in seconds since 1970; None: that is unknown, as it was killed,
+        perhaps while it transferred some of the paths `cut_off`.
+        """
 
     def init(self, event: Event) -> None:
         """Bring the target up to the source at startup, or the part of it that `Inlet.part_of` names. Left waiting, the

@@ -26,6 +26,7 @@ from orchestrator.monitor.presence import Presence
 from orchestrator.monitor.privatemounts import PrivateMounts
 from orchestrator.monitor.ways import Ways, links
 from orchestrator.process.tunnels import Tunnels
+from orchestrator.sync.identity import identity_of
 from orchestrator.sync.inflow import Inflow
 from orchestrator.sync.life import ATTENTION
 from orchestrator.sync.statusfile import Report, StatusFile, SyncReport, Trouble, TunnelReport
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from orchestrator.monitor.base import Monitor, MonitorKind
     from orchestrator.process.control import ControlSocket
     from orchestrator.process.tunnel import Tunnel
+    from orchestrator.state.keeper import Source
+    from orchestrator.state.states import States
     from orchestrator.sync.host import Host
     from orchestrator.sync.life import State
     from orchestrator.sync.sync import Sync
@@ -105,6 +108,8 @@ class Runner:
         self._next_progress = 0.0
         self._check_for_end: Callable[[], None] = lambda: None
         self._control: ControlSocket | None = None
+        self._recorded: States | None = None
+        self._older_states: list[States] = []
         self._too_deep = TooDeep(host.log)
         self._wanted = _Wanted(self._roots, self._too_deep)
         self._monitors = Monitors(monitors, settings.inotify_mode, self._wanted, host.log)
@@ -151,6 +156,7 @@ class Runner:
         self._check_for_end = check_for_end
         self.config.begin()
         self._warn_of(self.syncs)
+        self._open_states()
         self._change_tunnels(self.syncs, keeps=lambda tunnel: False)
         for sync in self.syncs:
             self._begin(sync)
@@ -181,6 +187,7 @@ class Runner:
         for root in monitor.lost_roots():  # with insist, one may not be there yet
             for owner in self._roots.at(root):
                 owner.suspend()
+        self._keep_state_of(sync)
         sync.start()
         self._check_for_end()
 
@@ -225,6 +232,41 @@ class Runner:
             self._loop.remove_reader(self._presence.fileno())
             self._presence.close()
         self._presence = self._status = None
+
+    def _open_states(self) -> None:
+        """Open the directory of recorded states, where the config wants them."""
+        directory = self.settings.state_dir
+        before, self._recorded = self._recorded, None
+        if before is not None and before.directory == directory:
+            self._recorded = before
+            return
+        if before is not None:
+            self._older_states.append(before)  # of syncs that leave, or go on
+        if directory is None:
+            return
+        from orchestrator.state.place import Unusable  # late: SQLite, which few have a use for
+        from orchestrator.state.states import States
+
+        warn = partial(self.host.log, "Warn")
+        try:
+            self._recorded = States(directory, self._loop, warn)
+        except Unusable as error:
+            warn(f"stateDir {directory} cannot be used, each start is a full one: {error}.")
+
+    def _keep_state_of(self, sync: Sync) -> None:
+        """Record what its target has, where its action has a use for that."""
+        states = self._recorded
+        if states is None or sync.resumable is None or not sync.calls.is_of_plugin():
+            return
+        kind = states.untrusted(sync.source)
+        if kind:
+            self.host.log(
+                "Warn",
+                f"no state of {sync.name} is kept, as not all of its source is on a local file system",
+                f" that is known to keep inodes and times: {kind}.",
+            )
+            return
+        sync.keep(states.of(sync.name, partial(_source_of, sync)), sync.resumable)
 
     def _open_control_socket(self) -> None:
         if self.settings.control_socket is not None:
@@ -271,6 +313,7 @@ class Runner:
         self.syncs, self._first = syncs, 0
         self._change_config(config, kept)
         self._warn_of(fresh)
+        self._open_states()
         self._succession.replace(gone, syncs, fresh)
         # a tunnel that is the same goes on with the syncs; made anew with all of them, unless a transfer still uses it
         self._change_tunnels(fresh, keeps=(lambda tunnel: True) if kept else self._succession.uses)
@@ -377,6 +420,11 @@ class Runner:
         self.host.processes.before_end = lambda: None
         for sync in self.syncs:
             sync.transfers.holds.close()
+            sync.close()
+        self._succession.close()
+        for states in (*self._older_states, self._recorded):
+            if states is not None:
+                states.close()
         for monitor in self._watched_by:
             self._loop.remove_reader(monitor.fileno())
         self._monitors.close()
@@ -738,6 +786,13 @@ class Runner:
             watched=self._listed(lambda monitor: monitor.watched()),
             polled=self._listed(lambda monitor: monitor.polled()),
         )
+
+
+def _source_of(sync: Sync) -> Source:
+    from orchestrator.state.keeper import Source  # late, see _open_states
+
+    excludes = sync.filters.copy().excludes_path if sync.filters else None
+    return Source(sync.source, identity_of(sync), excludes)
 
 
 def _presence() -> Presence | None:

@@ -22,6 +22,7 @@ SYNC_KEYS: Final[Options] = {
     "crontab": Option((list, str), None, "rules for full runs: second minute hour day month weekday"),
     "monitor": Option((str,), None, "where events come from"),
     "settle": Option((float,), None, "seconds that a file must not have changed before it is transferred"),
+    "resume": Option((bool,), True, "false: a restart is a run over everything also with the setting stateDir"),
     "targetMarker": Option(
         (str,),
         None,

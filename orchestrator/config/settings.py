@@ -54,6 +54,9 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
     "pollInterval": Option((float,), 30, "seconds between two looks at what is polled, at least"),
     "reload": Option((str,), "all", "what HUP makes anew: all syncs, or those that the config has changed"),
+    "stateDir": Option(
+        (str,), None, "directory with what the targets are known to have, so a restart transfers only what has changed"
+    ),
     "watchLimit": Option(
         (str,), "terminate", "out of inotify watches: terminate, or degrade: the directories without one are polled"
     ),
@@ -87,6 +90,7 @@ class Settings:
     control_socket: str | None = None
     max_delete: int | str | None = None
     reload: str = "all"
+    state_dir: str | None = None
 
     @property
     def delete_limit(self) -> MaxDelete | None:
@@ -94,7 +98,7 @@ class Settings:
         return max_delete(self.max_delete)
 
 
-PATHS: Final = frozenset({"logfile", "pidfile", "statusFile", "controlSocket"})
+PATHS: Final = frozenset({"logfile", "pidfile", "statusFile", "controlSocket", "stateDir"})
 
 _CHOICES: Final = {"watchLimit": ("terminate", "degrade"), "reload": ("all", "changed")}
 
@@ -109,6 +113,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "sshShare": "ssh_share",
     "controlSocket": "control_socket",
     "maxDelete": "max_delete",
+    "stateDir": "state_dir",
 }
 
 

@@ -33,7 +33,7 @@ class Loaded(NamedTuple):
 
 def _anchor(settings: Settings) -> None:
     """Make the paths of files that the daemon writes later absolute: they count from where it was started."""
-    for key in ("status_file", "control_socket"):
+    for key in ("status_file", "control_socket", "state_dir"):
         path = getattr(settings, key)
         if path:
             setattr(settings, key, os.path.abspath(path))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Collected, Outcome
 
@@ -30,6 +32,15 @@ class Calls(Protocol):
     def action(self) -> None: ...
 
     def collect(self, outcome: Outcome) -> Collected: ...
+
+    def is_of_plugin(self) -> bool:
+        """Whether startup, full run, action and judgement all are a plugin's own, so its promises hold."""
+
+    def resumes(self, cut_off: Sequence[bytes], until: float | None) -> None:
+        """See Action.resumes."""
+
+    def started(self, outcome: Outcome) -> None:
+        """A startup that was resumed is over: say so as the action says it of any startup."""
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
         """A transfer is about to be started: a command to run before it, or whether it may be (False: not now)."""

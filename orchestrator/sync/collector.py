@@ -14,12 +14,13 @@ from orchestrator.sync.inlet import EventList
 from orchestrator.sync.outcome import Collected, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from orchestrator.logic.delay import Delay
     from orchestrator.sync.batch import BatchCommands
     from orchestrator.sync.dividedstartup import DividedStartup
     from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.knowledge import Recorder
     from orchestrator.sync.parts import Parts
 
 
@@ -31,6 +32,8 @@ class Collector:
 
     def __init__(self, parts: Parts, batches: BatchCommands, own_die_codes: Collection[int]) -> None:
         self.startup: DividedStartup | None = None
+        self.recorder: Recorder | None = None
+        self.on_end: Callable[[], None] | None = None
         self._host = parts.host
         self._log = parts.log
         self._inlet = parts.inlet
@@ -47,6 +50,8 @@ class Collector:
         if outcome.was_cut:
             self._log("Error", f"{self._inlet.name}: there was more to delete than was counted; counting again.")
         self._host.run.busy(len(outcome.agent.delays), self._collect, outcome)
+        if self.on_end is not None:
+            self.on_end()
 
     def not_begun(self, agent: Agent, reason: str) -> None:
         """onBatchStart did not let it begin."""
@@ -70,6 +75,9 @@ class Collector:
         has_no_end = outcome.never_ran or outcome.was_cut
         collected = Collected(AGAIN) if has_no_end else self._calls.collect(outcome)
         verdict = collected.verdict or OK
+        if self.recorder is not None:
+            is_part = self.startup is not None and not self.startup.ends_with(outcome.agent)
+            self.recorder.ended(outcome, collected, is_part=is_part)
         reported = PARTIAL if verdict == OK and collected.failed is not None else verdict
         if self._host.hooks.has("orchestrator_after_collect"):
             self._notify(outcome, reported)

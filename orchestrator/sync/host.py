@@ -46,6 +46,8 @@ class Run:
 
     def __init__(self, options: RunOptions | None = None) -> None:
         self.options = options or RunOptions()
+        self.announced = 0
+        """Transfers that are about to begin, of all syncs."""
         self.is_fading = False
         """Nothing is started any more."""
         self.busy: Callable[..., object] = lambda work, call, *arguments: call(*arguments)
@@ -120,4 +122,4 @@ class Host:
 
     def is_at_limit(self) -> bool:
         most = self.run.options.max_processes
-        return most is not None and len(self.processes) >= most
+        return most is not None and len(self.processes) + self.run.announced >= most

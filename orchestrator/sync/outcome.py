@@ -83,6 +83,11 @@ class Collected:
     cause: str = ""
     """Why it failed, in a few words for the status; empty: it is taken from stderr."""
 
+    unsettled: Collection[bytes] | None = None
+    """Where the verdict is ok: the paths (leading slash) that nevertheless are not on the target as they are in the
+    source, as the action itself tries them again, or leaves them alone. None: none if `failed` is None, else unknown.
+    A restart looks at them again (setting `stateDir`)."""
+
     judgement: Judgement | None = None
     """What the common rule found; None: it was not asked. The core fills this in."""
 

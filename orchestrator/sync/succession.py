@@ -57,6 +57,8 @@ class Succession:
         """Let go of those whose transfers have ended. Gives the followers whose turn it is now."""
         ended = [sync for sync in self._followers if not len(sync.transfers)]
         freed: dict[Sync, None] = {}
+        for sync in ended:
+            sync.close()
         for sync in reversed(ended):  # what the oldest leaves over comes first
             for heir in self._followers.pop(sync):
                 sync.bequeath(heir)
@@ -66,6 +68,11 @@ class Succession:
         for heir in free:
             heir.life.follow()
         return free
+
+    def close(self) -> None:
+        """The daemon ends: let go of all."""
+        for sync in self._followers:
+            sync.close()
 
     def uses(self, tunnel: Tunnel) -> bool:
         """Whether transfers of those that leave go through a tunnel."""

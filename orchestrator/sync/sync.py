@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.change import Change
+from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, PART, SPECIAL, WAIT
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
@@ -22,8 +23,11 @@ from orchestrator.sync.guard import Guard
 from orchestrator.sync.history import History
 from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.judge import Judge
+from orchestrator.sync.knowledge import Recorder
 from orchestrator.sync.life import Life, State
+from orchestrator.sync.outcome import Outcome
 from orchestrator.sync.parts import Parts
+from orchestrator.sync.resumption import Resumption
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.settling import Settling
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.config.model import Config
-    from orchestrator.logic.delay import Delay
     from orchestrator.logic.endpoint import Endpoint
     from orchestrator.logic.filters import Filters
     from orchestrator.logic.sameness import Fingerprint
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.crontab import Crontab, Schedule
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Event
+    from orchestrator.sync.knowledge import Keeper, Resumable
     from orchestrator.sync.targetwatch import TargetWatch
 
 
@@ -121,6 +125,10 @@ class Sync:
         self._schedule: Schedule | None = None
         self.fingerprint: Fingerprint | None = None  # None: nobody can say that it is the same as another one
         self.endpoint = ""  # the name of the host that its transfers go to; empty: none is known
+        self.place: bytes | None = None  # the target's directory, where it is of this machine
+        self.resumable: Resumable | None = None
+        self.keeper: Keeper | None = None
+        self._resumption: Resumption | None = None
         self.way = source  # absolute, as the config names it: there may be links on it
         self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
@@ -172,6 +180,42 @@ class Sync:
             self._schedule = self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
         if self.endpoint:
             self.go_to(self.host.endpoint(self.endpoint))
+
+    def keep(self, keeper: Keeper, resumable: Resumable) -> None:
+        """Record what its target has, and begin with what has changed since."""
+        self.keeper = keeper
+        recorder = Recorder(keeper, self.queue, resumable, is_chaining=self.options.chains_moves)
+        self.transfers.recorder = self.collector.recorder = recorder
+        resumption = Resumption(keeper, self.inlet, self.queue, self._take_up, self._resumed)
+        self._resumption = resumption
+        self.collector.on_end = resumption.progress
+
+    def _take_up(self, changes: Sequence[tuple[str, bytes]], until: float | None) -> None:
+        """The changes since another daemon ended come in the place of the startup."""
+        now = self.host.clock.now()
+        for delay in [delay for delay in self.queue if delay.etype == INIT]:
+            self.queue.remove(delay)
+        cut_off = [path for etype, path in changes if etype == CREATE] if until is None else []
+        self.calls.resumes(cut_off, until)
+        self.host.run.busy(len(changes), self._queue_all, changes, now)
+
+    def _queue_all(self, changes: Sequence[tuple[str, bytes]], alarm: float) -> None:
+        for etype, path in changes:
+            self.queue.add(etype, alarm, path)
+
+    def _resumed(self) -> None:
+        """All of that has been transferred: the startup is over."""
+        self._resumption = None
+        now = self.host.clock.now()
+        startup = self.inlet.event(Delay(0, INIT, now, b""))
+        self.calls.started(Outcome(startup, 0, now, now))
+        self.life.start_up()
+
+    def close(self) -> None:
+        """Nothing more is begun, and nothing more recorded."""
+        self.transfers.close()
+        if self.keeper is not None:
+            self.keeper.close(is_at_rest=not len(self.transfers))
 
     def _crontab_fired(self) -> None:
         self.log("Info", "Crontab triggered full sync")
@@ -244,6 +288,8 @@ class Sync:
         return any(delay.etype in (INIT, FULL) and delay.status == WAIT for delay in self.queue)
 
     def filters_changed(self) -> None:
+        if self.keeper is not None:
+            self.keeper.invalidate()
         self.on_filters_changed(self)
 
     def _take(self, etype: str, alarm: float, path: bytes) -> None:
@@ -331,6 +377,8 @@ class Sync:
             return True
         if not life.is_started_up and self._waits_for_others():
             return True
+        if self._resumption is not None and self._resumption.is_comparing:
+            return True
         if transfers.holds.by and transfers.holds.holds_all():
             return True
         if len(transfers) >= self.options.max_processes and (self.startup is None or self._soonest() is None):
@@ -413,6 +461,9 @@ class Sync:
         return self.queue.first_due(now, self.options.max_delays)
 
     def _invoke_init(self, delay: Delay) -> None:
+        if self._resumption is not None and self._resumption.begins():
+            self.transfers.is_deferred = True
+            return
         if self.startup is not None and self.startup.looks_first(delay):
             return
         self.calls.init(self.inlet.event(delay))

@@ -22,11 +22,13 @@ class Transfer:
 
     `stands_for`: the program whose work a job does; what a hook makes another program of is run as that.
     `check` decides whether it may begin; `on_finished` is called once nothing of it is left to come. `keeps_stderr`:
-    whether the end of the program's stderr is wanted. `through`: the shared ssh connection that the program was given,
-    with the `use` that it makes of it.
+    whether the end of the program's stderr is wanted. `is_recorded`: nothing is claimed of its paths any more, so it
+    may begin. `through`: the shared ssh connection that the program was given, with the `use` that it makes of it.
     """
 
-    __slots__ = ("agent", "check", "keeps_stderr", "on_finished", "stands_for", "through", "use", "work")
+    __slots__ = (
+        "agent", "check", "is_recorded", "keeps_stderr", "on_finished", "stands_for", "through", "use", "work",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Transfer:
         self.work = work
         self.on_finished = on_finished
         self.check = check
+        self.is_recorded = False
         self.keeps_stderr = keeps_stderr
         self.stands_for = stands_for
         self.through: SshConnection | None = None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.collector import Collector
     from orchestrator.sync.guard import Guard
     from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.knowledge import Recorder
     from orchestrator.sync.parts import Parts
     from orchestrator.sync.sourceguard import SourceGuard
     from orchestrator.sync.spawn import Check
@@ -58,6 +59,7 @@ class Transfers:
         self.tunnel: Tunnel | None = None
         self.guarded: TargetGuard | None = None
         self.source_guard: SourceGuard | None = None
+        self.recorder: Recorder | None = None
         self.is_deferred = False
         self._host = parts.host
         self._log = parts.log
@@ -74,11 +76,12 @@ class Transfers:
         self._is_full = is_full
         self._timeouts = Timeouts(parts.host, parts.inlet.name)
         self._running: dict[Child, Transfer] = {}
+        self._announced: dict[Transfer, None] = {}  # to the recorder; they begin when it says so
         self.holds = Holds(parts.host, parts.inlet.name, self._ask_again)
 
     def __len__(self) -> int:
-        """Processes and jobs that run, commands around batches included."""
-        return len(self._running) + len(self._batches.ends)
+        """Processes and jobs that run or are about to, commands around batches included."""
+        return len(self._running) + len(self._announced) + len(self._batches.ends)
 
     def children(self) -> list[Child]:
         """What runs, commands around batches included."""
@@ -330,11 +333,41 @@ class Transfers:
                 self._life.stop("with onepass nobody would wait for that")
 
     def _start_work(self, transfer: Transfer) -> None:
+        if self.recorder is not None and transfer.agent.delays and not transfer.is_recorded:
+            self._announced[transfer] = None
+            self._host.run.announced += 1
+            self.recorder.begin(transfer.agent, partial(self._recorded, transfer))
+            return
         # with `logSync` the lines of its stderr begin with time and name
         on_stderr_line = partial(self._log, "Normal") if self._host.run.options.log_sync else None
         if transfer.through is not None:
             transfer.use = transfer.through.begin()
         self._watch(transfer.start(self._host.processes, self._ended, on_stderr_line), transfer)
+
+    def _recorded(self, transfer: Transfer) -> None:
+        """Nothing is claimed any more of what the transfer may change."""
+        if transfer not in self._announced:
+            return
+        del self._announced[transfer]
+        self._host.run.announced -= 1
+        if self._life.goes_on():
+            transfer.is_recorded = True
+            self._start_work(transfer)
+        else:
+            self._withdraw(transfer)
+
+    def _withdraw(self, transfer: Transfer) -> None:
+        if self.recorder is not None:
+            self.recorder.forget(transfer.agent)
+        self._wait_again(transfer.agent)
+        transfer.on_finished()
+
+    def close(self) -> None:
+        """Transfers that are about to begin do not."""
+        announced, self._announced = self._announced, {}
+        self._host.run.announced -= len(announced)
+        for transfer in announced:
+            self._withdraw(transfer)
 
     def _ended(self, child: Child, exit_code: int) -> None:
         transfer = self._over(child)

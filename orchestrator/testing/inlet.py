@@ -341,6 +341,14 @@ class _Calls:
     def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
         return None
 
+    def is_of_plugin(self) -> bool:
+        return True
+
+    def resumes(self, cut_off: Sequence[bytes], until: float | None) -> None:
+        self._action.resumes(self._inlet, cut_off, until)
+
+    def started(self, outcome: Outcome) -> None: ...
+
     def _drop_left(self, event: Event) -> None:
         """An action that leaves its startup waiting has nothing to do."""
         sync = self._inlet.sync

@@ -11,6 +11,7 @@ from orchestrator.api import (
     Event,
     EventList,
     Inlet,
+    Resumable,
     Template,
     argument_room,
     argument_size,
@@ -39,6 +40,10 @@ class Command(Action):
         plan = plan_of(config)
         if plan.per_event and plan.events[EVENTS["move"]] is not plan.command:
             config.set("onMove", True)
+
+    def resumable(self, config: Config) -> Resumable | None:
+        plan = plan_of(config)
+        return None if plan.per_event or plan.startup is None else Resumable()
 
     def init(self, event: Event) -> None:
         _run_once(event, self._plan(event.inlet).startup)

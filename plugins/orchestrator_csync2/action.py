@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.api import SHORT, Action, Event
+from orchestrator.api import SHORT, Action, Event, Resumable
 from orchestrator_csync2.options import DEFAULTS, OPTIONS, settings_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class Csync2(Action):
 
     def prepare(self, config: Config) -> None:
         settings_of(config)
+
+    def resumable(self, config: Config) -> Resumable | None:
+        return None if settings_of(config).dry_run else Resumable()
 
     def init(self, event: Event) -> None:
         self._deliveries.everything(event, "startup")

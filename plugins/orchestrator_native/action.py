@@ -24,6 +24,7 @@ from orchestrator.api import (
     Inlet,
     Outcome,
     PerSync,
+    Resumable,
     RetryList,
     Spawn,
     Target,
@@ -36,7 +37,7 @@ from orchestrator_native.report import CUT, OK, PARTIAL, STOPPED, RunReport, Sto
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from orchestrator_native.engine import MirrorSpec, Order
     from orchestrator_native.pool import Pool
@@ -79,6 +80,23 @@ class Native(Action):
         target = os.fsencode(str(config.get("target")))
         return Target(target, target, config.get("delete") is not False)
 
+    def resumable(self, config: Config) -> Resumable | None:
+        return Resumable()
+
+    def resumes(self, inlet: Inlet, cut_off: Sequence[bytes], until: float | None) -> None:
+        if not cut_off:
+            return
+        from orchestrator_native.leftovers import remove_leftovers
+
+        target = inlet.target
+
+        def clean(stop: threading.Event) -> int:
+            """remove what a killed daemon has left half done"""
+            remove_leftovers(target, cut_off)
+            return 0
+
+        inlet.run(EventList(inlet, []), clean)
+
     def init(self, event: Event) -> None:
         self._mirror(event)
 
@@ -99,7 +117,7 @@ class Native(Action):
             agent.inlet.log("Normal", "The source is another one: leaving a list to the full run that is due.")
             return DONE
         if report is None:
-            return None
+            return None if agent.delays else DONE
         failed: dict[bytes, None] = {}
         if exit_code in (OK, PARTIAL):
             failed = {_listed(path): None for path in report.paths()}
@@ -109,7 +127,9 @@ class Native(Action):
             _ask_soon(agent.inlet, list(map(_listed, report.deferred)))
         lines = tuple(report.lines())
         _warn(agent.inlet, state, lines)
-        return Collected(failed=[] if failed else None, cause=lines[0] if lines else "")
+        unsettled = [*failed, *map(_listed, report.deferred)] if exit_code in (OK, PARTIAL) else []
+        cause = lines[0] if lines else ""
+        return Collected(failed=[] if failed else None, cause=cause, unsettled=unsettled or None)
 
     def _mirror(self, event: Event) -> None:
         from orchestrator_native.engine import Order

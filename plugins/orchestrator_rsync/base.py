@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from orchestrator.api import Action, Config, Event, Target
-from orchestrator_rsync.arguments import target_of
+from orchestrator.api import Action, Config, Event, Inlet, Resumable, Target
+from orchestrator_rsync.arguments import rsync_options, target_of
 from orchestrator_rsync.batches import spawn_full
 from orchestrator_rsync.parts import undivided
 from orchestrator_rsync.syncruns import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HAS_ALL = frozenset({0, 24})
+"""rsync's exit codes when all is there but for files that vanished."""
+
+_BRINGS_NOTHING = frozenset({"dry-run", "list-only", "read-batch", "only-write-batch"})
 
 
 class RsyncAction(Action):
@@ -29,6 +37,17 @@ class RsyncAction(Action):
 
     def undivided(self, config: Config) -> str | None:
         return undivided(config)
+
+    def resumable(self, config: Config) -> Resumable | None:
+        options = rsync_options(config)
+        if options.follows_links or not options.names.isdisjoint(_BRINGS_NOTHING):
+            return None  # what changes behind a link, nobody sees by the link
+        return Resumable(_HAS_ALL, with_directories=True)
+
+    def resumes(self, inlet: Inlet, cut_off: Sequence[bytes], until: float | None) -> None:
+        runs = self.runs.of(inlet)
+        runs.quick_check.ran_before(until)
+        runs.broken.update(path for path in cut_off if not path.endswith(b"/"))
 
     def init(self, event: Event) -> None:
         spawn_full(event, self.runs.of(event.inlet))

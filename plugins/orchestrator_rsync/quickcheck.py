@@ -57,6 +57,10 @@ class QuickCheck:
 
         return end
 
+    def ran_before(self, until: float | None) -> None:
+        """There were runs at any time until then, in seconds since 1970; None: until now."""
+        self._add(0, int(self._now() if until is None else until))
+
     def racy(self, source: bytes, delays: Iterable[Delay]) -> list[Delay]:
         """Those of these changes whose files rsync may take for the ones that it knows.
 

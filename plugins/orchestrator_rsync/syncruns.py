@@ -62,8 +62,9 @@ class SyncRuns:
     """The runs of one sync, and all that they leave for the next ones.
 
     `retry_list`: the failing paths, with whether all below them is meant. `full_retry`: when everything is tried again.
-    `quick_check`: when the runs were. `broken`: files that rsync was killed over, on another host. `warned`:
-    directories whose attributes can't be set. `has_said_unfit`: the log has why no names are listed. `missing`: whether
+    `quick_check`: when the runs were. `broken`: files that rsync was killed over, on another host or with
+    another daemon. `warned`: directories whose attributes can't be set.
+    `has_said_unfit`: the log has why no names are listed. `missing`: whether
     listed names can be deleted. Of the parts of a startup: `allowances`: what each may delete; `max_sizes`: bytes of
     the largest file of its next run, by its place in the queue.
     """

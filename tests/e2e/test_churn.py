@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +39,10 @@ IN_CI = {
 SEEDS = int(os.environ.get("CHURN_SEEDS", "0"))
 FIRST = int(os.environ.get("CHURN_FIRST", "0"))
 CASES = [(action, seed) for action, count in IN_CI.items() for seed in range(FIRST, FIRST + (SEEDS or count))]
+RESUMING = {"rsync": 1, "native": 1, "rsync-sized": 0, "rsyncssh": 0, "csync2": 0, "command": 0}
+"""Seeds of the test with recorded states."""
+
+RESUMED = [(action, seed) for action, count in RESUMING.items() for seed in range(FIRST, FIRST + (SEEDS or count))]
 DEADLINE = 60.0
 
 
@@ -46,6 +54,20 @@ def kill_one(daemon: Daemon, chance: random.Random) -> None:
             os.kill(chance.choice(running), signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+def has_resumed(daemon: Daemon, times: int) -> bool:
+    return daemon.said().count("Normal: resuming ") >= times
+
+
+def is_recorded(states: Path) -> bool:
+    """Whether the state of the only sync is complete, after a full run."""
+    try:
+        (name,) = states.glob("*.db")
+        with contextlib.closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT value FROM about WHERE key = 'full'").fetchall() == [("done",)]
+    except (ValueError, sqlite3.Error):
+        return False
 
 
 class Run:
@@ -145,3 +167,31 @@ def test_the_target_equals_the_source_in_the_end(tmp_path: Path, action: str, se
             run.started(daemon)
             run.disturb(daemon)
             run.finish(daemon)
+
+
+@pytest.mark.churn
+@pytest.mark.parametrize(("action", "seed"), RESUMED, ids=[f"{action}-{seed}" for action, seed in RESUMED])
+def test_a_killed_daemon_is_resumed_with_what_changed(tmp_path: Path, action: str, seed: int) -> None:
+    """No run over everything but the first, whenever it is killed, and whatever changes while there is no daemon."""
+    with MIRRORS[action](tmp_path, False) as plain:
+        mirror = replace(plain, settings=f'stateDir = "{tmp_path}/state", {plain.settings}')
+        run = Run(tmp_path, action, seed, mirror)
+        mirror.target.mkdir(exist_ok=True)
+        run.churn.change(20)
+        with Daemon(tmp_path, lua=run.config) as daemon:
+            wait_until(lambda: is_recorded(tmp_path / "state"), "the state of the first run")
+            run.disturb(daemon, is_doomed=True)
+            run.kill(daemon)
+        for before in range(2):
+            run.churn.change(8)
+            with Daemon(tmp_path, lua=run.config) as daemon:
+                wait_until(partial(has_resumed, daemon, before + 1), "the restart")
+                run.disturb(daemon, is_doomed=True)
+                run.kill(daemon)
+        with Daemon(tmp_path, lua=run.config) as daemon:
+            run.started(daemon)
+            run.disturb(daemon)
+            run.finish(daemon)
+            starts = [line for line in daemon.said().splitlines() if "Normal: resuming " in line]
+            assert len(starts) == 3, daemon.said()
+            assert "not resuming" not in daemon.said().partition(" finished.")[2]

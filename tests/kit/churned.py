@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,57 @@ def fanotify(box: Path, restarts: bool) -> Iterator[Mirror]:
     yield Mirror(keys, box / "src", box / "trg")
 
 
+COMMAND = """#!{python}
+import os, shutil, subprocess, sys
+
+SOURCE, TARGET = b"{source}", b"{target}"
+if sys.argv[1:]:
+    sys.exit(subprocess.call(["rsync", "-a", "-I", "--delete", "--force", SOURCE + b"/", TARGET + b"/"]) not in (0, 24))
+for path in filter(None, sys.stdin.buffer.read().split(b"\\0")):
+    here, there = SOURCE + b"/" + path.strip(b"/"), TARGET + b"/" + path.strip(b"/")
+    try:
+        is_directory = os.path.isdir(here) and not os.path.islink(here)
+        if os.path.isdir(there) and not os.path.islink(there):
+            if not is_directory:
+                shutil.rmtree(there)
+            elif is_directory:
+                for name in os.listdir(there):
+                    if not os.path.lexists(os.path.join(here, name)):
+                        gone = os.path.join(there, name)
+                        shutil.rmtree(gone) if os.path.isdir(gone) and not os.path.islink(gone) else os.unlink(gone)
+                continue
+        elif os.path.lexists(there):
+            os.unlink(there)
+        above = TARGET
+        for name in path.strip(b"/").split(b"/")[:-1]:
+            above += b"/" + name
+            if os.path.islink(above) or os.path.isfile(above):
+                os.unlink(above)
+            if not os.path.isdir(above):
+                os.mkdir(above)
+        if is_directory:
+            os.mkdir(there)
+        elif os.path.lexists(here):
+            shutil.copy2(here, there, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        pass
+"""
+"""Mirrors each of the paths that it is given, everything with an argument."""
+
+
+@contextlib.contextmanager
+def command(box: Path, restarts: bool) -> Iterator[Mirror]:
+    """A script that is given paths, and mirrors each of them."""
+    program("rsync")
+    script = box / "mirror"
+    script.write_text(COMMAND.format(python=sys.executable, source=f"{box}/src", target=f"{box}/trg"))
+    script.chmod(0o755)
+    keys = (
+        f'default.command, target = "{box}/trg", command = {{ "{script}" }}, startupCommand = {{ "{script}", "all" }}'
+    )
+    yield Mirror(keys, box / "src", box / "trg", modes=False, times=False)
+
+
 @contextlib.contextmanager
 def csync2(box: Path, restarts: bool) -> Iterator[Mirror]:
     with Cluster(box / "cluster") as cluster:
@@ -141,6 +193,7 @@ MIRRORS: dict[str, Callable[[Path, bool], AbstractContextManager[Mirror]]] = {
     "native": native,
     "fanotify": fanotify,
     "direct": direct,
+    "command": command,
     "rsyncssh": rsyncssh,
     "rsyncssh-listed": rsyncssh_listed,
     "csync2": csync2,

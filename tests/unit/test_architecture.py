@@ -26,12 +26,13 @@ MAY_IMPORT = {
     "monitor": {"descent", "logic", "errors"},
     "process": {"logic", "errors", "clock", "ownfiles", "lifeline"},
     "sync": {"process", "descent", "logic", "errors", "ownfiles"},
+    "state": {"descent", "logic", "ownfiles"},
     "config": {"sync", "logic", "errors"},
     "api": {"lifeline", "config", "sync", "monitor", "descent", "logic", "errors"},
     "hookspecs": set(),
     "plugins": {"api", "hookspecs", "errors", "installed"},
     "installed": set(),
-    "runner": {"sync", "monitor", "process", "logic", "errors"},
+    "runner": {"sync", "monitor", "process", "state", "logic", "errors"},
     "daemon": {
         "lifeline",
         "logic",
@@ -202,6 +203,7 @@ READS_THE_WALL_CLOCK = {
     "crontab.py",
     "history.py",  # last success and error, for the status
     "tunnel.py",  # the start of its processes, for the status file
+    "keeper.py",  # of recorded states: when transfers were over
     # these compare with files' times, which are of that clock, to distrust what is younger
     "known.py",
     "treescan.py",

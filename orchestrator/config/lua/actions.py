@@ -6,6 +6,7 @@ again after a pause, and nothing else is touched.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.anchor import anchor_paths
@@ -18,17 +19,18 @@ from orchestrator.logic.event import WAIT
 from orchestrator.logic.secrets import declare
 from orchestrator.logic.verdict import AGAIN, DIE, OK
 from orchestrator.sync.faults import SLOW, Waits, say
+from orchestrator.sync.knowledge import Resumable
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.api import Action
     from orchestrator.config.lua.usercode import UserCode
     from orchestrator.log import Log
     from orchestrator.logic.verdict import Verdict
-    from orchestrator.sync.inlet import Agent, Event
+    from orchestrator.sync.inlet import Agent, Event, Inlet
     from orchestrator.sync.sync import Sync
 
 
@@ -107,6 +109,20 @@ def asked_undivided(action: Action, config: TableConfig) -> str | None:
         raise ConfigError(_trouble(action, "undivided", error)) from error
 
 
+def asked_resumable(action: Action, config: TableConfig) -> Resumable | None:
+    """The promise of an action about a sync's transfers (see Action.resumable). Raises ConfigError that names the
+    plugin."""
+    try:
+        resumable = action.resumable(config)
+        if resumable is not None and not isinstance(resumable, Resumable):
+            raise TypeError(f"it gave {resumable!r}, which is no orchestrator.api.Resumable")
+    except OrchestratorError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(_trouble(action, "resumable", error)) from error
+    return resumable
+
+
 class ActionCalls:
     """A plugin's action, called so that what it raises harms nobody, and who keeps the loop waiting is named."""
 
@@ -149,6 +165,14 @@ class ActionCalls:
         self._run("full", self.plugin.full, event, sync)
         _drop_left(sync, event)
 
+    def resumes(self, sync: Sync, cut_off: Sequence[bytes], until: float | None) -> None:
+        """Changes follow that were made while no daemon ran."""
+
+        def resumes(inlet: Inlet) -> None:
+            self.plugin.resumes(inlet, cut_off, until)
+
+        self._run("resumes", resumes, sync.inlet, sync)
+
     def collect(self, sync: Sync, outcome: Outcome) -> Collected:
         """What the plugin makes of a transfer that has ended, with a verdict; `again` where it fails."""
         action, began = self.plugin, self._now()
@@ -156,7 +180,7 @@ class ActionCalls:
             collected = _checked(action.collect(outcome))
             if collected.verdict is None:
                 judgement = sync.judge.judge(outcome, action.wording, action.exit_codes(outcome.agent))
-                collected = Collected(judgement.verdict, collected.failed, collected.cause, judgement)
+                collected = replace(collected, verdict=judgement.verdict, judgement=judgement)
             return collected
         except OrchestratorError:
             raise

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.lua.keys import key_of
 from orchestrator.config.lua.runtime import to_bytes, to_text
+from orchestrator.logic.verdict import COMMON, OK
 from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
 from orchestrator.sync.outcome import Collected, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.config.lua.actions import ActionCalls
     from orchestrator.config.lua.usercode import UserCode
@@ -112,6 +113,19 @@ class SyncCalls:
             verdict = self._code.call("collect", self._number, agent, key_of(agent), outcome.exit_code)
         self._code.done_with(len(agent.delays))
         return replace(ending.collected, verdict=self._verdict(verdict))
+
+    def is_of_plugin(self) -> bool:
+        names = (b"init", b"full", b"action", b"collect")
+        return None not in [self._found(name, self._plugin_of) for name in names]
+
+    def resumes(self, cut_off: Sequence[bytes], until: float | None) -> None:
+        plugin, sync = self._found(b"action", self._plugin_of), self._syncs[self._number]
+        if plugin is not None:
+            self._actions[plugin].resumes(sync, cut_off, until)
+
+    def started(self, outcome: Outcome) -> None:
+        plugin, sync = self._found(b"action", self._plugin_of), self._syncs[self._number]
+        sync.judge.judge(outcome, COMMON if plugin is None else self._actions[plugin].plugin.wording, {0: OK})
 
     def _verdict(self, given: Any) -> Any:
         """What the config's function has returned: lsyncd takes any text but `again` and `die` as `ok`."""

@@ -7,7 +7,14 @@ from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from orchestrator.config.lua.actions import ActionCalls, add_action, asked_endpoint, asked_target, asked_undivided
+from orchestrator.config.lua.actions import (
+    ActionCalls,
+    add_action,
+    asked_endpoint,
+    asked_resumable,
+    asked_target,
+    asked_undivided,
+)
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.fingerprint import fingerprint_of
@@ -289,6 +296,9 @@ class LuaConfig:
             sync.guard_source()
         if target is not None and (target.directory is not None or marker):
             sync.look_after(TargetWatch(target, marker))
+        if action is not None and action.sets and config.get("resume") is not False:
+            sync.resumable = asked_resumable(action, config)
+        sync.place = target.directory if target is not None else None
         if config.get("crontab") is not None:
             sync.crontab = crontab_of(name, config.get("crontab"))
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None
