@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,20 @@ def test_many_small_directories_are_not_large(pair: Pair) -> None:
     for number in range(100):
         os.mkdir(pair.source + b"d/%d" % number)
     assert not is_large(pair.source, [ChangedPath(b"/d/%d/f" % number) for number in range(100)])
+
+
+def test_small_directories_do_not_make_up_for_a_large_one(pair: Pair) -> None:
+    """On tmpfs an empty directory has 40 bytes, less than any block."""
+    if not os.path.ismount("/dev/shm"):
+        missing("a tmpfs at /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as box:
+        source = os.fsencode(box) + b"/"
+        fill(source + b"large")
+        for number in range(40):
+            os.mkdir(source + b"%d" % number)
+        changes = [ChangedPath(b"/%d/f" % number) for number in range(40)]
+        assert not is_large(source, changes)
+        assert is_large(source, [*changes, ChangedPath(b"/large/f")])
 
 
 def test_what_is_gone_goes_by_a_filter_list_of_its_own(pair: Pair) -> None:
