@@ -155,7 +155,7 @@ class Runner:
         """
         self._check_for_end = check_for_end
         self.config.begin()
-        self._warn_of(self.syncs)
+        self._prepare(self.syncs)
         self._open_states()
         self._change_tunnels(self.syncs, keeps=lambda tunnel: False)
         for sync in self.syncs:
@@ -172,15 +172,15 @@ class Runner:
         self._open_control_socket()
         self.touch()
 
-    def _warn_of(self, syncs: Sequence[Sync]) -> None:
-        """Warn of what may be wrong with syncs that are about to begin."""
+    def _prepare(self, syncs: Sequence[Sync]) -> None:
+        """Syncs are about to begin: warn of what may be wrong with them."""
+        self._next_progress = self.host.clock.now() + PROGRESS_INTERVAL
         self._warn_of_silent_sources(syncs)
         self._warn_of_private_mounts(syncs)
         self._warn_of_what_may_delete(syncs)
 
     def _begin(self, sync: Sync) -> None:
         """Have its source watched, and queue its startup."""
-        self._next_progress = max(self._next_progress, self.host.clock.now() + PROGRESS_INTERVAL)
         sync.on_filters_changed = self._refilter
         monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
         self._monitor_of[sync] = monitor
@@ -312,7 +312,7 @@ class Runner:
         self._states = {sync: state for sync, state in self._states.items() if sync not in gone}
         self.syncs, self._first = syncs, 0
         self._change_config(config, kept)
-        self._warn_of(fresh)
+        self._prepare(fresh)
         self._open_states()
         self._succession.replace(gone, syncs, fresh)
         # a tunnel that is the same goes on with the syncs; made anew with all of them, unless a transfer still uses it
@@ -354,6 +354,8 @@ class Runner:
             if sync.fingerprint is not None and not sync.fingerprint.has_functions:
                 before = next(before for before in configs if before.syncs_by_number.get(sync.number) is sync)
                 config.move_in(sync, same, before)
+            else:
+                config.leave_out(same)
         going_on = set(kept.values())
         self._older_configs = [old for old in configs if not going_on.isdisjoint(old.syncs_by_number.values())]
         for old in configs:
@@ -380,6 +382,7 @@ class Runner:
         for monitor in set(monitor_of.values()) - in_use:
             if monitor in self._watched_by:
                 self._read_from(monitor)  # what it knows still goes to the old syncs, and from them to the new ones
+            if monitor in self._watched_by:
                 self._stop_reading(monitor)
             self._monitors.drop(monitor)
         if has_dropped_rules:

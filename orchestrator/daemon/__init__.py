@@ -123,6 +123,11 @@ class Daemon:
             self._line, self._directory, self._loop, self._make_host, installed, self._signals.unhandled_end
         )
         self._fading = Fading(self._clock, self._log, self._loop, self._processes, self._hooks, self._signals)
+        runner = self._make_runner(self._detached())
+        return self._live(runner)
+
+    def _detached(self) -> Loaded:
+        """The first configuration, once the process is the one that stays."""
         loaded = self._loading.load()
         self._check_monitor(loaded.settings)
         self._signals.install_stop_handlers()
@@ -136,7 +141,7 @@ class Daemon:
         else:
             self._system.detach(lambda: self._open_pidfile(loaded.settings))
         self._system.open_lifeline()
-        return self._live(loaded)
+        return loaded
 
     def _make_host(self) -> Host:
         """For one configuration: all of the daemon's, but for its tunnels."""
@@ -148,12 +153,16 @@ class Daemon:
 
     # ---- one configuration after the other ----------------------------------------------------
 
-    def _live(self, loaded: Loaded) -> int:
+    def _make_runner(self, loaded: Loaded) -> Runner:
         config, settings, options = loaded
         config.lock()
         self._system.spare_garbage()
         runner = Runner(self._host, self._loop, config, settings, self._monitors | _inotify(settings))
         self._put_to_work(options, settings, config.syncs)
+        return runner
+
+    def _live(self, runner: Runner) -> int:
+        """Run to the end, with one configuration after the other. Nothing here holds on to the first."""
         try:
             try:
                 runner.start(self._check_for_end)

@@ -75,6 +75,10 @@ class Tunnel:
         """Call `callback` each time the tunnel has come up."""
         self._when_up.append(callback)
 
+    def no_longer_when_up(self, callback: Callable[[], None]) -> None:
+        """Undo `when_up`."""
+        self._when_up.remove(callback)
+
     def start(self) -> None:
         """Start the processes, and keep them running from now on."""
         for line in self._lines:

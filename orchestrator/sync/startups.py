@@ -31,8 +31,9 @@ class Startups:
         self._untried[candidate] = None
 
     def leave(self, candidate: Candidate) -> None:
-        """It begins no startup any more; one that runs takes its place until it has ended."""
+        """It begins no startup any more; one that runs takes its place until it has ended. May be called again then."""
         self._untried.pop(candidate, None)
+        self._running = [running for running in self._running if running.is_starting_up()]
 
     def may_begin(self, candidate: Candidate, most: int | None) -> bool:
         """Whether it may begin, or go on, where `most` may run at once (None: any number)."""

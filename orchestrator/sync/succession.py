@@ -60,6 +60,7 @@ class Succession:
         for sync in ended:
             sync.close()
         for sync in reversed(ended):  # what the oldest leaves over comes first
+            self._host.startups.leave(sync)
             for heir in self._followers.pop(sync):
                 sync.bequeath(heir)
                 freed[heir] = None

@@ -560,6 +560,8 @@ class Sync:
         self.life.leave()
         self.retries.leave()
         self.host.startups.leave(self)
+        if self.transfers.tunnel is not None:
+            self.transfers.tunnel.no_longer_when_up(self.queue.offer_again)
         self.transfers.leave()
         if self.startup is not None:
             self.startup.leave()

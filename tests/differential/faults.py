@@ -631,6 +631,33 @@ def resets(world: World) -> str:
     return world.outcome()
 
 
+@scenario("HUP while the transfer of another sync hangs for ever")
+def reset_beside_hung(world: World) -> str:
+    for name in ("src2", "trg2"):
+        world.see(name).mkdir()
+    hangs = binary(world.script("hang", "exec sleep 1000"))
+    other = rsync(f"init = false, {hangs}", source="@/src2", target="@/trg2").partition("\n")[2]
+    world.configure(rsync() + other)
+    world.start()
+    world.started()
+    (world.see("src2") / "hangs").touch()
+    world.wait("the transfer that hangs", world.children)
+    world.signal(signal.SIGHUP)
+    world.wait("it to be heard", lambda: "resetting" in world.said())
+    world.write("a", "b", "c")
+    return world.outcome()
+
+
+@scenario("HUP while a change waits in a sync without a startup (`init = false`)")
+def reset_without_startup(world: World) -> str:
+    world.configure(rsync("init = false"))
+    world.start()
+    world.wait("its watches", world.watches)
+    world.write("a", "b")
+    world.signal(signal.SIGHUP)
+    return world.outcome()
+
+
 @scenario("TERM while a transfer hangs for ever; TERM again when it has had its minute")
 def term(world: World) -> str:
     world.hurry(60)

@@ -162,6 +162,10 @@ class World:
             return []
         return [int(pid) for pid in pids if not is_lifeline(pid)]
 
+    def watches(self) -> int:
+        """How many inotify watches the daemon has."""
+        return sum(text_of(info).count("inotify wd:") for info in Path(f"/proc/{self.pid}/fdinfo").iterdir())
+
     def limit_descriptors(self, soft: int | None) -> None:
         """Let the daemon have no more than so many descriptors from now on; None: as many as before."""
         most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.api import Change
+from orchestrator.config.lua.loader import LuaConfig
+from orchestrator.sync.sync import Sync
 from tests.kit.turns import TERMINATED, Script, TurnedDaemon, turn
 
 if TYPE_CHECKING:
@@ -1082,6 +1085,37 @@ def test_functions_go_on_with_their_state(tmp_path: Path) -> None:
         assert numbers == ["n1", "n2", "n3", "n4", "m1"]
 
     assert turn(tmp_path, script, text()) == TERMINATED
+
+
+def test_what_reloads_have_replaced_is_let_go_of(tmp_path: Path) -> None:
+    """Each config is a Lua state, each sync a queue: a daemon that is reloaded for years keeps none of them."""
+
+    def living() -> tuple[int, int]:
+        gc.collect()
+        objects = gc.get_objects()
+        return sum(type(one) is LuaConfig for one in objects), sum(type(one) is Sync for one in objects)
+
+    def text(number: int) -> str:
+        tunnel = 'tunnel = tunnel{name = "t", command = "/bin/way", readyDelay = 0}'
+        functions = COUNTING.format(value='"n"') + sync(tmp_path, "functions", "", "counting")
+        return three(tmp_path, f"delay = {number}, {tunnel}") + (functions if number < 3 else "")
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end_all()
+        counts = []
+        for number in range(1, 8):
+            reload(daemon, text(number))
+            yield 1
+            daemon.end_all()
+            yield 1
+            del daemon.processes.started[: -len(daemon.running) or None]  # the test's own list
+            counts.append(living())
+        assert counts == [(2, 5)] * 2 + [(1, 3)] * 5, "one state more, with its syncs, as long as functions go on in it"
+
+    before = living()
+    assert before == (0, 0)
+    assert turn(tmp_path, script, text(0)) == TERMINATED
 
 
 def test_functions_do_not_go_on_beside_ones_that_belong_to_no_sync(tmp_path: Path) -> None:

@@ -349,6 +349,12 @@ class LuaConfig:
         del before.syncs_by_number[kept.number]
         kept.move_into(same)
         self.syncs_by_number[same.number] = kept
+        self.syncs[self.syncs.index(same)] = kept
+
+    def leave_out(self, same: Sync) -> None:
+        """Another config has a sync that goes on in the place of this one."""
+        del self.syncs_by_number[same.number]
+        self.syncs.remove(same)
 
     @property
     def has_callbacks(self) -> bool:
