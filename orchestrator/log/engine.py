@@ -1,38 +1,43 @@
 """loguru, loaded without asyncio, which takes as long as all the rest of it, and 6 MB.
 
-loguru needs of asyncio one function, for sinks that are coroutines. Ours are none; a plugin's sink has the real one.
+While it is loaded it needs of asyncio one function, for sinks that are coroutines. Ours are none; a plugin's sink has
+the real one.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    import asyncio
-
-_ASYNCIO = "asyncio"
+_NAME = "asyncio"
 
 
-def _get_running_loop() -> asyncio.AbstractEventLoop:
-    import asyncio
+class _StandIn(ModuleType):
+    """Loads asyncio when something of it is called, or asked for but this function."""
 
-    return asyncio.get_running_loop()
+    def get_running_loop(self) -> Any:
+        return self.__getattr__("get_running_loop")()
+
+    def __getattr__(self, name: str) -> Any:
+        self.leave()
+        return getattr(import_module(_NAME), name)
+
+    def leave(self) -> None:
+        """Whoever imports asyncio from now on gets the real one."""
+        if sys.modules.get(_NAME) is self:
+            del sys.modules[_NAME]
 
 
 def _load() -> ModuleType:
-    """Import loguru's module of classes. Whoever imports asyncio afterwards gets the real one."""
-    is_stand_in_needed = _ASYNCIO not in sys.modules
-    if is_stand_in_needed:
-        stand_in = ModuleType(_ASYNCIO)
-        vars(stand_in)["get_running_loop"] = _get_running_loop
-        sys.modules[_ASYNCIO] = stand_in
+    """Import loguru's module of classes."""
+    stand_in = _StandIn(_NAME)
+    sys.modules.setdefault(_NAME, stand_in)
     try:
         from loguru import _logger
     finally:
-        if is_stand_in_needed:
-            del sys.modules[_ASYNCIO]
+        stand_in.leave()
     return _logger
 
 

@@ -52,6 +52,20 @@ async def log():
     logger.info("one")
     await logger.complete()
 asyncio.run(log())
+# what other versions of loguru ask for
+from loguru import _asyncio_loop
+assert _asyncio_loop.asyncio.iscoroutinefunction is asyncio.iscoroutinefunction
+"""
+
+OLDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from orchestrator.log.engine import classes
+import asyncio
+assert classes.is_one is False and classes.asyncio.sleep is asyncio.sleep
+async def get():
+    return classes.get_running_loop() is asyncio.get_running_loop()
+print(asyncio.run(get()))
 """
 
 
@@ -90,3 +104,12 @@ def test_an_action_loads_all_that_its_transfers_need(tmp_path: Path) -> None:
 def test_sinks_of_plugins_that_are_coroutines_work(tmp_path: Path) -> None:
     assert python(SINK) == "one\n"
     assert python(SINK.replace("import asyncio, orchestrator.log", "import orchestrator.log, asyncio")) == "one\n"
+
+
+def test_versions_of_loguru_that_need_more_of_asyncio_get_it(tmp_path: Path) -> None:
+    (tmp_path / "loguru").mkdir()
+    (tmp_path / "loguru/__init__.py").touch()
+    (tmp_path / "loguru/_logger.py").write_text(
+        "import asyncio\nget_running_loop = asyncio.get_running_loop\nis_one = asyncio.iscoroutinefunction(print)\n"
+    )
+    assert python(OLDER, str(tmp_path)) == "True\n"
