@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+if TYPE_CHECKING:
+    from orchestrator.process.sshshare import SshConnection
+    from orchestrator.sync.inlet import Inlet
+
+Share = Callable[["Inlet", "list[str | bytes]"], "tuple[list[str | bytes], SshConnection | None]"]
 Ask = Callable[[bytes], "list[str | bytes]"]
 
 
@@ -15,6 +20,7 @@ class Target(NamedTuple):
     known. `shown`: as the config has it. `deletes`: whether what the source has not is deleted there;
     `deletes_excluded`: even what is excluded. `ask(name)`, of a target on another machine: the arguments of a program
     that ends with 0 if there is a file `name` in it, and with 23 if there is none; None: nobody can ask.
+    `share(inlet, arguments)`: these arguments for a shared ssh connection, with that; None: there never is one.
     """
 
     shown: bytes
@@ -24,3 +30,4 @@ class Target(NamedTuple):
     host: str = ""
     path: bytes = b""
     ask: Ask | None = None
+    share: Share | None = None

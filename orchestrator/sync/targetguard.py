@@ -41,6 +41,8 @@ class Looked(NamedTuple):
     child: Child | None = None
     exit_code: int = 0
     stderr: bytes = b""
+    lost_connection: bool = False
+    """See Outcome."""
 
 
 class TargetGuard:
@@ -177,7 +179,9 @@ class TargetGuard:
     def _ask(self, then: Then) -> Child | None:
         ask = self._watch.target.ask
         assert ask is not None
-        argv = self._through([to_bytes(word) for word in ask(self._watch.marker)])
+        words, share = ask(self._watch.marker), self._watch.target.share
+        words, connection = (words, None) if share is None else share(self._inlet, words)
+        argv = self._through([to_bytes(word) for word in words])
         if argv is None:
             then(Looked(Finding.UNKNOWN, exit_code=UNREACHED))
             return None
@@ -191,6 +195,8 @@ class TargetGuard:
 
         def ended(child: Child, code: int) -> None:
             finding = Finding.FINE if code == 0 else Finding.UNMARKED if code == MISSING else Finding.UNKNOWN
-            then(Looked(finding, child, code, b"".join(stderr)))
+            lost_connection = use is not None and use.end(code)
+            then(Looked(finding, child, code, b"".join(stderr), lost_connection))
 
+        use = None if connection is None else connection.begin()
         return self._host.processes.run_job(ask_it, ended)

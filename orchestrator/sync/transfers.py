@@ -289,7 +289,7 @@ class Transfers:
         if child is not None:
             self._over(child)
         if child is not None and found.finding is Finding.UNKNOWN and self._life.goes_on():
-            outcome = self._outcome(child, transfer, found.exit_code)
+            outcome = self._outcome(child, transfer, found.exit_code, lost_connection=found.lost_connection)
             self._collect(transfer, replace(outcome, stderr=found.stderr))  # as the transfer itself would end
         elif self._life.goes_on() and self.guarded is not None and self.guarded.lets(transfer.agent, found.finding):
             self._start_checked(transfer)

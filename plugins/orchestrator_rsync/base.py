@@ -8,6 +8,7 @@ from orchestrator.api import Action, Config, Event, Inlet, Resumable, Target
 from orchestrator_rsync.arguments import rsync_options, target_of
 from orchestrator_rsync.batches import spawn_full
 from orchestrator_rsync.parts import undivided
+from orchestrator_rsync.sharing import shared
 from orchestrator_rsync.syncruns import Runs
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class RsyncAction(Action):
         self.runs = Runs(by_paths=self.retries_paths)
 
     def target(self, config: Config) -> Target | None:
-        return target_of(config)
+        return target_of(config)._replace(share=shared)
 
     def undivided(self, config: Config) -> str | None:
         return undivided(config)

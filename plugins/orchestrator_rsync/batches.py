@@ -25,7 +25,7 @@ from orchestrator_rsync.failing import local_target
 from orchestrator_rsync.filterlist import filterlist, guarded, temporaries
 from orchestrator_rsync.listing import Deletions, Names, alike, is_large
 from orchestrator_rsync.parts import part_run
-from orchestrator_rsync.shell import through
+from orchestrator_rsync.sharing import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -207,7 +207,9 @@ def _names(inlet: Inlet, changes: list[ChangedPath], runs: SyncRuns, options: Rs
 def _ask(inlet: Inlet, runs: SyncRuns, options: RsyncOptions) -> None:
     """Have rsync show what it can do; the changes go afterwards."""
     run = asking_run(options, inlet.source, runs.missing.ask())
-    inlet.spawn(inlet.get_events(lambda event: "break"), run.argv, run.stdin, runs.missing.unanswered)
+    argv, connection = shared(inlet, run.argv)
+    nothing = inlet.get_events(lambda event: "break")
+    inlet.spawn(nothing, argv, run.stdin, runs.missing.unanswered, through=connection)
 
 
 def _of_one_way(
@@ -275,10 +277,7 @@ def _spawn(
         runs.forget(begun)
         is_over()
 
-    argv, connection = run.argv, None
-    if login is not None:
-        connection = inlet.shared_ssh(login.command, login.host)
-        argv = argv if connection is None else through(connection, login, argv)
+    argv, connection = (run.argv, None) if login is None else shared(inlet, run.argv)
     inlet.spawn(agent, argv, run.stdin, end, check, begun.complaints.feed, announce, connection)
 
 

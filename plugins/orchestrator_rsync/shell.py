@@ -48,7 +48,7 @@ def login_of(target: str, words: Sequence[str], environment: Mapping[str, str] =
 
 
 def through(connection: SshConnection, login: Login, argv: Sequence[Argument]) -> list[Argument]:
-    """A run's arguments, which end with source and target, for a shared ssh connection."""
+    """A run's arguments, which end with its operands, for a shared ssh connection."""
     return [*argv[:-2], f"--rsh={login.shell} {' '.join(connection.options)}", *argv[-2:]]
 
 

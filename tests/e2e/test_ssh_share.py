@@ -34,6 +34,8 @@ class World:
         slow.chmod(0o755)
         for name in ("a", "b", "ta", "tb"):
             (box / name).mkdir()
+        (box / "a/.here").touch()
+        os.link(box / "a/.here", box / "ta/.here")
         options = f"-p {relay.port} -i {sshd.key} -o UserKnownHostsFile={sshd.known_hosts} -o BatchMode=yes"
         ssh = f"ssh {options} -o HostKeyAlias=[127.0.0.1]:{sshd.port}"
         self.rsync = f'rsync = {{archive = true, rsync_path = "{slow}", rsh = "{ssh}"}}'
@@ -42,7 +44,7 @@ class World:
     def daemon(self, share: float = 600) -> Daemon:
         lua = f"""settings{{ sshShare = {share} }}
         sync{{ default.rsyncssh, source = "{self.box}/a", host = "{self.host}", targetdir = "{self.box}/ta", delay = 0,
-               {self.rsync} }}
+               targetMarker = ".here", {self.rsync} }}
         sync{{ default.rsync, source = "{self.box}/b", target = "{self.host}:{self.box}/tb", delay = 0, {self.rsync} }}
         """
         return Daemon(self.box, lua=lua, environment={"XDG_RUNTIME_DIR": str(self.box)})

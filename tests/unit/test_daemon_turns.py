@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from tests.kit.turns import TERMINATED, Script, TurnedDaemon, turn
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from orchestrator.process.dry import Started
 
 DIED = 255
 
@@ -1478,3 +1481,33 @@ def test_connections_are_told_to_end_with_the_daemon_which_waits_for_transfers_a
 
     assert turn(tmp_path, script, "settings{ sshShare = 3600 }" + sync(tmp_path)) == TERMINATED
     assert [signum for _, signum in daemons[0].processes.signals] == [signal.SIGTERM]
+
+
+def test_a_question_for_the_marker_whose_connection_has_ended_is_asked_again_at_once(tmp_path: Path) -> None:
+    def question(daemon: TurnedDaemon) -> Started:
+        [found] = [started for started in daemon.running if started.job is not None]
+        return found
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.processes.end(question(daemon), 0)
+        yield
+        daemon.end(0, of="one:")
+        place = next(word for word in daemon.argv(0) if word.startswith("ControlPath="))
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(place.partition("=")[2])
+            server.listen()
+            daemon.change(f"{tmp_path}/one/f")
+            yield 15
+            first = question(daemon)
+        now = daemon.clock.now()
+        daemon.processes.end(first, 255)
+        yield
+        daemon.processes.end(question(daemon), 0)
+        yield
+        assert daemon.clock.now() == now
+        assert daemon.argv()[-1] == "one:/trg/"
+        assert b"\0/f\0" in (daemon.processes.started[-1].stdin or b"")
+
+    text = "settings{ sshShare = 3600 }" + sync(tmp_path, more='targetMarker = ".here"')
+    assert turn(tmp_path, script, text) == TERMINATED
