@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,8 @@ def watches(daemon: Daemon) -> list[str]:
     """What the kernel watches for the daemon, by instance and number: one that is set again has another number."""
     found = []
     for info in Path(f"/proc/{daemon.process.pid}/fdinfo").iterdir():
-        found += [f"{info.name} {line}" for line in info.read_text().splitlines() if line.startswith("inotify wd:")]
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found += [f"{info.name} {line}" for line in info.read_text().splitlines() if line.startswith("inotify wd:")]
     return sorted(found)
 
 
