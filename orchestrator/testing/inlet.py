@@ -368,7 +368,7 @@ def _options(config: DictConfig, action: Action, own: Mapping[str, Any]) -> Sync
         chains_moves=action.chains_moves,
         own_die_codes=frozenset(code for code, verdict in own.get("exitcodes", {}).items() if verdict == DIE),
         settle=float(config.get("settle", 0)),
-        startup_processes=1 if action.undivided(config) is not None else int(config.get("startupProcesses", 1)),
+        startup_processes=1 if action.undivided(config) is not None else int(config.get("startupProcesses") or 1),
         has_max_delete="maxDelete" in action.options,
     )
 

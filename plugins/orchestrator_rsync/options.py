@@ -110,7 +110,9 @@ RSYNC_TABLE: Final[Options] = {
     "delete_excluded": Option((bool,), None, "full runs delete excluded files on the target"),
     "_extra": Option((list,), None, "further arguments, handed over as they are"),
     "listed": Option(
-        (bool, str), "auto", "true, false, 'auto': changes travel by their names alone; 'auto': in large directories"
+        (bool, str),
+        None,
+        "true, false, 'auto': changes travel by their names alone; 'auto', not set: in large directories",
     ),
 }
 
@@ -121,6 +123,6 @@ OPTIONS: Final[Options] = {
     "target": Option((str,), None, "where to: a path, HOST:PATH, HOST::MODULE/PATH or rsync://…"),
     "batchSizeLimit": Option((int, float), None, "bytes; a larger file gets a run of its own"),
     "sshShare": SSH_SHARE,
-    "startupProcesses": Option((int,), 1, "processes at a time that the startup is shared out to"),
+    "startupProcesses": Option((int,), None, "processes at a time that the startup is shared out to; not set: one"),
     "rsync": RSYNC_TABLE,
 }

@@ -29,6 +29,6 @@ OPTIONS: Final[Options] = {
     "sshExitCodes": Option((dict,), dict(SSH_EXIT_CODES), "what the exit codes of ssh mean, for moves"),
     "batchSizeLimit": Option((int, float), None, "bytes; a larger file gets a run of its own"),
     "sshShare": SSH_SHARE,
-    "startupProcesses": Option((int,), 1, "processes at a time that the startup is shared out to"),
+    "startupProcesses": Option((int,), None, "processes at a time that the startup is shared out to; not set: one"),
     "rsync": RSYNC_TABLE,
 }

@@ -313,7 +313,7 @@ class LuaConfig:
 
     def _startup_processes(self, name: str, config: TableConfig, action: Action | None) -> int:
         """How many processes a sync's startup is shared out to. `action`: whose startup it is; None: the config's."""
-        wanted = int(config.get("startupProcesses", 1))
+        wanted = int(config.get("startupProcesses") or 1)
         if wanted < 2 or config.get("init") in (None, False):
             return 1
         reason = "it has an init of its own" if action is None else asked_undivided(action, config)
