@@ -139,6 +139,8 @@ class _Check:
         for host, idle in self._run.ssh.take():
             seconds = counted(idle, "second")
             self._output.line(f"  shares an ssh connection to {host}, which is closed when unused for {seconds}")
+        if self._run.settings.state_dir is not None:
+            self._output.line(f"  at a restart: {_of_restart(sync)}")
         programs = [one.child.argv[0] for one in (*startup, *change) if one.child is not None and one.child.argv]
         self._look_for_programs(sync, programs)
         if not self._elsewhere and not os.access(sync.source, os.R_OK | os.X_OK):
@@ -249,6 +251,15 @@ def _files(sync: Sync) -> Iterator[bytes]:
     except OSError:
         names = []
     return iter([name for name in names if not sync.filters.excludes_path(b"/" + name)])
+
+
+def _of_restart(sync: Sync) -> str:
+    """What a restart transfers with the setting `stateDir`."""
+    if sync.resumable is None:
+        return "everything, as its action makes no promise, or resume is false"
+    if not sync.calls.is_of_plugin():
+        return "everything, as functions of the config stand in the action's place"
+    return "what has changed since, by the recorded state"
 
 
 def _words(argv: Sequence[bytes]) -> str:

@@ -12,6 +12,8 @@ from orchestrator.api import SHORT, Action, Event, Resumable
 from orchestrator_csync2.options import DEFAULTS, OPTIONS, settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.api import Collected, Config, Inlet, Outcome
     from orchestrator_csync2.delivery import Deliveries
 
@@ -33,6 +35,10 @@ class Csync2(Action):
 
     def resumable(self, config: Config) -> Resumable | None:
         return None if settings_of(config).dry_run else Resumable()
+
+    def resumes(self, inlet: Inlet, cut_off: Sequence[bytes], until: float | None) -> None:
+        if until is None:
+            self._deliveries.recheck(inlet)
 
     def init(self, event: Event) -> None:
         self._deliveries.everything(event, "startup")

@@ -49,6 +49,10 @@ class Deliveries:
         inlet.log("Normal", f"recursive {word} csync2: {self._syncs.of(inlet).settings.syncid}:", inlet.source)
         self._start(inlet, event, Everything(*self._tools(inlet)))
 
+    def recheck(self, inlet: Inlet) -> None:
+        """Another daemon was killed, and what it knew of its last batch is lost: the next one is rechecked."""
+        self._syncs.of(inlet).memory.needs_recheck = True
+
     def changes(self, inlet: Inlet) -> None:
         """Note and deliver what is due."""
         elist = inlet.get_events(lambda event: event.etype not in etypes.SPECIAL)

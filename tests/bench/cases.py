@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -220,6 +222,41 @@ def initial(binary: str, round_trip: float, count: int, ours: str = "") -> Figur
         shutil.rmtree(box)
 
 
+def restart(binary: str, count: int, directories: int, changes: int = 100) -> Figures:
+    """Real rsync over ssh, 20 ms away: seconds from exec to the end of a start after which both sides are equal, that
+    many files having changed while no daemon ran; ours with `stateDir`, and its bytes for each path."""
+    box = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE))
+    try:
+        for number in range(directories):
+            entries(box / "src" / f"d{number // 100}" / f"e{number}", count // directories)
+        state = "" if binary == THEIRS else f'stateDir = "{box}/state", '
+        figures: Figures = {}
+        with remote(0.02) as far:
+            for is_again in (False, True):
+                with World(binary, source=box / "src", delay=1, sync=far.rsyncssh(""), settings=state) as world:
+                    world.wait_said(" finished.", 1)
+                    figures["seconds"] = time.monotonic() - world.started / 1e9
+                    if state and not is_again:
+                        wait_for("the state", lambda: _is_recorded(box / "state" / "Sync1.db"))
+                if state:
+                    size = sum(file.stat().st_size for file in (box / "state").iterdir())
+                    figures["bytes a path"] = size / (count + directories)
+                for number in range(0 if is_again else changes):
+                    place = box / "src" / f"d{number % directories // 100}" / f"e{number % directories}"
+                    (place / f"changed{number}").write_text("while nobody looked")
+        return figures
+    finally:
+        shutil.rmtree(box)
+
+
+def _is_recorded(database: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+            return bool(db.execute("SELECT value FROM about WHERE key = 'full'").fetchall())
+    except sqlite3.Error:
+        return False
+
+
 def _has(file: Path, text: str) -> bool:
     try:
         return file.read_text() == text
@@ -336,6 +373,8 @@ CASES = (
         {"round_trip": 0.05, "count": 200_000, "ours": "startupProcesses=4,"},
         "0.4",
     ),
+    Case("restart, 100,000 files", restart, {"count": 100_000, "directories": 5_000}, "0.2"),
+    Case("restart, 1,000,000 files", restart, {"count": 1_000_000, "directories": 50_000}, "0.2"),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

@@ -138,6 +138,8 @@ for path in filter(None, sys.stdin.buffer.read().split(b"\\0")):
                 continue
         elif os.path.lexists(there):
             os.unlink(there)
+        if not os.path.lexists(here):
+            continue
         above = TARGET
         for name in path.strip(b"/").split(b"/")[:-1]:
             above += b"/" + name

@@ -167,7 +167,7 @@ ENDS = {
         "Sync1: its target cannot be made: there is no directory BOX/no ",
     ),
     "place of the target of a sync whose action is the user's": (
-        'sync{default.direct, source = "SRC", target = "BOX/no/trg", action = function(inlet) end}',
+        'sync{default.direct, source = "SRC", target = "BOX/no/trg", collect = function(agent, code) return "ok" end}',
         "Sync1: its target cannot be made: there is no directory BOX/no ",
     ),
     "program of a tunnel": (
@@ -320,3 +320,24 @@ def test_a_startup_in_parts(box: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert first.count("at startup: rsync ") == second.count("at startup: rsync ") == 1
     assert first.count("when a file changes: rsync ") == 1
     assert "look how large" not in second
+
+
+def test_what_a_restart_transfers(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    syncs = """
+sync{default.rsync, name = "a", source = "SRC", target = "BOX/trg"}
+sync{default.rsync, name = "b", source = "SRC", target = "BOX/trg", resume = false}
+sync{default.rsync, name = "c", source = "SRC", target = "BOX/trg", rsync = {copy_links = true}}
+sync{default.rsync, name = "d", source = "SRC", target = "BOX/trg", collect = function(agent, code) return "ok" end}
+"""
+    main(["check", write(box, 'settings{stateDir = "BOX/state"}' + syncs)])
+    found = [line.strip() for line in capsys.readouterr().out.splitlines() if "at a restart" in line]
+    nothing = "at a restart: everything, as its action makes no promise, or resume is false"
+    assert found == [
+        "at a restart: what has changed since, by the recorded state",
+        nothing,
+        nothing,
+        "at a restart: everything, as functions of the config stand in the action's place",
+    ]
+    assert not (box / "state").exists()
+    main(["check", write(box, syncs)])
+    assert "at a restart" not in capsys.readouterr().out
