@@ -79,10 +79,10 @@ def answer(source: OpenTree, target: OpenTree, question: str, rule: CopyRule) ->
     path, part = asked_for(question)
     try:
         here, there = source.open(path), target.open(path)
-        if part is WHOLE and os.fstat(here).st_size >= LARGE:
+        mine, other = os.fstat(here), os.fstat(there)
+        if part is WHOLE and mine.st_size >= LARGE:
             return b"+"
         names = quick_compare(here, there, rule, alone=True, part=part)
-        mine, other = os.fstat(here), os.fstat(there)
     except OSError:
         return b"-"
     if names is None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 WORTH_HELP = 128
 """Directories that have been looked at, and as many again that wait, before another process is started."""
 
-PORTION = 32
+PORTION = 64
 """Directories that a helper is asked about at once, at most."""
 
 

@@ -196,6 +196,31 @@ def test_each_entry_is_in_one_part(large: tuple[Path, Path]) -> None:
     assert sorted(answers(source, target)) == [b"-", b"=", b"="]
 
 
+def test_a_helper_reads_the_root_from_a_place_of_its_own(tmp_path: Path) -> None:
+    inherited = os.open(tmp_path, os.O_RDONLY)
+    tree = helper.reopened(inherited)
+    try:
+        assert os.path.sameopenfile(tree.root, inherited)
+        os.set_blocking(tree.root, False)
+        assert os.get_blocking(inherited), "what belongs to an open file, as its offset, is not shared"
+    finally:
+        tree.close()
+        os.close(inherited)
+
+
+def test_attributes_of_an_equal_root_are_brought(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for top in (source, target):
+        top.mkdir()
+        (top / "f").write_text("x")
+        os.utime(top / "f", ns=(10**18, 10**18))
+    source.chmod(0o750)
+    os.utime(source, ns=(10**18, 10**18))
+    assert brings(source, target) == OK
+    assert target.stat().st_mode == source.stat().st_mode
+    assert target.stat().st_mtime_ns == 10**18
+
+
 def test_processes_that_compare_the_root_at_once_do_not_disturb_each_other(large: tuple[Path, Path]) -> None:
     source, target = (OpenTree.at(os.fsencode(top)) for top in large)
     processes = [WorkerProcess(source, target, my_rule()) for _ in range(2)]
