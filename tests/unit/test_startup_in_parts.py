@@ -246,6 +246,64 @@ def test_a_signal_in_the_midst_of_it(tmp_path: Path, source: Path, is_looking: b
     assert turn(tmp_path, script, config(source)) == TERMINATED
 
 
+def test_a_reload_while_the_tree_is_looked_through(tmp_path: Path, source: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        (before,) = daemon.running
+        daemon.send(signal.SIGHUP)
+        yield
+        assert before.child.stop is not None
+        assert before.child.stop.is_set(), "nobody needs to know any more"
+        look(daemon)
+        yield
+        assert runs(daemon) == ["rest"]
+
+    assert turn(tmp_path, script, config(source)) == TERMINATED
+
+
+def test_a_host_that_cannot_be_reached_for_a_while(tmp_path: Path, source: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield from begin(daemon)
+        daemon.end_all(255)
+        yield 14
+        assert runs(daemon) == [], "the other parts wait with them"
+        yield 1
+        daemon.end_all(255)
+        yield 30
+        assert runs(daemon) != []
+        daemon.end_all()
+        yield
+        daemon.end_all()
+        yield
+        daemon.end_all()
+        yield
+        assert daemon.plugin.states == {"Sync1": "in sync"}
+        assert daemon.lines("Normal").count(DONE.format(source=source)) == 1
+
+    assert turn(tmp_path, script, config(source)) == TERMINATED
+
+
+def test_a_part_that_is_held(tmp_path: Path, source: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        look(daemon)
+        yield
+        daemon.plugin.allows = lambda argv: False
+        daemon.end(0)
+        yield 60
+        assert runs(daemon) == []
+        assert daemon.plugin.states == {"Sync1": "held"}
+        daemon.plugin.allows = lambda argv: True
+        yield 1
+        assert "a" in runs(daemon)
+        while runs(daemon):
+            daemon.end_all()
+            yield 1
+        assert daemon.plugin.states == {"Sync1": "in sync"}
+
+    assert turn(tmp_path, script, config(source)) == TERMINATED
+
+
 def test_a_reload_begins_anew(tmp_path: Path, source: Path) -> None:
     def script(daemon: TurnedDaemon) -> Script:
         yield from begin(daemon)
