@@ -179,7 +179,7 @@ class Keeper:
         except Unusable as error:
             self._tell(done, Comparison(str(error)))
             return
-        is_new = not os.path.exists(seal.path)
+        is_new = seal.make()
         store, reason = None, "there is no state yet" if is_new else ""
         found: tuple[list[tuple[str, bytes]], int] = [], 0
         until: float | None = None
@@ -204,6 +204,7 @@ class Keeper:
             if store is not None:
                 store.close()
             seal.remove_files()
+            seal.make()
             store = Store(seal)
             store.clear()
             store.set_about({"full": None})

@@ -86,6 +86,14 @@ class Seal:
         head = number.to_bytes(8, "little")
         os.pwrite(self._fd, _SEAL.pack(number, crc32(head)), 0)
 
+    def make(self) -> bool:
+        """Make the database, for us alone, where it is missing. Gives whether it was."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return False
+        return True
+
     def remove_files(self) -> None:
         """Remove the database. Raises OSError."""
         for suffix in _SUFFIXES:

@@ -232,9 +232,10 @@ def restart(binary: str, count: int, directories: int, changes: int = 100) -> Fi
         state = "" if binary == THEIRS else f'stateDir = "{box}/state", '
         figures: Figures = {}
         with remote(0.02) as far:
+            subprocess.run(["rsync", "-a", f"{box}/src/", far.target], check=True)
             for is_again in (False, True):
                 with World(binary, source=box / "src", delay=1, sync=far.rsyncssh(""), settings=state) as world:
-                    world.wait_said(" finished.", 1)
+                    world.wait_said("Startup of ")
                     figures["seconds"] = time.monotonic() - world.started / 1e9
                     if state and not is_again:
                         wait_for("the state", lambda: _is_recorded(box / "state" / "Sync1.db"))

@@ -6,9 +6,11 @@ that what comes of them is what stands there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -585,6 +587,38 @@ def crash(world: World) -> str:
     world.write("b", "c")
     world.start()
     return world.outcome()
+
+
+@scenario(
+    "the daemon is started again, and 3 of 1,000 files have changed (`stateDir` is set where there is such a setting)"
+)
+def restart(world: World) -> str:
+    """With -vv rsync names each file that it has looked at."""
+    directory = world.see("src") / "others"
+    directory.mkdir()
+    for number in range(997):
+        (directory / f"{number}").write_text("as ever")
+    looking = binary(world.script("verbose", '/usr/bin/rsync -vv "$@" >$BOX/looked'))
+    world.configure(rsync(looking, settings='stateDir = "@/state",' if world.is_ours else ""))
+    world.start()
+    world.started()
+    if world.is_ours:
+        world.wait("the state", lambda: _is_recorded(world.box / "state" / "Sync1.db"))
+    world.signal(signal.SIGTERM)
+    world.wait("the end", lambda: world.status() is not None)
+    world.write("a", "b", "c")
+    world.start()
+    world.started(2)
+    looked = sum(b"others/" in line for line in (world.box / "looked").read_bytes().splitlines())
+    return f"rsync looks at {looked or 'none'} of the others, {world.outcome()}"
+
+
+def _is_recorded(database: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+            return bool(db.execute("SELECT value FROM about WHERE key = 'full'").fetchall())
+    except sqlite3.Error:
+        return False
 
 
 @scenario("the daemon alone is killed, its rsync goes on (`delete = false`); a file is replaced, it is started again")

@@ -169,6 +169,7 @@ def test_the_target_equals_the_source_in_the_end(tmp_path: Path, action: str, se
             run.finish(daemon)
 
 
+@pytest.mark.row(42)
 @pytest.mark.churn
 @pytest.mark.parametrize(("action", "seed"), RESUMED, ids=[f"{action}-{seed}" for action, seed in RESUMED])
 def test_a_killed_daemon_is_resumed_with_what_changed(tmp_path: Path, action: str, seed: int) -> None:

@@ -52,6 +52,7 @@ FIRST_WORDS = {
     "31": "a link on the way to the source is switched",
     "32": "`default.direct`: somebody puts a symlink",
     "36": "one file changes in a large directory",
+    "42": "a restart compares both trees",
     "44": "a startup that takes hours",
     "40": "each transfer over ssh logs in anew",
     "33": "somebody renames things faster than anybody can follow",
