@@ -10,7 +10,6 @@ itself (`ServerAliveInterval`). A transfer that ended with its connection is sta
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import struct
@@ -93,6 +92,8 @@ class SshConnections:
 
         It is opened if it is not. `idle`: seconds after which it is closed when no transfer uses it.
         """
+        import hashlib  # late: most daemons have no use for it, and it brings OpenSSL along
+
         directory = self._private_directory()
         if directory is None or self._is_closed:
             return None

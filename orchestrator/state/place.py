@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import stat
@@ -53,6 +52,8 @@ def file_name(sync: str) -> str:
     """The name of a sync's state: its own, where that can be a file's."""
     if _PLAIN.fullmatch(sync):
         return sync
+    import hashlib  # late: most daemons have no use for it, and it brings OpenSSL along
+
     return "=" + hashlib.sha256(sync.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +42,8 @@ def _directory(path: bytes) -> str:
 
 
 def _hash(words: Any) -> str:
+    import hashlib  # late: most daemons have no use for it, and it brings OpenSSL along
+
     digest = hashlib.sha256()
     for word in words:
         data = word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape")
