@@ -259,6 +259,8 @@ class Box:
 TIME = re.compile(r"^\d\d:\d\d:\d\d (?=\w+: )", re.M)
 CTIME = re.compile(r"\b[A-Z][a-z][a-z] [A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d \d{4}\b")
 ENTRY = re.compile(r"^\d\d:\d\d:\d\d (\w+): ", re.M)
+# what ours says on a machine that has more to do
+BUSY = re.compile(r"^.*Warn: .* took [\d.]+ s in which nothing else went on: it must not wait\.\n", re.M)
 # what 2.2.3 says of its own inside, in categories that are compared
 INSIDE = re.compile(
     r"^(Filter: toLuaPattern .*|Exec: one-sweeped pipe|kernels clocks_per_sec=.*"
@@ -301,6 +303,7 @@ def normal(box: Box, text: str) -> str:
     text = re.sub(r"\b0x[0-9a-f]{6,}", "0xADDRESS", text)
     text = re.sub(r"\(Timestamp: [\d.]+\)", "(Timestamp)", text)
     text = INSIDE.sub("", text)
+    text = BUSY.sub("", text)
     text = WATCHES.sub(_sort_watches, text)
     # frames inside of either program are its own affair; those of the user's files must be told
     text = re.sub(r"^Error: Backtrace \d+ :(?!@|\[C\]).*\n", "", text, flags=re.M)
