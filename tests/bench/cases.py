@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -265,6 +266,52 @@ def _has(file: Path, text: str) -> bool:
         return False
 
 
+def reloaded(binary: str, syncs: int, count: int, *, hangs: bool = False) -> Figures:
+    """Real rsync, so many syncs with as many directories each, delay 1, one option of one of them changed: seconds from
+    the reload (HUP for lsyncd, USR2 for ours) until a change of another one, made right after it, has arrived; full
+    runs that the reload makes. `hangs`: the transfer of a third one stands still (SIGSTOP), which lsyncd waits for."""
+    box, rsync = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE)), shutil.which("rsync")
+    try:
+        for number in range(syncs):
+            for directory in range(count):
+                (box / f"src{number}" / f"d{directory}").mkdir(parents=True)
+                (box / f"src{number}" / f"d{directory}" / "f").touch()
+        (box / "rsync").write_text(
+            f'#!/bin/sh\ntest -e {box}/hang && echo $$ >{box}/hung && kill -STOP $$\nexec rsync "$@"\n'
+        )
+        (box / "rsync").chmod(0o755)
+        others = "".join(
+            f'sync{{ default.rsync, source="{box}/src{number}", target="{box}/trg{number}", delay=1,'
+            f' rsync={{ binary="{box / "rsync" if number == 2 else rsync}" }} }}\n'
+            for number in range(1, syncs)
+        )
+        sync = f'default.rsync, target="{box}/trg0", rsync={{ binary="{rsync}" }}'
+        with World(binary, source=box / "src0", sync=sync, more=others) as world:
+            wait_for("the startups", lambda: world.said("Startup of ") == syncs)
+            hung = 0
+            if hangs:
+                (box / "hang").touch()
+                (box / "src2/stays").touch()
+                wait_for("the transfer to hang", lambda: (box / "hung").exists() and (box / "hung").read_text())
+                hung = int((box / "hung").read_text())
+                (box / "hang").unlink()
+            config = world.box / "c.lua"
+            config.write_text(config.read_text().replace(f'"{box}/trg1", delay=1', f'"{box}/trg1", delay=2'))
+            begun = time.monotonic()
+            world.process.send_signal(signal.SIGHUP if binary == THEIRS else signal.SIGUSR2)
+            wait_for("it to be heard", lambda: world.said("signal, re"))
+            (box / f"src{syncs - 1}" / "new").touch()
+            wait_for("the change", (box / f"trg{syncs - 1}" / "new").exists)
+            seconds = time.monotonic() - begun
+            if hung:
+                os.kill(hung, signal.SIGCONT)
+            runs = syncs if binary == THEIRS else 1
+            wait_for("the full runs", lambda: world.said("Startup of ") >= syncs + runs)
+            return {"seconds": seconds, "full runs": world.said("Startup of ") - syncs}
+    finally:
+        shutil.rmtree(box)
+
+
 def renamed(binary: str, count: int) -> Figures:
     """Seconds from the renaming of a directory with so many below it to the transfer of it."""
     with World(binary) as world:
@@ -376,6 +423,15 @@ CASES = (
     ),
     Case("restart, 100,000 files", restart, {"count": 100_000, "directories": 5_000}, "0.2"),
     Case("restart, 1,000,000 files", restart, {"count": 1_000_000, "directories": 50_000}, "0.2"),
+    Case("one of 20 syncs changed, reloaded", reloaded, {"syncs": 20, "count": 500}, "delay + 1 s", True),
+    Case(
+        "one of 20 syncs changed, reloaded, another one hangs",
+        reloaded,
+        {"syncs": 20, "count": 500, "hangs": True},
+        "delay + 1 s",
+        True,
+        True,
+    ),
     Case("directory renamed, 50,000 below it", renamed, {"count": 50_000}, "not seconds", False, True),
     Case("idle, 10,000 directories", idle, {"count": 10_000}, "0 wake-ups", True),
 )

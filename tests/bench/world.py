@@ -81,9 +81,10 @@ class World:
         settings: str = "",
         rsync: str = "",
         sync: str = "",
+        more: str = "",
     ) -> None:
         """`rsync`: the program to transfer with, in place of the stub. `sync`: the sync's other keys, in place of a
-        default.rsync to the directory `trg` of the box."""
+        default.rsync to the directory `trg` of the box. `more`: Lua after it."""
         self.box = Path(tempfile.mkdtemp(prefix="orchestrator-bench-", dir=BASE))
         for name in ("src", "trg", "calls"):
             (self.box / name).mkdir()
@@ -99,6 +100,7 @@ class World:
                 settings=settings.format(box=self.box),
                 sync=sync or RSYNC.format(box=self.box, rsync=rsync or self.box / "stub"),
             )
+            + more
         )
         self._log = (self.box / "log").open("wb")
         self.started = time.monotonic_ns()
