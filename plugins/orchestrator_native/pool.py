@@ -86,18 +86,20 @@ class _Going:
 
 
 class Pool:
-    """`size`: threads at work at a time. `helpers`: processes that may be lent at a time.
+    """`size`: threads at work at a time. `helpers`: processes that may be lent at a time. `long`: seconds after which a
+    piece no longer counts, if others wait.
 
     Its methods are for those who hold `lock`, but for `add` and where they say so.
     """
 
-    def __init__(self, size: int | None = None, helpers: int | None = None) -> None:
+    def __init__(self, size: int | None = None, helpers: int | None = None, long: float = LONG) -> None:
         self.size = 2 * processors() if size is None else size
         self.lock = threading.Condition()
         self.threads: list[threading.Thread] = []
         self._ended: list[threading.Thread] = []
         self.helpers = max(1, min(self.size - 1, max(2, processors()))) if helpers is None else helpers
         self._lent = 0
+        self._long = long
         self._works: set[Work] = set()
         self._walks: dict[Work, None] = {}
         self._copies: dict[Work, None] = {}
@@ -224,7 +226,7 @@ class Pool:
             is_asked = self._is_asked()
             self._idle += 1
             self._watching += is_asked
-            self.lock.wait(LONG if is_asked else None)
+            self.lock.wait(self._long if is_asked else None)
             self._idle -= 1
             self._watching -= is_asked
             if is_asked:
@@ -248,17 +250,23 @@ class Pool:
         if len(counted) >= self.size:
             return None
         walking = self._walking()
-        may_walk = bool(self._walks) and walking < self._walkers
-        # copying leaves the last place to a walker
-        if not (may_walk and self.size > 1 and len(counted) - walking >= self.size - 1):
-            while self._copies:
-                work = next(iter(self._copies))
-                del self._copies[work]
-                piece = work.copy()
-                if piece is not None:
-                    self._copies[work] = None
-                    return piece, self._begin(work, is_walk=False)
-        while may_walk and self._walks:
+        may_walk = walking < self._walkers
+        if may_walk and self.size > 1 and len(counted) - walking >= self.size - 1:
+            return self._take_walk() or self._take_copy()  # copying leaves the last place to a walker
+        return self._take_copy() or (self._take_walk() if may_walk else None)
+
+    def _take_copy(self) -> tuple[Callable[[], None], _Going] | None:
+        while self._copies:
+            work = next(iter(self._copies))
+            del self._copies[work]
+            piece = work.copy()
+            if piece is not None:
+                self._copies[work] = None
+                return piece, self._begin(work, is_walk=False)
+        return None
+
+    def _take_walk(self) -> tuple[Callable[[], None], _Going] | None:
+        while self._walks:
             work = next(iter(self._walks))
             del self._walks[work]
             piece = work.walk()
@@ -278,7 +286,7 @@ class Pool:
     def _look_for_long_ones(self) -> None:
         now = time.perf_counter()
         for going in self._going:
-            going.counts = going.counts and now - going.since < LONG
+            going.counts = going.counts and now - going.since < self._long
 
     def _look_at_pace(self) -> None:
         wall, cpu = self._pace

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Pieces:
-    """Work: `walks` and `copies` are called one after the other. `done`: in which order all works were served."""
+    """Work: `walks` and `copies` are called one after the other. `done`: whose piece began, in that order."""
 
     def __init__(
         self,
@@ -53,12 +53,13 @@ class Pieces:
         return self._piece(self.copies.pop(0)) if self.copies else None
 
     def _piece(self, work: Callable[[], object]) -> Callable[[], None]:
+        self.done.append(self.name)
+
         def piece() -> None:
             try:
                 work()
             finally:
                 with self.pool.lock:
-                    self.done.append(self.name)
                     self.left -= 1
                     if not self.left:
                         self.pool.remove(self)
@@ -73,7 +74,7 @@ def finish(pool: Pool, *works: Pieces) -> None:
 
 
 def test_works_take_turns_whoever_has_more_to_do() -> None:
-    pool, done, gate = Pool(size=4), [], threading.Event()
+    pool, done, gate = Pool(size=4, long=60), [], threading.Event()
     first = Pieces(pool, done, "first", [gate.wait])
     pool.add(first)
     large = Pieces(pool, done, "large", [lambda: None] * 50)
@@ -88,7 +89,7 @@ def test_works_take_turns_whoever_has_more_to_do() -> None:
 
 
 def test_no_more_pieces_at_a_time_than_the_pool_has_places() -> None:
-    pool, done = Pool(size=3), []
+    pool, done = Pool(size=3, long=60), []
     together, most, now = threading.Barrier(3), 0, 0
     lock = threading.Lock()
 
@@ -115,7 +116,7 @@ def test_a_piece_that_takes_long_is_in_nobodys_way() -> None:
     works = [Pieces(pool, done, "walks", [lambda: None] * 20), Pieces(pool, done, "copies", [], [lambda: None] * 20)]
     for work in works:
         pool.add(work)
-    wait_until(lambda: len(done) == 40, "the end of all other pieces")
+    wait_until(lambda: not any(work.left for work in works), "the end of all other pieces")
     gate.set()
     finish(pool, hung, *works)
 
@@ -285,7 +286,7 @@ def test_a_stop_ends_a_run_whose_helper_does_not_answer(
 
 
 def test_many_runs_need_no_more_threads_than_the_pool_has(tmp_path: Path) -> None:
-    pool, most = Pool(size=2), 0
+    pool, most = Pool(size=2, long=60), 0
     ended: list[int] = []
 
     def note(result: Callable[[], object]) -> None:
@@ -299,9 +300,10 @@ def test_many_runs_need_no_more_threads_than_the_pool_has(tmp_path: Path) -> Non
         (source / "d").mkdir(parents=True)
         (source / "d/f").write_text("x")
         (tmp_path / f"target {number}").mkdir()
-    for number in range(30):
-        trees = MirrorSpec(*(os.fsencode(tmp_path / f"{kind} {number}") for kind in ("source", "target")))
-        start(Order(trees, Memory(), True), pool, threading.Event(), note)
+    with pool.lock:  # so that there is work all the time
+        for number in range(30):
+            trees = MirrorSpec(*(os.fsencode(tmp_path / f"{kind} {number}") for kind in ("source", "target")))
+            start(Order(trees, Memory(), True), pool, threading.Event(), note)
     wait_until(lambda: len(ended) == 30, "the end of all runs")
     pool.join()
     assert most <= 3, "one more watches over the others"

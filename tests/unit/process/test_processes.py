@@ -15,8 +15,10 @@ import pytest
 
 from orchestrator.log import Log
 from orchestrator.masterloop import Loop
-from orchestrator.process.jobs import PooledJob
+from orchestrator.process.jobs import PooledJob, Stop
 from orchestrator.process.processes import Processes
+from orchestrator.testing.clock import FakeClock
+from orchestrator.testing.loop import FakeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -536,27 +538,24 @@ class PatientLoop(Loop):
 
 
 @pytest.mark.parametrize("world", [PatientLoop], indirect=True)
+class Asked(FakeLoop):
+    """Counts how often it was let go first."""
+
+    times = 0
+
+    def yield_turn(self) -> None:
+        self.times += 1
+
+
 def test_a_job_that_asks_whether_to_stop_lets_the_loop_go_first(world: World) -> None:
-    order: list[str] = []
-    begun = threading.Event()
-
-    def job(stop: threading.Event) -> int:
-        begun.set()
-        while not stop.is_set():
-            order.append("job")
-        return 0
-
-    def turn() -> None:
-        child = world.processes.run_job(job, world.on_exit)
-        begun.wait(20)
-        order.append("loop")
-        world.processes.kill(child)
-
-    world.loop.soon(turn)
-    world.loop.turn(0)
+    loop = Asked(FakeClock())
+    stop = Stop(loop)
+    assert (stop.is_set(), loop.times) == (False, 1)
+    stop.set()
+    assert (stop.is_set(), loop.times) == (True, 2)
+    child = world.processes.run_job(lambda stop: 7 if isinstance(stop, Stop) else 1, world.on_exit)
     world.turn_until_all_ended()
-    assert world.codes == [0]
-    assert order[0] == "loop"
+    assert world.ends == [(child, 7)]
 
 
 def test_a_pooled_job_has_no_thread_of_its_own(world: World) -> None:
