@@ -38,6 +38,7 @@ _UNTIL_CTIME: Final = 25
 
 _pack = _STATUS.pack
 _TYPE_BITS: Final = 12
+_DIRECTORY_TYPE: Final = stat.S_IFDIR >> _TYPE_BITS
 
 
 class Record(NamedTuple):
@@ -116,13 +117,13 @@ class Moment(NamedTuple):
 
 def status_of(found: os.stat_result) -> bytes:
     """The status of a file as it is recorded. Of a directory the size says nothing."""
-    mode = found.st_mode
-    size = 0 if stat.S_ISDIR(mode) else found.st_size
-    return _pack(mode >> _TYPE_BITS, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
+    kind = found.st_mode >> _TYPE_BITS
+    size = 0 if kind == _DIRECTORY_TYPE else found.st_size
+    return _pack(kind, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def is_directory(status: bytes) -> bool:
-    return status[0] == stat.S_IFDIR >> _TYPE_BITS
+    return status[0] == _DIRECTORY_TYPE
 
 
 def kind_of(status: bytes) -> int:
@@ -151,6 +152,16 @@ def checksum_of(records: Mapping[bytes, Record]) -> int:
     for name, record in records.items():
         total ^= checksum(name, record)
     return total
+
+
+def unchanged(records: Mapping[bytes, Record], entries: Mapping[bytes, bytes]) -> list[Descent] | None:
+    """The directories to be compared next where all in this one is as it was recorded; None: something differs.
+
+    As `differences` would say, in a fraction of the time: most directories are like that.
+    """
+    if {name: record[1] for name, record in records.items()} != entries:
+        return None
+    return [Descent(name, number, below, True) for name, (_, _, number, below) in records.items() if number is not None]
 
 
 def differences(

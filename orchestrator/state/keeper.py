@@ -21,6 +21,7 @@ from orchestrator.logic.known import (
     is_directory,
     kind_of,
     status_of,
+    unchanged,
     without_attributes,
 )
 from orchestrator.state.place import Seal, Unusable, file_name
@@ -235,6 +236,12 @@ class Keeper:
                 if path == b"/":
                     raise Damaged("the source cannot be read")
                 continue  # it has gone, of which there is an event; or nobody can read it, rsync as little
+            same = unchanged(records, entries) if descent.is_known else None
+            if same is not None:
+                pending += [(path + below.name + b"/", below) for below in same]
+                total += len(entries)
+                yield
+                continue
             found, descents = differences(records, entries, is_known=descent.is_known)
             changes += [(etype, path + name) for etype, name in found]
             pending += [(path + below.name + b"/", below) for below in descents]

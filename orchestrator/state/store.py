@@ -132,7 +132,8 @@ class Store:
     def records(self, number: int) -> dict[bytes, Record]:
         """The records in a directory by name."""
         rows = self._run("SELECT name, kinds, status, number, below FROM entry WHERE parent = ?", (number,))
-        return {name: Record(kinds, status, own, below or 0) for name, kinds, status, own, below in rows}
+        make = Record._make
+        return {name: make((kinds, status, own, below or 0)) for name, kinds, status, own, below in rows}
 
     def root(self) -> Record | None:
         """The source directory's own record."""

@@ -19,6 +19,7 @@ from orchestrator.logic.known import (
     differences,
     is_directory,
     status_of,
+    unchanged,
     without_attributes,
 )
 
@@ -108,3 +109,13 @@ def test_a_clock_that_was_set_back_makes_a_moment_earlier() -> None:
     assert Moment(1000, 50).seen_from(Moment(2000, 50)) == 1000
     assert Moment(1000, 50).seen_from(Moment(2000, 60)) == 1000
     assert Moment(1000, 50).seen_from(Moment(900, -350)) == 600
+
+
+def test_a_directory_in_which_all_is_as_it_was() -> None:
+    records = {b"x": Record(FILE, PLAIN), b"d": Record(DIRECTORY, HERE, 5, 77)}
+    entries = {b"d": HERE, b"x": PLAIN}
+    assert unchanged(records, entries) == [(b"d", 5, 77, True)] == differences(records, entries, is_known=True)[1]
+    for name, other in ((b"x", OTHER), (b"d", TOUCHED), (b"new", PLAIN)):
+        assert unchanged(records, {**entries, name: other}) is None
+    assert unchanged(records, {b"d": HERE}) is None
+    assert unchanged({**records, b"v": Record(FILE)}, entries) is None

@@ -301,8 +301,11 @@ def test_nor_what_was_moved_there_with_its_directory(world: World) -> None:
 
 def test_a_path_of_a_newer_transfer_is_not_known_by_an_older_one(world: World) -> None:
     since = world.start([touched("/a")])
+    gate = threading.Event()
+    world.writer.call(lambda: gate.wait(PATIENCE))  # the older one's record is still to be made
     world.keeper.arrived(Brought([b"/a"]), since)
-    world.start([touched("/a")])
+    world.keeper.begin([touched("/a")], gate.set)
+    gate.set()
     world.kill()
     assert world.changes() == ["Create /a"]
 
