@@ -807,6 +807,23 @@ def test_another_inotify_mode_takes_another_monitor(tmp_path: Path) -> None:
     assert turn(tmp_path, script, sync(tmp_path, "one", "init = false")) == TERMINATED
 
 
+def test_the_crontab_of_a_sync_that_is_gone_wakes_nobody(tmp_path: Path) -> None:
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        yield 90
+        daemon.end_all()
+        fired = len(daemon.lines("Info"))
+        assert fired, "each minute"
+        daemon.config(sync(tmp_path))
+        daemon.send(signal.SIGHUP)
+        yield 3600
+        assert len(daemon.lines("Info")) == fired
+
+    text = sync(tmp_path, "one", 'crontab = "0 * * * * *"')
+    assert turn(tmp_path, script, text, log=["Info"]) == TERMINATED
+
+
 def test_functions_that_the_old_config_wanted_to_be_called_are_not(tmp_path: Path) -> None:
     def text(word: str) -> str:
         return f'alarm(now() + 5, function() log("Normal", "{word}") end)\n' + sync(tmp_path)
