@@ -182,7 +182,9 @@ def _unfit(order: Order, source: OpenTree, target: OpenTree) -> RunReport | None
 def _task(order: Order, stop: threading.Event, source: OpenTree, target: OpenTree) -> Task:
     trees, memory, is_whole = order.trees, order.memory, order.changes is None
     if memory.granularity is None:
+        foreign = memory.missing.foreign_change(os.fstat(target.root))
         memory.granularity = meta.granularity(target.root)
+        memory.missing.leave(os.fstat(target.root), foreign)
     return Task(
         rule=my_rule(
             granularity=memory.granularity,

@@ -331,6 +331,18 @@ def test_what_was_deleted_while_we_were_at_work_in_its_directory_waits(deleted: 
         os.unlink(deleted.deploy.source + b"f")
 
 
+def test_nothing_waits_in_the_first_run_of_a_daemon(deploy: Deploy) -> None:
+    """It has not looked at the target yet, and finds out how fine its times are."""
+    deploy.startup()
+    wait_for_tick(deploy.target)
+    write(deploy.source + b"f", b"new")
+    wait_for_tick(deploy.source + b"f")
+    trees = MirrorSpec(deploy.source, deploy.target, patience=60)
+    report = update(trees, [Change("Create", b"/f")], Memory(), deploy.stop, deletes=True)
+    assert (report.lines(), report.deferred) == ([], {})
+    assert snapshot(deploy.target)[b"f"] == b"new"
+
+
 def test_what_was_deleted_in_the_tick_in_which_it_came_waits(deleted: Deleted) -> None:
     deleted.run(60, ("Modify", b"/kept"))
     for _ in range(20):  # of which some are within one tick
