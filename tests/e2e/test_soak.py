@@ -105,7 +105,14 @@ class World:
         # seen twice: what is between two reports has not been seen
         for _ in range(2):
             wait_until(lambda: self.is_at_rest(daemon), f"rest; it said:\n{daemon.said()[-2000:]}", 60)
-        return Held(daemon)
+        looks: list[Held] = []  # one alone may be in the midst of a status file's writing
+
+        def is_same_again() -> bool:
+            looks.append(Held(daemon))
+            return len({held.counts() for held in looks[-5:]}) == 1 and len(looks) >= 5
+
+        wait_until(is_same_again, "descriptors and watches to stay the same")
+        return looks[-1]
 
     def work(self, daemon: Daemon, seconds: float, events: int = 0) -> None:
         """For so long, and until there were so many events in all."""
