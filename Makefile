@@ -22,7 +22,7 @@ SEED ?= 1
 
 help:
 	@echo 'make run            start the daemon in the foreground on an example (CONFIG=FILE: on another config)'
-	@echo 'make test           lint, all tests, unit and property tests on the oldest and the newest Python, too'
+	@echo 'make test           lint, all tests, unit tests on the oldest and the newest Python, too'
 	@echo 'make tests          the tests alone (ARGS="tests/unit -k queue")'
 	@echo 'make lint, format   ruff and mypy · put the sources into form'
 	@echo 'make coverage       which lines of the core no unit or property test runs; fails below 85 %'

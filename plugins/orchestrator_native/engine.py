@@ -185,6 +185,8 @@ def _task(order: Order, stop: threading.Event, source: OpenTree, target: OpenTre
         foreign = memory.missing.foreign_change(os.fstat(target.root))
         memory.granularity = meta.granularity(target.root)
         memory.missing.leave(os.fstat(target.root), foreign)
+    if is_whole:
+        memory.missing.forget_directories()  # what it changes in them is not accounted for
     return Task(
         rule=my_rule(
             granularity=memory.granularity,

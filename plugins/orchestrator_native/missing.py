@@ -44,6 +44,11 @@ class Missing:
             if len(self._left) > MOST:
                 self._left.popitem(last=False)
 
+    def forget_directories(self) -> None:
+        """Nothing is known of who changed them."""
+        with self._lock:
+            self._left.clear()
+
     def foreign_change(self, directory: os.stat_result) -> int:
         """When somebody else may have changed a directory of the target last: its ctime, if it is not as we left it."""
         left = self._left.get(identity(directory))
