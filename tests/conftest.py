@@ -71,6 +71,7 @@ KINDS: dict[str, Callable[[], set[str]]] = {
     "threads": threads,
     "children": children,
     "descriptors": descriptors,
+    "working directory": lambda: {os.getcwd()},
 }
 
 

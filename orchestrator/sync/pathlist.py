@@ -32,11 +32,10 @@ def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
     """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
     import tempfile
 
+    directory = _directory()
     if _makes_none.get():
-        # gettempdir() would try whether it can write there
-        directory = tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp"
         return os.path.join(os.fsencode(directory), b"lsyncd-paths-XXXXXXXX")
-    fd, name = tempfile.mkstemp(prefix=f"lsyncd-paths-{_pid_namespace()}-{os.getpid()}-")
+    fd, name = tempfile.mkstemp(prefix=f"lsyncd-paths-{_pid_namespace()}-{os.getpid()}-", dir=directory)
     try:
         with open(fd, "wb") as file:
             file.writelines(path + separator for path in paths)
@@ -58,9 +57,7 @@ def remove_lists(living: Callable[[], Container[int]]) -> None:
     `living()`: the pids of daemons that still run, or something that they have started. Asked when the lists are
     known, and only if there are any: who makes one later is none of those that were asked about.
     """
-    import tempfile
-
-    directory, here = tempfile.gettempdir(), _pid_namespace()
+    directory, here = _directory(), _pid_namespace()
     try:
         names = os.listdir(directory)
     except OSError:
@@ -71,7 +68,15 @@ def remove_lists(living: Callable[[], Container[int]]) -> None:
         alive = living()
         for path, pid in lists:
             if pid not in alive:
-                remove_list(os.fsencode(path))
+                with contextlib.suppress(OSError):  # a file system that is read-only
+                    remove_list(os.fsencode(path))
+
+
+def _directory() -> str:
+    """The first of tempfile's places in which we may write. tempfile.gettempdir() would make a file there to find out,
+    which stays if we are killed just then."""
+    places = [os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "."]
+    return os.path.abspath(next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[0]))
 
 
 def _is_ours(path: str) -> bool:

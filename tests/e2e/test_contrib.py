@@ -73,16 +73,17 @@ class Machine:
         return status, (self.box / "said").read_text()
 
     def daemons(self) -> list[int]:
-        """Of this box."""
-        found = []
+        """Of this box; but for a child of one that has not become its program yet."""
+        found: dict[int, int] = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = process.joinpath("cmdline").read_bytes().split(b"\0")
+                parent = int(process.joinpath("stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
             if words[0] == os.fsencode(self.box / "lsyncd") and is_leader(int(process.name)):
-                found.append(int(process.name))
-        return found
+                found[int(process.name)] = parent
+        return [pid for pid, parent in found.items() if parent not in found]
 
     def close(self) -> None:
         for pid in self.daemons():

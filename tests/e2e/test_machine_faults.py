@@ -64,7 +64,8 @@ def test_lists_of_paths_do_not_outlive_two_kills(box: Path) -> None:
     temporary = {"TMPDIR": str(box / "tmp")}
     text = mirror(box, "native", 'onBatchStart = "sleep 100; test -r ^pathsFile",', settings=f'pidfile = "{box}/pid"')
     with Daemon(box, lua=text, environment=temporary) as daemon:
-        wait_until(lambda: os.listdir(box / "tmp"), "a list of paths")
+        # not the file by which Python finds out whether it may write there
+        wait_until(lambda: [*(box / "tmp").glob("lsyncd-paths-*")], "a list of paths")
         os.killpg(daemon.process.pid, signal.SIGKILL)
         daemon.wait()
     (box / "pid").write_text(f"{2**22 + 1}\n")  # there are never so many

@@ -80,7 +80,7 @@ sync{source = "SRC", onStartup = "touch BOX/made12", onCreate = "touch BOX/made1
 def test_a_check_starts_no_program_and_changes_no_file(
     box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(box))
+    monkeypatch.setenv("TMPDIR", str(box))
     (box / "precious").write_text("as it was")
     (box / "worldly.so").write_text("no library at all")
     path = write(box, f'package.cpath = "BOX/?.so"\n{WORLDLY}')

@@ -67,7 +67,7 @@ def test_check_tells_what_stands_before_a_full_run(box: Path, capsys: pytest.Cap
 def test_check_tells_what_stands_around_a_batch(
     box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(box))
+    monkeypatch.setenv("TMPDIR", str(box))
     path = write(
         box,
         """sync{default.command, source = "SRC", command = {"true", "^pathsFile"}, paths = "file",

@@ -73,7 +73,7 @@ def test_more_than_the_kernel_takes_goes_in_several_runs(pair: Pair) -> None:
 
 
 def test_a_batch_comes_in_a_file(pair: Pair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     command = ["sh", "-c", 'stat -c %a "$1" >"$0.mode"; cat "$1" >"$0"', "^target/list", "^pathsFile"]
     inlet = batch(pair, list(HOSTILE), command=command, paths="file")
     assert content(pair.target + b"list") == b"".join(name + b"\0" for name in HOSTILE)

@@ -174,14 +174,15 @@ ENTRY = "77-".ljust(250, "n")
 
 
 def answers(source: Path, target: Path) -> list[bytes]:
-    """A helper's, for three parts of the root."""
+    """A helper's, for three parts of the root. It changes its working directory."""
+    before = os.getcwd()
     here, there = OpenTree.at(os.fsencode(source)), OpenTree.at(os.fsencode(target))
     try:
         return [helper.answer(here, there, helper.question("", Part(number, 3)), my_rule())[:1] for number in range(3)]
     finally:
         here.close()
         there.close()
-        os.chdir("/")
+        os.chdir(before)
 
 
 def test_each_entry_is_in_one_part(large: tuple[Path, Path]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+from inotify_simple import INotify, flags
 
 from orchestrator.sync.pathlist import remove_list, remove_lists, write_list
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_a_list_is_ours_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     path = write_list([b"/a", b"/b\n"])
     with open(path, "rb") as file:
         assert file.read() == b"/a\0/b\n\0"
@@ -26,7 +29,7 @@ def test_a_list_is_ours_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_nobody_uses_any_more_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     own = os.path.basename(os.fsdecode(write_list([b"/a"])))
     elsewhere = own.replace("lsyncd-paths-", "lsyncd-paths-1")  # of another container
     dead = own.replace(f"-{os.getpid()}-", "-99999999-")
@@ -37,3 +40,22 @@ def test_what_nobody_uses_any_more_is_removed(tmp_path: Path, monkeypatch: pytes
     assert sorted(os.listdir(tmp_path)) == sorted([own, elsewhere, *others])
     remove_lists(lambda: set())
     assert sorted(os.listdir(tmp_path)) == sorted([elsewhere, *others])
+
+
+def test_nothing_is_made_but_the_list(tmp_path: Path) -> None:
+    """A daemon that is killed just then leaves nothing that no later one knows."""
+    with INotify(nonblocking=True) as events:
+        events.add_watch(tmp_path, flags.CREATE)
+        program = "from orchestrator.sync.pathlist import write_list; write_list([b'/a'])"
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+        assert [event.name for event in events.read(timeout=0)] == os.listdir(tmp_path)
+
+
+def test_a_list_that_cannot_be_removed_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    name = os.path.basename(os.fsdecode(write_list([b"/a"])))
+    os.unlink(tmp_path / name)
+    (tmp_path / name).mkdir()  # unlink(2) refuses it, as it does on a file system that is read-only
+    remove_lists(lambda: set())
+    assert os.listdir(tmp_path) == [name]
