@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from contextvars import ContextVar
@@ -32,7 +33,7 @@ def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
     """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
     import tempfile
 
-    directory = _directory()
+    directory = _directory(os.environ.get("TMPDIR"))
     if _makes_none.get():
         return os.path.join(os.fsencode(directory), b"lsyncd-paths-XXXXXXXX")
     fd, name = tempfile.mkstemp(prefix=f"lsyncd-paths-{_pid_namespace()}-{os.getpid()}-", dir=directory)
@@ -57,7 +58,7 @@ def remove_lists(living: Callable[[], Container[int]]) -> None:
     `living()`: the pids of daemons that still run, or something that they have started. Asked when the lists are
     known, and only if there are any: who makes one later is none of those that were asked about.
     """
-    directory, here = _directory(), _pid_namespace()
+    directory, here = _directory(os.environ.get("TMPDIR")), _pid_namespace()
     try:
         names = os.listdir(directory)
     except OSError:
@@ -72,10 +73,13 @@ def remove_lists(living: Callable[[], Container[int]]) -> None:
                     remove_list(os.fsencode(path))
 
 
-def _directory() -> str:
-    """The first of tempfile's places in which we may write. tempfile.gettempdir() would make a file there to find out,
-    which stays if we are killed just then."""
-    places = [os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "."]
+@functools.cache
+def _directory(wanted: str | None) -> str:
+    """The first of tempfile's places in which we may write, `wanted` before all; it stays the same from then on.
+
+    tempfile.gettempdir() would make a file there to find out, which stays if we are killed just then.
+    """
+    places = [wanted or "/tmp", "/tmp", "/var/tmp", "."]
     return os.path.abspath(next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[0]))
 
 
