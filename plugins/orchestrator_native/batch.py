@@ -37,8 +37,8 @@ def relative(path: bytes) -> str:
 
 def update(run: MirrorRun, changes: Iterable[Change]) -> None:
     """Hands to `run` what is large or a whole directory; `run.drain` afterwards."""
-    batch = _Batch(run)
     changes = list(changes)
+    batch = _Batch(run, {relative(change.path) for change in changes if _makes_anew(change)})
     for change, end in zip(changes, _ends(changes), strict=True):
         if run.task.stop.is_set():
             raise Stopped
@@ -51,6 +51,11 @@ def update(run: MirrorRun, changes: Iterable[Change]) -> None:
             batch.rename(origin, relative(end))
             batch.path(origin, "Delete")
             batch.path(destination, "Move")
+
+
+def _makes_anew(change: Change) -> bool:
+    """Whether there may be another directory of that name by now: with the inode number of the old one, even."""
+    return change.etype in ("Create", "Delete") and change.path.endswith(b"/")
 
 
 def _ends(changes: Sequence[Change]) -> list[bytes]:
@@ -69,11 +74,13 @@ def _ends(changes: Sequence[Change]) -> list[bytes]:
 
 
 class _Batch:
-    def __init__(self, run: MirrorRun) -> None:
+    def __init__(self, run: MirrorRun, made_anew: set[str]) -> None:
+        """`made_anew`: directories that some change of the batch creates or deletes, be it a later one."""
         self.run = run
         self.task = run.task
         self.mirror: Mirror = run.mirror
         self.begun: set[str] = set()
+        self.made_anew = made_anew
         self.named: set[str] = set()
         """Directories that may be others by now; what is in them is looked through once all changes have been."""
         self.renamed: set[str] = set()
@@ -136,20 +143,12 @@ class _Batch:
             self.task.part(entry.source, entry.target)
             return Trust.NONE
         is_same = etype == "Attrib" or (etype == "Move" and entry.path in self.renamed)
-        if is_same and not self._is_named(entry.path):
+        if is_same and not _is_below(entry.path, self.named) and not _is_below(entry.path, self.made_anew):
             return Trust.QUICK
         return Trust.FINISHED
 
     def _are_pair(self, source: int, target: int) -> bool:
         return self.task.proofs.is_pair(identity(os.fstat(source)), identity(os.fstat(target)))
-
-    def _is_named(self, path: str) -> bool:
-        """A directory above it may be another one by now."""
-        while self.named and path:
-            path = split(path)[0]
-            if path in self.named:
-                return True
-        return False
 
     def _root(self, etype: str) -> None:
         if etype in ATTRIBUTES:
@@ -260,7 +259,15 @@ class _Batch:
             is_pair = self._are_pair(self.mirror.source.open(origin[0]), old)
         except OSError:
             return False
-        return is_pair and not self._is_named(join(*origin))
+        return is_pair and not _is_below(join(*origin), self.named)
+
+
+def _is_below(path: str, directories: set[str]) -> bool:
+    while directories and path:
+        path = split(path)[0]
+        if path in directories:
+            return True
+    return False
 
 
 def _status(open_directory: Callable[[str], int], parent: str, name: str) -> os.stat_result | None:

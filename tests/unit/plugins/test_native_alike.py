@@ -428,3 +428,20 @@ def test_a_name_that_goes_proves_nothing_of_the_other_names(deploy: Deploy, take
     deploy.batch(change, ("Modify", b"/a"))
     os.close(held)
     assert snapshot(deploy.target) == snapshot(source)
+
+
+def test_a_directory_that_was_made_anew_with_the_number_of_the_old_one_is_another_one(deploy: Deploy) -> None:
+    """As file systems give the number of a deleted inode to the next one, device and inode alone prove nothing."""
+    deploy.put(deploy.source, b"d/b/a", b"old")
+    deploy.startup()
+    deploy.startup()
+    for number in range(20):
+        before = [os.stat(deploy.source + path).st_ino for path in (b"d", b"d/b")]
+        shutil.rmtree(deploy.source + b"d")
+        deploy.put(deploy.source, b"d/b/a", b"%03d" % number)
+        os.chmod(deploy.source + b"d/b/a", 0o600 + number)
+        deploy.batch(("Attrib", b"/d/b/a"), ("Delete", b"/d/"), ("Create", b"/d/"))
+        assert snapshot(deploy.target)[b"d/b/a"] == b"%03d" % number
+        if [os.stat(deploy.source + path).st_ino for path in (b"d", b"d/b")] == before:
+            return
+    pytest.skip("this file system gives no number again")
