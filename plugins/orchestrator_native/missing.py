@@ -140,9 +140,9 @@ class Directories:
 
     def leave(self, target: int) -> None:
         """Our work in an open directory of the target is done."""
-        status = os.fstat(target)
         directory = self._find(target)
         with directory.lock:
+            status = os.fstat(target)
             directory.account(status.st_ctime_ns)
             self._missing.leave(status, directory.foreign)
 
