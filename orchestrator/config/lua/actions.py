@@ -7,7 +7,7 @@ again after a pause, and nothing else is touched.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.config.anchor import anchor_paths
 from orchestrator.config.lua.runtime import to_bytes
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from orchestrator.logic.verdict import Verdict
     from orchestrator.sync.inlet import Agent, Event, Inlet
     from orchestrator.sync.sync import Sync
+
+T = TypeVar("T")
 
 
 def add_action(
@@ -72,55 +74,36 @@ def add_action(
 
 def asked_endpoint(action: Action, config: TableConfig) -> str | None:
     """Where a sync's transfers go (see Action.endpoint). Raises ConfigError that names the plugin."""
-    try:
-        endpoint = action.endpoint(config)
-        if endpoint is not None and not isinstance(endpoint, str):
-            raise TypeError(f"it gave {endpoint!r}, not a str or None")
-        return endpoint
-    except OrchestratorError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ConfigError(_trouble(action, "endpoint", error)) from error
+    return _asked(action, "endpoint", config, str)
 
 
 def asked_target(action: Action, config: TableConfig) -> Target | None:
     """The place that a sync's transfers write to (see Action.target). Raises ConfigError that names the plugin."""
-    try:
-        target = action.target(config)
-        if target is not None and not isinstance(target, Target):
-            raise TypeError(f"it gave {target!r}, which is no orchestrator.api.Target")
-    except OrchestratorError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ConfigError(_trouble(action, "target", error)) from error
-    return target
+    return _asked(action, "target", config, Target)
 
 
 def asked_undivided(action: Action, config: TableConfig) -> str | None:
     """Why the startup of a sync is one run (see Action.undivided). Raises ConfigError that names the plugin."""
-    try:
-        reason = action.undivided(config)
-        if reason is not None and not isinstance(reason, str):
-            raise TypeError(f"it gave {reason!r}, not a str or None")
-        return reason
-    except OrchestratorError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ConfigError(_trouble(action, "undivided", error)) from error
+    return _asked(action, "undivided", config, str)
 
 
 def asked_resumable(action: Action, config: TableConfig) -> Resumable | None:
     """The promise of an action about a sync's transfers (see Action.resumable). Raises ConfigError that names the
     plugin."""
+    return _asked(action, "resumable", config, Resumable)
+
+
+def _asked(action: Action, method: str, config: TableConfig, kind: type[T]) -> T | None:
     try:
-        resumable = action.resumable(config)
-        if resumable is not None and not isinstance(resumable, Resumable):
-            raise TypeError(f"it gave {resumable!r}, which is no orchestrator.api.Resumable")
+        answer = getattr(action, method)(config)
+        if answer is None or isinstance(answer, kind):
+            return answer
+        wanted = "not a str or None" if kind is str else f"which is no orchestrator.api.{kind.__name__}"
+        raise TypeError(f"it gave {answer!r}, {wanted}")
     except OrchestratorError:
         raise
     except (Exception, SystemExit) as error:
-        raise ConfigError(_trouble(action, "resumable", error)) from error
-    return resumable
+        raise ConfigError(_trouble(action, method, error)) from error
 
 
 class ActionCalls:
