@@ -1,4 +1,5 @@
-"""Opens the daemon's own files (log, status, pid file) in directories that other users may write to.
+"""Opens the daemon's own files (log, status, pid file) in directories that other users may write to; and the place of
+temporary ones.
 
 The daemon often is root. A symlink that another user made, in his own directory or in a shared one, would let him
 choose the file that is written to. So a path is resolved component by component, and a link is followed only if root
@@ -8,6 +9,7 @@ or the daemon's own user owns it.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from collections import deque
@@ -72,6 +74,20 @@ def open_file(path: bytes, flags: int, mode: int = MODE) -> int:
     """As open(2), but links of other users are not followed. Raises OSError."""
     with located(path) as place:
         return place.open(flags, mode)
+
+
+def temporary_directory() -> str:
+    """Where temporary files go: the first of tempfile's places in which we may write. It stays the same.
+
+    tempfile.gettempdir() would make a file there to find out, which stays if we are killed just then.
+    """
+    return _temporary_directory(os.environ.get("TMPDIR"))
+
+
+@functools.cache
+def _temporary_directory(wanted: str | None) -> str:
+    places = [wanted or "/tmp", "/tmp", "/var/tmp", "."]
+    return os.path.abspath(next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[0]))
 
 
 def _walk(path: bytes, last_link: LastLink) -> Place:

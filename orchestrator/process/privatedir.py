@@ -8,6 +8,8 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.ownfiles import temporary_directory
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -39,7 +41,7 @@ def _usual_places() -> Iterator[str]:
         yield runtime
     if os.geteuid() == 0:
         yield "/run"
-    yield tempfile.gettempdir()
+    yield temporary_directory()
 
 
 def _is_safe(path: str) -> bool:

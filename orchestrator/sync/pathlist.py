@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
+
+from orchestrator.ownfiles import temporary_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -33,7 +34,7 @@ def write_list(paths: Iterable[bytes], separator: bytes = b"\0") -> bytes:
     """A new file, readable for us alone, with the paths, a separator after each. Raises OSError."""
     import tempfile
 
-    directory = _directory(os.environ.get("TMPDIR"))
+    directory = temporary_directory()
     if _makes_none.get():
         return os.path.join(os.fsencode(directory), b"lsyncd-paths-XXXXXXXX")
     fd, name = tempfile.mkstemp(prefix=f"lsyncd-paths-{_pid_namespace()}-{os.getpid()}-", dir=directory)
@@ -58,7 +59,7 @@ def remove_lists(living: Callable[[], Container[int]]) -> None:
     `living()`: the pids of daemons that still run, or something that they have started. Asked when the lists are
     known, and only if there are any: who makes one later is none of those that were asked about.
     """
-    directory, here = _directory(os.environ.get("TMPDIR")), _pid_namespace()
+    directory, here = temporary_directory(), _pid_namespace()
     try:
         names = os.listdir(directory)
     except OSError:
@@ -71,16 +72,6 @@ def remove_lists(living: Callable[[], Container[int]]) -> None:
             if pid not in alive:
                 with contextlib.suppress(OSError):  # a file system that is read-only
                     remove_list(os.fsencode(path))
-
-
-@functools.cache
-def _directory(wanted: str | None) -> str:
-    """The first of tempfile's places in which we may write, `wanted` before all; it stays the same from then on.
-
-    tempfile.gettempdir() would make a file there to find out, which stays if we are killed just then.
-    """
-    places = [wanted or "/tmp", "/tmp", "/var/tmp", "."]
-    return os.path.abspath(next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[0]))
 
 
 def _is_ours(path: str) -> bool:
