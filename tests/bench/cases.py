@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
 import signal
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -17,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remote import remote
+from remote import remote  # also makes tests.kit known
 from world import BASE, World, contents, entries, touch, tree_of_directories, wait_for
+
+from tests.kit.states import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -239,7 +239,7 @@ def restart(binary: str, count: int, directories: int, changes: int = 100) -> Fi
                     world.wait_said("Startup of ")
                     figures["seconds"] = time.monotonic() - world.started / 1e9
                     if state and not is_again:
-                        wait_for("the state", lambda: _is_recorded(box / "state" / "Sync1.db"))
+                        wait_for("the state", lambda: is_recorded(box / "state"))
                 if state:
                     size = sum(file.stat().st_size for file in (box / "state").iterdir())
                     figures["bytes a path"] = size / (count + directories)
@@ -249,14 +249,6 @@ def restart(binary: str, count: int, directories: int, changes: int = 100) -> Fi
         return figures
     finally:
         shutil.rmtree(box)
-
-
-def _is_recorded(database: Path) -> bool:
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
-            return bool(db.execute("SELECT value FROM about WHERE key = 'full'").fetchall())
-    except sqlite3.Error:
-        return False
 
 
 def _has(file: Path, text: str) -> bool:

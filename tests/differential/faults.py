@@ -6,11 +6,9 @@ that what comes of them is what stands there.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
@@ -22,6 +20,7 @@ from differential.commands import RELEASE, oracle, ours
 from differential.faultworld import NotDone, World, startups, text_of
 
 from tests.kit.rsyncd import RsyncDaemon
+from tests.kit.states import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -603,7 +602,7 @@ def restart(world: World) -> str:
     world.start()
     world.started()
     if world.is_ours:
-        world.wait("the state", lambda: _is_recorded(world.box / "state" / "Sync1.db"))
+        world.wait("the state", lambda: is_recorded(world.box / "state"))
     world.signal(signal.SIGTERM)
     world.wait("the end", lambda: world.status() is not None)
     world.write("a", "b", "c")
@@ -611,14 +610,6 @@ def restart(world: World) -> str:
     world.started(2)
     looked = sum(b"others/" in line for line in (world.box / "looked").read_bytes().splitlines())
     return f"rsync looks at {looked or 'none'} of the others, {world.outcome()}"
-
-
-def _is_recorded(database: Path) -> bool:
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
-            return bool(db.execute("SELECT value FROM about WHERE key = 'full'").fetchall())
-    except sqlite3.Error:
-        return False
 
 
 @scenario("the daemon alone is killed, its rsync goes on (`delete = false`); a file is replaced, it is started again")

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
-import sqlite3
 import time
 from dataclasses import replace
 from functools import partial
@@ -21,6 +19,7 @@ from tests.kit.churn import Churn, picture, told
 from tests.kit.churned import MIRRORS, Mirror
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.processes import descendants, has_ended
+from tests.kit.states import is_recorded
 
 IN_CI = {
     "rsync": 6,
@@ -58,16 +57,6 @@ def kill_one(daemon: Daemon, chance: random.Random) -> None:
 
 def has_resumed(daemon: Daemon, times: int) -> bool:
     return daemon.said().count("Normal: resuming ") >= times
-
-
-def is_recorded(states: Path) -> bool:
-    """Whether the state of the only sync is complete, after a full run."""
-    try:
-        (name,) = states.glob("*.db")
-        with contextlib.closing(sqlite3.connect(f"file:{name}?mode=ro", uri=True)) as db:
-            return db.execute("SELECT value FROM about WHERE key = 'full'").fetchall() == [("done",)]
-    except (ValueError, sqlite3.Error):
-        return False
 
 
 class Run:
