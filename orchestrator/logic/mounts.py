@@ -124,10 +124,10 @@ def _parse(line: bytes) -> Mount:
     fields, _, rest = line.partition(b" - ")
     number, parent, device, root, point = fields.split(b" ")[:5]
     kind, _, more = rest.partition(b" ")
-    source = _plain(more.partition(b" ")[0])
-    return Mount(number, parent, device, _plain(root), _plain(point), kind.decode("utf-8", "replace"), source)
+    source = unescaped(more.partition(b" ")[0])
+    return Mount(number, parent, device, unescaped(root), unescaped(point), kind.decode("utf-8", "replace"), source)
 
 
-def _plain(field: bytes) -> bytes:
-    """Blanks and the like are octal numbers there."""
+def unescaped(field: bytes) -> bytes:
+    """A path as it stands in mountinfo, where blanks and the like are octal numbers."""
     return _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), field)

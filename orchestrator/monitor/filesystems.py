@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
+
+from orchestrator.mounttable import read_mounts
+
+if TYPE_CHECKING:
+    from orchestrator.logic.mounts import Mounts
 
 SILENT = frozenset(
     (
@@ -12,31 +17,11 @@ SILENT = frozenset(
 )
 """Types whose changes may be made by another machine, of which the kernel here hears nothing."""
 
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 
-
-def file_system_of(path: bytes, mountinfo: bytes | None = None) -> str:
-    """The type of the file system that holds an absolute path; "" if unknown. See proc(5), mountinfo."""
-    if mountinfo is None:
-        try:
-            with open("/proc/self/mountinfo", "rb") as file:
-                mountinfo = file.read()
-        except OSError:
-            return ""
-    best, kind = b"", b""
-    for line in mountinfo.splitlines():
-        fields, _, rest = line.partition(b" - ")
-        point = mount_point(fields.split(b" ")[4])
-        is_above = path == point or path.startswith(point.rstrip(b"/") + b"/")
-        # of two at one place the later lies on top
-        if is_above and len(point) >= len(best):
-            best, kind = point, rest.split(b" ")[0]
-    return kind.decode("utf-8", "replace")
-
-
-def mount_point(field: bytes) -> bytes:
-    """A path as it stands in mountinfo, where blanks and the like are octal numbers."""
-    return _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), field)
+def file_system_of(path: bytes, mounts: Mounts | None = None) -> str:
+    """The type of the file system that holds an absolute path; "" if unknown. `mounts` None: those of this process."""
+    mount = (mounts or read_mounts()).mount_of(path.rstrip(b"/") or b"/")
+    return "" if mount is None else mount.kind
 
 
 def is_silent(kind: str) -> bool:

@@ -20,7 +20,7 @@ from inotify_simple import INotify, flags
 
 from orchestrator.descent import open_directory, way_into
 from orchestrator.errors import MonitorError
-from orchestrator.monitor.filesystems import mount_point
+from orchestrator.logic.mounts import unescaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -325,7 +325,7 @@ def _mount_table() -> frozenset[_Mount]:
     for fields in lines:
         major, minor = fields[2].split(b":")
         device = os.makedev(int(major), int(minor))
-        found.add(_Mount(fields[0], mount_point(fields[4]), device, fields[fields.index(b"-", 6) + 1]))
+        found.add(_Mount(fields[0], unescaped(fields[4]), device, fields[fields.index(b"-", 6) + 1]))
     return frozenset(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.logic.mounts import Mounts
+from orchestrator.mounttable import read_mounts
 from orchestrator.state.keeper import Keeper
 from orchestrator.state.place import open_place
 from orchestrator.state.writer import Writer
@@ -12,6 +12,7 @@ from orchestrator.state.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.logic.mounts import Mounts
     from orchestrator.masterloop import LoopLike
     from orchestrator.state.keeper import Source
 
@@ -51,15 +52,10 @@ class States:
         self._writer.close(PATIENCE)
 
 
-def untrusted_file_system(source: bytes, mountinfo: bytes | None = None) -> str:
-    """The type of a file system, at or below a directory, whose times and inodes prove nothing; "": all do."""
-    if mountinfo is None:
-        try:
-            with open("/proc/self/mountinfo", "rb") as file:
-                mountinfo = file.read()
-        except OSError:
-            return "unknown"
-    mounts = Mounts(mountinfo)
+def untrusted_file_system(source: bytes, mounts: Mounts | None = None) -> str:
+    """The type of a file system, at or below a directory, whose times and inodes prove nothing; "": all do. `mounts`
+    None: those of this process."""
+    mounts = mounts or read_mounts()
     at = mounts.mount_of(source.rstrip(b"/") or b"/")
     if at is None:
         return "unknown"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from orchestrator.descent import foreign_link
 from orchestrator.errors import ConfigError
 from orchestrator.logic.text import text_of
-from orchestrator.sync.targetwatch import read_mounts
+from orchestrator.mounttable import read_mounts
 
 if TYPE_CHECKING:
     from orchestrator.logic.filters import Filters

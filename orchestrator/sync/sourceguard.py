@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.sync.targetwatch import keeps_inode, read_mounts
+from orchestrator.mounttable import read_mounts
+from orchestrator.sync.targetwatch import keeps_inode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

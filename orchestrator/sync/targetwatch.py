@@ -13,9 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orchestrator.descent import follow
-from orchestrator.logic.mounts import Mount, Mounts
+from orchestrator.mounttable import read_mounts
 
 if TYPE_CHECKING:
+    from orchestrator.logic.mounts import Mount
     from orchestrator.sync.target import Target
 
 _MAY_HANG: Final = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse", "autofs")
@@ -127,15 +128,6 @@ class TargetWatch:
             self._seen = now  # the same, mounted anew
             return Finding.FINE
         return Finding.REPLACED
-
-
-def read_mounts() -> Mounts:
-    """All mounts of this process; none where they cannot be read."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            return Mounts(file.read())
-    except OSError:
-        return Mounts(b"")
 
 
 def keeps_inode(mount: Mount | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.logic.mounts import Mounts
 from orchestrator.monitor.filesystems import file_system_of, is_silent
 
 MOUNTS = b"""\
@@ -28,7 +29,7 @@ MOUNTS = b"""\
     ],
 )
 def test_the_nearest_mount_counts(path: bytes, kind: str) -> None:
-    assert file_system_of(path, MOUNTS) == kind
+    assert file_system_of(path, Mounts(MOUNTS)) == kind
 
 
 @pytest.mark.parametrize(
