@@ -18,7 +18,7 @@ from orchestrator.config.lua.actions import (
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
 from orchestrator.config.lua.fingerprint import fingerprint_of
-from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, tunnel_options
+from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, resumes, tunnel_options
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.lua.usercode import UserCode
@@ -296,7 +296,7 @@ class LuaConfig:
             sync.guard_source()
         if target is not None and (target.directory is not None or marker):
             sync.look_after(TargetWatch(target, marker))
-        if action is not None and action.sets and config.get("resume") is not False:
+        if action is not None and action.sets and resumes(config):
             sync.resumable = asked_resumable(action, config)
         sync.place = target.directory if target is not None else None
         if config.get("crontab") is not None:

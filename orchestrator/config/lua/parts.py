@@ -58,6 +58,14 @@ def filters_of(config: TableConfig) -> Filters:
     return filters
 
 
+def resumes(config: TableConfig) -> bool:
+    """`resume`. Raises ConfigError where it is neither true nor false: nobody would know what is meant."""
+    value = config.get("resume")
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError('"resume" must be true or false.')
+    return value is not False
+
+
 def marker_of(config: TableConfig, target: Target | None) -> bytes:
     """`targetMarker`, empty where there is none. Raises ConfigError where it could not be looked for, or be kept."""
     marker = config.get("targetMarker")

@@ -217,6 +217,7 @@ ERRORS = {
     "names": ("RSYNC{name = 'x'}\nRSYNC{name = 'x'}", ':2: there are two syncs with the name "x"'),
     "crontab": ("\nRSYNC{crontab = 'x'}", ":2: Sync: Sync1 - crontab rule 1 is not valid"),
     "delay": ('RSYNC{delay = "x"}', "delay must be a number and >= 0"),
+    "resume": ('RSYNC{resume = "no"}', '"resume" must be true or false'),
     "negative delay": (
         "RSYNC{delay = -1}",
         "delay must be a number and >= 0",
