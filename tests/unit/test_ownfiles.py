@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ownfiles import LastLink, located, open_file
+from orchestrator.ownfiles import LastLink, located, open_file, temporary_directory
 from tests.kit.need import missing
 
 SOMEBODY = 65534
@@ -129,3 +129,14 @@ def test_nothing_is_left_open(box: Path) -> None:
         except OSError:
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_temporary_files_go_where_they_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert temporary_directory() == str(tmp_path)
+    tmp_path.rmdir()
+    assert temporary_directory() == str(tmp_path), "it stays the same: what is to be there later waits"
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "never there"))
+    assert temporary_directory() in ("/tmp", "/var/tmp")
+    monkeypatch.delenv("TMPDIR")
+    assert temporary_directory() in ("/tmp", "/var/tmp")

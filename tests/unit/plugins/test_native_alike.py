@@ -317,7 +317,7 @@ def test_what_may_have_been_deleted_on_the_target_waits_once(deleted: Deleted) -
 
 def test_what_was_deleted_while_we_were_at_work_in_its_directory_waits(deleted: Deleted) -> None:
     """The run that finds its directory as it was, and the one that changes it, do not take the deletion for theirs."""
-    for name in (b"found", b"changed"):
+    for name in (b"found", b"changed", b"another changed before"):
         write(deleted.deploy.source + name, b"1")
         write(deleted.target + name, b"1")
         shutil.copystat(deleted.deploy.source + name, deleted.target + name)
@@ -326,7 +326,10 @@ def test_what_was_deleted_while_we_were_at_work_in_its_directory_waits(deleted: 
         wait_for_tick(deleted.deploy.source + b"f")
         if name == b"changed":
             write(deleted.deploy.source + name, b"two")
-        deleted.run(60, ("Modify", b"/" + name), meanwhile=b"/" + name)
+        earlier = [("Modify", b"/kept")] if name == b"another changed before" else []
+        if earlier:
+            write(deleted.deploy.source + b"kept", b"three")
+        deleted.run(60, *earlier, ("Modify", b"/" + name), meanwhile=b"/" + name)
         assert deleted.run(60, ("Create", b"/f")) == ["f"], name
         os.unlink(deleted.deploy.source + b"f")
 
