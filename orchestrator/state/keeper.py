@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 CLOCK_REALTIME_COARSE: Final = 5
 """The clock that the kernel takes file times from (clock_gettime(2))."""
 
+CLOCK_MONOTONIC_COARSE: Final = 6
+"""The same clock, but for where it was set."""
+
 PIECE: Final = 500
 """Paths that are worked off at once, while transfers may wait."""
 
@@ -431,7 +434,13 @@ class _Recording:
 
 
 def _now() -> Moment:
-    return Moment(time.clock_gettime_ns(CLOCK_REALTIME_COARSE), time.time_ns() - time.monotonic_ns())
+    # Both clocks go on in the same step of the kernel's, so within one step what lies between them is exact, however
+    # long this thread waits for the processor between the two.
+    while True:
+        step = time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE)
+        coarse = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
+        if time.clock_gettime_ns(CLOCK_MONOTONIC_COARSE) == step:
+            return Moment(coarse, coarse - step)
 
 
 def _known(status: bytes, before: int, keeps_names: bool) -> bytes | None:

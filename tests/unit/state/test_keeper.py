@@ -456,3 +456,9 @@ def test_so_many_bytes_a_path(world: World) -> None:
     world.stop()
     size = sum((world.states / name).stat().st_size for name in os.listdir(world.states))
     assert size / 2109 < 120
+
+
+def test_moments_of_a_clock_that_nobody_sets_say_so(world: World) -> None:
+    first = world.keeper.moment()
+    assert all(world.keeper.moment().seen_from(first) >= first.coarse for _ in range(1000))
+    assert {world.keeper.moment().offset for _ in range(1000)} == {first.offset}
