@@ -19,6 +19,7 @@ from orchestrator.monitor.filesystems import file_system_of, is_silent
 from orchestrator.plugins import make_manager
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from orchestrator.control.dry import Note, Noted
@@ -41,6 +42,18 @@ WORDS = {
     "call": "call",
 }
 """The verb of each kind of note that the report shows (see dry.Note)."""
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the report. Returns the exit status."""
+    return check(
+        options.config,
+        output,
+        options.lua,
+        for_real=options.for_real,
+        elsewhere=options.elsewhere,
+        only_load=options.load,
+    )
 
 
 def check(

@@ -19,6 +19,7 @@ from orchestrator.errors import OrchestratorError, UsageError
 from orchestrator.logic.message import printable
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from orchestrator.config.model import Options
@@ -33,6 +34,11 @@ DROPPED: Final[Mapping[str, str]] = {
     "popen": "gives what holds here and now; --for-real runs it and writes that down",
 }
 """Kind of note → why TOML cannot express it. All others change something each time the config is loaded."""
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Print the TOML. Returns the exit status."""
+    return convert(options.config, output, options.lua, for_real=options.for_real, elsewhere=options.elsewhere)
 
 
 def convert(

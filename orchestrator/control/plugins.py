@@ -8,13 +8,14 @@ from orchestrator.config.model import Option
 from orchestrator.plugins import make_manager
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Mapping
 
     from orchestrator.control.output import Output
 
 
-def show_plugins(output: Output) -> int:
-    """Print the list. 1 where a plugin could not be loaded."""
+def run(_: argparse.Namespace, output: Output) -> int:
+    """Print the list. Returns the exit status: 1 where a plugin could not be loaded."""
     manager = make_manager()
     for found in manager.found:
         output.line(f"{found.name} {found.version} ({found.module})")

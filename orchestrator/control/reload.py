@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from orchestrator.control.output import Output
@@ -20,6 +21,11 @@ NAME: Final = b"lsyncd\n"
 
 class NoDaemon(Exception):
     """There is nobody to ask, and why."""
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Ask the daemon. Returns the exit status."""
+    return reload(options.config, options.pid, output)
 
 
 def reload(config: str | None, pid: int | None, output: Output) -> int:
