@@ -152,37 +152,37 @@ class Runs:
                 else:
                     runs.full_retry.max_size = max_size
             return Collected()
-        is_partial = False
+        collected = Collected()
         if isinstance(agent, EventList):
-            is_partial = _collect_batch(runs, agent, outcome, complaints if exit_code == PARTIAL else None)
+            collected = _collect_batch(runs, agent, outcome, complaints if exit_code == PARTIAL else None)
         elif agent.etype == etypes.PART:
-            is_partial = _collect_part(runs, outcome, complaints)
+            collected = _collect_part(runs, outcome, complaints)
         elif runs.full_retry.max_size is not None:
             runs.full_retry.max_size = None
-            is_partial = True
-            _retry_everything(inlet, runs, outcome.stderr)
+            collected = _retry_everything(inlet, runs, outcome.stderr)
         elif exit_code == PARTIAL:
-            is_partial = _collect_full(runs, outcome, complaints, self._by_paths)
+            collected = _collect_full(runs, outcome, complaints, self._by_paths)
         else:
             runs.full_retry.succeeded()
         inlet.report_retrying(len(runs.retry_list) + runs.full_retry.is_planned)
-        return Collected(failed=[] if is_partial else None)
+        return collected
 
 
-def _collect_batch(runs: SyncRuns, events: EventList, outcome: Outcome, complaints: Complaints | None) -> bool:
-    """Whether anything of it failed: that is tried again."""
+def _collect_batch(runs: SyncRuns, events: EventList, outcome: Outcome, complaints: Complaints | None) -> Collected:
+    """The changes of it that failed are tried again."""
     if complaints is None and not (runs.retry_list.notes or runs.broken):
-        return False  # as nearly always
+        return Collected()  # as nearly always
     inlet = events.inlet
     changes = [runs.widened(change) for change in changes_of(events)]
     runs.broken.difference_update(change.path for change in changes)
     failing: list[ChangedPath] = []
+    found: Failing | None = None
     if complaints is not None:
         found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
         failing = changes if found is None else found.changes
         _warn_of_attributes(inlet, runs, found, outcome.stderr)
     _retry_paths(runs, outcome, changes, failing)
-    return bool(failing)
+    return _collected(failing, found)
 
 
 def _clean_up(inlet: Inlet, runs: SyncRuns, changes: list[ChangedPath], began: float) -> None:
@@ -195,25 +195,24 @@ def _clean_up(inlet: Inlet, runs: SyncRuns, changes: list[ChangedPath], began: f
         remove_leftovers(target, inlet.source, files, began)
 
 
-def _collect_full(runs: SyncRuns, outcome: Outcome, complaints: Complaints, by_paths: bool) -> bool:
-    """Whether anything failed: that is tried again, or everything is."""
+def _collect_full(runs: SyncRuns, outcome: Outcome, complaints: Complaints, by_paths: bool) -> Collected:
+    """The paths that failed are tried again, or everything is."""
     inlet = outcome.agent.inlet
     found = None if complaints.is_unclear else of_full_run(complaints.named, inlet.source, roots_of(inlet))
     if found is None or len(found.changes) > (MOST_OF_A_FULL_RUN if by_paths else 0):
-        _retry_everything(inlet, runs, outcome.stderr)
-        return True
+        return _retry_everything(inlet, runs, outcome.stderr)
     runs.full_retry.succeeded()
     _warn_of_attributes(inlet, runs, found, outcome.stderr)
     _retry_paths(runs, outcome, [], found.changes)
-    return bool(found.changes)
+    return _collected(found.changes, found)
 
 
-def _collect_part(runs: SyncRuns, outcome: Outcome, complaints: Complaints) -> bool:
-    """Whether anything of a part of the startup failed: that is tried again, or all of the part is."""
+def _collect_part(runs: SyncRuns, outcome: Outcome, complaints: Complaints) -> Collected:
+    """The paths of a part that failed are tried again, or all of the part is."""
     agent = outcome.agent
     has_left_out = runs.max_sizes.pop(agent.delays[0].seq, None) is not None
     if not has_left_out and outcome.exit_code != PARTIAL:
-        return False
+        return Collected()
     inlet = agent.inlet
     part = inlet.part_of(agent) if isinstance(agent, Event) else None
     is_unclear = complaints.is_unclear or has_left_out
@@ -224,7 +223,13 @@ def _collect_part(runs: SyncRuns, outcome: Outcome, complaints: Complaints) -> b
         failing = found.changes if found is not None else []
         _warn_of_attributes(inlet, runs, found, outcome.stderr)
     _retry_paths(runs, outcome, [], failing)
-    return bool(failing)
+    return _collected(failing, found)
+
+
+def _collected(failing: list[ChangedPath], found: Failing | None) -> Collected:
+    """The answer for a run of which these changes failed: all else has arrived, but for what directories lack."""
+    unsettled = [*(change.path for change in failing), *(found.directories if found is not None else ())]
+    return Collected(failed=[] if failing else None, unsettled=unsettled or None)
 
 
 def _warn_of_attributes(inlet: Inlet, runs: SyncRuns, found: Failing | None, stderr: bytes) -> None:
@@ -242,11 +247,13 @@ def _warn_of_attributes(inlet: Inlet, runs: SyncRuns, found: Failing | None, std
     )  # fmt: skip
 
 
-def _retry_everything(inlet: Inlet, runs: SyncRuns, stderr: bytes) -> None:
+def _retry_everything(inlet: Inlet, runs: SyncRuns, stderr: bytes) -> Collected:
+    """Nobody knows which paths failed."""
     pause = runs.full_retry.failed(inlet)
     if pause is not None:
         words = f"rsync could not transfer everything; one more full run in {counted(round(pause), 'second')}"
         inlet.log("Warn", words, _end_of(stderr))
+    return Collected(failed=[])
 
 
 def _retry_paths(runs: SyncRuns, outcome: Outcome, tried: list[ChangedPath], failing: list[ChangedPath]) -> None:

@@ -16,6 +16,7 @@ from orchestrator.api import AGAIN, RSYNC_EXIT_CODES
 from orchestrator.control import main
 from tests.kit.daemon import Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.states import is_recorded
 from tests.kit.trees import snapshot, text_of
 
 if TYPE_CHECKING:
@@ -225,3 +226,25 @@ def test_a_transfer_that_hangs_and_does_not_listen_is_killed_and_made_again(box:
         wait_equal(box, "s", daemon)
         pid = int(text_of(box / "pid"))
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the process that hung to be gone")
+
+
+@pytest.mark.parametrize("parts", ["", "startupProcesses = 2,"], ids=["whole", "in parts"])
+def test_a_restart_looks_again_at_the_file_that_never_arrives_and_at_no_other(box: Path, parts: str) -> None:
+    config = f'settings{{stateDir = "{box}/state"}}\n'
+    config += sync(box, "one", more=f"delete = false, rsync = {{archive = true}}, {parts}")
+    source, target = box / "src" / "one", box / "trg" / "one"
+    for path in ("stuck", "a", "d/b"):
+        (source / path).parent.mkdir(exist_ok=True)
+        (source / path).write_text(path)
+    (target / "stuck" / "full").mkdir(parents=True)  # which may not be deleted for the file's sake
+    with Daemon(box, lua=config):
+        wait_until(lambda: is_recorded(box / "state"), "the startup to be recorded")
+    with Daemon(box, lua=config) as daemon:
+        daemon.wait_for("paths changed")
+        (target / "stuck" / "full").rmdir()
+        (target / "stuck").rmdir()
+        wait_equal(box, "one", daemon)
+        resumed = daemon.said().partition("resuming ")[2].partition("resuming ")[2]
+        assert "recursive" not in resumed
+        assert "/stuck\n" in resumed
+        assert not {"/a", "/d/b"} & {line.strip() for line in resumed.splitlines()}, resumed

@@ -198,3 +198,26 @@ def test_what_the_real_rsync_could_not_transfer_arrives_when_nothing_is_in_its_w
     inlet.settle()
     assert inlet.retrying == 0
     assert snapshot(pair.target) == snapshot(pair.source)
+
+
+def test_a_restart_looks_at_those_alone_that_failed() -> None:
+    inlet = inlet_of()
+    inlet.end(change(inlet, b"/bad", b"/good"), 23, b'rsync: [sender] send_files failed to open "/src/bad": No (13)\n')
+    assert inlet.collected.unsettled == [b"/bad"]
+    inlet.end(change(inlet, b"/fresh"), 0)
+    assert inlet.collected.unsettled is None
+
+
+def test_of_a_directory_that_lacks_attributes_a_restart_looks_at_all() -> None:
+    inlet = inlet_of()
+    complaint = b'rsync: [receiver] failed to set times on "/trg/d": Operation not permitted (1)\n'
+    inlet.end(change(inlet, b"/d/", b"/good"), 23, complaint)
+    assert (inlet.was_partial, inlet.collected.unsettled) == (False, [b"/d"])
+
+
+@pytest.mark.parametrize("stderr", [b"", b"rsync: something new\n"])
+def test_where_it_is_unclear_what_failed_of_a_full_run_nothing_is_known(stderr: bytes, tmp_path: Path) -> None:
+    inlet = FakeInlet(Rsync(), Pair(tmp_path).config(delay=DELAY))
+    inlet.startup()
+    inlet.end(inlet.spawned[0], 23, stderr)
+    assert (inlet.was_partial, inlet.collected.unsettled) == (True, None)
