@@ -219,6 +219,10 @@ class Action:
         """
         return None
 
+    def remarks(self, config: Config) -> Sequence[str]:
+        """Lines for `orchestrator check` about what the programs that it shows do not say. Asked after `prepare`."""
+        return ()
+
     def resumable(self, config: Config) -> Resumable | None:
         """The promise of an action about its transfers, by which a restart transfers only what has changed since
         (setting `stateDir`). None: nothing, every start is a run over everything.

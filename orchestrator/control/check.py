@@ -152,6 +152,8 @@ class _Check:
         for host, idle in self._run.ssh.take():
             seconds = counted(idle, "second")
             self._output.line(f"  shares an ssh connection to {host}, which is closed when unused for {seconds}")
+        for remark in sync.calls.remarks():
+            self._output.line(f"  {remark}")
         if self._run.settings.state_dir is not None:
             self._output.line(f"  at a restart: {_of_restart(sync)}")
         programs = [one.child.argv[0] for one in (*startup, *change) if one.child is not None and one.child.argv]

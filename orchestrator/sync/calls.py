@@ -36,6 +36,9 @@ class Calls(Protocol):
     def is_of_plugin(self) -> bool:
         """Whether startup, full run, action and judgement all are a plugin's own, so its promises hold."""
 
+    def remarks(self) -> Sequence[str]:
+        """See Action.remarks."""
+
     def resumes(self, cut_off: Sequence[bytes], until: float | None) -> None:
         """See Action.resumes."""
 

@@ -344,6 +344,9 @@ class _Calls:
     def is_of_plugin(self) -> bool:
         return True
 
+    def remarks(self) -> Sequence[str]:
+        return self._action.remarks(self._inlet.config)
+
     def resumes(self, cut_off: Sequence[bytes], until: float | None) -> None:
         self._action.resumes(self._inlet, cut_off, until)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from orchestrator.api import Action, Config, Event, Inlet, Resumable, Target
 from orchestrator_rsync.arguments import rsync_options, target_of
-from orchestrator_rsync.batches import spawn_full
+from orchestrator_rsync.batches import remarks, spawn_full
 from orchestrator_rsync.parts import undivided
 from orchestrator_rsync.sharing import shared
 from orchestrator_rsync.syncruns import Runs
@@ -38,6 +38,9 @@ class RsyncAction(Action):
 
     def undivided(self, config: Config) -> str | None:
         return undivided(config)
+
+    def remarks(self, config: Config) -> Sequence[str]:
+        return remarks(rsync_options(config)) if self.retries_paths else ()
 
     def resumable(self, config: Config) -> Resumable | None:
         options = rsync_options(config)

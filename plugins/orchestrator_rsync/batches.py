@@ -179,11 +179,25 @@ def _guarded_run(
     return run if deletes else deleting_leftovers(run, leftovers)
 
 
+def remarks(options: RsyncOptions) -> Sequence[str]:
+    """Lines about how changes travel."""
+    if options.listed is False:
+        return ()
+    if options.unfit:
+        return (f"changes go by filter lists: {_words(options)} would mean something else with a list of names",)
+    when = "always" if options.listed else "where directories are large, or changes many"
+    return (f"changes go by a list of names {when} (rsync.listed)",)
+
+
+def _words(options: RsyncOptions) -> str:
+    return " ".join(f"--{name}" for name in options.unfit)
+
+
 def _say_unfit(inlet: Inlet, runs: SyncRuns, options: RsyncOptions) -> None:
     if not runs.has_said_unfit:
         runs.has_said_unfit = True
-        words = " ".join(f"--{name}" for name in options.unfit)
-        inlet.log("Debug", f"rsync gets filter lists for {inlet.name}: {words} would mean something else with names.")
+        words = f"rsync gets filter lists for {inlet.name}: {_words(options)} would mean something else with names."
+        inlet.log("Debug", words)
 
 
 def _names(inlet: Inlet, changes: list[ChangedPath], runs: SyncRuns, options: RsyncOptions) -> Names:

@@ -341,3 +341,20 @@ sync{default.rsync, name = "d", source = "SRC", target = "BOX/trg", collect = fu
     assert not (box / "state").exists()
     main(["check", write(box, syncs)])
     assert "at a restart" not in capsys.readouterr().out
+
+
+def test_how_changes_travel(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    syncs = """
+sync{default.rsync, source = "SRC", target = "BOX/trg"}
+sync{default.rsync, source = "SRC", target = "BOX/trg", rsync = {listed = true}}
+sync{default.rsync, source = "SRC", target = "BOX/trg", rsync = {listed = false}}
+sync{default.rsync, source = "SRC", target = "BOX/trg", rsync = {prune_empty_dirs = true}}
+sync{default.direct, source = "SRC", target = "BOX/trg"}
+sync{default.rsync, source = "SRC", target = "BOX/trg", action = function(inlet) end}
+"""
+    main(["check", write(box, syncs)])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines() if "changes go by" in line] == [
+        "changes go by a list of names where directories are large, or changes many (rsync.listed)",
+        "changes go by a list of names always (rsync.listed)",
+        "changes go by filter lists: --prune-empty-dirs would mean something else with a list of names",
+    ]

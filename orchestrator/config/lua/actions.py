@@ -156,6 +156,12 @@ class ActionCalls:
 
         self._run("resumes", resumes, sync.inlet, sync)
 
+    def remarks(self, sync: Sync) -> Sequence[str]:
+        """Lines for a report about what its programs do not show."""
+        found: list[str] = []
+        self._run("remarks", lambda inlet: found.extend(map(str, self.plugin.remarks(inlet.config))), sync.inlet, sync)
+        return found
+
     def collect(self, sync: Sync, outcome: Outcome) -> Collected:
         """What the plugin makes of a transfer that has ended, with a verdict; `again` where it fails."""
         action, began = self.plugin, self._now()

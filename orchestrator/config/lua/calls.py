@@ -118,6 +118,10 @@ class SyncCalls:
         names = (b"init", b"full", b"action", b"collect")
         return None not in [self._found(name, self._plugin_of) for name in names]
 
+    def remarks(self) -> Sequence[str]:
+        plugin = self._found(b"action", self._plugin_of)
+        return () if plugin is None else self._actions[plugin].remarks(self._syncs[self._number])
+
     def resumes(self, cut_off: Sequence[bytes], until: float | None) -> None:
         plugin, sync = self._found(b"action", self._plugin_of), self._syncs[self._number]
         if plugin is not None:
