@@ -18,6 +18,7 @@ from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.roots import RootIndex
 from orchestrator.logic.secrets import mask
+from orchestrator.logic.summary import summary
 from orchestrator.logic.text import counted
 from orchestrator.monitor.drainer import Drainer
 from orchestrator.monitor.filesystems import file_system_of, is_silent
@@ -222,7 +223,9 @@ class Runner:
         settings = self.settings
         if not settings.status_file:
             return
-        self._status = StatusFile(settings.status_file, settings.status_interval, self.host.log)
+        self._status = StatusFile(
+            settings.status_file, settings.status_interval, self.host.log, heartbeat=settings.status_heartbeat
+        )
         self._presence = _presence()
         if self._presence:
             self._loop.add_reader(self._presence.fileno(), self._look_after_status)
@@ -331,7 +334,7 @@ class Runner:
         self._unwatch(gone)
         self._forget_ways()
         self._watch_ways()
-        if (settings.status_file, settings.status_interval) != (before.status_file, before.status_interval):
+        if _of_status_file(settings) != _of_status_file(before):
             self._close_status_file()
             self._open_status_file()
         if settings.control_socket != before.control_socket:
@@ -512,6 +515,10 @@ class Runner:
         if has_gone and self._status:
             self._status.has_gone(self.host.clock.now())
         return has_gone
+
+    def summary(self) -> str:
+        """How the syncs are doing, in one line."""
+        return summary((sync.state.value for sync in self.syncs), sum(len(sync.queue) for sync in self.syncs))
 
     def touch(self) -> None:
         """Something may have changed that the status file shows."""
@@ -830,6 +837,11 @@ class _Wanted:
 def _of_monitors(settings: Settings) -> tuple[str, str, float]:
     """The settings that a monitor is made with."""
     return settings.inotify_mode, settings.watch_limit, settings.poll_interval
+
+
+def _of_status_file(settings: Settings) -> tuple[str | None, float, float | None]:
+    """The settings that a status file is made with."""
+    return settings.status_file, settings.status_interval, settings.status_heartbeat
 
 
 def _tunnel_report(tunnel: Tunnel) -> TunnelReport:

@@ -25,6 +25,7 @@ RANGES: Final = {
     "maxStartups": Range(least=1, may_be_endless=True),
     "startupProcesses": Range(least=1),
     "batchSizeLimit": Range(),
+    "statusHeartbeat": Range(least=1),
 }
 """The ranges of keys; any other is a number >= 0."""
 

@@ -22,6 +22,9 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "onepass": Option((bool,), False, "do the startup of every sync once, then exit"),
     "statusFile": Option((str,), None, "file with a report of syncs, delays and watches"),
     "statusInterval": Option((float,), 10, "seconds between two writes of the status file at least; 0: each time"),
+    "statusHeartbeat": Option(
+        (float,), None, "seconds until the status file is written anew though nothing has changed; not set: never"
+    ),
     "logfacility": Option(
         (str, int), None, "syslog facility: a name, or its number from 1 to 23 (3: daemon, 16 to 23: local0 to local7)"
     ),
@@ -73,6 +76,7 @@ class Settings:
     onepass: bool = False
     status_file: str | None = None
     status_interval: float = 10
+    status_heartbeat: float | None = None
     logfacility: str | int | None = None
     logident: str | None = None
     log_sync: bool = False
@@ -103,6 +107,7 @@ PATHS: Final = frozenset({"logfile", "pidfile", "statusFile", "controlSocket", "
 _CHOICES: Final = {"watchLimit": ("terminate", "degrade"), "reload": ("all", "changed")}
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
+    "statusHeartbeat": "status_heartbeat",
     "maxProcesses": "max_processes",
     "maxStartups": "max_startups",
     "maxDelays": "max_delays",

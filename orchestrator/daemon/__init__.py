@@ -70,6 +70,7 @@ class Daemon:
         self._log = self._system.log
         self._loop = self._system.loop
         self._processes = self._system.processes
+        self._service = self._system.service
         self._monitors: dict[str, MonitorKind] = {}
         self._hooks = Hooks(None, self._log)
         self._host: Host
@@ -77,6 +78,7 @@ class Daemon:
         self._fading: Fading
         self._pidfile: PidFile | None = None
         self._orphaned: OrphanedTransfers | None = None
+        self._is_starting = True
         try:
             self._directory = os.getcwd()
         except FileNotFoundError:  # deleted
@@ -166,12 +168,15 @@ class Daemon:
         try:
             try:
                 runner.start(self._check_for_end)
+                self._service.ready()
             except Interrupted as error:
                 self._log("Warn", str(error))
                 self._read_signals()
+            self._is_starting = False
             self._wait_for_orphaned_transfers(runner)
             self._turn(runner)
         finally:
+            self._service.stopping()
             if self._orphaned is not None:
                 self._orphaned.close()
             runner.close()
@@ -198,17 +203,21 @@ class Daemon:
         self._loop.turn(0.0)
         while True:
             if self._signals.end is not None:
+                self._service.stopping()
                 self._fading.stop(runner.host, self._signals.end)
                 return
             request = self._signals.take_reload()
             if request is not None:
+                self._service.reloading()
                 self._reload(runner, request)
+                self._service.ready()
                 continue
             try:
                 runner.cycle()
                 if self._is_over(runner):
                     return
-                if self._loop.turn(runner.timeout()):
+                self._service.turned(runner.summary)
+                if self._loop.turn(self._service.limited(runner.timeout())):
                     runner.touch()
             except Interrupted as error:
                 self._log("Warn", str(error))
@@ -285,8 +294,10 @@ class Daemon:
 
     def _check_for_end(self) -> None:
         """Raise Terminated where a signal asks for the end: the loop stands still while trees are looked through."""
+        self._service.busy(is_starting=self._is_starting)
         signum = self._signals.unhandled_end()
         if signum is not None:
+            self._service.stopping()
             self._fading.stop(self._host, signum)  # startups of earlier syncs may run
             raise Terminated(128 + signum)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from typing import TYPE_CHECKING
 
 from orchestrator.clock import Clock, MonotonicClock
@@ -14,6 +15,7 @@ from orchestrator.plugins import make_manager
 from orchestrator.process.detach import detach, fill_standard_descriptors
 from orchestrator.process.processes import Processes
 from orchestrator.process.title import set_title
+from orchestrator.servicemanager import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,12 +24,13 @@ if TYPE_CHECKING:
 
 
 class System:
-    """Clock, log, loop and processes of one daemon, and the installed plugins."""
+    """Clock, log, loop and processes of one daemon, the installed plugins, and who has started it."""
 
     clock: Clock
     log: Log
     loop: TurnedLoop
     processes: Processes
+    service: ServiceManager
 
     def __init__(self, clock: Clock | None = None, make_loop: Callable[[], TurnedLoop] = Loop) -> None:
         fill_standard_descriptors()
@@ -36,6 +39,7 @@ class System:
         self._plugin_messages = PluginMessages(self.log)
         self.loop = make_loop()
         self.processes = Processes(self.loop, self.log, self.clock)
+        self.service = ServiceManager(os.environ, self.clock)
 
     def make_manager(self) -> Manager:
         """The installed plugins. What they log through loguru is in our log from now on."""
@@ -54,7 +58,7 @@ class System:
 
     def detach(self, then: Callable[[], None]) -> None:
         """Go to the background; `then` is called in the process that stays, before the first one ends."""
-        detach(then)
+        detach(then, self.service.main_process if self.service.is_there else None)
         self.log.detach()
 
     def open_lifeline(self) -> None:
@@ -83,6 +87,7 @@ class System:
         """Let go of everything, processes first."""
         self.processes.close()
         close_lifeline()
+        self.service.close()
         self._plugin_messages.disconnect()
         self.log.close()
         self.loop.close()

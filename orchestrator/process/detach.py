@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from orchestrator.errors import EXIT_FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_PARENTS_PATIENCE = 5000
+"""Milliseconds that a parent gets to announce its child; somebody may have stopped it."""
 
 
 def fill_standard_descriptors() -> None:
@@ -26,13 +30,14 @@ def fill_standard_descriptors() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def detach(before: Callable[[], None]) -> None:
+def detach(before: Callable[[], None], announce: Callable[[int], None] | None = None) -> None:
     """Fork; returns in the child, which has its own session, / as its directory and no terminal.
 
     The parent does not return: it exits with 0 as soon as the child is ready, so that what starts
     services finds the pid file written; or, where the child ends before that, with the child's status.
     `before` is called in the child while it still has the terminal. Everything that must belong to the daemon's
     own process is done there (the pid file); what it raises comes out of here, in the child.
+    `announce` is called in the parent with the child's process id before it exits, and the child waits for that exit.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -41,7 +46,7 @@ def detach(before: Callable[[], None]) -> None:
     pid = os.fork()
     if pid:
         os.close(ready_write)
-        os._exit(_await(pid, ready_read))
+        os._exit(_await(pid, ready_read, announce))
     os.close(ready_read)
     try:
         before()
@@ -56,17 +61,29 @@ def detach(before: Callable[[], None]) -> None:
             os.write(ready_write, b"1")
         except BrokenPipeError:
             pass  # somebody killed the parent; the daemon is none the worse
+        else:
+            if announce is not None:
+                _wait_for_reader_to_go(ready_write)
     finally:
         os.close(ready_write)
 
 
-def _await(pid: int, ready: int) -> int:
+def _await(pid: int, ready: int, announce: Callable[[int], None] | None) -> int:
     """The parent's exit status. Never an exception: it must not run the child's part of the program."""
     try:
         if os.read(ready, 1):
+            if announce is not None:
+                announce(pid)
             return 0
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
     except BaseException:
         return EXIT_FAILURE
+
+
+def _wait_for_reader_to_go(pipe: int) -> None:
+    """poll(2): the other end of a pipe is closed where writing to it is an error."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    poll.poll(_PARENTS_PATIENCE)

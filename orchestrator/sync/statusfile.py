@@ -236,12 +236,19 @@ class StatusFile:
     What falls inside the interval is written when it ends; nothing changed, nothing to wake up for.
     Times are of the monotonic clock. Trouble is logged once, and again when it is another, or comes
     back after it was gone; the daemon goes on. `written`: the file, as it was last written.
+
+    `heartbeat`: seconds after which it is written anew, though nothing has changed, but never before the interval is
+    over: who watches its age sees a daemon that hangs.
     """
 
-    def __init__(self, path: str | bytes, interval: float, log: Callable[..., None]) -> None:
+    def __init__(
+        self, path: str | bytes, interval: float, log: Callable[..., None], *, heartbeat: float | None = None
+    ) -> None:
         self.path = os.path.abspath(os.fsencode(path))
         self._shown = os.fsdecode(path)
         self._interval = interval
+        self._heartbeat = None if heartbeat is None else max(interval, heartbeat)
+        self._beat: float | None = None
         self._log = log
         self._changed = False
         self._next = float("-inf")
@@ -259,14 +266,16 @@ class StatusFile:
 
     def alarm(self) -> float | None:
         """When to call `write_if_due`; None: there is nothing to write."""
-        return self._next if self._changed else None
+        return self._next if self._changed else self._beat
 
     def write_if_due(self, now: float, make_report: Callable[[], Report]) -> bool:
-        """Write if something changed and the interval is over. The report is made only then."""
-        if not self._changed or now < self._next:
+        """Write if something changed and the interval is over, or at a heartbeat. The report is made only then."""
+        due = self.alarm()
+        if due is None or now < due:
             return False
         self._changed = False
         self._next = now + self._interval
+        self._beat = None if self._heartbeat is None else now + self._heartbeat
         try:
             self.written = write(self.path, render(make_report()))
         except OSError as error:

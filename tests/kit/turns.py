@@ -14,6 +14,7 @@ No time passes and no process runs. When the script is over, all that runs ends 
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from orchestrator.daemon import Daemon
 from orchestrator.daemon.system import System
 from orchestrator.plugins import make_manager
 from orchestrator.process.dry import DryProcesses, Started
+from orchestrator.servicemanager import ServiceManager
 from orchestrator.testing.clock import FakeClock
 from orchestrator.testing.log import SHOWN, FakeLog
 from orchestrator.testing.loop import FakeLoop
@@ -168,6 +170,7 @@ class FakeSystem(System):
         self.log = FakeLog((*SHOWN, *log))
         self.loop = FakeLoop(self.clock)
         self.processes = DryProcesses(self.loop, self.log, self.clock)
+        self.service = ServiceManager(os.environ, self.clock)
         self._plugin = plugin
         self._ends: dict[Started, tuple[int, bytes]] = {}
         self.loop.on_signal(signal.SIGCHLD, self._reap)
@@ -197,6 +200,7 @@ class FakeSystem(System):
 
     def close(self) -> None:
         self.processes.close()
+        self.service.close()
         self.loop.close()
 
 

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "ownfiles": set(),
     "mounttable": {"logic"},
     "lifeline": set(),
+    "servicemanager": set(),
     "log": {"logic", "clock", "errors", "ownfiles"},
     "masterloop": set(),
     "monitor": {"descent", "mounttable", "logic", "errors"},
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "runner": {"sync", "monitor", "process", "state", "logic", "errors"},
     "daemon": {
         "lifeline",
+        "servicemanager",
         "logic",
         "runner",
         "config",

@@ -1212,6 +1212,34 @@ def test_the_status_file_follows_what_happens_at_its_pace(tmp_path: Path) -> Non
     assert turn(tmp_path, script, text + sync(tmp_path)) == TERMINATED
 
 
+def test_a_heartbeat_of_the_status_file_begins_and_ends_with_a_reload(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+
+    def text(heartbeat: str) -> str:
+        return f'settings{{statusFile = "{status}", statusInterval = 10, {heartbeat}}}\n' + sync(tmp_path)
+
+    def written() -> str:
+        return status.read_text().partition("\n")[0]
+
+    def script(daemon: TurnedDaemon) -> Script:
+        yield
+        daemon.end(0)
+        yield 20
+        for heartbeat, writes in (("statusHeartbeat = 60", 5), ("", 0)):
+            daemon.config(text(heartbeat))
+            daemon.send(signal.SIGHUP)
+            yield 20
+            daemon.end_all()
+            yield 20
+            seen = [written()]
+            for _ in range(30):
+                yield 10
+                seen.append(written())
+            assert len(set(seen)) == 1 + writes
+
+    assert turn(tmp_path, script, text("")) == TERMINATED
+
+
 # ---- monitors -----------------------------------------------------------------------------------
 
 

@@ -389,3 +389,34 @@ def test_one_that_is_gone_is_written_again_after_a_moment(tmp_path: Path) -> Non
     assert status.write_if_due(101.5, lambda: report)
     assert (tmp_path / "status").exists()
     assert status.alarm() is None
+
+
+def test_a_heartbeat_writes_it_though_nothing_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "status"
+    status = StatusFile(str(path), 10, lambda *parts: None, heartbeat=60)
+    assert status.alarm() is None
+    status.touch()
+    assert status.write_if_due(100.0, report)
+    path.unlink()
+    assert status.alarm() == 160.0
+    assert not status.write_if_due(159.9, report)
+    assert status.write_if_due(160.0, report)
+    assert path.exists()
+    status.touch()
+    assert status.alarm() == 170.0
+    assert status.write_if_due(171.0, report)
+    assert status.alarm() == 231.0  # counted from the last write, whatever it was for
+
+
+def test_a_heartbeat_is_no_faster_than_the_interval(tmp_path: Path) -> None:
+    status = StatusFile(str(tmp_path / "status"), 10, lambda *parts: None, heartbeat=1)
+    status.touch()
+    assert status.write_if_due(100.0, report)
+    assert status.alarm() == 110.0
+
+
+def test_a_heartbeat_waits_where_the_file_cannot_be_written(tmp_path: Path) -> None:
+    status = StatusFile(str(tmp_path / "none" / "status"), 0, lambda *parts: None, heartbeat=1)
+    status.touch()
+    assert not status.write_if_due(100.0, report)
+    assert status.alarm() == 110.0

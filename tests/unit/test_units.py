@@ -79,6 +79,15 @@ def test_a_service_is_stopped_in_time(unit: Path) -> None:
     assert {"143", "130"} <= set(found["SuccessExitStatus"].split())
 
 
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_a_service_is_up_when_its_sources_are_watched(unit: Path) -> None:
+    found = dict(options(unit))
+    assert found["Type"] == "notify"
+    assert found["SyslogIdentifier"] == "lsyncd"
+    # a loop that a function of the config holds up is no loop that hangs
+    assert seconds(found["WatchdogSec"]) >= 60
+
+
 def test_a_unit_is_enabled_and_disabled_as_the_readme_says() -> None:
     readme = (ROOT / "contrib/README.md").read_text()
     assert "systemctl daemon-reload && systemctl enable --now lsyncd" in readme

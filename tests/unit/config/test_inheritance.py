@@ -237,6 +237,10 @@ ERRORS = {
         "\nsettings{delay = 0/0}\nRSYNC{}",
         ':2: setting "delay" must be a number and >= 0, not nan.',
     ),
+    "heartbeat in settings": (
+        "\nsettings{statusHeartbeat = 0}\nRSYNC{}",
+        ':2: setting "statusHeartbeat" must be a number and >= 1, not 0.',
+    ),
     "old settings": ("\nsettings.delay = {}", ':2: setting "delay" must be a number and >= 0, not a table'),
     "old settings table": (
         "settings = {delay = -1}\nRSYNC{}",
