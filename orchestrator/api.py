@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
-from orchestrator.config.model import Config, Option, Options
+from orchestrator.config.model import Config, Option, Options, OwnSettings
 from orchestrator.config.selection import SELECTION
 from orchestrator.descent import opened
 from orchestrator.errors import ConfigError, MonitorError
@@ -39,6 +39,7 @@ from orchestrator.logic.verdict import (
     RSYNC_EXIT_CODES,
     SHORT,
     SSH_EXIT_CODES,
+    JobResult,
     Verdict,
     Wording,
     classify,
@@ -106,6 +107,7 @@ __all__ = [
     "EventList",
     "Found",
     "Inlet",
+    "JobResult",
     "MaxDelete",
     "Monitor",
     "MonitorError",
@@ -113,6 +115,7 @@ __all__ = [
     "Option",
     "Options",
     "Outcome",
+    "OwnSettings",
     "Part",
     "PerSync",
     "PollCycle",

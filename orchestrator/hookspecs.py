@@ -14,7 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api import Action, Agent, Inlet, MonitorKind, Spawn
+    from orchestrator.api import Action, Agent, Inlet, MonitorKind, Options, Spawn
 
 hookspec = pluggy.HookspecMarker("orchestrator")
 
@@ -38,10 +38,31 @@ def orchestrator_monitors() -> Sequence[MonitorKind]:
 
 
 @hookspec
+def orchestrator_settings() -> Options:
+    """The settings that this plugin has for itself: key → `Option`, as an Action's `options`.
+
+    Called once, when the plugin is registered. They are set by `settings { plugins = { NAME = { … } } }`, in TOML by
+    `[settings.plugins.NAME]`; NAME is that of the entry point. Unknown keys and wrong types are errors of the config.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def orchestrator_check_settings(values: Mapping[str, object]) -> None:
+    """The plugin's own settings, those that are not set with their defaults, while a configuration is being loaded.
+
+    Called where the configuration sets any of them. Raise ConfigError with one clear line for values that will not do:
+    the daemon does not start, or keeps the old configuration. Nothing may be done with them before they come once more
+    in `orchestrator_configured`.
+    """
+
+
+@hookspec
 def orchestrator_configured(settings: Mapping[str, object], inlets: Sequence[Inlet]) -> None:
     """A configuration has been loaded and is about to be started; after a HUP once more.
 
-    `settings` by their names (configs/README.md); one inlet for each sync, in their order.
+    `settings` by their names (configs/README.md); `settings["plugins"][NAME]` are those of plugin NAME, all keys that
+    it has declared. One inlet for each sync, in their order.
     Nothing has been watched or started yet. Both are to be read, not changed.
     """
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pluggy
 
 from orchestrator import hookspecs
-from orchestrator.api import API_VERSION, Action, MonitorKind, Option
-from orchestrator.errors import ConfigError, fault, trace
+from orchestrator.api import API_VERSION, Action, MonitorKind, Option, OwnSettings
+from orchestrator.errors import ConfigError, OrchestratorError, fault, trace
 from orchestrator.installed import EntryPoint, entry_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from orchestrator.api import Options
 
 GROUP: Final = "orchestrator"
 
@@ -46,13 +49,15 @@ OPTION_TYPES: Final = frozenset({bool, str, int, float, list, dict})
 
 
 class FoundPlugin(NamedTuple):
-    """One entry point: a plugin, or why it is none. `trace`: the traceback, where its own code raised an exception."""
+    """One entry point: a plugin, or why it is none. `options`: of the settings that it has for itself. `trace`: the
+    traceback, where its own code raised an exception."""
 
     name: str
     version: str
     module: str
     actions: tuple[Action, ...] = ()
     monitors: tuple[MonitorKind, ...] = ()
+    options: Options = MappingProxyType({})
     problem: str | None = None
     trace: str | None = None
 
@@ -66,6 +71,7 @@ class Manager:
         self.found: list[FoundPlugin] = []
         self._actions: dict[str, tuple[Action, str]] = {}
         self._monitors: dict[str, tuple[MonitorKind, str]] = {}
+        self._settings: dict[str, OwnSettings] = {}
         for entry_point in entry_points:
             self.found.append(self._load(entry_point))
 
@@ -81,6 +87,10 @@ class Manager:
     def monitors(self) -> dict[str, MonitorKind]:
         """Every monitor of a plugin by its name."""
         return {name: kind for name, (kind, _) in self._monitors.items()}
+
+    def settings(self) -> dict[str, OwnSettings]:
+        """The settings of each plugin that has any, by its name."""
+        return self._settings
 
     def problems(self) -> list[str]:
         """One line for each plugin that could not be loaded."""
@@ -102,6 +112,7 @@ class Manager:
             monitors = tuple(self._given(plugin, "orchestrator_monitors", "monitors"))
             self._check_actions(actions)
             self._check_monitors(monitors)
+            own = self._own_settings(plugin, name)
         except (pluggy.PluginValidationError, ValueError) as error:
             self._unregister(plugin)
             raise ConfigError(" ".join(str(error).split())) from None
@@ -110,6 +121,8 @@ class Manager:
             raise
         self._actions.update((action.name, (action, name)) for action in actions)
         self._monitors.update((kind.name, (kind, name)) for kind in monitors)
+        if own is not None:
+            self._settings[name] = own
         return actions, monitors
 
     def _check_name(self, plugin: object, name: str) -> None:
@@ -148,6 +161,39 @@ class Manager:
                     raise ConfigError(f"{hook} gave {given!r}, not a list of {what}")
                 yield from given
 
+    def _own_settings(self, plugin: object, name: str) -> OwnSettings | None:
+        """The settings that it has for itself. Raises ConfigError where they are none."""
+        declared = self._function(plugin, "orchestrator_settings")
+        if declared is None:
+            return None
+        try:
+            options = declared()
+        except (Exception, SystemExit) as error:
+            raise ConfigError(f"orchestrator_settings() failed: {fault(error)}") from error
+        _check_options(options, "the options of orchestrator_settings")
+        check = self._function(plugin, "orchestrator_check_settings")
+
+        def guarded(values: Mapping[str, Any]) -> None:
+            if check is None:
+                return
+            try:
+                check(values)
+            except OrchestratorError:
+                raise
+            except (Exception, SystemExit) as error:
+                what = f'orchestrator_check_settings of plugin "{name}" failed'
+                raise ConfigError(f"{what}: {fault(error, check.__module__)}") from error
+
+        return OwnSettings(options, guarded)
+
+    def _function(self, plugin: object, hook: str) -> Callable[..., Any] | None:
+        """A plugin's own implementation of a hook."""
+        for implementation in getattr(self._pluggy.hook, hook).get_hookimpls():
+            if implementation.plugin is plugin:
+                function: Callable[..., Any] = implementation.function
+                return function
+        return None
+
     def _check_actions(self, actions: Sequence[Any]) -> None:
         seen: set[str] = set()
         for action in actions:
@@ -180,7 +226,9 @@ class Manager:
         # whatever a plugin's import raises concerns that plugin alone
         except (Exception, SystemExit) as error:
             return found._replace(problem=f"cannot be loaded: {fault(error)}", trace=trace(error))
-        return found._replace(actions=actions, monitors=monitors)
+        own = self._settings.get(entry_point.name)
+        options = own.options if own is not None else found.options
+        return found._replace(actions=actions, monitors=monitors, options=options)
 
 
 def _check_version(version: object) -> None:

@@ -108,3 +108,11 @@ class Option(NamedTuple):
 
 Options = Mapping[str, Union[Option, "Options"]]
 """Key → Option, or → Options for a nested table."""
+
+
+class OwnSettings(NamedTuple):
+    """The settings that a plugin has for itself. `check` is given all of them by their keys, where the config sets any,
+    and raises ConfigError for values that will not do."""
+
+    options: Options
+    check: Callable[[Mapping[str, Any]], object]

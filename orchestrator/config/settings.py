@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from orchestrator.config.model import Option
+from orchestrator.config.model import Config, Option
 from orchestrator.config.numbers import number
 from orchestrator.config.types import PATH_MAX, shown
 from orchestrator.errors import ConfigError
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SETTINGS: Final[Mapping[str, Option]] = {
     "logfile": Option((str,), None, "log to this file; opened anew when it was rotated"),
@@ -60,6 +58,7 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "stateDir": Option(
         (str,), None, "directory with what the targets are known to have, so a restart transfers only what has changed"
     ),
+    "plugins": Option((dict,), None, "settings of plugins: a table for each, by its name"),
     "watchLimit": Option(
         (str,), "terminate", "out of inotify watches: terminate, or degrade: the directories without one are polled"
     ),
@@ -95,6 +94,7 @@ class Settings:
     max_delete: int | str | None = None
     reload: str = "all"
     state_dir: str | None = None
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def delete_limit(self) -> MaxDelete | None:
@@ -138,6 +138,8 @@ def make_settings(values: Mapping[str, Any]) -> Settings:
 
 def checked_setting(key: str, value: Any) -> Any:
     """The checked and converted value of a setting. Raises ConfigError for an invalid one."""
+    if key == "plugins":
+        return _checked_table(key, value)
     checked = _checked(key, value, SETTINGS[key].types)
     if key in _CHOICES and checked not in _CHOICES[key]:
         choices = " or ".join(f'"{choice}"' for choice in _CHOICES[key])
@@ -147,6 +149,13 @@ def checked_setting(key: str, value: Any) -> Any:
     if isinstance(checked, str):
         _check_text(key, checked)
     return checked
+
+
+def _checked_table(key: str, value: Any) -> Any:
+    """The table; what is in it is checked by who knows its keys."""
+    if isinstance(value, (Config, Mapping)):
+        return value
+    raise ConfigError(f'setting "{key}" must be a table, not {shown(value)}.')
 
 
 def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import tomli
 
 from orchestrator.config.common import SYNC_KEYS
-from orchestrator.config.model import Option, Options
+from orchestrator.config.model import DictConfig, Option, Options
 from orchestrator.config.settings import SETTINGS
 from orchestrator.config.tomlplaces import Path, Places
 from orchestrator.config.tomlplaces import shown as shown_path
-from orchestrator.config.types import KINDS, fits, kinds, nearest
+from orchestrator.config.types import KINDS, fits, kinds, like
 from orchestrator.errors import ConfigError
 from orchestrator.logic.verdict import AGAIN, DIE, OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from orchestrator.config.model import OwnSettings
 
 NOT_IN_TOML = frozenset({"checkgauge", "collect", "full", "prepare", "_source"})
 """Keys whose only sensible value is a function, or a table for one."""
@@ -61,12 +63,13 @@ def read(
     path: str,
     actions: Mapping[str, Options],
     problems: Mapping[str, str] | None = None,
+    plugins: Mapping[str, OwnSettings] | None = None,
     on_include: Callable[[str], None] = lambda path: None,
 ) -> TomlConfig:
     """Read and check a file, and all that it includes; `actions`: the options of every action. Raises ConfigError.
 
-    `problems`: why a plugin, by its name, could not be loaded. `on_include` is called with the path of each included
-    file before it is read, and may raise ConfigError.
+    `problems`: why a plugin, by its name, could not be loaded. `plugins`: those that have settings. `on_include` is
+    called with the path of each included file before it is read, and may raise ConfigError.
     """
     config = TomlConfig()
     set_at: dict[str, str] = {}
@@ -81,7 +84,7 @@ def read(
         if included_at:
             on_include(file)
         text, document = _load(file)
-        checker = _Checker(file, text, actions, problems or {})
+        checker = _Checker(file, text, actions, plugins or {}, problems or {})
         included = checker.check(document, config, set_at)
         pending += reversed(included)
     return config
@@ -104,10 +107,14 @@ def _load(path: str) -> tuple[str, dict[str, Any]]:
 class _Checker:
     """Paths of keys are as in `tomlplaces`."""
 
-    def __init__(self, path: str, text: str, actions: Mapping[str, Options], problems: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: str, text: str, actions: Mapping[str, Options], plugins: Mapping[str, OwnSettings],
+        problems: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self._path = path
         self._places = Places(text)
         self._actions = actions
+        self._plugins = plugins
         self._problems = problems
 
     def check(self, document: Mapping[str, Any], config: TomlConfig, set_at: dict[str, str]) -> list[tuple[str, str]]:
@@ -122,10 +129,11 @@ class _Checker:
         if not isinstance(settings, dict):
             self._fail(("settings",), "must be written as [settings]")
         self._refuse_unknown(settings, SETTINGS, ("settings",))
-        for key in settings:
+        for path in self._set_in(settings):
+            key = shown_path(path)
             if key in set_at:
-                self._fail(("settings", key), f"is set already, at {set_at[key]}")
-            set_at[key] = self._place(("settings", key))
+                self._fail(path, f"is set already, at {set_at[key]}")
+            set_at[key] = self._place(path)
         if settings:
             config.settings.append((dict(settings), self._place(("settings",))))
         for number, table in enumerate(self._tables(document, "tunnel")):
@@ -133,6 +141,24 @@ class _Checker:
         for number, table in enumerate(self._tables(document, "sync")):
             config.syncs.append(self._sync(table, ("sync", number)))
         return included
+
+    def _set_in(self, settings: Mapping[str, Any]) -> Iterator[Path]:
+        """The path of each setting; each plugin's settings count as one."""
+        for key, value in settings.items():
+            if key != "plugins":
+                yield "settings", key
+            elif not isinstance(value, dict):
+                self._fail(("settings", key), f"must be a table, not {_kind(value)}")
+            else:
+                self._check_plugins(value)
+                yield from (("settings", key, name) for name in value)
+
+    def _check_plugins(self, tables: Mapping[str, Any]) -> None:
+        from orchestrator.config.pluginsettings import problem_with_plugins  # late: few configs have any
+
+        problem = problem_with_plugins(DictConfig(tables), self._plugins, self._problems)
+        if problem is not None:
+            self._fail(("settings", "plugins", *problem[0]), problem[1])
 
     def _included(self, patterns: Any) -> Iterator[tuple[str, str]]:
         """The files that match, those of each pattern in the order of their names, with the place of the pattern."""
@@ -155,7 +181,7 @@ class _Checker:
             if not isinstance(action, str):
                 self._fail((*path, "action"), f"must be a string, the name of an action, not {_kind(action)}")
             if action not in self._actions:
-                reason = f": {self._problems[action]}" if action in self._problems else _like(action, self._actions)
+                reason = f": {self._problems[action]}" if action in self._problems else like(action, self._actions)
                 self._fail((*path, "action"), f'there is no action "{action}"{reason}')
             options = self._actions[action]
         values = {key: value for key, value in table.items() if key != "action"}
@@ -190,7 +216,7 @@ class _Checker:
     def _refuse_unknown(self, values: Mapping[str, Any], known: Iterable[str], path: Path) -> None:
         for key in values:
             if key not in known:
-                self._fail((*path, key), f"unknown key{_like(key, known)}")
+                self._fail((*path, key), f"unknown key{like(key, known)}")
 
     def _refuse_long_numbers(self, document: Mapping[str, Any]) -> None:
         pending: list[tuple[Path, Any]] = [((), document)]
@@ -242,11 +268,3 @@ def _numbered(values: Mapping[str, Any]) -> dict[str, Any]:
 def _is_exit_code(item: tuple[str, Any]) -> bool:
     code, verdict = item
     return code.isdecimal() and verdict in (OK, AGAIN, DIE)
-
-
-def _like(key: Any, known: Iterable[str]) -> str:
-    """A guess at the key that was meant, or a list of all."""
-    close = nearest(str(key), known)
-    if close is not None:
-        return f'; did you mean "{close}"?'
-    return f"; there are: {', '.join(sorted(known))}" if len(list(known)) < 16 else ""

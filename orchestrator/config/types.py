@@ -56,6 +56,14 @@ def nearest(key: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)), None)
 
 
+def like(key: Any, known: Iterable[str]) -> str:
+    """A guess at the key that was meant, or a list of all."""
+    close = nearest(str(key), known)
+    if close is not None:
+        return f'; did you mean "{close}"?'
+    return f"; there are: {', '.join(sorted(known))}" if len(list(known)) < 16 else ""
+
+
 def problem_with(config: Config, options: Options, prefix: str = "") -> str | None:
     """The message, in lsyncd's words, for the first value of a wrong type in a Lua table; None if there is none."""
     for key, option in options.items():
@@ -66,12 +74,13 @@ def problem_with(config: Config, options: Options, prefix: str = "") -> str | No
             problem = problem_with(value, option, f"{prefix}{key}.") if isinstance(value, Config) else None
             if problem is not None:
                 return problem
-        elif option.types and not _fits_in_lua(value, option.types):
-            return f'Parameter "{prefix}{key}" must be {kinds(option.types)}, not {_lua_kind(value)}.'
+        elif option.types and not fits_in_lua(value, option.types):
+            return f'Parameter "{prefix}{key}" must be {kinds(option.types)}, not {lua_kind(value)}.'
     return None
 
 
-def _fits_in_lua(value: Any, types: tuple[type, ...]) -> bool:
+def fits_in_lua(value: Any, types: tuple[type, ...]) -> bool:
+    """As `fits`, for a value of Lua, which has one type for lists and tables, and one for numbers."""
     if isinstance(value, Config):  # lists and tables are one in Lua
         return list in types or dict in types
     if isinstance(value, float) and value.is_integer():  # so are whole numbers
@@ -79,7 +88,8 @@ def _fits_in_lua(value: Any, types: tuple[type, ...]) -> bool:
     return fits(value, types)
 
 
-def _lua_kind(value: Any) -> str:
+def lua_kind(value: Any) -> str:
+    """The name of a value's type for messages."""
     if isinstance(value, Config):
         return "a table"
     return next((name for kind, name in KINDS.items() if type(value) is kind), "a function")

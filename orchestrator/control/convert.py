@@ -99,6 +99,8 @@ def _named(run: DryRun, sync: Sync) -> str:
 def _settings(run: DryRun) -> list[str]:
     values = {key: value for key, value in run.config.own_settings().items() if value is not None}
     for key, value in values.items():
+        if key == "plugins":
+            continue
         if not isinstance(value, (str, int, float)):
             raise NotToml(f'the setting "{key}" is {_kind(value)}')
         values[key] = _as_setting(value, SETTINGS[key].types)

@@ -271,7 +271,9 @@ class DryRun:
         self.ssh = NotedSsh(self.processes, clock, self.log)
         self.host = Host(clock, self.log, self.processes, Hooks(None, self.log), shared_ssh=[self.ssh])
         try:
-            installed = Installed(self.manager.actions(), self.monitors, self.manager.problem_by_name())
+            installed = Installed(
+                self.manager.actions(), self.monitors, self.manager.problem_by_name(), self.manager.settings()
+            )
             self.config = DryConfig(
                 self.host, self._loop, installed, {}, lua or DEFAULT_VERSION, for_real=for_real, elsewhere=elsewhere
             )

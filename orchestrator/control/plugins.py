@@ -27,6 +27,8 @@ def run(_: argparse.Namespace, output: Output) -> int:
             )
         for kind in found.monitors:
             output.line(f'  monitor = "{kind.name}"')
+        if found.options:
+            output.line(f"  settings.plugins.{found.name}: {', '.join(_option_names(found.options))}")
     return 1 if manager.problems() else 0
 
 

@@ -120,7 +120,7 @@ class Daemon:
             return self._list_monitors()
         is_stop_requested = self._signals.is_stop_requested
         self._host = Host(self._clock, self._log, self._processes, self._hooks, is_stop_requested=is_stop_requested)
-        installed = Installed(actions, (AUTO, *self._monitors), problems)
+        installed = Installed(actions, (AUTO, *self._monitors), problems, manager.settings())
         self._loading = Loading(
             self._line, self._directory, self._loop, self._make_host, installed, self._signals.unhandled_end
         )

@@ -39,6 +39,13 @@ NORMAL: Final = "Normal"
 ERROR: Final = "Error"
 
 
+class JobResult(NamedTuple):
+    """The end of a job that says why: its exit code, and the cause in a few words, for status and hooks."""
+
+    exit_code: int
+    cause: str = ""
+
+
 class Judgement(NamedTuple):
     """A verdict and its log line.
 

@@ -19,13 +19,14 @@ class Child:
     """A program or a job that is running, or has ended.
 
     `pid` is 0 for a job and for what could not be started. `started` is in seconds of the monotonic clock. `error` says
-    why it could not be started; `is_resource_shortage`: as something was short that comes back by itself. `stderr_tail`
-    holds the end of what it wrote, where that was asked for. `stop` is a job's: set when it should come to an end.
-    `is_transfer`: see Processes. `serves`: the name of the sync that it was started for, where that is known.
+    why it could not be started; `cause`: why it failed, where a job says so; `is_resource_shortage`: as something was
+    short that comes back by itself. `stderr_tail` holds the end of what it wrote, where that was asked for. `stop` is a
+    job's: set when it should come to an end. `is_transfer`: see Processes. `serves`: the name of the sync that it was
+    started for, where that is known.
     """
 
     __slots__ = (
-        *("argv", "error", "feed", "is_resource_shortage", "is_transfer", "on_exit", "pid", "serves"),
+        *("argv", "cause", "error", "feed", "is_resource_shortage", "is_transfer", "on_exit", "pid", "serves"),
         *("started", "stderr", "stderr_tail", "stop", "thread"),
     )
 
@@ -36,6 +37,7 @@ class Child:
         self.is_transfer = True
         self.pid = 0
         self.serves = ""
+        self.cause = ""
         self.error: str | None = None
         self.is_resource_shortage = False
         self.stderr_tail = b""

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.process.child import Child
+from orchestrator.process.jobs import result_of
 from orchestrator.process.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.clock import Clock
+    from orchestrator.logic.verdict import JobResult
     from orchestrator.masterloop import LoopLike
     from orchestrator.process.jobs import Job
     from orchestrator.process.processes import LogLike
@@ -87,8 +89,10 @@ class DryProcesses(Processes):
         """Those that have not ended, oldest first."""
         return [started for started in self.started if started.child in self._pending]
 
-    def end(self, started: Started, exit_code: int, stderr: bytes = b"") -> None:
-        """It ends, having written that to stderr; its `on_exit` is called before this returns.
+    def end(self, started: Started, result: int | JobResult, stderr: bytes = b"") -> None:
+        """It ends with an exit code, of a job maybe with a cause, having written that to stderr.
+
+        Its `on_exit` is called before this returns.
 
         Raises ValueError where it has ended already.
         """
@@ -102,5 +106,7 @@ class DryProcesses(Processes):
                 started.on_stderr_line(line)
         if started.keeps_stderr:
             child.stderr_tail = stderr
-        self._ended.append((child, exit_code))
+        ended = result_of(result)
+        child.cause = ended.cause
+        self._ended.append((child, ended.exit_code))
         self._deliver()

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.errors import fault, trace
+from orchestrator.logic.verdict import JobResult
 from orchestrator.process.child import EXIT_NOT_EXECUTED
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ class Stop(threading.Event):
         return super().is_set()
 
 
-Job = Callable[[threading.Event], int]
-"""Its result is the exit code. The event is set when it should come to an end."""
+Job = Callable[[threading.Event], "int | JobResult"]
+"""Its result is the exit code, maybe with a cause. The event is set when it should come to an end."""
 
-Ended = Callable[[Callable[[], int]], None]
-"""To be called at the end of a job, with a function that gives its exit code or raises."""
+Ended = Callable[[Callable[[], "int | JobResult"]], None]
+"""To be called at the end of a job, with a function that gives its result or raises."""
 
 
 class PooledJob:
@@ -49,9 +50,9 @@ class PooledJob:
         self.__doc__ = begin.__doc__
         self.__qualname__ = name_of(begin)
 
-    def __call__(self, stop: threading.Event) -> int:
+    def __call__(self, stop: threading.Event) -> int | JobResult:
         """Do all of it, and wait for the end."""
-        results: SimpleQueue[Callable[[], int]] = SimpleQueue()
+        results: SimpleQueue[Callable[[], int | JobResult]] = SimpleQueue()
         self.begin(stop, results.put)
         return results.get()()
 
@@ -68,18 +69,18 @@ def name_of(job: Callable[..., object]) -> str:
 
 
 def start_job(
-    job: Job, stop: threading.Event, loop: LoopLike, ended: Callable[[int, Trouble | None], None]
+    job: Job, stop: threading.Event, loop: LoopLike, ended: Callable[[JobResult, Trouble | None], None]
 ) -> threading.Thread | None:
-    """Begin `job(stop)`. `ended(exit_code, trouble)` comes through the loop, once the thread is as good as over. Gives
+    """Begin `job(stop)`. `ended(result, trouble)` comes through the loop, once the thread is as good as over. Gives
     the thread, if it is the job's own.
 
-    A job that raises, or returns anything but a number from 0 to 255, ends with 255; `trouble` says how. Raises
-    RuntimeError where there are no more threads to be had.
+    A job that raises, or returns anything but a number from 0 to 255 or a JobResult with one, ends with 255; `trouble`
+    says how. Raises RuntimeError where there are no more threads to be had.
     """
 
-    def has_ended(result: Callable[[], int]) -> None:
-        code, trouble = _run(job, result)
-        loop.soon_threadsafe(lambda: ended(code, trouble))
+    def has_ended(result: Callable[[], int | JobResult]) -> None:
+        given, trouble = _run(job, result)
+        loop.soon_threadsafe(lambda: ended(given, trouble))
 
     if isinstance(job, PooledJob):
         job.begin(stop, has_ended)
@@ -93,13 +94,20 @@ def start_job(
     return thread
 
 
-def _run(job: Job, result: Callable[[], int]) -> tuple[int, Trouble | None]:
-    """A job's exit code, and what to say where it failed. Catches all: a thread's exception goes nowhere."""
+def result_of(given: object) -> JobResult:
+    """What a job has returned. Raises TypeError for what is no exit code."""
+    result = given if isinstance(given, JobResult) else JobResult(given)  # type: ignore[arg-type]
+    code: object = result.exit_code
+    # True and False are ints to Python, and who returns one means something else
+    if not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= 255:
+        raise TypeError(f"a job must return an exit code, a number from 0 to 255, not {code!r}")
+    return JobResult(int(code), str(result.cause))
+
+
+def _run(job: Job, result: Callable[[], int | JobResult]) -> tuple[JobResult, Trouble | None]:
+    """A job's result, and what to say where it failed. Catches all: a thread's exception goes nowhere."""
     try:
-        code = result()
-        # True and False are ints to Python, and who returns one means something else
-        if not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= 255:
-            raise TypeError(f"a job must return an exit code, a number from 0 to 255, not {code!r}")
-        return int(code), None
+        return result_of(result()), None
     except BaseException as error:
-        return EXIT_NOT_EXECUTED, Trouble(fault(error, getattr(job, "__module__", None) or ""), trace(error))
+        trouble = Trouble(fault(error, getattr(job, "__module__", None) or ""), trace(error))
+        return JobResult(EXIT_NOT_EXECUTED), trouble

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.clock import Clock, MonotonicClock
 from orchestrator.lifeline import begins, ended
 from orchestrator.logic.execline import exec_line
+from orchestrator.logic.verdict import JobResult
 from orchestrator.process.child import EXIT_NOT_EXECUTED, Child
 from orchestrator.process.feed import Feed
 from orchestrator.process.jobs import Job, Stop, Trouble, name_of, start_job
@@ -139,15 +140,15 @@ class Processes:
         child.stop = Stop(self._loop)
         self._pending[child] = None
 
-        def job_ended(code: int, trouble: Trouble | None) -> None:
-            self._job_ended(child, code, trouble)
+        def job_ended(result: JobResult, trouble: Trouble | None) -> None:
+            self._job_ended(child, result, trouble)
 
         try:
             child.thread = start_job(job, child.stop, self._loop, job_ended)
         except RuntimeError as error:  # no more threads to be had
             child.is_resource_shortage = True
             trouble = Trouble(str(error))
-            self._loop.soon(lambda: job_ended(EXIT_NOT_EXECUTED, trouble))
+            self._loop.soon(lambda: job_ended(JobResult(EXIT_NOT_EXECUTED), trouble))
         return child
 
     def kill(self, child: Child, signum: int = signal.SIGTERM) -> None:
@@ -222,7 +223,7 @@ class Processes:
             child.stderr_tail = self._stderrs.tail(child.stderr)
         self._ended.append((child, code))
 
-    def _job_ended(self, child: Child, code: int, trouble: Trouble | None) -> None:
+    def _job_ended(self, child: Child, result: JobResult, trouble: Trouble | None) -> None:
         if child.thread is not None:
             child.thread.join()  # it has nothing left to do but to end
         if trouble is not None:
@@ -230,7 +231,8 @@ class Processes:
             self._log("Error", child.argv[0], " failed: ", trouble.text)
             if trouble.trace:
                 self._log("Debug", trouble.trace)
-        self._ended.append((child, code))
+        child.cause = result.cause
+        self._ended.append((child, result.exit_code))
         self._deliver()
 
     def _deliver(self) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 SLOW: Final = 1.0
 """Seconds in the loop's thread that are worth a line: all syncs wait meanwhile."""
 
+PAUSE: Final = 60.0
+"""Seconds until who keeps the loop waiting is named again."""
+
 
 def say(log: Callable[..., None], what: str, error: BaseException, home: str = "") -> None:
     """One Error line; the traceback for who wants to see that (`-log Debug`). `home`: see errors.fault."""
@@ -26,11 +29,11 @@ class Waits:
     def __init__(self, log: Callable[..., None], now: Callable[[], float]) -> None:
         self._log = log
         self._now = now
-        self._longest: dict[str, float] = {}
+        self._named: dict[str, float] = {}
 
     @contextmanager
     def watch(self, who: str) -> Iterator[None]:
-        """Name `who` if the loop has to wait for it: once, and again when it has become twice as long."""
+        """Name `who` if the loop has to wait for it, once a minute at most."""
         began = self._now()
         try:
             yield
@@ -39,8 +42,11 @@ class Waits:
 
     def took(self, who: str, seconds: float) -> None:
         """As `watch`, where the caller has timed it."""
-        if seconds >= SLOW and seconds > 2 * self._longest.get(who, 0.0):
-            self._longest[who] = seconds
+        if seconds < SLOW:
+            return
+        now = self._now()
+        if now - self._named.get(who, -PAUSE) >= PAUSE:
+            self._named[who] = now
             self._log("Warn", f"{who} took {seconds:.1f} s in which nothing else went on: it must not wait.")
 
 

@@ -52,6 +52,9 @@ class Outcome:
     was_stopped: bool = False
     """It was a job that was asked to stop."""
 
+    reported: str = ""
+    """The cause that a job has given with its exit code (JobResult)."""
+
     @property
     def duration(self) -> float:
         """Seconds that it ran."""
@@ -60,7 +63,7 @@ class Outcome:
     @property
     def cause(self) -> str:
         """Why it failed, in a few words; empty where nothing but the exit code is known."""
-        return self.error or text_of(cause_of(self.stderr))
+        return self.error or self.reported or text_of(cause_of(self.stderr))
 
 
 @dataclass(frozen=True)
@@ -113,4 +116,5 @@ def outcome_of(
         was_cut=was_cut,
         lost_connection=lost_connection,
         was_stopped=child.stop is not None and child.stop.is_set(),
+        reported=child.cause,
     )

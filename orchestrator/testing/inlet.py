@@ -23,7 +23,7 @@ from orchestrator.errors import Died
 from orchestrator.logic.event import ACTIVE, WAIT
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.text import to_bytes
-from orchestrator.logic.verdict import AGAIN, DIE, Verdict
+from orchestrator.logic.verdict import AGAIN, DIE, JobResult, Verdict
 from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host, Run, RunOptions
@@ -279,7 +279,7 @@ class FakeInlet(Inlet):
 
     _counted: DeletionCount | None = None
 
-    def _end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
+    def _end(self, spawn: Spawn, exit_code: int | JobResult, stderr: bytes = b"") -> Verdict:
         assert spawn.runs is not None
         is_counting, known = self._is_counting(spawn), len(self._processes.started)
         self.collected = Collected()

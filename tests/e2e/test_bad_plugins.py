@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -316,8 +315,7 @@ def orchestrator_after_collect(verdict):
         found = re.findall(rf'Warn: {who}plugin "bad".* took (\d+\.\d) s in which nothing else', running.said())
         times = [float(seconds) for seconds in found]
         assert times[0] >= least
-        # once, and again only where a busy machine has made it twice as long
-        assert all(later > 2 * earlier - 0.1 for earlier, later in itertools.pairwise(times))
+        assert len(times) == 1  # once a minute at most
 
 
 @pytest.mark.parametrize("answer", ["0", "'no'", "[]"])

@@ -75,6 +75,53 @@ def test_orchestrator_configured(box: Path) -> None:
         daemon.wait_for("--- Startup ---", times=2)
 
 
+SETTINGS = """
+@hookimpl
+def orchestrator_settings():
+    return {"words": Option((str,), "none", "to be noted"), "key": Option((str,), None, "password", secret=True)}
+
+@hookimpl
+def orchestrator_configured(settings, inlets):
+    own = settings["plugins"]["watcher"]
+    note("configured", words=own["words"])
+    inlets[0].log("Normal", "the key is ", own["key"])
+
+@hookimpl
+def orchestrator_check_settings(values):
+    if values["words"] == "bad":
+        raise ConfigError("no such words")
+"""
+
+
+def with_settings(box: Path, own: str) -> str:
+    return f"settings {{ plugins = {{ watcher = {{ {own} }} }} }}\n{LUA.format(box=box)}"
+
+
+def test_orchestrator_settings(box: Path) -> None:
+    plugin = WATCHER.replace("import hookimpl", "import ConfigError, Option, hookimpl") + SETTINGS
+    with Daemon(
+        box, lua=with_settings(box, 'words = "good", key = "opensesame"'), plugins={"watcher": plugin}
+    ) as daemon:
+        daemon.wait_for("the key is ***")
+        (box / "config.lua").write_text(with_settings(box, 'words = "bad"'))
+        daemon.process.send_signal(1)
+        daemon.wait_for("keeping the old configuration.")
+        (box / "config.lua").write_text(with_settings(box, ""))
+        daemon.process.send_signal(1)
+        daemon.wait_for("the key is (nil)")
+        arrives(box, "new")
+    assert [note["words"] for note in notes(box)] == ["good", "none"]
+    assert "/config.lua:1: settings.plugins.watcher: no such words\n" in daemon.said()
+
+
+def test_orchestrator_check_settings(box: Path) -> None:
+    plugin = WATCHER.replace("import hookimpl", "import ConfigError, Option, hookimpl") + SETTINGS
+    with Daemon(box, lua=with_settings(box, 'words = "bad"'), plugins={"watcher": plugin}) as daemon:
+        assert daemon.wait() == 255
+    assert "/config.lua:1: settings.plugins.watcher: no such words" in daemon.said()
+    assert notes(box) == []
+
+
 def test_orchestrator_sync_state(box: Path) -> None:
     hook = """def orchestrator_sync_state(inlet, state):
         note("state", sync=inlet.name, state=state)

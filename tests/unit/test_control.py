@@ -10,6 +10,7 @@ import pytest
 from orchestrator.config.toml import read
 from orchestrator.control import main
 from orchestrator.plugins import make_manager
+from orchestrator.testing.plugins import declare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,30 @@ def test_plugins_are_listed_with_their_options(capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert "rsyncssh 0.1.0 (orchestrator_rsyncssh)" in out
     assert "rsync.bwlimit" in out
+
+
+ALERTS = """
+from orchestrator.api import Option, hookimpl
+@hookimpl
+def orchestrator_settings(): return {"url": Option((str,)), "tls": {"verify": Option((bool,), True)}}
+"""
+
+
+def test_settings_of_a_plugin(box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(box / "plugins", {"alerts": ALERTS})
+    monkeypatch.syspath_prepend(str(box / "plugins"))
+    assert main(["plugins"]) == 0
+    assert "  settings.plugins.alerts: tls.verify, url\n" in capsys.readouterr().out
+    text = 'settings{plugins = {alerts = {%s}}} sync{source = "SRC", onCreate = "true"}'
+    path = write(box, text % 'url = "http://x", tls = {verify = false}')
+    assert main(["check", path]) == 0
+    capsys.readouterr()
+    assert main(["convert", path]) == 0
+    toml = capsys.readouterr().out
+    assert '[settings.plugins.alerts]\nurl = "http://x"\n\n[settings.plugins.alerts.tls]\nverify = false\n' in toml
+    assert main(["check", write(box, toml, "c.toml")]) == 0
+    assert main(["check", write(box, text % "ulr = 1")]) == 1
+    assert 'c.lua:1: settings.plugins.alerts.ulr: unknown key; did you mean "url"?' in capsys.readouterr().err
 
 
 def test_check_tells_what_would_be_run_and_runs_nothing(box: Path, capsys: pytest.CaptureFixture[str]) -> None:

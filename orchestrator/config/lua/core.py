@@ -19,7 +19,7 @@ from orchestrator.config.lua.door import guarded
 from orchestrator.config.lua.keys import key_of, with_key
 from orchestrator.config.lua.popen import Popens
 from orchestrator.config.lua.runtime import Lua, LuaUserError, to_bytes, to_text
-from orchestrator.config.lua.table import to_lua
+from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.numbers import number
 from orchestrator.config.settings import SETTINGS, checked_setting
 from orchestrator.config.types import nearest
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from orchestrator.config.lua.endings import Endings
+    from orchestrator.config.model import OwnSettings
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Agent, Event, Inlet
     from orchestrator.sync.sync import Sync
@@ -76,6 +77,9 @@ class ConfigLike(Protocol):
 
     @property
     def monitors(self) -> Collection[str]: ...
+
+    @property
+    def plugins(self) -> Mapping[str, OwnSettings]: ...
 
     @property
     def problems(self) -> Mapping[str, str]: ...
@@ -149,11 +153,19 @@ class Core:
 
     def setting_problem(self, key: bytes, value: Any) -> bytes | None:
         """Why a setting cannot have this value; None: it can."""
+        if key == b"plugins" and self._lua.is_table(value):
+            return self._problem_with_plugins(TableConfig(self._lua, value))
         try:
             checked_setting(to_text(key), to_text(value) if isinstance(value, bytes) else value)
         except ConfigError as error:
             return to_bytes(str(error))
         return None
+
+    def _problem_with_plugins(self, plugins: TableConfig) -> bytes | None:
+        from orchestrator.config.pluginsettings import problem_with_plugins  # late: few configs have any
+
+        problem = problem_with_plugins(plugins, self._config.plugins, self._config.problems)
+        return None if problem is None else to_bytes(f"{'.'.join(('settings.plugins', *problem[0]))}: {problem[1]}")
 
     def number(self, key: bytes, value: Any) -> tuple[Any, ...]:
         """The number, or nil and what is wrong with it. One of Lua's whole numbers stays one."""

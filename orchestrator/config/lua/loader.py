@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from orchestrator.api import Action
+    from orchestrator.config.model import OwnSettings
     from orchestrator.masterloop import LoopLike
     from orchestrator.sync.host import Host
 
@@ -60,11 +61,12 @@ _serials = count()
 
 class Installed(NamedTuple):
     """The actions of the plugins by name, and the names of all monitors; `problems`: why a plugin is not loaded, by its
-    name."""
+    name. `plugins`: the settings of each plugin that has any."""
 
     actions: Mapping[str, Action]
     monitors: Collection[str]
     problems: Mapping[str, str] = MappingProxyType({})
+    plugins: Mapping[str, OwnSettings] = MappingProxyType({})
 
 
 class LuaConfig:
@@ -95,6 +97,7 @@ class LuaConfig:
         self.syncs_by_number: dict[int, Sync] = {}
         self.actions = actions = installed.actions
         self.problems = installed.problems
+        self.plugins = installed.plugins
         self._loop = loop
         self._observed: dict[int, None] = {}
         self._numbers = 0
@@ -135,7 +138,7 @@ class LuaConfig:
     def _run_toml(self, path: str) -> None:
         from orchestrator.config import toml  # most configs are Lua: this import takes 10 ms
 
-        document = toml.read(path, self._options, self.problems, self.on_include)
+        document = toml.read(path, self._options, self.problems, self.plugins, self.on_include)
         globals_ = self.lua.globals
         for values, place in document.settings:
             self._call_user_function(globals_[b"settings"], values, place)
@@ -169,7 +172,15 @@ class LuaConfig:
     def finish(self) -> Settings:
         """All files are loaded: the settings in force. Raises ConfigError."""
         self._call_own("adopt_settings")
-        return make_settings({**self.own_settings(), **self.command_line})
+        settings = make_settings({**self.own_settings(), **self.command_line})
+        if self.plugins:
+            from orchestrator.config.pluginsettings import completed  # late: few plugins have settings
+
+            settings.plugins = {
+                name: completed(settings.plugins.get(name, {}), own.options, is_anchored=self.leaves_its_directory())
+                for name, own in self.plugins.items()
+            }
+        return settings
 
     def anchor_targets(self) -> None:
         """The daemon will work in another directory: relative targets on this machine count from the one it is in now.
@@ -190,10 +201,16 @@ class LuaConfig:
 
     def own_settings(self) -> dict[str, Any]:
         """The settings as the config has them."""
-        return {
+        settings = {
             to_text(key): to_text(value) if isinstance(value, bytes) else value
             for key, value in self._shared[b"settings"].items()
         }
+        if "plugins" in settings:
+            from orchestrator.config.pluginsettings import plain
+
+            tables = TableConfig(self.lua, settings["plugins"]).items()
+            settings["plugins"] = {name: plain(own, self.plugins[name].options) for name, own in tables}
+        return settings
 
     def lock(self) -> None:
         """The daemon starts: layer 3 is translated, then no global may be made any more (spec 1.2, 2.8)."""

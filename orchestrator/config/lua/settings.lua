@@ -13,12 +13,24 @@ local function obsolete()
     core.log('Warn', 'settings = { ... } is obsolete since lsyncd 2.1: write settings { ... }, without the equals sign.')
 end
 
+-- Each plugin's settings are one value, wherever they are set.
+local function keep(key, value)
+    if key ~= 'plugins' or not values.plugins then
+        values[key] = value
+        return
+    end
+    local all = {}
+    for name, own in pairs(values.plugins) do all[name] = own end
+    for name, own in pairs(value) do all[name] = own end
+    values.plugins = all
+end
+
 local function set(key, value, level)
     key = shared.setting_name(key)
     if not core.is_setting(key) then error('setting "' .. tostring(key) .. '" unknown.', level + 1) end
     local problem = core.setting_problem(key, value)
     if problem then error(problem, level + 1) end
-    values[key] = value
+    keep(key, value)
 end
 
 local function set_all(from, level)
@@ -72,7 +84,7 @@ function shared.adopt_settings()
             local problem = core.setting_problem(key, value)
             -- a table that was assigned has no line of its own
             if problem then core.fail((shared.file and shared.file .. ': ' or '') .. problem) end
-            values[key] = value
+            keep(key, value)
         elseif not shared.is_warned_of_unknown then
             shared.is_warned_of_unknown = true
             core.log('Warn', 'setting "' .. tostring(key) .. '" unknown.')

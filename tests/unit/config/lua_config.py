@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from orchestrator.api import Action
+    from orchestrator.api import Action, OwnSettings
 
 
 class World:
@@ -25,6 +25,8 @@ class World:
 
     def __init__(self, directory: Path, actions: Iterable[Action] = ()) -> None:
         self.directory = directory
+        self.plugins: dict[str, OwnSettings] = {}
+        self.problems: dict[str, str] = {}
         (directory / "src").mkdir(exist_ok=True)
         (directory / "trg").mkdir(exist_ok=True)
         self.clock = FakeClock()
@@ -34,9 +36,12 @@ class World:
         self.actions = {**make_manager().actions(), **{action.name: action for action in actions}}
         self.file = directory / "lsyncd.conf.lua"
 
+    def installed(self) -> Installed:
+        return Installed(self.actions, ["inotify"], self.problems, self.plugins)
+
     def load(self, text: str, command_line: dict[str, Any] | None = None, version: str = "5.3") -> LuaConfig:
         self.file.write_text(text.replace("SRC", f"{self.directory}/src").replace("TRG", f"{self.directory}/trg"))
-        config = LuaConfig(self.host, self.loop, Installed(self.actions, ["inotify"]), command_line or {}, version)
+        config = LuaConfig(self.host, self.loop, self.installed(), command_line or {}, version)
         config.run_file(str(self.file))
         return config
 
@@ -46,7 +51,7 @@ class World:
             path.write_bytes(text)
         else:
             path.write_text(text.replace("SRC", f"{self.directory}/src").replace("TRG", f"{self.directory}/trg"))
-        config = LuaConfig(self.host, self.loop, Installed(self.actions, ["inotify"]), {})
+        config = LuaConfig(self.host, self.loop, self.installed(), {})
         config.run_file(str(path))
         return config
 

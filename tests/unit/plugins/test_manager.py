@@ -165,6 +165,8 @@ def test_two_managers_share_nothing() -> None:
         ),
         (raises("orchestrator_actions"), f"orchestrator_actions() failed: RuntimeError: no luck ({__file__}:66)"),
         (raises("orchestrator_monitors"), f"orchestrator_monitors() failed: RuntimeError: no luck ({__file__}:66)"),
+        (gives("orchestrator_settings", ["url"]), "the options of orchestrator_settings must be a dict, not ['url']"),
+        (raises("orchestrator_settings"), f"orchestrator_settings() failed: RuntimeError: no luck ({__file__}:66)"),
         (module(), "has no hook: a function with @hookimpl (see plugins/README.md in share/doc/lsyncd-orchestrator)."),
     ],
 )
@@ -237,6 +239,25 @@ def test_monitors_are_found_by_their_names() -> None:
 # ---- observers ---------------------------------------------------------------------------------
 
 
+def test_a_plugin_may_have_settings_for_itself() -> None:
+    def refuse(values: Any) -> None:
+        if values["url"] == "x":
+            raise ConfigError("no URL")
+        raise RuntimeError("no\nluck")
+
+    own = gives("orchestrator_settings", {"url": Option((str,))})
+    refuse.__name__ = "orchestrator_check_settings"
+    vars(own)["orchestrator_check_settings"] = hookimpl(refuse)
+    settings = make_manager([("outside", own), ("other", gives("orchestrator_settings", {}))]).settings()
+    assert list(settings["outside"].options) == ["url"]
+    assert settings["other"].check({"url": "x"}) is None
+    with pytest.raises(ConfigError, match=r"^no URL$"):
+        settings["outside"].check({"url": "x"})
+    failed = 'orchestrator_check_settings of plugin "outside" failed: RuntimeError: no luck'
+    with pytest.raises(ConfigError, match=failed):
+        settings["outside"].check({"url": "y"})
+
+
 def hooks_of(*plugins: ModuleType) -> tuple[Hooks, list[str]]:
     lines: list[str] = []
     manager = make_manager([(f"outside{number}", each) for number, each in enumerate(plugins)])
@@ -300,5 +321,5 @@ def test_hooks_around_others_are_refused() -> None:
 
 def test_every_hook_tells_its_contract() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("orchestrator_")]
-    assert len(hooks) == 8
+    assert len(hooks) == 10
     assert all(value.__doc__ and len(value.__doc__) > 40 for value in hooks)

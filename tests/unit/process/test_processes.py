@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.log import Log
+from orchestrator.logic.verdict import JobResult
 from orchestrator.masterloop import Loop
 from orchestrator.process.jobs import PooledJob, Stop
 from orchestrator.process.processes import Processes
@@ -502,7 +503,14 @@ def test_job_that_raises(world: World, capfd: pytest.CaptureFixture[str]) -> Non
     assert f"copy_files failed: {child.error}\n" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("result", [None, "0", 1.0, True, False, -1, 256, 10**30, [0]])
+def test_a_job_may_say_why(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    child = world.processes.run_job(lambda stop: JobResult(7, "the server said 503"), world.on_exit)
+    world.turn_until_all_ended()
+    assert (world.codes, child.cause, child.error) == ([7], "the server said 503", None)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("result", [JobResult(True), JobResult(300), None, "0", 1.0, True, False, -1, 256, 10**30, [0]])
 def test_job_that_returns_no_exit_code_is_no_success(world: World, result: object) -> None:
     world.processes.run_job(lambda stop: result, world.on_exit)  # type: ignore[arg-type,return-value]
     world.turn_until_all_ended()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.logic.maxdelete import DeletionCount, MaxDelete
+from orchestrator.logic.verdict import JobResult
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.spawn import Check, Spawn
 from orchestrator.sync.sync import Options
@@ -116,6 +117,17 @@ def test_the_cause_in_the_status(world: World, command: bytes, answer: Collected
     error = world.sync.history.last_error
     assert error is not None
     assert error["cause"] == cause
+
+
+def test_the_cause_that_a_job_reports(world: World) -> None:
+    inlet = world.sync.inlet
+    world.calls.answer = Collected("again")
+    for job in (lambda stop: JobResult(1, "the server said 503"), lambda stop: 2):
+        world.calls.action = lambda job=job: inlet.run(inlet.get_events(), job)  # type: ignore[method-assign,misc]
+        world.transfer(b"")
+        world.clock.advance(300)
+    assert [outcome.cause for outcome in world.calls.outcomes] == ["the server said 503", ""]
+    assert [outcome.exit_code for outcome in world.calls.outcomes] == [1, 2]
 
 
 def test_one_transfer_leaves_nothing_for_the_next(world: World) -> None:
