@@ -98,9 +98,11 @@ def orchestrator_after_collect(
 
 @hookspec
 def orchestrator_sync_state(inlet: Inlet, state: str) -> None:
-    """A sync's state changed: starting, in sync, syncing, held, retrying, suspended, left alone, stopped.
+    """A sync's state changed: starting, in sync, syncing, held, retrying, paused, suspended, left alone,
+    stopped.
 
-    `suspended`: its source or target is gone; `left alone`: its source changes faster than anybody can follow.
+    `paused`: an administrator has paused it; `suspended`: its source or target is gone; `left alone`: its source
+    changes faster than anybody can follow.
 
     Called once a turn of the loop at most: a state that lasted shorter is not seen.
     """

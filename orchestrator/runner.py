@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from orchestrator.state.states import States
     from orchestrator.sync.host import Host
     from orchestrator.sync.life import State
+    from orchestrator.sync.steering import Steering
     from orchestrator.sync.sync import Sync
 
 PROGRESS_INTERVAL = 10.0
@@ -121,6 +122,7 @@ class Runner:
         self._ways: Ways | None = None
         self._pauses: dict[bytes, Backoff] = {}  # of sources that moved too fast to be followed
         self._resumed: dict[bytes, float] = {}  # when they were last
+        self._steering: Steering | None = None
 
     def _monitor_name(self, sync: Sync) -> str:
         """The setting comes before the sync's own key (spec 2.3)."""
@@ -167,7 +169,7 @@ class Runner:
             self._report_states()
         self._listen()
         self._watch_ways()
-        self.host.processes.before_end = self._read_all
+        self.host.processes.before_end = self.read_all
         self.host.run.drain_when_busy(self._while_draining)
         self._open_status_file()
         self._open_control_socket()
@@ -183,6 +185,8 @@ class Runner:
     def _begin(self, sync: Sync) -> None:
         """Have its source watched, and queue its startup."""
         sync.on_filters_changed = self._refilter
+        if self._steering is not None:
+            self._steering.begin(sync)
         monitor = self._monitors.watch(self._monitor_name(sync), sync.source, self._tell_progress)
         self._monitor_of[sync] = monitor
         for root in monitor.lost_roots():  # with insist, one may not be there yet
@@ -245,6 +249,8 @@ class Runner:
             return
         if before is not None:
             self._older_states.append(before)  # of syncs that leave, or go on
+            if self._steering is not None:
+                self._steering.remember(None)
         if directory is None:
             return
         from orchestrator.state.place import Unusable  # late: SQLite, which few have a use for
@@ -253,6 +259,8 @@ class Runner:
         warn = partial(self.host.log, "Warn")
         try:
             self._recorded = States(directory, self._loop, warn)
+            if self._steering is not None or len(self._recorded.paused):
+                self.steering.remember(self._recorded.paused)
         except Unusable as error:
             warn(f"stateDir {directory} cannot be used, each start is a full one: {error}.")
 
@@ -294,6 +302,17 @@ class Runner:
                 sync.go_through(kept[tunnel])
         self._tunnels.settle(self._succession.uses)
 
+    @property
+    def steering(self) -> Steering:
+        """Does with the syncs as an administrator asks."""
+        if self._steering is None:
+            from orchestrator.sync.steering import Steering  # late: few daemons need it
+
+            self._steering = Steering(self.host)
+            if self._recorded is not None:
+                self._steering.remember(self._recorded.paused)
+        return self._steering
+
     # ---- another configuration ----------------------------------------------------------------
 
     def replace(
@@ -306,7 +325,7 @@ class Runner:
 
         Nothing that changes meanwhile goes unnoticed: sources are watched for the new syncs before the old ones go.
         """
-        self._read_all()
+        self.read_all()
         self._on_follow = on_follow
         before, self.settings = self.settings, settings
         syncs = [kept.get(sync, sync) for sync in config.syncs]
@@ -466,6 +485,8 @@ class Runner:
         """Do what is due: alarms, delays, the status file."""
         if self._is_changing:
             self._settle()
+        if self._steering is not None:
+            self._steering.settle()
         now = self.host.clock.now()
         for alarms in (self.host.deadlines, self.host.alarms):
             while alarms.soonest <= now and (callback := alarms.pop_due(now)) is not None:
@@ -528,7 +549,8 @@ class Runner:
     def is_done(self) -> bool:
         """Whether with `onepass` there is nothing left to do (spec 1.5)."""
         return not len(self.host.processes) and all(
-            sync.life.is_started_up or sync.life.is_stopped or sync.life.is_suspended for sync in self.syncs
+            sync.life.is_started_up or sync.life.is_stopped or sync.life.is_suspended or sync.life.is_paused
+            for sync in self.syncs
         )
 
     def has_succeeded(self) -> bool:
@@ -624,11 +646,11 @@ class Runner:
                 if self._monitor_of.get(sync) is monitor:
                     sync.life.stop(f"its event monitor failed: {error.reason}")
 
-    def _read_all(self) -> None:
-        """Before a transfer is done with: every change that was made while it ran is in the queue.
+    def read_all(self) -> None:
+        """Every change that was made before this call is in the queue after it, if that takes no longer than a second.
 
-        Else a Move that is still unread would find nothing to be blocked by, and be done on a target
-        that already has what came after it.
+        Called before a transfer is done with: else a Move that is still unread would find nothing to be blocked by, and
+        be done on a target that already has what came after it.
         """
         if not self._has_unread() and not any(self._watched_by.values()):
             return  # as nearly always: no monitor has anything, and no inflow a rest

@@ -111,6 +111,10 @@ class Endpoint:
         """Whether the circuit is open, or half-open, for a member."""
         return self.pause > 0 and not member.has_own_trouble
 
+    def try_now(self, member: Member) -> None:
+        """Somebody knows better: a member need not wait for the end of the pause. The next one is as long as ever."""
+        self._step_at = member.failed_at = float("-inf")
+
     def next_try(self, member: Member, now: float) -> float:
         """Until when a member is not to start anything; a time that is over: it may."""
         if not self.holds(member):

@@ -75,7 +75,7 @@ class Queue:
         self._on_move = on_move
         self._chains_moves = chains_moves
         self._also: dict[int, Delay] = {}  # what a Move waits for when its blocker is gone: something at its other end
-        self._report = report
+        self.report = report
         self._delays: dict[int, Delay] = {}  # in the order of the queue
         self._index = PathIndex(self._delays)
         self._barriers: list[Delay] = []
@@ -224,6 +224,27 @@ class Queue:
         keep the loop spinning.
         """
         self._declined.add(delay.seq)
+
+    def hurry(self, now: float) -> None:
+        """All that waits, or is behind something, is due now."""
+        for delay in self._delays.values():
+            if delay.alarm <= now or delay.status == ACTIVE:
+                continue
+            delay.alarm = now
+            if delay.seq in self._aside and delay.status == WAIT and delay.etype != PART:
+                heappush(self._parked, (now, delay.seq))
+        self._changed(0)
+
+    def span(self) -> tuple[int, int] | None:
+        """The places of the first delay and of the last one; None: the queue is empty."""
+        first, last = next(iter(self._delays), None), next(reversed(self._delays), None)
+        return None if first is None or last is None else (first, last)
+
+    def is_clear(self, span: tuple[int, int]) -> bool:
+        """Whether all delays have gone that were there when `span` was taken."""
+        first, last = span
+        place = next((seq for seq in self._delays if seq >= first), None)
+        return place is None or place > last
 
     def offer_again(self) -> None:
         """Offer again what was declined: the thing beside the queue that it waited for has changed."""
@@ -427,7 +448,7 @@ class Queue:
             self._tell(REPLACE, etype, path, None, replaced)
             replaced.etype = etype
             return
-        if self._report is not None:
+        if self.report is not None:
             self._tell(verdict, etype, path, None, blocker)
         if verdict == TURN and blocker is not None:
             self.turn(blocker)
@@ -452,8 +473,8 @@ class Queue:
                 if at_origin is not None and at_destination is not None and at_origin is not at_destination:
                     self._also[move.seq] = min(at_origin, at_destination, key=_place)
                 return False
-        elif self._report is not None:
-            self._report("splitting Move into Delete & Create")
+        elif self.report is not None:
+            self.report("splitting Move into Delete & Create")
         self._add_one(DELETE, alarm, path)
         self._add_one(CREATE, alarm, path2)
         return True
@@ -493,8 +514,8 @@ class Queue:
             for here in self._index.at_and_above(end):
                 if any(is_in_the_way(old, inside, is_origin=is_origin) for old in here):
                     return False
-        if self._report is not None:
-            self._report(describe_carried(path, path2, inside[0]))
+        if self.report is not None:
+            self.report(describe_carried(path, path2, inside[0]))
         for old in inside:
             ends = {end: carried(end, path, path2) for end in (old.path, old.path2) if end is not None}
             changed = {before: after for before, after in ends.items() if before != after}
@@ -533,8 +554,8 @@ class Queue:
             self._index.enter(delay, delay.path2)
 
     def _tell(self, verdict: str | None, etype: str, path: bytes, path2: bytes | None, old: Delay | None) -> None:
-        if self._report is not None:
-            self._report(describe(verdict, etype, path, path2, old))
+        if self.report is not None:
+            self.report(describe(verdict, etype, path, path2, old))
 
     def _block(self, delay: Delay, blocker: Delay) -> None:
         delay.status = BLOCK

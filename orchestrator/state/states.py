@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.mounttable import read_mounts
 from orchestrator.state.keeper import Keeper
-from orchestrator.state.place import open_place
+from orchestrator.state.paused import PausedSyncs
+from orchestrator.state.place import Unusable, open_place
 from orchestrator.state.writer import Writer
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class States:
         self._loop = loop
         self._warn = warn
         self._writer = Writer()
+        try:
+            self.paused = PausedSyncs(self._place, self._writer, loop.soon_threadsafe)
+        except OSError as error:
+            raise Unusable(error.strerror or str(error)) from None
 
     def of(self, name: str, source: Callable[[], Source]) -> Keeper:
         """That of a sync. `source()`: what is to be walked, as it is at that time."""

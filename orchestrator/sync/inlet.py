@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.process.sshshare import SshConnection
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.sync.host import Host
+    from orchestrator.sync.plans import Plans
 
 
 def encode(value: str | bytes) -> bytes:
@@ -264,7 +265,7 @@ class SyncLike(Protocol):
     @property
     def is_full_run_due(self) -> bool: ...
     @property
-    def is_leaving(self) -> bool: ...
+    def plans(self) -> Plans: ...
     def is_at_limit(self) -> bool: ...
     def add(self, etype: str, path: bytes) -> None: ...
     def discard(self, event: Event) -> None: ...
@@ -581,10 +582,13 @@ class Inlet:
         """Offer again what the action has left waiting: something it waited for has changed."""
         self._sync.queue.offer_again()
 
-    def after(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back from the loop, once, after some seconds, unless the daemon ends or the sync is replaced before."""
-        sync, call = self._sync, self._guarded(callback)
-        sync.host.alarms.add(sync.host.clock.now() + seconds, lambda: None if sync.is_leaving else call())
+    def after(self, seconds: float, callback: Callable[[], None], *, is_retry: bool = False) -> None:
+        """Call back from the loop, once, after some seconds, unless the daemon ends or the sync is replaced before.
+
+        While the sync is paused nothing is called: that is made up for when it goes on. `is_retry`: something failed
+        and is tried again then, or earlier, where an administrator asks for that.
+        """
+        self._sync.plans.add(seconds, self._guarded(callback), is_retry=is_retry)
 
     def _guarded(self, callback: Callable[[], object]) -> Callable[[], None]:
         return (

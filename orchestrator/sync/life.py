@@ -12,7 +12,7 @@ from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from orchestrator.sync.host import Host
 
@@ -32,6 +32,8 @@ class Condition(Flag):
     """It follows one that a reload has replaced, whose transfers have not ended yet."""
     LEAVING = auto()
     """A reload has replaced or dropped it: what runs comes to its end."""
+    PAUSED = auto()
+    """An administrator has paused it: changes wait, what runs comes to its end."""
 
 
 NONE: Final = Condition(0)
@@ -63,6 +65,8 @@ TRANSITIONS: Final[Mapping[str, Transition]] = {
     "wait_for_others": Transition(sets=Condition.AWAITING, excludes=Condition.LEAVING),
     "follow": Transition(clears=Condition.AWAITING, needs=Condition.AWAITING),
     "leave": Transition(sets=Condition.LEAVING, excludes=Condition.LEAVING),
+    "pause": Transition(sets=Condition.PAUSED, excludes=Condition.PAUSED),
+    "unpause": Transition(clears=Condition.PAUSED, needs=Condition.PAUSED),
 }
 """The transitions that there are, by the name of Life's method."""
 
@@ -86,6 +90,8 @@ class State(Enum):
     IN_SYNC = "in sync"
     SYNCING = "syncing"
     RETRYING = "retrying"
+    PAUSED = "paused"
+    """An administrator has paused it."""
     HELD = "held"
     """The config's onBatchStart or a plugin lets nothing begin, or a transfer from before a reload still runs."""
     SUSPENDED = "suspended"
@@ -95,7 +101,7 @@ class State(Enum):
     STOPPED = "stopped"
 
 
-ATTENTION: Final = frozenset({State.RETRYING, State.SUSPENDED, State.LEFT_ALONE, State.STOPPED})
+ATTENTION: Final = frozenset({State.RETRYING, State.PAUSED, State.SUSPENDED, State.LEFT_ALONE, State.STOPPED})
 """States in which somebody should have a look."""
 
 
@@ -110,6 +116,7 @@ class Life:
         self._host = host
         self._log = host.log_of(name)
         self._name = name
+        self._postponed: list[Callable[[], object]] = []
         self._enter(NONE)
 
     def _enter(self, conditions: Condition) -> None:
@@ -122,8 +129,10 @@ class Life:
         self.is_stopped = bool(conditions & Condition.STOPPED)
         self.is_awaiting = bool(conditions & Condition.AWAITING)
         self.is_leaving = bool(conditions & Condition.LEAVING)
+        self.is_paused = bool(conditions & Condition.PAUSED)
         self.is_suspended = self.is_source_gone or self.is_target_gone
-        self.is_barred = self.is_stopped or self.is_suspended or self.is_awaiting or self.is_leaving
+        may_begin = not (self.is_stopped or self.is_suspended or self.is_awaiting or self.is_leaving)
+        self.is_barred = self.is_paused or not may_begin
 
     def start_up(self) -> None:
         """The startup is done, or there is none."""
@@ -177,6 +186,25 @@ class Life:
     def leave(self) -> None:
         """A reload has replaced or dropped it."""
         self._enter(after(self.conditions, "leave"))
+        self._postponed.clear()
+
+    def pause(self) -> None:
+        """Nothing is started until `unpause`."""
+        self._enter(after(self.conditions, "pause"))
+
+    def unpause(self) -> None:
+        """It goes on, with what was postponed first."""
+        self._enter(after(self.conditions, "unpause"))
+        postponed, self._postponed = self._postponed, []
+        for callback in postponed:
+            self.unless_paused(callback)
+
+    def unless_paused(self, callback: Callable[[], object]) -> None:
+        """Call something that may start a transfer: at once, or when the sync is no longer paused."""
+        if self.is_paused:
+            self._postponed.append(callback)
+        else:
+            callback()
 
     @property
     def is_ending(self) -> bool:
@@ -185,7 +213,9 @@ class Life:
 
     def goes_on(self) -> bool:
         """Whether what a transfer was prepared for may still follow."""
-        return not (self._host.run.is_fading or self.is_stopped or self.is_suspended or self.is_leaving)
+        return not (
+            self._host.run.is_fading or self.is_stopped or self.is_suspended or self.is_leaving or self.is_paused
+        )
 
     def state(self, *, is_retrying: bool, is_held: bool, is_busy: bool) -> State:
         """The state for the status. `is_retrying`: something failed and waits to be tried again; `is_held`: all that
@@ -197,6 +227,8 @@ class Life:
             return State.SUSPENDED
         if self.is_left_alone:
             return State.LEFT_ALONE
+        if self.is_paused:
+            return State.PAUSED
         if self.is_awaiting:
             return State.HELD
         if is_retrying:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.queue import Queue
     from orchestrator.sync.inlet import Inlet
     from orchestrator.sync.knowledge import Keeper
+    from orchestrator.sync.life import Life
 
 
 class Stage(Enum):
@@ -40,13 +41,14 @@ class Resumption:
     """One sync's. `take(changes)`: puts them into the queue in the startup's place. `finished()`: all are done."""
 
     def __init__(
-        self, keeper: Keeper, inlet: Inlet, queue: Queue,
+        self, keeper: Keeper, inlet: Inlet, queue: Queue, life: Life,
         take: Callable[[Sequence[tuple[str, bytes]], float | None], None], finished: Callable[[], None],
     ) -> None:  # fmt: skip
         self.stage = Stage.NEW
         self._keeper = keeper
         self._inlet = inlet
         self._queue = queue
+        self._life = life
         self._take = take
         self._finished = finished
         self._last: Delay | None = None  # of what is resumed
@@ -59,8 +61,12 @@ class Resumption:
         """The startup is due. False: it is to be done as ever."""
         if self.stage is Stage.NEW:
             self.stage = Stage.COMPARING
-            self._keeper.compare(self._compared)
+            self._keeper.compare(self._compared_if_not_paused)
         return self.stage is Stage.COMPARING
+
+    def _compared_if_not_paused(self, look: Comparison) -> None:
+        """An action may begin to tidy up the target when it hears of the result."""
+        self._life.unless_paused(lambda: self._compared(look))
 
     def _compared(self, look: Comparison) -> None:
         way = (self._inlet.source, b" -> ", self._inlet.target, b": ")

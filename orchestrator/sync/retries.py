@@ -68,6 +68,15 @@ class Retries:
             if delay not in self._alone and delay in self._queue and delay.status == WAIT:
                 self._queue.retry(delay, 0.0)
 
+    def end_pauses(self) -> None:
+        """An administrator wants all that has failed to be tried now, that of the host included."""
+        if self._member is not None:
+            self._member.endpoint.try_now(self._member)
+        for delay in self._alone:
+            if delay in self._queue and delay.status == WAIT:
+                self._queue.retry(delay, 0.0)
+        self.try_now()
+
     def hold_until(self, now: float) -> float:
         """Before that time of the monotonic clock nothing is to be tried."""
         member = self._member

@@ -55,7 +55,7 @@ class RetryTimer:
                 self._plan = None
                 attempt()
 
-        inlet.after(seconds, due)
+        inlet.after(seconds, due, is_retry=True)
 
     def cancel(self) -> None:
         """Make no attempt. The next pause grows all the same."""

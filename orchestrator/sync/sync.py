@@ -8,6 +8,7 @@ comes back here. It knows neither the kernel's events nor Lua.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.change import Change
@@ -27,6 +28,7 @@ from orchestrator.sync.knowledge import Recorder
 from orchestrator.sync.life import Life, State
 from orchestrator.sync.outcome import Outcome
 from orchestrator.sync.parts import Parts
+from orchestrator.sync.plans import Plans
 from orchestrator.sync.resumption import Resumption
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
@@ -100,10 +102,11 @@ class Sync:
         self.filters = definition.filters
         self.options = options = definition.options
         self.log = host.log_of(name)
-        report = (lambda line: self.log("Delay", line)) if host.log.shows("Delay") else None
-        self.queue = Queue(sets=options.sets, on_move=options.on_move, chains_moves=options.chains_moves, report=report)
+        self.queue = Queue(sets=options.sets, on_move=options.on_move, chains_moves=options.chains_moves)
+        self.follow_log()
         self.inlet = make_inlet(self)
         self.life = Life(host, name)
+        self.plans = Plans(host, self.life)
         self.history = History(host.clock)
         self.retries = Retries(self.queue, options.delay)
         self.judge = Judge(host, self.inlet, self.life, self.retries)
@@ -186,7 +189,7 @@ class Sync:
         self.keeper = keeper
         recorder = Recorder(keeper, self.queue, resumable, is_chaining=self.options.chains_moves)
         self.transfers.recorder = self.collector.recorder = recorder
-        resumption = Resumption(keeper, self.inlet, self.queue, self._take_up, self._resumed)
+        resumption = Resumption(keeper, self.inlet, self.queue, self.life, self._take_up, self._resumed)
         self._resumption = resumption
         self.collector.on_end = resumption.progress
 
@@ -495,6 +498,50 @@ class Sync:
         self.transfers.is_deferred = True
         self.retries.hold(self.host.clock.now())
 
+    # ---- steered by an administrator ---------------------------------------------------------
+
+    def pause(self) -> bool:
+        """Start nothing until `unpause`: changes wait, what runs comes to its end. False: it is paused already."""
+        if self.life.is_paused:
+            return False
+        self.life.pause()
+        return True
+
+    def unpause(self) -> bool:
+        """Go on. False: it is not paused."""
+        if not self.life.is_paused:
+            return False
+        self.life.unpause()
+        self.queue.offer_again()
+        return True
+
+    def try_now(self) -> None:
+        """End all pauses after failures."""
+        self.retries.end_pauses()
+        self.plans.try_now()
+        if self.transfers.guarded is not None:
+            self.transfers.guarded.look_now()
+        self.queue.offer_again()
+
+    def flush(self) -> None:
+        """All that waits is due now: no delay, no quiet time and no pause is waited for."""
+        if self._settling is not None:
+            now = self.host.clock.now()
+            for etype, path in self._settling.take_all():
+                if is_there(self.source + path[1:], self.source):
+                    self.queue.add(etype, now, path)
+        self.try_now()
+        self.queue.hurry(self.host.clock.now())
+
+    def run_full(self) -> None:
+        """One full run now, unless one is waiting already; what waits before it is hurried along."""
+        self.flush()
+        self.request_full()
+
+    def follow_log(self) -> None:
+        """The queue reports to the log if anybody would see it: that may have changed."""
+        self.queue.report = partial(self.log, "Delay") if self.host.log.shows("Delay") else None
+
     # ---- its life ---------------------------------------------------------------------------
 
     def suspend(self) -> None:
@@ -542,11 +589,6 @@ class Sync:
         self._go_on()
 
     # ---- reloads ----------------------------------------------------------------------------
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether a reload has replaced or dropped it."""
-        return self.life.is_leaving
 
     def move_into(self, same: Sync) -> None:
         """Go on as the sync that a reload has read anew, and that is the same."""

@@ -65,6 +65,7 @@ class TargetGuard:
         self._go_on = go_on
         self._backoff = Backoff(FIRST, LONGEST)
         self._reported = Finding.FINE
+        self._planned: Callable[[], None] | None = None  # the next look at a target that is gone
 
     # ---- before and after transfers -----------------------------------------------------------
 
@@ -133,7 +134,18 @@ class TargetGuard:
             self._say("Error", f"{what}; waiting for its return, nothing is transferred.")
             self._history.failed(MISSING, f"the target {what}")
         # one alarm at a time: while it is gone no transfer starts, so nobody else looks
-        self._host.alarms.add(self._host.clock.now() + self._backoff.fail(), self._look_again)
+        look = self._planned = lambda: self._life.unless_paused(lambda: self._look_as_planned(look))
+        self._host.alarms.add(self._host.clock.now() + self._backoff.fail(), look)
+
+    def look_now(self) -> None:
+        """Where the target is gone: do not wait until it would be looked at by itself."""
+        if self._planned is not None:
+            self._planned()
+
+    def _look_as_planned(self, look: Callable[[], None]) -> None:
+        if look is self._planned:  # not done already
+            self._planned = None
+            self._look_again()
 
     def _look_again(self) -> None:
         if self._life.is_ending or self._life.is_stopped or not self._life.is_target_gone:

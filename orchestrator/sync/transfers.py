@@ -155,6 +155,9 @@ class Transfers:
         problem = self._why_not(agent)
         if problem is not None:
             return problem
+        if self._life.is_paused:  # asked for by a timer of the action's, or at the end of another transfer
+            self._postpone(transfer)
+            return None
         by, command = self._asked(transfer)
         if by is not None:
             self.is_deferred = True
@@ -231,6 +234,13 @@ class Transfers:
         self._queue.activate(transfer.agent.delays)
         self._host.alarms.add(self._host.clock.now() + PAUSE, lambda: self._wait_again(transfer.agent))
         transfer.on_finished()
+
+    def _postpone(self, transfer: Transfer) -> None:
+        """The sync is paused: as `_defer`. A transfer that serves no changes is kept, as nobody offers it again."""
+        if transfer.agent.delays:
+            self._defer(transfer)
+        else:
+            self._life.unless_paused(lambda: self._begin(transfer))
 
     def _wait_again(self, agent: Agent) -> None:
         for delay in agent.delays:

@@ -27,12 +27,12 @@ def world() -> Iterator[SyncWorld]:
 
 def test_there_is_one_method_for_each_transition() -> None:
     methods = {name for name, member in inspect.getmembers(Life, inspect.isfunction) if not name.startswith("_")}
-    assert methods - {"goes_on", "state"} == set(TRANSITIONS)
+    assert methods - {"goes_on", "state", "unless_paused"} == set(TRANSITIONS)
 
 
 @pytest.mark.parametrize("name", TRANSITIONS)
 def test_a_transition_changes_what_it_names_and_nothing_else(name: str) -> None:
-    """From each of the 32 lives that a sync may have: none ends in a life that says both of one thing."""
+    """From each of the lives that a sync may have: none ends in a life that says both of one thing."""
     rule = TRANSITIONS[name]
     for chosen in product((False, True), repeat=len(ALL)):
         before = NONE
@@ -56,6 +56,8 @@ def test_a_transition_changes_what_it_names_and_nothing_else(name: str) -> None:
         ["listen_again"],
         ["leave_alone", "leave_alone"],
         ["leave_alone", "move_source", "listen_again"],
+        ["pause", "pause"],
+        ["unpause"],
     ],
 )
 def test_impossible_ones_are_errors(world: SyncWorld, steps: list[str]) -> None:
@@ -112,6 +114,11 @@ STATES: list[tuple[list[str], dict[str, bool], State]] = [
     ([], {"is_held": True}, State.HELD),
     (["start_up"], {"is_busy": True, "is_held": True, "is_retrying": True}, State.RETRYING),
     (["start_up", "leave_alone"], {"is_retrying": True}, State.LEFT_ALONE),
+    (["start_up", "pause"], {"is_busy": True, "is_held": True, "is_retrying": True}, State.PAUSED),
+    (["wait_for_others", "pause"], {}, State.PAUSED),
+    (["leave_alone", "pause"], {}, State.LEFT_ALONE),
+    (["lose_target", "pause"], {}, State.SUSPENDED),
+    (["pause", "stop"], {}, State.STOPPED),
     (["leave_alone", "lose_source"], {"is_retrying": True}, State.SUSPENDED),
     (["lose_target"], {"is_busy": True}, State.SUSPENDED),
     (["lose_source", "lose_target", "leave_alone", "stop"], {"is_busy": True}, State.STOPPED),

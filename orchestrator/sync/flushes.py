@@ -1,0 +1,86 @@
+"""Waits until the changes that waited in a queue have been transferred (`orchestrator flush --wait`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.logic.alarms import INFINITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.sync.host import Host
+    from orchestrator.sync.sync import Sync
+
+    Done = Callable[[list["Flushed"]], None]
+
+
+class Flushed(NamedTuple):
+    """A sync that was flushed. `is_done`: what waited then has been transferred. `waiting`: changes in its queue."""
+
+    sync: Sync
+    is_done: bool
+    waiting: int
+
+
+class _Waiter(NamedTuple):
+    """`spans`: what waited, by its places in the queue; None: nothing."""
+
+    spans: list[tuple[Sync, tuple[int, int] | None]]
+    until: float
+    done: Done
+
+
+class Flushes:
+    """Those that are waited for. Nobody looks by a clock: `settle` is called after each turn, as long as there are any,
+    and one alarm stands for the soonest time limit."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._waiters: dict[int, _Waiter] = {}
+        self._number = 0
+        self._alarm = INFINITY
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def wait(self, syncs: Sequence[Sync], seconds: float, done: Done) -> Callable[[], None]:
+        """Call `done` once all that waits now has been transferred, or so many seconds have passed. Gives what forgets
+        about it, for when nobody wants to know any more."""
+        self._number += 1
+        number, until = self._number, self._host.clock.now() + seconds
+        self._waiters[number] = _Waiter([(sync, sync.queue.span()) for sync in syncs], until, done)
+        self._set_alarm(until)
+        self.settle()
+        return lambda: self._forget(number)
+
+    def settle(self) -> None:
+        """Tell those whose wait is over."""
+        now = self._host.clock.now()
+        for number, waiter in list(self._waiters.items()):
+            if now >= waiter.until or all(_is_over(sync, span) for sync, span in waiter.spans):
+                self._forget(number)
+                waiter.done([Flushed(sync, _is_done(sync, span), len(sync.queue)) for sync, span in waiter.spans])
+
+    def _forget(self, number: int) -> None:
+        self._waiters.pop(number, None)
+
+    def _set_alarm(self, when: float) -> None:
+        if when < self._alarm:
+            self._alarm = when
+            self._host.alarms.add(when, self._fire)
+
+    def _fire(self) -> None:
+        self._alarm = INFINITY
+        self.settle()
+        self._set_alarm(min((waiter.until for waiter in self._waiters.values()), default=INFINITY))
+
+
+def _is_done(sync: Sync, span: tuple[int, int] | None) -> bool:
+    return span is None or sync.queue.is_clear(span)
+
+
+def _is_over(sync: Sync, span: tuple[int, int] | None) -> bool:
+    """Whether there is nothing to wait for: all has gone, or nothing will until somebody does something about it."""
+    life = sync.life
+    return _is_done(sync, span) or life.is_stopped or life.is_paused or life.is_leaving
