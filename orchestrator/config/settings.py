@@ -30,6 +30,7 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "logSync": Option(
         (bool,), False, "`[NAME] ` of the sync before what is logged of it, and before what its transfers say"
     ),
+    "logPaths": Option((str,), "all", "which paths of a transfer the log lists: all, or short: the first ten"),
     "insist": Option(
         (bool,), False, "keep trying when a startup fails with a temporary error, or a source is not there yet"
     ),
@@ -79,6 +80,7 @@ class Settings:
     logfacility: str | int | None = None
     logident: str | None = None
     log_sync: bool = False
+    log_paths: str = "all"
     insist: bool = False
     inotify_mode: str = "CloseWrite"
     max_processes: int | None = None
@@ -104,7 +106,7 @@ class Settings:
 
 PATHS: Final = frozenset({"logfile", "pidfile", "statusFile", "controlSocket", "stateDir"})
 
-_CHOICES: Final = {"watchLimit": ("terminate", "degrade"), "reload": ("all", "changed")}
+_CHOICES: Final = {"watchLimit": ("terminate", "degrade"), "reload": ("all", "changed"), "logPaths": ("all", "short")}
 
 _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interval", "inotifyMode": "inotify_mode"} | {
     "statusHeartbeat": "status_heartbeat",
@@ -114,6 +116,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "pollInterval": "poll_interval",
     "watchLimit": "watch_limit",
     "logSync": "log_sync",
+    "logPaths": "log_paths",
     "transferTimeout": "transfer_timeout",
     "sshShare": "ssh_share",
     "controlSocket": "control_socket",

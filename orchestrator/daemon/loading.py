@@ -128,6 +128,7 @@ class Loading:
             max_delete=settings.delete_limit,
             max_startups=settings.max_startups,
             log_sync=settings.log_sync,
+            has_short_lists=settings.log_paths == "short",
             ssh_share=settings.ssh_share or 0.0,
         )
         return Loaded(config, settings, options)

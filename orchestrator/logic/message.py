@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.logic.secrets import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MASKED = 1 << 16
 """Characters of a message in which passwords are looked for."""
@@ -54,6 +57,16 @@ def is_category(name: object) -> bool:
 def without_passwords(text: str) -> str:
     """Without passwords. What a config says stands at a message's beginning; what follows is a list of paths."""
     return mask(text) if len(text) <= _MASKED else mask(text[:_MASKED]) + text[_MASKED:]
+
+
+LISTED: Final = 10
+"""Lines of a list that is shortened."""
+
+
+def shortened(lines: Sequence[bytes]) -> Sequence[bytes]:
+    """The first of these lines, and in one more how many are left out."""
+    more = len(lines) - LISTED
+    return [*lines[:LISTED], b"(and %d more)" % more] if more > 0 else lines
 
 
 def _numbered(code: int) -> str:

@@ -37,6 +37,8 @@ class RunOptions:
     """Syncs that may do their startups at once; None: all."""
     log_sync: bool = False
     """A log line about a sync begins with its name."""
+    has_short_lists: bool = False
+    """Log messages list ten paths of a transfer at most."""
     ssh_share: float = 0.0
     """Seconds for which a shared ssh connection stays open unused; 0: none is shared."""
 

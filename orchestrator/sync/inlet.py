@@ -16,7 +16,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.logic.event import ACTIVE, BLANKET, CREATE, DELETE, FULL, MODIFY, MOVE, SPECIAL
 from orchestrator.logic.execline import exec_line
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
-from orchestrator.logic.message import is_category
+from orchestrator.logic.message import is_category, shortened
 from orchestrator.logic.text import to_bytes
 from orchestrator.process.jobs import PooledJob
 from orchestrator.sync.faults import guarded, say
@@ -296,8 +296,8 @@ def _target(config: Config, key: str) -> bytes:
 class Inlet:
     """The door between an action and its sync's queue.
 
-    It belongs to the loop's thread, which made it: a job may use `source`, `name`, `number`, `log`, `shows`,
-    `read_program` and what `matcher()` gave. All else raises RuntimeError there.
+    It belongs to the loop's thread, which made it: a job may use `source`, `name`, `number`, `log`,
+    `log_lines`, `shows`, `read_program` and what `matcher()` gave. All else raises RuntimeError there.
     """
 
     def __init__(self, sync: SyncLike) -> None:
@@ -310,8 +310,8 @@ class Inlet:
     def _sync(self) -> SyncLike:
         if threading.get_ident() != self._thread:
             raise RuntimeError(
-                "of an inlet a job may use source, name, number, log, shows, read_program and what matcher() gave; "
-                "all else in action, collect or a callback of after()"
+                "of an inlet a job may use source, name, number, log, log_lines, shows, read_program and what "
+                "matcher() gave; all else in action, collect or a callback of after()"
             )
         return self._anywhere
 
@@ -571,6 +571,12 @@ class Inlet:
         if self.shows("Exec"):
             self.log("Exec", exec_line(argv, stdin))
         return read_program(argv, stdin, env, stop, feed, merges_stderr=merges_stderr)
+
+    def log_lines(self, lines: Sequence[bytes], *, is_short: bool = False) -> Sequence[bytes]:
+        """Those of a list's lines, one for each path of a transfer, that the log shows: all, or with the setting
+        `logPaths = "short"` the first ten and "(and N more)". `is_short`: as with that setting. May be called from any
+        thread."""
+        return shortened(lines) if is_short or self._anywhere.host.run.options.has_short_lists else lines
 
     def max_processes_reached(self) -> str | None:
         """Which limit forbids one more process now: "sync", "global", None."""

@@ -146,7 +146,8 @@ class Changes(Job):
             return 0
         if self._inlet.shows("Normal"):
             head = b"\t" + self._settings.syncid.encode() + b":" + root
-            self._inlet.log("Normal", "Processing syncing list:\n", b"\n".join(head + path for _, path in changes))
+            paths = self._inlet.log_lines([head + path for _, path in changes])
+            self._inlet.log("Normal", "Processing syncing list:\n", b"\n".join(paths))
         batch = batch_of(changes, source)
         racy = [root + path.rstrip(b"/") for etype, path in changes if self._is_racy(etype, root + path)]
         has_looked = self._memory.known.show(root + path for _, path in changes)

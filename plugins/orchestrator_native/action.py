@@ -164,7 +164,11 @@ class Native(Action):
         trees = _trees(inlet)
         deletes = inlet.config.get("delete") in (True, "running")
         changes = [Change(delay.etype, delay.path, delay.path2) for delay in events.delays]
-        inlet.log("Normal", "Calling native with list of new/modified files/dirs\n", b"\n".join(events.paths()))
+        inlet.log(
+            "Normal",
+            "Calling native with list of new/modified files/dirs\n",
+            b"\n".join(inlet.log_lines(events.paths())),
+        )
         self._run(inlet, events, lambda: Order(trees, state.memory, deletes, changes))
 
     def _run(self, inlet: Inlet, agent: Agent, order: Callable[[], Order], check: Check | None = None) -> None:

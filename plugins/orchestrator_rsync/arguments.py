@@ -64,11 +64,13 @@ class RsyncOptions(NamedTuple):
 
 
 class Invocation(NamedTuple):
-    """One rsync to start: its arguments, what it reads, and the line that announces it."""
+    """One rsync to start: its arguments, its input, and the log message that announces it."""
 
     argv: list[Argument]
     stdin: bytes | None
     message: bytes
+    entries: Sequence[bytes] = ()
+    """The list that ends the message, a line each."""
 
 
 def computed(rsync: Config | None) -> list[str]:
@@ -134,7 +136,7 @@ def batch_run(
     if by_checksum:
         argv.append(b"--checksum")
     argv += (*options.batch_rules, source, options.target)
-    return Invocation(argv, b"\0".join(entries), _ANNOUNCEMENT + b"\n".join(entries))
+    return Invocation(argv, b"\0".join(entries), _ANNOUNCEMENT, entries)
 
 
 def listed_run(
@@ -156,7 +158,7 @@ def asking_run(options: RsyncOptions, source: bytes, name: bytes) -> Invocation:
 
 def announced(run: Invocation, entries: Sequence[bytes]) -> Invocation:
     """With the line for this filter list, as lsyncd has it."""
-    return run._replace(message=_ANNOUNCEMENT + b"\n".join(entries))
+    return run._replace(message=_ANNOUNCEMENT, entries=entries)
 
 
 def deleting_leftovers(run: Invocation, patterns: Sequence[bytes]) -> Invocation:
@@ -164,7 +166,7 @@ def deleting_leftovers(run: Invocation, patterns: Sequence[bytes]) -> Invocation
     at = run.argv.index(_LIST)
     argv = [*run.argv[:at], *map(to_bytes, DELETE), b"--filter=. -", *run.argv[at + 1 :]]
     entries = run.stdin.split(b"\0") if run.stdin else []
-    return Invocation(argv, b"\0".join(deleting_nothing_but(patterns, entries)), run.message)
+    return run._replace(argv=argv, stdin=b"\0".join(deleting_nothing_but(patterns, entries)))
 
 
 def rsync_options(config: Config) -> RsyncOptions:

@@ -42,9 +42,6 @@ _IS_WHOLE = attrgetter("whole")
 LITTLE = 1 << 20
 """Bytes that rsync may read for nothing rather than be started once more."""
 
-REPEATED = 10
-"""Lines of the list in the log where all of it has failed before."""
-
 NEVER_LARGE = etypes.SPECIAL | {etypes.DELETE, etypes.MOVE}
 
 
@@ -164,7 +161,9 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     if options.has_backups:
         run = _with_backups(inlet, run, runs)
     is_repeated = has_failed and all(map(runs.has_failed, events))
-    _spawn(inlet, events, run, runs, options.login, announce=_shortened(run.message) if is_repeated else run.message)
+    # a list that is tried again was logged before, and may be many times
+    announce = run.message + b"\n".join(inlet.log_lines(run.entries, is_short=is_repeated))
+    _spawn(inlet, events, run, runs, options.login, announce=announce)
 
 
 def _guarded_run(
@@ -293,13 +292,6 @@ def _spawn(
 
     argv, connection = (run.argv, None) if login is None else shared(inlet, run.argv)
     inlet.spawn(agent, argv, run.stdin, end, check, begun.complaints.feed, announce, connection)
-
-
-def _shortened(message: bytes) -> bytes:
-    """A list that is tried again was logged before, and may be many times: its first ten lines, and how many more."""
-    lead, *lines = message.split(b"\n")
-    more = len(lines) - REPEATED
-    return b"\n".join([lead, *lines[:REPEATED], b"(and %d more)" % more]) if more > 0 else message
 
 
 def _of_one_kind(inlet: Inlet, events: EventList, racy: Sequence[Delay]) -> tuple[EventList, bool]:

@@ -211,8 +211,8 @@ def _by_itself(inlet: Inlet, first: Event) -> bool:
 
 
 def _announce(inlet: Inlet, events: Iterable[Event]) -> None:
-    for event in events:
-        inlet.log("Normal", "Moving ", event.path, " -> ", event.destination.path)
+    for line in inlet.log_lines([b"Moving %b -> %b" % (event.path, event.destination.path) for event in events]):
+        inlet.log("Normal", line)
 
 
 def _move_of(event: Event) -> Move:

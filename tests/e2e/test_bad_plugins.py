@@ -175,8 +175,8 @@ RETURNS = {
     "True": "a job must return an exit code, a number from 0 to 255, not True",
     "None": "a job must return an exit code, a number from 0 to 255, not None",
     "1000": "a job must return an exit code, a number from 0 to 255, not 1000",
-    "inlet.retry(b'/x')": "of an inlet a job may use source, name, number, log, shows, read_program and what matcher()",
-    "inlet.config": "of an inlet a job may use source, name, number, log, shows, read_program and what matcher()",
+    "inlet.retry(b'/x')": "of an inlet a job may use source, name, number, log, log_lines, shows, read_program and",
+    "inlet.config": "of an inlet a job may use source, name, number, log, log_lines, shows, read_program and",
     "inlet.log('Warning', 'x')": "a category of the log is Normal, Warn, Error, or a name of your own",
 }
 

@@ -115,6 +115,7 @@ CALLED: dict[str, tuple[object, ...]] = {
     "rm_exclude": (b"*.x",),
     "append_filter": (b"- *.y",),
     "log": ("Warn", "x"),
+    "log_lines": ([b"x"],),
     "shows": ("Warn",),
     "shared_ssh": (["ssh"], "host"),
 }

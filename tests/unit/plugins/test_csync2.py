@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.api import AGAIN, DIE, OK, ConfigError, Verdict
 from orchestrator.config.model import DictConfig
 from orchestrator.logic.backoff import LONGEST as LONGEST_PAUSE
+from orchestrator.sync.host import RunOptions
 from orchestrator_csync2.action import Csync2
 from orchestrator_csync2.batch import Batch, argument_lists, batch_of, parents_of
 from orchestrator_csync2.known import Known, text_of
@@ -287,6 +288,16 @@ def test_startup_checks_and_updates_everything(world: World) -> None:
         "recursive startup csync2: web:/src/",
         "Startup of 'web' instance finished.",
     ]
+
+
+@pytest.mark.parametrize("is_short", [True, False])
+def test_the_log_lists_some_paths_or_all(world: World, is_short: bool) -> None:
+    world.inlet.sync.host.run.begin(RunOptions(has_short_lists=is_short))
+    world.start()
+    world.change(*(("Modify", b"/f%02d" % number) for number in range(12)))
+    (said,) = [line.split("\n") for line in world.inlet.lines("Normal") if line.startswith("Processing")]
+    names = [f"\tweb:/src/f{number:02}" for number in range(12)]
+    assert said == ["Processing syncing list:", *([*names[:10], "(and 2 more)"] if is_short else names)]
 
 
 def test_a_full_run_is_the_same(world: World) -> None:
