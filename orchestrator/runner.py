@@ -6,14 +6,12 @@ when; the loop only waits.
 
 from __future__ import annotations
 
-import os
 import select
 from contextlib import contextmanager
 from functools import partial
 from time import asctime, localtime
 from typing import TYPE_CHECKING
 
-from orchestrator import __version__
 from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.roots import RootIndex
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from orchestrator.config.settings import Settings
     from orchestrator.masterloop import LoopLike
     from orchestrator.monitor.base import Monitor, MonitorKind
-    from orchestrator.process.control import ControlSocket
     from orchestrator.process.tunnel import Tunnel
     from orchestrator.state.keeper import Source
     from orchestrator.state.states import States
@@ -109,7 +106,6 @@ class Runner:
         self._reports_states = host.hooks.has("orchestrator_sync_state")
         self._next_progress = 0.0
         self._check_for_end: Callable[[], None] = lambda: None
-        self._control: ControlSocket | None = None
         self._recorded: States | None = None
         self._older_states: list[States] = []
         self._too_deep = TooDeep(host.log)
@@ -172,7 +168,6 @@ class Runner:
         self.host.processes.before_end = self.read_all
         self.host.run.drain_when_busy(self._while_draining)
         self._open_status_file()
-        self._open_control_socket()
         self.touch()
 
     def _prepare(self, syncs: Sequence[Sync]) -> None:
@@ -279,19 +274,6 @@ class Runner:
             return
         sync.keep(states.of(sync.name, partial(_source_of, sync)), sync.resumable)
 
-    def _open_control_socket(self) -> None:
-        if self.settings.control_socket is not None:
-            from orchestrator.process.control import ControlSocket
-
-            self._control = ControlSocket(
-                self._loop, self.settings.control_socket, self._status_as_json, self._in_a_second
-            )
-
-    def _close_control_socket(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-
     def _change_tunnels(self, fresh: Sequence[Sync], keeps: Callable[[Tunnel], bool]) -> None:
         """The configuration's tunnels are at work from now on. `fresh`: syncs that have not begun; `keeps`: see
         Tunnels."""
@@ -356,9 +338,6 @@ class Runner:
         if _of_status_file(settings) != _of_status_file(before):
             self._close_status_file()
             self._open_status_file()
-        if settings.control_socket != before.control_socket:
-            self._close_control_socket()
-            self._open_control_socket()
         for connections in self.host.shared_ssh:
             connections.renew()
         self._settle()
@@ -430,12 +409,8 @@ class Runner:
             on_follow, self._on_follow = self._on_follow, None
             on_follow()
 
-    def _in_a_second(self, callback: Callable[[], None]) -> None:
-        self.host.alarms.add(self.host.clock.now() + 1.0, callback)
-
     def close(self) -> None:
         """Stop watching and serving. Transfers go on, tunnels are asked to end."""
-        self._close_control_socket()
         self._close_status_file()
         self._forget_ways()
         self.host.run.fade()
@@ -763,20 +738,16 @@ class Runner:
 
     # ---- status -------------------------------------------------------------------------------
 
-    def _status_as_json(self) -> bytes:
-        report = {
-            "version": __version__,
-            "pid": os.getpid(),
-            "time": self.host.clock.wall(),
-            "processes": len(self.host.processes),
-            "watches": len(self._listed(lambda monitor: monitor.watched())),
-            "polled": len(self._listed(lambda monitor: monitor.polled())),
-            "syncs": [sync.status() for sync in self.syncs],
-            "ssh": [report._asdict() for connections in self.host.shared_ssh for report in connections.report()],
-        }
-        import json
+    def count_watches(self) -> tuple[int, int]:
+        """The directories that are watched, and those that are polled for lack of watches."""
+        return (
+            len(self._listed(lambda monitor: monitor.watched())),
+            len(self._listed(lambda monitor: monitor.polled())),
+        )
 
-        return json.dumps(report).encode()
+    def tunnel_status(self) -> list[dict[str, str]]:
+        """Name and status of each tunnel."""
+        return [{"name": tunnel.name, "status": tunnel.status.value} for tunnel in self._tunnels]
 
     def _listed(self, ask: Callable[[Monitor], list[bytes]]) -> list[bytes]:
         """What each monitor answers, one after the other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from orchestrator.config.model import Config, Option
 from orchestrator.config.numbers import number
@@ -52,7 +52,12 @@ SETTINGS: Final[Mapping[str, Option]] = {
         None,
         "seconds that an ssh connection shared by all transfers to a host stays open unused; not set: none",
     ),
-    "controlSocket": Option((str,), None, "socket that `orchestrator status` asks; not set: none"),
+    "controlSocket": Option(
+        (str, bool),
+        None,
+        "socket that the command `orchestrator` asks; not set: in a directory of the user's; false: none",
+    ),
+    "controlGroup": Option((str,), None, "group whose members may ask the daemon, but not steer it"),
     "monitor": Option((str,), None, "where events come from: inotify, fanotify, poll, auto"),
     "pollInterval": Option((float,), 30, "seconds between two looks at what is polled, at least"),
     "reload": Option((str,), "all", "what HUP makes anew: all syncs, or those that the config has changed"),
@@ -92,7 +97,9 @@ class Settings:
     watch_limit: str = "terminate"
     transfer_timeout: float | None = None
     ssh_share: float | None = None
-    control_socket: str | None = None
+    control_socket: str | Literal[False] | None = None
+    """A file; False: none; None: at its usual place."""
+    control_group: str | None = None
     max_delete: int | str | None = None
     reload: str = "all"
     state_dir: str | None = None
@@ -120,6 +127,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "transferTimeout": "transfer_timeout",
     "sshShare": "ssh_share",
     "controlSocket": "control_socket",
+    "controlGroup": "control_group",
     "maxDelete": "max_delete",
     "stateDir": "state_dir",
 }
@@ -163,8 +171,12 @@ def _checked_table(key: str, value: Any) -> Any:
 
 def _checked(key: str, value: Any, types: tuple[type, ...]) -> Any:
     """The value, converted as lsyncd does: numbers given as strings, and strings given as numbers."""
-    if bool in types:
+    if types == (bool,):
         return value not in (False, "false")
+    if bool in types and isinstance(value, bool):
+        return None if value else False
+    if bool in types and value == "false":
+        return False
     if isinstance(value, bool):
         raise ConfigError(f'setting "{key}" must be a {_names(types)}, not {str(value).lower()}.')
     if float in types or (int in types and str not in types):

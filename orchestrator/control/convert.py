@@ -109,7 +109,7 @@ def _settings(run: DryRun) -> list[str]:
 
 def _as_setting(value: Any, types: tuple[type, ...]) -> Any:
     """As the daemon understands it, so that nobody need know Lua to do the same."""
-    if bool in types:
+    if bool in types and (types == (bool,) or isinstance(value, bool) or value == "false"):
         return value not in (False, "false")
     return _fitting(value, types)
 

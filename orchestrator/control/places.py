@@ -7,10 +7,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from orchestrator.daemon.serving import check
 from orchestrator.errors import OrchestratorError
 from orchestrator.log.system import facility_code
 from orchestrator.monitor.inotify import content_flags
-from orchestrator.process.control import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -40,11 +40,10 @@ def problems_of_places(settings: Settings) -> Iterator[str]:
         reason = why_not_writable(path)
         if reason is not None:
             yield f"{key} {path} cannot be made: {reason}."
-    if settings.control_socket is not None:
-        try:
-            check_place(settings.control_socket)
-        except OrchestratorError as error:
-            yield str(error)
+    try:
+        check(settings)
+    except OrchestratorError as error:
+        yield str(error)
 
 
 def warnings_of_places(settings: Settings) -> Iterator[str]:

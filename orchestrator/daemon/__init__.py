@@ -16,6 +16,7 @@ from orchestrator.config.settings import settings_by_name
 from orchestrator.daemon.change import Change, change_of
 from orchestrator.daemon.fading import Fading
 from orchestrator.daemon.loading import Loaded, Loading
+from orchestrator.daemon.serving import Serving, check
 from orchestrator.daemon.signals import Signals, StopRequest
 from orchestrator.daemon.system import System
 from orchestrator.errors import (
@@ -31,8 +32,8 @@ from orchestrator.errors import (
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
 from orchestrator.monitor.monitors import AUTO, DEFAULT
-from orchestrator.process.control import check_place
 from orchestrator.process.pidfile import CannotCreate, PidFile
+from orchestrator.requests.desk import Desk
 from orchestrator.runner import Runner
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host
@@ -76,6 +77,8 @@ class Daemon:
         self._host: Host
         self._loading: Loading
         self._fading: Fading
+        self._serving = Serving(self._log)
+        self._began = self._clock.now()
         self._pidfile: PidFile | None = None
         self._orphaned: OrphanedTransfers | None = None
         self._is_starting = True
@@ -173,15 +176,20 @@ class Daemon:
                 self._log("Warn", str(error))
                 self._read_signals()
             self._is_starting = False
+            self._serving.open(self._make_desk(runner), runner.settings)
             self._wait_for_orphaned_transfers(runner)
             self._turn(runner)
         finally:
             self._service.stopping()
             if self._orphaned is not None:
                 self._orphaned.close()
+            self._serving.close()
             runner.close()
             self._fading.end_helpers()
         return self._exit_status(runner)
+
+    def _make_desk(self, runner: Runner) -> Desk:
+        return Desk(runner, self._loop, self._log, self._began, config=self._line.config)
 
     def _put_to_work(self, options: RunOptions, settings: Settings, syncs: Sequence[Sync]) -> None:
         """What counts for all is as this configuration has it from now on."""
@@ -204,6 +212,7 @@ class Daemon:
         while True:
             if self._signals.end is not None:
                 self._service.stopping()
+                self._serving.ending(f"signal {self._signals.end.name}")
                 self._fading.stop(runner.host, self._signals.end)
                 return
             request = self._signals.take_reload()
@@ -217,7 +226,9 @@ class Daemon:
                 if self._is_over(runner):
                     return
                 self._service.turned(runner.summary)
-                if self._loop.turn(self._service.limited(runner.timeout())):
+                now = self._clock.now()
+                self._serving.work(now)
+                if self._loop.turn(self._serving.timeout(now, self._service.limited(runner.timeout()))):
                     runner.touch()
             except Interrupted as error:
                 self._log("Warn", str(error))
@@ -260,7 +271,9 @@ class Daemon:
         for warning in change.warnings:
             self._log("Warn", warning)
         monitors = self._monitors | _inotify(change.settings)
+        before = runner.settings
         runner.replace(following.config, change.settings, change.kept, monitors, begins)
+        self._serving.change(before, change.settings)
         self._system.collect_garbage()
         self._system.spare_garbage()
 
@@ -341,8 +354,7 @@ class Daemon:
         self._check_monitor(settings)
         content_flags(settings.inotify_mode)
         self._log.check(logfile=self._from_start(settings.logfile), facility=settings.logfacility)
-        if settings.control_socket is not None:
-            check_place(settings.control_socket)
+        check(settings)
 
     def _check_monitor(self, settings: Settings) -> None:
         if settings.monitor is not None and settings.monitor not in (AUTO, *self._monitors):

@@ -35,7 +35,7 @@ def _anchor(settings: Settings) -> None:
     """Make the paths of files that the daemon writes later absolute: they count from where it was started."""
     for key in ("status_file", "control_socket", "state_dir"):
         path = getattr(settings, key)
-        if path:
+        if path:  # neither unset nor switched off
             setattr(settings, key, os.path.abspath(path))
 
 

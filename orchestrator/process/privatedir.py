@@ -26,7 +26,7 @@ def make_private_directory(longest: int, places: Iterable[str] | None = None) ->
     `places` None: `$XDG_RUNTIME_DIR`, /run (root's), and where temporary files go.
     """
     for place in map(os.path.realpath, _usual_places() if places is None else places):
-        if len(place) + len(f"/{PREFIX}12345678") > longest or not _PLAIN.fullmatch(place) or not _is_safe(place):
+        if len(place) + len(f"/{PREFIX}12345678") > longest or not _PLAIN.fullmatch(place) or not is_safe(place):
             continue
         try:
             return tempfile.mkdtemp(prefix=PREFIX, dir=place)
@@ -44,7 +44,7 @@ def _usual_places() -> Iterator[str]:
     yield temporary_directory()
 
 
-def _is_safe(path: str) -> bool:
+def is_safe(path: str) -> bool:
     """Whether nobody else can rename what is in the directory, or one above it."""
     while True:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.endpoint import Endpoint
 from orchestrator.process.tunnel import Tunnel
+from orchestrator.sync.feed import Feed
 from orchestrator.sync.startups import Startups
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Host:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
     startups: Startups = field(default_factory=Startups)
+    feed: Feed = field(default_factory=Feed)
     shared_ssh: list[SshConnections] = field(default_factory=list)
     """The ssh connections that syncs share; nothing before the first sync asks for one."""
 

@@ -143,8 +143,11 @@ def ask(path: Path) -> list[str]:
             client.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             return []
-        with client.makefile("rb") as answer:
-            return [sync["state"] for sync in json.load(answer)["syncs"]]
+        with client.makefile("rwb") as lines:
+            lines.write(b'{"id": 1, "command": "status"}\n')
+            lines.flush()
+            lines.readline()  # the greeting
+            return [sync["state"] for sync in json.loads(lines.readline())["result"]["syncs"]]
 
 
 def churn(box: Path, files: int, what: str, action: str, *command: str) -> tuple[float, float]:

@@ -202,7 +202,7 @@ def test_who_asks_while_there_are_no_descriptors_is_answered_later_and_costs_not
             assert processor_time(pid) - spent < 0.2
             resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
             client.settimeout(30)
-            assert client.recv(1000).startswith(b'{"version"')
+            assert client.recv(1000).startswith(b'{"protocol"')
 
 
 @pytest.mark.parametrize("action", ["rsync", "native", "direct"])

@@ -63,7 +63,7 @@ def wait_equal(box: Path) -> None:
 
 def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert main(["status", "--json", str(box / "socket")]) == 0
-    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)["daemon"]
     return report
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from typing import TYPE_CHECKING, Any
+
+from orchestrator.control.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
 def report(control_socket: Path) -> dict[str, Any]:
     """What a daemon says of itself (setting `controlSocket`), but for the time at which it says so."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(control_socket))
-        with client.makefile("rb") as answer:
-            found: dict[str, Any] = json.load(answer)
-    del found["time"]
+    with connect(str(control_socket)) as daemon:
+        found = daemon.ask("status")
+    del found["daemon"]["time"]
     return found
 
 
@@ -32,6 +30,6 @@ def are_at_rest(control_sockets: Sequence[Path]) -> bool:
 
 
 def _is_at_rest(one: dict[str, Any]) -> bool:
-    return one["processes"] == 0 and all(
+    return one["daemon"]["processes"] == 0 and all(
         (sync["state"], sync["delays"], sync["retrying"]) == ("in sync", 0, 0) for sync in one["syncs"]
     )

@@ -34,12 +34,14 @@ MAY_IMPORT = {
     "hookspecs": set(),
     "plugins": {"api", "hookspecs", "errors", "installed"},
     "installed": set(),
+    "requests": {"runner", "process", "logic", "errors"},
     "runner": {"sync", "monitor", "process", "state", "logic", "errors"},
     "daemon": {
         "lifeline",
         "servicemanager",
         "logic",
         "runner",
+        "requests",
         "config",
         "plugins",
         "monitor",
@@ -204,6 +206,7 @@ READS_THE_WALL_CLOCK = {
     "runner.py",  # the status file
     "statusfile.py",
     "crontab.py",
+    "desk.py",  # the same over the control socket
     "history.py",  # last success and error, for the status
     "tunnel.py",  # the start of its processes, for the status file
     "keeper.py",  # of recorded states: when transfers were over

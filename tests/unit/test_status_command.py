@@ -23,12 +23,18 @@ SYNC: dict[str, Any] = {
 
 
 def report(**changed: Any) -> dict[str, Any]:
-    return {"pid": 7, "processes": 0, "watches": 1, "polled": 0, "syncs": [SYNC | changed]}
+    return {"daemon": {"pid": 7, "processes": 0, "watches": 1, "polled": 0}, "syncs": [SYNC | changed]}
+
+
+def spoken(answer: Any) -> bytes:
+    """What a daemon says to the first request, which has the id 1."""
+    greeting = {"protocol": 1, "version": "1", "pid": 7, "may": "steer"}
+    return f"{json.dumps(greeting)}\n{json.dumps({'id': 1, 'result': answer})}\n".encode()
 
 
 @contextmanager
 def answering(path: Path, answer: bytes) -> Iterator[str]:
-    """Somebody at a socket who says that to the first who asks."""
+    """Somebody at a socket who says that to the first who connects, and hears nothing."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
@@ -37,6 +43,9 @@ def answering(path: Path, answer: bytes) -> Iterator[str]:
             connection, _ = server.accept()
             with connection:
                 connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1000):
+                    pass
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -45,7 +54,7 @@ def answering(path: Path, answer: bytes) -> Iterator[str]:
 
 
 def ask(tmp_path: Path, answer: Any, *options: str) -> int:
-    data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    data = answer if isinstance(answer, bytes) else spoken(answer)
     with answering(tmp_path / "socket", data) as path:
         return main(["status", *options, path])
 
@@ -96,7 +105,6 @@ def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 JUNK = {
-    "nothing": b"",
     "no JSON": b"hello",
     "no table": b"[1, 2]",
     "no UTF-8": b"\xff",
@@ -123,6 +131,25 @@ def test_what_no_daemon_says_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert captured.err == f"Error: what answers at {tmp_path}/socket is no daemon of this kind\n"
 
 
+def test_who_is_hung_up_on_hears_who_may_ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(tmp_path, b"") == 3
+    assert "hangs up: root may ask, the user that it runs as, and its controlGroup" in capsys.readouterr().err
+
+
+def test_a_newer_protocol_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(tmp_path, b'{"protocol": 2}\n') == 3
+    assert "speaks version 2 of the protocol, this command version 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("code", "status"), [("failed", 1), ("bad request", 2), ("denied", 3), ("ending", 3)])
+def test_an_error_that_it_answers_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str, status: int
+) -> None:
+    error = json.dumps({"id": 1, "error": {"code": code, "message": "as it \x1b is"}})
+    assert ask(tmp_path, b'{"protocol": 1}\n' + error.encode() + b"\n") == status
+    assert capsys.readouterr().err == "Error: as it \\x1b is\n"
+
+
 def test_one_who_never_stops_is_not_listened_to_for_ever(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +163,7 @@ def test_one_who_never_stops_is_not_listened_to_for_ever(
             with connection:
                 try:
                     while True:
-                        connection.sendall(b" " * 4096)
+                        connection.sendall(b" " * 65536)
                 except OSError:
                     pass
 

@@ -1,0 +1,130 @@
+"""The table of commands. How to add one: see the package."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from orchestrator import __version__
+from orchestrator.logic.secrets import mask
+from orchestrator.logic.syncnames import UnknownSync, chosen
+from orchestrator.requests.protocol import ONLY_BY_NAME, TEXTS, TOPICS, Code, Kind, RequestError, Right, check_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.requests.call import Call
+    from orchestrator.requests.desk import Desk
+    from orchestrator.sync.sync import Sync
+
+SHOWN_NAMES: Final = 20
+"""Names of syncs that an error lists."""
+
+
+class Command(NamedTuple):
+    """`meet` gives the result, or None where it answers later. `arguments`: of which kind each is that it takes;
+    `syncs` (those meant; left out: all) and `sync` (one) are looked up for it."""
+
+    meet: Callable[[Call], Mapping[str, Any] | None]
+    right: Right
+    arguments: Mapping[str, Kind]
+
+
+def _status(call: Call) -> dict[str, Any]:
+    return {"daemon": daemon_status(call.desk), "syncs": [sync.status() for sync in call.syncs]}
+
+
+def _subscribe(call: Call) -> dict[str, Any]:
+    topics = frozenset(call.arguments.get("topics", TOPICS - ONLY_BY_NAME))
+    unknown = sorted(topics - TOPICS)
+    if unknown:
+        there_are = ", ".join(sorted(TOPICS))
+        raise RequestError(Code.BAD_REQUEST, f'there is no topic "{unknown[0][:100]}"; there are: {there_are}')
+    call.subscriptions.add(call.client, topics, call.arguments.get("syncs"), names_of(call.desk.runner.syncs))
+    return {}
+
+
+def _unsubscribe(call: Call) -> dict[str, Any]:
+    call.subscriptions.remove(call.client)
+    return {}
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "status": Command(_status, Right.READ, {"syncs": TEXTS}),
+    "subscribe": Command(_subscribe, Right.READ, {"syncs": TEXTS, "topics": TEXTS}),
+    "unsubscribe": Command(_unsubscribe, Right.READ, {}),
+}
+
+
+def find(name: Any, right: Right, *, is_ending: bool) -> Command:
+    """The command of that name, for a client that has this right. Raises RequestError."""
+    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if command is None:
+        if not isinstance(name, str):
+            raise RequestError(Code.BAD_REQUEST, 'a request has a text as "command"')
+        raise RequestError(
+            Code.UNKNOWN_COMMAND, f'there is no command "{name[:100]}"; there are: {", ".join(COMMANDS)}'
+        )
+    if command.right > right:
+        raise RequestError(Code.DENIED, f"only root and the user that the daemon runs as may {name}")
+    if is_ending and command.right is Right.STEER:
+        raise RequestError(Code.ENDING, "the daemon is about to end")
+    return command
+
+
+def prepare(command: Command, arguments: Mapping[str, Any], syncs: Sequence[Sync]) -> tuple[dict[str, Any], list[Sync]]:
+    """The checked arguments, and the syncs that they mean. Raises RequestError."""
+    checked = check_arguments(arguments, command.arguments)
+    if "syncs" in command.arguments:
+        return checked, syncs_named(checked.get("syncs"), syncs)
+    if "sync" not in command.arguments:
+        return checked, []
+    if "sync" not in checked:
+        raise RequestError(Code.BAD_REQUEST, 'the argument "sync" is missing')
+    meant = syncs_named([checked["sync"]], syncs)
+    if len(meant) > 1:
+        raise RequestError(Code.BAD_REQUEST, f'"{checked["sync"][:100]}" means {len(meant)} syncs, not one')
+    return checked, meant
+
+
+def names_of(syncs: Sequence[Sync]) -> list[str]:
+    """The names as clients get to know them."""
+    return [mask(sync.name) for sync in syncs]
+
+
+def syncs_named(words: Sequence[str] | None, syncs: Sequence[Sync]) -> list[Sync]:
+    """The syncs that a client means; None: all. Raises RequestError."""
+    if words is None:
+        return list(syncs)
+    names = names_of(syncs)
+    try:
+        return [syncs[place] for place in chosen(words, names)]
+    except UnknownSync as error:
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        there_are = ", ".join(names[:SHOWN_NAMES]) + more
+        raise RequestError(
+            Code.UNKNOWN_SYNC, f'no sync is called "{error.word[:100]}"; there are: {there_are}'
+        ) from None
+
+
+def daemon_status(desk: Desk) -> dict[str, Any]:
+    """The fields of the daemon as a whole."""
+    runner = desk.runner
+    host = runner.host
+    watches, polled = runner.count_watches()
+    return {
+        "pid": os.getpid(),
+        "version": __version__,
+        "time": desk.time,
+        "started": desk.started,
+        "config": desk.config,
+        "processes": len(host.processes),
+        "max_processes": host.run.options.max_processes,
+        "watches": watches,
+        "polled": polled,
+        "state": desk.state.value,
+        "reloads": desk.reloads,
+        "ssh": [report._asdict() for connections in host.shared_ssh for report in connections.report()],
+        "tunnels": runner.tunnel_status(),
+        "log": sorted(category for category in desk.log.categories() if desk.log.shows(category)),
+    }

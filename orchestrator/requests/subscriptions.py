@@ -1,0 +1,75 @@
+"""The clients that follow events, and of which syncs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from orchestrator.logic.syncnames import UnknownSync, chosen
+from orchestrator.requests.protocol import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orchestrator.requests.client import Client
+    from orchestrator.sync.feed import Feed
+
+
+class Subscription(NamedTuple):
+    """`words`: as the client has named its syncs (None: all), which a reload may give another meaning. `names`: of the
+    syncs that it means now."""
+
+    topics: frozenset[str]
+    words: tuple[str, ...] | None
+    names: frozenset[str] | None
+
+
+class Subscriptions:
+    """Takes the events of a feed to the clients that follow them, and keeps it informed of what they follow."""
+
+    def __init__(self, feed: Feed, wall: Callable[[], float]) -> None:
+        self._feed = feed
+        self._wall = wall
+        self._of: dict[Client, Subscription] = {}
+        feed.connect(self._deliver)
+
+    def add(self, client: Client, topics: frozenset[str], words: Sequence[str] | None, names: Sequence[str]) -> None:
+        """The client follows these from now on, and no other. `names`: of all syncs, as clients know them."""
+        kept = None if words is None else tuple(words)
+        self._of[client] = Subscription(topics, kept, _named(kept, names))
+        self._tell_feed()
+
+    def remove(self, client: Client) -> None:
+        """The client follows nothing any more."""
+        if self._of.pop(client, None) is not None:
+            self._tell_feed()
+
+    def rename(self, names: Sequence[str]) -> None:
+        """There are other syncs now."""
+        for client, (topics, words, _) in self._of.items():
+            self._of[client] = Subscription(topics, words, _named(words, names))
+
+    def _tell_feed(self) -> None:
+        self._feed.want(frozenset().union(*(subscription.topics for subscription in self._of.values())))
+
+    def _deliver(self, topic: str, name: str | None, fields: dict[str, Any]) -> None:
+        time = self._wall()
+        event = {"event": topic, "time": time}
+        if name is not None:
+            event["sync"] = name
+        line = line_of({**event, **fields})
+        for client, (topics, _, names) in list(self._of.items()):
+            if topic in topics and (name is None or names is None or name in names):
+                client.tell(line, time)
+
+
+def _named(words: Sequence[str] | None, names: Sequence[str]) -> frozenset[str] | None:
+    """The names of the syncs that the words mean; a word that means none now may mean one later."""
+    if words is None:
+        return None
+    found: set[str] = set()
+    for word in words:
+        try:
+            found.update(names[place] for place in chosen([word], names))
+        except UnknownSync:
+            continue
+    return frozenset(found)

@@ -1,0 +1,328 @@
+"""The control socket's server: requests and answers, rights, limits, and clients that behave badly."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.requests import client as client_module
+from orchestrator.requests.commands import COMMANDS, Command
+from orchestrator.requests.protocol import LONGEST_LINE, TEXT, TOPICS, Code, RequestError, Right
+from orchestrator.requests.server import MOST, MOST_CALLS, MOST_READERS
+from tests.kit.served import Served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.requests.call import Call
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path / "socket", ["mail", "web1", "web2"])
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """The calls of a command `wait`, which may steer and answers later; `sync` is one."""
+    calls: list[Call] = []
+    monkeypatch.setitem(COMMANDS, "wait", Command(calls.append, Right.STEER, {"sync": TEXT}))
+    return calls
+
+
+def names(answer: dict[str, Any]) -> list[str]:
+    return [sync["name"] for sync in answer["result"]["syncs"]]
+
+
+def error(answer: dict[str, Any] | None) -> tuple[str, str]:
+    assert answer is not None
+    return answer["error"]["code"], answer["error"]["message"]
+
+
+def test_the_greeting_comes_first(served: Served) -> None:
+    greeting = served.client(greeted=False).line()
+    assert (greeting["protocol"], greeting["pid"], greeting["may"]) == (1, os.getpid(), "steer")
+
+
+def test_status_of_all_and_of_those_that_are_meant(served: Served) -> None:
+    client = served.client()
+    assert names(client.ask("status")) == ["mail", "web1", "web2"]
+    assert names(client.ask("status", syncs=["web*"])) == ["web1", "web2"]
+    assert names(client.ask("status", syncs=["Sync3", "mail", "mail"])) == ["mail", "web2"]
+    assert names(client.ask("status", syncs=[])) == []
+    assert names(client.ask("status", syncs=None)) == ["mail", "web1", "web2"]
+    daemon = client.ask("status", syncs=[])["result"]["daemon"]
+    assert (daemon["pid"], daemon["watches"], daemon["state"], daemon["reloads"]) == (os.getpid(), 3, "running", 0)
+    assert served.touched == 0, "asking changes nothing"
+
+
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no command": ({}, "bad request", 'a text as "command"'),
+    "a command that there is not": ({"command": "x"}, "unknown command", "status"),
+    "a list": ({"command": ["status"]}, "bad request", "text"),
+    "another sync": ({"command": "status", "syncs": ["webb"]}, "unknown sync", '"webb"; there are: mail, web1, web2'),
+    "a pattern of none": ({"command": "status", "syncs": ["mail", "x*"]}, "unknown sync", '"x*"'),
+    "a number too high": ({"command": "status", "syncs": ["Sync4"]}, "unknown sync", "Sync4"),
+    "no list": ({"command": "status", "syncs": "mail"}, "bad request", '"syncs" is a list of texts'),
+    "a slip": ({"command": "status", "sync": "mail"}, "bad request", 'no argument "sync"; it has syncs'),
+    "no topic": ({"command": "subscribe", "topics": ["x"]}, "bad request", 'no topic "x"'),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_request_is_answered_and_the_next_one_met(served: Served, case: str) -> None:
+    request, code, words = WRONG[case]
+    client = served.client()
+    client.send({"id": 7, **request})
+    answer = client.line()
+    assert answer["id"] == 7
+    assert error(answer)[0] == code
+    assert words in error(answer)[1]
+    assert names(client.ask("status", syncs=["mail"])) == ["mail"]
+
+
+@pytest.mark.parametrize(
+    "line", [b"hello\n", b"[1]\n", b"\xff\n", b"\n", b"3\n", b"[" * 60_000 + b"\n", b'{"id": NaN}\n', b'{"id": []}\n',
+             b'{"id": 1e999}\n', b'{"id": true}\n', b'{"a": "' + b"x" * LONGEST_LINE]
+)  # fmt: skip
+def test_a_line_that_is_no_request_ends_the_connection(served: Served, line: bytes) -> None:
+    client, other = served.client(), served.client()
+    client.send(line)
+    answer = client.line()
+    assert (answer["id"], error(answer)[0]) == (None, "bad request")
+    assert client.line_or_end() is None
+    assert names(other.ask("status", syncs=["mail"])) == ["mail"]
+
+
+def test_requests_in_pieces_and_several_at_once(served: Served) -> None:
+    client = served.client()
+    for piece in (b'{"id": 1, "comm', b'and": "status"', b', "syncs": []}\n{"id": 2, "command": "x"}\n{"id"'):
+        client.send(piece)
+        served.turn()
+    assert [client.line()["id"] for _ in range(2)] == [1, 2]
+    client.send(b': 3, "command": "x"}\n')
+    assert client.line()["id"] == 3
+
+
+def test_who_sends_and_ends_gets_the_answers(served: Served) -> None:
+    client = served.client()
+    client.send(b'{"id": 1, "command": "x"}\n{"id": 2, "command": "x"}')
+    client.socket.shutdown(socket.SHUT_WR)
+    assert [client.line()["id"] for _ in range(2)] == [1, 2]
+    assert client.line_or_end() is None
+
+
+def test_an_answer_may_come_later_and_once(served: Served, waiting: list[Call]) -> None:
+    client = served.client()
+    client.send({"id": "a", "command": "wait", "sync": "web1"}, {"id": "b", "command": "wait", "sync": "Sync1"})
+    served.turn(4)
+    first, second = waiting
+    assert [sync.name for sync in first.syncs + second.syncs] == ["web1", "mail"]
+    assert served.touched > 0, "steering may change anything"
+    second.tell("difference", id=second.id)
+    second.answer({"n": 2})
+    first.fail(RequestError(Code.FAILED, "no"))
+    first.answer({"n": 1})
+    assert [client.line() for _ in range(3)] == [
+        {"event": "difference", "time": served.clock.wall(), "id": "b"},
+        {"id": "b", "result": {"n": 2}},
+        {"id": "a", "error": {"code": "failed", "message": "no"}},
+    ]
+    assert client.lines() == []
+    assert first.is_over
+
+
+def test_a_bug_in_a_command_is_an_error_and_a_line_of_the_log(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "wait", Command(lambda call: {"n": 1 // 0}, Right.STEER, {}))
+    client = served.client()
+    assert error(client.ask("wait")) == ("failed", "a bug in the daemon; its log has more")
+    assert served.log.lines[0][0] == "Error"
+    assert "wait failed: ZeroDivisionError" in served.log.lines[0][1]
+    assert names(client.ask("status", syncs=["mail"])) == ["mail"]
+
+
+def test_one_sync_means_one(served: Served, waiting: list[Call]) -> None:
+    client = served.client()
+    assert error(client.ask("wait"))[1] == 'the argument "sync" is missing'
+    assert error(client.ask("wait", sync="web*"))[1] == '"web*" means 2 syncs, not one'
+    assert waiting == []
+
+
+def test_so_many_requests_of_a_client_wait_at_most(served: Served, waiting: list[Call]) -> None:
+    client = served.client()
+    client.send(*({"id": number, "command": "wait", "sync": "mail"} for number in range(MOST_CALLS + 1)))
+    answer = client.line()
+    assert (answer["id"], error(answer)[0], len(waiting)) == (MOST_CALLS, "failed", MOST_CALLS)
+    waiting[3].answer({})
+    assert client.line()["id"] == 3
+    client.send({"id": "again", "command": "wait", "sync": "mail"})
+    served.turn(3)
+    assert waiting[-1].id == "again"
+
+
+def test_who_hangs_up_waits_for_nothing(served: Served, waiting: list[Call]) -> None:
+    client = served.client()
+    client.send({"id": 1, "command": "wait", "sync": "mail"})
+    served.turn(3)
+    client.socket.close()
+    served.turn(2)
+    assert waiting[0].is_over
+    waiting[0].answer({})
+
+
+def test_a_daemon_that_is_about_to_end_is_not_steered(served: Served, waiting: list[Call]) -> None:
+    served.desk.is_ending = True
+    client = served.client()
+    assert error(client.ask("wait", sync="mail"))[0] == "ending"
+    assert client.ask("status")["result"]["daemon"]["state"] == "ending"
+
+
+# ---- rights -------------------------------------------------------------------------------------
+
+
+def become(monkeypatch: pytest.MonkeyPatch, right: Right | None) -> None:
+    """From now on whoever connects may do that."""
+    monkeypatch.setattr("orchestrator.requests.server.right_of", lambda connection, group: right)
+
+
+def test_who_may_read_does_not_steer(served: Served, waiting: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
+    become(monkeypatch, Right.READ)
+    client = served.client(greeted=False)
+    assert client.line()["may"] == "read"
+    assert error(client.ask("wait", sync="mail")) == (
+        "denied",
+        "only root and the user that the daemon runs as may wait",
+    )
+    assert names(client.ask("status", syncs=["mail"])) == ["mail"]
+    assert waiting == []
+
+
+def test_others_are_hung_up_on_without_a_word(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    become(monkeypatch, None)
+    assert served.client(greeted=False).line_or_end() is None
+
+
+def test_so_many_clients_and_some_places_for_those_who_steer(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    become(monkeypatch, Right.READ)
+    readers = [served.client() for _ in range(MOST_READERS)]
+    refused = served.client(greeted=False)
+    assert error(refused.line()) == ("denied", "as many clients as may be are connected")
+    assert refused.line_or_end() is None
+    become(monkeypatch, Right.STEER)
+    for _ in range(MOST - MOST_READERS):
+        served.client()
+    assert error(served.client(greeted=False).line())[0] == "denied"
+    readers[0].socket.close()
+    served.turn(2)
+    assert names(served.client().ask("status", syncs=["mail"])) == ["mail"]
+
+
+# ---- those who do not read ----------------------------------------------------------------------
+
+
+def test_who_does_not_read_makes_nobody_wait_and_keeps_a_bounded_memory(served: Served) -> None:
+    served.runner.syncs = [served.sync("x" * 50_000)]
+    greedy, other = served.client(), served.client()
+    line = b'{"id": 1, "command": "status"}\n'
+    greedy.send(line * 1000)
+    for _ in range(200):
+        served.turn()
+        (kept,) = [one for one in served.server._clients if one._outgoing] or [None]
+        assert kept is None or len(kept._outgoing) < client_module.ROOM + 60_000
+    assert len(other.ask("status")["result"]["syncs"]) == 1
+    assert len([answer for _ in range(1000) if (answer := greedy.line())]) == 1000, "nothing is lost of what it asked"
+
+
+def test_an_answer_left_unread_ends_the_connection(served: Served) -> None:
+    served.runner.syncs = [served.sync("x" * 3_000_000)]
+    client = served.client()
+    client.send(b'{"id": 1, "command": "status"}\n')
+    served.turn(3)
+    timeout = served.server.timeout()
+    assert timeout == served.clock.now() + client_module.UNREAD_FOR
+    served.clock.advance(client_module.UNREAD_FOR - 1)
+    served.turn()
+    assert len(served.server._clients) == 1
+    served.clock.advance(1)
+    served.turn()
+    assert not served.server._clients
+    assert served.server.timeout() is None
+
+
+def test_an_answer_that_was_read_has_no_deadline(served: Served) -> None:
+    client = served.client()
+    client.ask("status")
+    served.turn()
+    assert served.server.timeout() is None
+
+
+# ---- events -------------------------------------------------------------------------------------
+
+
+def test_events_come_to_those_who_follow_them(served: Served) -> None:
+    everything, one, nothing = served.client(), served.client(), served.client()
+    assert served.feed.topics == frozenset()
+    assert everything.ask("subscribe") == {"id": "subscribe", "result": {}}
+    one.ask("subscribe", topics=["change", "state"], syncs=["web*"])
+    assert served.feed.topics == TOPICS - {"log"}
+    served.feed.tell("state", "mail", state="syncing")
+    served.feed.tell("state", "web2", state="syncing")
+    served.feed.tell("change", "web1", path="/f")
+    served.feed.tell("ended", "web1", id=3)
+    assert [(event["event"], event["sync"]) for event in everything.lines()] == [
+        ("state", "mail"), ("state", "web2"), ("ended", "web1"),
+    ]  # fmt: skip
+    assert one.lines() == [
+        {"event": "state", "time": served.clock.wall(), "sync": "web2", "state": "syncing"},
+        {"event": "change", "time": served.clock.wall(), "sync": "web1", "path": "/f"},
+    ]
+    assert nothing.lines() == []
+    one.ask("unsubscribe")
+    everything.socket.close()
+    served.turn(2)
+    assert served.feed.topics == frozenset()
+
+
+def test_events_of_a_sync_that_comes_with_a_reload(served: Served) -> None:
+    client = served.client()
+    client.ask("subscribe", syncs=["web*"])
+    served.runner.syncs = [served.sync("web3"), served.sync("mail")]
+    served.server.reloaded()
+    served.feed.tell("ended", "web3")
+    served.feed.tell("ended", "mail")
+    reloaded, ended = client.lines()
+    assert (reloaded["event"], names({"result": reloaded})) == ("reloaded", ["web3", "mail"])
+    assert ended["sync"] == "web3"
+
+
+def test_who_reads_too_slowly_hears_how_much_was_lost(served: Served) -> None:
+    slow, quick = served.client(), served.client()
+    slow.ask("subscribe")
+    quick.ask("subscribe")
+    heard = 0
+    for _ in range(100):
+        served.feed.tell("ended", "mail", paths="x" * 20_000)
+        heard += len(quick.lines())
+    assert heard == 100
+    come = len(slow.lines())
+    assert 10 < come < 100
+    served.feed.tell("ended", "mail", paths="")
+    lost, last = slow.lines()
+    assert lost == {"event": "lost", "time": served.clock.wall(), "count": 100 - come}
+    assert last["event"] == "ended"
+
+
+def test_passwords_are_masked_in_names(tmp_path: Path) -> None:
+    served = Served(tmp_path / "socket", ["rsync://u:pa55@h/m"])
+    client = served.client()
+    client.ask("subscribe", syncs=["rsync://u:*@h/m"])
+    served.feed.tell("ended", "rsync://u:pa55@h/m")
+    assert client.lines()[0]["sync"] == "rsync://u:***@h/m"
+    assert "pa55" not in error(client.ask("status", syncs=["x"]))[1]
+    served.close()
