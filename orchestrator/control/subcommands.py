@@ -77,6 +77,35 @@ def _reload(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--pid", type=int, metavar="N", help="its process id")
 
 
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:9324",
+        help="the address, [IPV6]:PORT too (default %(default)s); others can reach any but a loopback address, so it"
+        " needs --token-file",
+    )
+    parser.add_argument(
+        "--socket",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the control socket of a daemon; may be given several times; without it: every daemon that is found",
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="who shows the token in it may steer, and must show it to read where others can reach the address",
+    )
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="another name of this server, such as that of a proxy before it; may be given several times",
+    )
+
+
 def _status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("socket", help="the file that the setting controlSocket names")
     add_json(parser)
@@ -87,6 +116,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "convert": Subcommand("print a Lua config that has no functions as TOML", _convert, "convert"),
     "plugins": Subcommand("list the installed plugins, their actions and options", _none, "plugins"),
     "reload": Subcommand("have a running daemon read its config again; what is the same goes on", _reload, "reload"),
+    "serve": Subcommand("serve running daemons as a web page, as metrics and as an HTTP API", _serve, "serve"),
     "status": Subcommand("ask a running daemon how its syncs are doing", _status, "status"),
 }
 

@@ -42,8 +42,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def files_of(folder: Path, package: str) -> set[str]:
-    """What belongs to a package: code, Lua, the mark for type checkers, what is to be read."""
-    wanted = (".py", ".lua", ".md", ".sh", ".typed")
+    """What belongs to a package: code, Lua, the web page, the mark for type checkers, documents."""
+    wanted = (".py", ".lua", ".md", ".sh", ".typed", ".html", ".css", ".js", ".svg")
     base = folder / package
     return {f"{package}/{path.relative_to(base)}" for path in base.rglob("*") if path.suffix in wanted}
 
