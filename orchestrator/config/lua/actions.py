@@ -116,6 +116,11 @@ class ActionCalls:
         self._now = now
         self._waits = Waits(log, now)
 
+    @property
+    def has_init(self) -> bool:
+        """Whether it does anything at a startup."""
+        return any("init" in vars(kind) for kind in type(self.plugin).__mro__[:-2])
+
     def prepare(self, config: TableConfig, *, is_anchored: bool) -> str | None:
         """Check and complete a sync's config. Gives what is wrong with it. `is_anchored`: see anchor_paths."""
         try:

@@ -79,7 +79,12 @@ class SyncCalls:
         return self._table[b"init"] not in (None, False)
 
     def has_startup(self) -> bool:
-        return self.has_init() and bool(self._code.call("has_startup", self._number))
+        if not self.has_init():
+            return False
+        plugin = self._found(b"init", self._plugin_of)
+        if plugin is not None and not self._actions[plugin].has_init:
+            return False
+        return bool(self._code.call("has_startup", self._number))
 
     def init(self, event: Event) -> None:
         plugin = self._found(b"init", self._plugin_of)

@@ -63,3 +63,19 @@ def test_what_is_raised_names_the_plugin(world: World, method: str) -> None:
 def test_none_is_an_answer(world: World, method: str) -> None:
     world.actions["odd"] = odd(method, lambda action, config: None)
     assert len(world.load(SYNC).syncs) == 1
+
+
+def test_only_an_action_with_an_init_does_something_at_a_startup(world: World) -> None:
+    """A reload hands what waits to a sync that does not compare everything anyway."""
+
+    class Idle(Action):
+        name = "idle"
+
+        def action(self, inlet: Any) -> None: ...
+
+    world.actions |= {"idle": Idle(), "odd": odd("full", lambda action, event: None)}
+    idle, eager, own = world.load(
+        'sync{ default.idle, source = "SRC" } sync{ default.odd, source = "SRC" }'
+        'sync{ default.idle, source = "SRC", init = function( event ) end }'
+    ).syncs
+    assert [sync.calls.has_startup() for sync in (idle, eager, own)] == [False, True, True]
