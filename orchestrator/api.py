@@ -25,6 +25,7 @@ from orchestrator.logic import patterns
 from orchestrator.logic.backoff import Backoff
 from orchestrator.logic.change import Change, Found
 from orchestrator.logic.delay import Delay
+from orchestrator.logic.difference import ATTRIBUTES, CONTENT, EXTRA, MISSING, TYPE, Compared, Difference, Verified
 from orchestrator.logic.division import REST, Division, Part
 from orchestrator.logic.endpoint import endpoint_of
 from orchestrator.logic.layer3 import VARIABLES, Template, translate, translate_words
@@ -57,6 +58,7 @@ from orchestrator.sync.scan import is_there
 from orchestrator.sync.spawn import Check, Spawn
 from orchestrator.sync.target import Target
 from orchestrator.sync.variables import variable_value
+from orchestrator.sync.verify import CannotVerify, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,8 +84,12 @@ else:
 __all__ = [
     "AGAIN",
     "API_VERSION",
+    "ATTRIBUTES",
     "COMMON",
+    "CONTENT",
     "DIE",
+    "EXTRA",
+    "MISSING",
     "OK",
     "PARTIAL",
     "REST",
@@ -91,17 +97,21 @@ __all__ = [
     "SELECTION",
     "SHORT",
     "SSH_EXIT_CODES",
+    "TYPE",
     "VARIABLES",
     "Action",
     "Agent",
     "Backoff",
+    "CannotVerify",
     "Change",
     "Check",
     "Collected",
+    "Compared",
     "Config",
     "ConfigError",
     "Delay",
     "DeletionCount",
+    "Difference",
     "Division",
     "Event",
     "EventList",
@@ -130,6 +140,8 @@ __all__ = [
     "Tree",
     "TreeScan",
     "Verdict",
+    "Verified",
+    "Verifier",
     "Wording",
     "argument_room",
     "argument_size",
@@ -253,6 +265,20 @@ class Action:
     def action(self, inlet: Inlet) -> None:
         """Something is due: take it from the inlet and spawn, or discard it."""
         raise NotImplementedError
+
+    def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        """A function that compares source and target by the sync's own rules, and changes nothing.
+
+        `paths`: None for everything; else these alone, without what is below them (leading slash; a directory's ends
+        with one). `quick`: by size and time, not by content. What the comparison needs of the config it gets here: it
+        is called in a worker thread. For programs see `Inlet.read_program` and `Inlet.through_tunnel`. Raises
+        CannotVerify.
+        """
+        raise CannotVerify(f"the action {self.name} cannot compare source and target")
+
+    def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
+        """A verification has found differences, and changes of their paths follow (of actions without `sets`: a full
+        run), though nothing may have changed in the source."""
 
     def collect(self, outcome: Outcome) -> Verdict | Collected | None:
         """The verdict on a transfer that has ended; None: that of the common rule (spec 3.7) over `exit_codes`.

@@ -14,7 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api import Action, Agent, Inlet, MonitorKind, Options, Spawn
+    from orchestrator.api import Action, Agent, Difference, Inlet, MonitorKind, Options, Spawn, Verified
 
 hookspec = pluggy.HookspecMarker("orchestrator")
 
@@ -93,6 +93,14 @@ def orchestrator_after_collect(
     the one empty path. `exit_code` is 128 + signal for one that was killed, 255 for one that could not be started.
     `verdict`: ok, partial (not all arrived, what did not is tried again by itself), again, die. `duration` in
     seconds. `stderr`: the end of it, for actions that work on sets of paths, else empty.
+    """
+
+
+@hookspec
+def orchestrator_verified(inlet: Inlet, result: Verified, differences: Sequence[Difference]) -> None:
+    """Source and target of a sync have been compared, or could not be: `result.error` says why.
+
+    `differences`: those that are known one by one, with their paths and kinds; `result.differences` counts all.
     """
 
 

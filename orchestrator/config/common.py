@@ -20,6 +20,9 @@ SYNC_KEYS: Final[Options] = {
     "exitcodes": Option((dict,), None, "exit code → ok, again, die"),
     "batchSizeLimit": Option((int,), None, "bytes; larger files go one by one in runs of their own"),
     "crontab": Option((list, str), None, "rules for full runs: second minute hour day month weekday"),
+    "verify": Option(
+        (list, str), None, "rules of crontab for comparing source and target; the seconds may be left out"
+    ),
     "monitor": Option((str,), None, "where events come from"),
     "settle": Option((float,), None, "seconds that a file must not have changed before it is transferred"),
     "resume": Option((bool,), True, "false: a restart is a run over everything also with the setting stateDir"),

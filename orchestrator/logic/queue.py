@@ -114,6 +114,11 @@ class Queue:
         known = self._delays
         return [delay for delay in delays if known.get(delay.seq) is delay]
 
+    def concerns(self, path: bytes) -> bool:
+        """Whether a change of a path, or of what is above or below it, is pending."""
+        here, around = self._index.around(path)
+        return bool(here) or around is not None
+
     def places_held(self) -> int:
         """How many paths the index keeps in memory: with an empty queue none (for leak tests)."""
         return len(self._index)

@@ -71,8 +71,16 @@ class DryProcesses(Processes):
         self.note(Started(child, stdin, env, None, stderr_tail, on_stderr, on_stderr_line))
         return child
 
-    def run_job(self, job: Job, on_exit: Callable[[Child, int], None], argv: Sequence[bytes] | None = None) -> Child:
+    def run_job(
+        self,
+        job: Job,
+        on_exit: Callable[[Child, int], None],
+        argv: Sequence[bytes] | None = None,
+        *,
+        is_transfer: bool = True,
+    ) -> Child:
         child = Child(list(argv or ()), self._now(), on_exit)
+        child.is_transfer = is_transfer
         child.stop = threading.Event()
         self._pending[child] = None
         self.note(Started(child, job=job))

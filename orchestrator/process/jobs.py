@@ -6,8 +6,10 @@ whose jobs compute much has them done by few threads of its own (PooledJob).
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from functools import wraps
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,6 +57,21 @@ class PooledJob:
         results: SimpleQueue[Callable[[], int | JobResult]] = SimpleQueue()
         self.begin(stop, results.put)
         return results.get()()
+
+
+NICE = 10
+"""The priority of what nothing waits for, as of nice(1)."""
+
+
+def nicely(job: Job) -> Job:
+    """The job with a lower priority: of its thread alone, and of the programs that it starts."""
+
+    @wraps(job)
+    def work(stop: threading.Event) -> int | JobResult:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        return job(stop)
+
+    return work
 
 
 class Trouble(NamedTuple):

@@ -19,7 +19,7 @@ from orchestrator.logic.execline import exec_line
 from orchestrator.logic.verdict import JobResult
 from orchestrator.process.child import EXIT_NOT_EXECUTED, Child
 from orchestrator.process.feed import Feed
-from orchestrator.process.jobs import Job, Stop, Trouble, name_of, start_job
+from orchestrator.process.jobs import Job, Stop, Trouble, name_of, nicely, start_job
 from orchestrator.process.spawn import start_program
 from orchestrator.process.stderr import Stderrs
 
@@ -129,22 +129,31 @@ class Processes:
             self._not_started(child, error)
         return child
 
-    def run_job(self, job: Job, on_exit: Callable[[Child, int], None], argv: Sequence[bytes] | None = None) -> Child:
+    def run_job(
+        self,
+        job: Job,
+        on_exit: Callable[[Child, int], None],
+        argv: Sequence[bytes] | None = None,
+        *,
+        is_transfer: bool = True,
+    ) -> Child:
         """Run `job(stop)` in a thread of its own; its result is the exit code. `argv`: of a program whose work it does.
 
-        A job that raises, or returns anything but an int, is logged and ends with 255.
+        A job that raises, or returns anything but an int, is logged and ends with 255. `is_transfer` False: a helper,
+        with a lower priority.
         """
         if argv is not None and self._log.shows("Exec"):
             self._log("Exec", exec_line(argv, None))
         child = Child((os.fsencode(name_of(job)),) if argv is None else argv, self._clock.now(), on_exit)
         child.stop = Stop(self._loop)
+        child.is_transfer = is_transfer
         self._pending[child] = None
 
         def job_ended(result: JobResult, trouble: Trouble | None) -> None:
             self._job_ended(child, result, trouble)
 
         try:
-            child.thread = start_job(job, child.stop, self._loop, job_ended)
+            child.thread = start_job(job if is_transfer else nicely(job), child.stop, self._loop, job_ended)
         except RuntimeError as error:  # no more threads to be had
             child.is_resource_shortage = True
             trouble = Trouble(str(error))

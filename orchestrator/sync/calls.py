@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.logic.difference import Difference
     from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.outcome import Collected, Outcome
+    from orchestrator.sync.verify import Verifier
 
 
 class Calls(Protocol):
@@ -44,6 +46,12 @@ class Calls(Protocol):
 
     def started(self, outcome: Outcome) -> None:
         """A startup that was resumed is over: say so as the action says it of any startup."""
+
+    def verifier(self, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        """See Action.verify. Raises CannotVerify."""
+
+    def repairs(self, differences: Sequence[Difference]) -> None:
+        """See Action.repairs."""
 
     def batch_start(self, agent: Agent) -> bytes | bool | None:
         """A transfer is about to be started: a command to run before it, or whether it may be (False: not now)."""

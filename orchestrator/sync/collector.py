@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 class Collector:
     """An outcome passes through here: verdict, then hooks, onBatchEnd and history, then the retries.
 
-    `startup`: set where that is in parts.
+    `startup`: set where that is in parts. `on_end`, `after`: called at the end of each transfer, where they are set.
     """
 
     def __init__(self, parts: Parts, batches: BatchCommands, own_die_codes: Collection[int]) -> None:
         self.startup: DividedStartup | None = None
         self.recorder: Recorder | None = None
         self.on_end: Callable[[], None] | None = None
+        self.after: Callable[[], None] | None = None
         self._host = parts.host
         self._log = parts.log
         self._inlet = parts.inlet
@@ -52,6 +53,8 @@ class Collector:
         self._host.run.busy(len(outcome.agent.delays), self._collect, outcome)
         if self.on_end is not None:
             self.on_end()
+        if self.after is not None:
+            self.after()
 
     def not_begun(self, agent: Agent, reason: str) -> None:
         """onBatchStart did not let it begin."""

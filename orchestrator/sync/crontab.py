@@ -35,12 +35,17 @@ SET_BACK = 3 * 3600.0
 class Crontab:
     """The rules of one sync. Raises ConfigError for one that can't be read, or that no moment fulfils."""
 
-    def __init__(self, sync: str, rules: Iterable[Any]) -> None:
-        self._rules = list(rules)
-        for number, rule in enumerate(self._rules, 1):
-            problem = _problem(rule)
+    def __init__(self, sync: str, rules: Iterable[Any], key: str = "crontab") -> None:
+        """`key`: of the config, which they stand under. Of other keys than `crontab`, a rule may have crontab(5)'s five
+        fields, without the seconds."""
+        self._rules = []
+        for number, rule in enumerate(rules, 1):
+            is_short = key != "crontab" and isinstance(rule, str) and len(rule.split()) == len(FIELDS) - 1
+            whole = f"0 {rule}" if is_short else rule
+            problem = _problem(whole)
             if problem is not None:
-                raise ConfigError(f"Sync: {sync} - crontab rule {number} is not valid: {problem}. Rule: {rule}")
+                raise ConfigError(f"Sync: {sync} - {key} rule {number} is not valid: {problem}. Rule: {rule}")
+            self._rules.append(whole)
 
     def next_after(self, wall: float) -> float | None:
         """The first moment after `wall` that a rule names, both in seconds since 1970; None where there are no rules.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.process.processes import Processes
     from orchestrator.process.sshshare import SshConnections
     from orchestrator.sync.hooks import Hooks
+    from orchestrator.sync.verifications import Verifications
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,18 @@ class Host:
     feed: Feed = field(default_factory=Feed)
     shared_ssh: list[SshConnections] = field(default_factory=list)
     """The ssh connections that syncs share; nothing before the first sync asks for one."""
+
+    verifying: list[Verifications] = field(default_factory=list)
+    """The verifications of syncs; nothing before the first is asked for."""
+
+    @property
+    def verifications(self) -> Verifications:
+        """The verifications of all syncs."""
+        if not self.verifying:
+            from orchestrator.sync.verifications import Verifications  # late: few daemons need it
+
+            self.verifying.append(Verifications())
+        return self.verifying[0]
 
     @property
     def ssh(self) -> SshConnections:

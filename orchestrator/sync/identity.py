@@ -17,6 +17,7 @@ HARMLESS: Final = frozenset(
         *("exitcodes", "filter", "filterFrom", "full", "init", "maxDelays", "maxDelete", "maxProcesses", "monitor"),
         *("name", "onBatchEnd", "onBatchStart", "prepare", "resume", "rsyncExitCodes", "settle", "source"),
         *("sshExitCodes", "sshShare", "startupProcesses", "statusInterval", "target", "threads"),
+        *("verify", "verifyCommand"),
     )
 )
 """Keys that do not change what the target gets, or that another part of the identity stands for."""

@@ -21,9 +21,10 @@ from orchestrator.logic.text import to_bytes
 from orchestrator.process.jobs import PooledJob
 from orchestrator.sync.faults import guarded, say
 from orchestrator.sync.spawn import Check, nothing
+from orchestrator.sync.verify import CannotVerify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from orchestrator.config.model import Config
     from orchestrator.logic.delay import Delay
@@ -215,6 +216,8 @@ class StartsTransfers(Protocol):
 
     tunnel: Tunnel | None
 
+    def through(self, argv: list[bytes], names: Sequence[bytes] = ()) -> list[bytes] | None: ...
+
     def spawn(
         self,
         agent: Agent,
@@ -255,6 +258,7 @@ class SyncLike(Protocol):
     host: Host
     queue: Queue
     retrying: int
+    failing: Collection[bytes]
 
     @property
     def startup(self) -> HasParts | None: ...
@@ -444,6 +448,11 @@ class Inlet:
         """Tell the status how many paths wait to be tried again outside the queue."""
         self._sync.retrying = count
 
+    def report_failing(self, paths: Collection[bytes]) -> None:
+        """Which paths these are, where that is known: a verification does not count them. The collection is looked
+        into later on, and may change. A RetryList does this by itself."""
+        self._sync.failing = paths
+
     # ---- acting -------------------------------------------------------------------------------
 
     def spawn(
@@ -577,6 +586,14 @@ class Inlet:
         `logPaths = "short"` the first ten and "(and N more)". `is_short`: as with that setting. May be called from any
         thread."""
         return shortened(lines) if is_short or self._anywhere.host.run.options.has_short_lists else lines
+
+    def through_tunnel(self, argv: Sequence[str | bytes]) -> list[bytes]:
+        """For `Action.verify`: the arguments as they go through the sync's tunnel; as they are where it has none.
+        Raises CannotVerify while that is not up."""
+        words = self._sync.transfers.through(_words(argv))
+        if words is None:
+            raise CannotVerify("its tunnel is not up")
+        return words
 
     def max_processes_reached(self) -> str | None:
         """Which limit forbids one more process now: "sync", "global", None."""

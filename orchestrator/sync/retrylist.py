@@ -97,6 +97,7 @@ class RetryList(Generic[Note]):
         for path in list(self.notes) if tried is None else tried:
             self.notes.pop(path, None)
         self.notes.update(failed)
+        inlet.report_failing(self.notes)
         if not self.notes:
             self._timer.succeeded()
         elif failed:

@@ -62,6 +62,10 @@ class Settling:
                 place = path2 + waiting[len(path) :]
                 self._wait(etype, place, self._look(place))
 
+    def has(self, path: bytes) -> bool:
+        """Whether this file waits here."""
+        return path in self._waiting
+
     def take_all(self) -> list[tuple[str, bytes]]:
         """Take out everything that waits, in its order."""
         waiting, self._waiting = self._waiting, {}

@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.change import Change
 from orchestrator.logic.delay import Delay
-from orchestrator.logic.event import ACTIVE, ATTRIB, BLANKET, CREATE, DELETE, FULL, INIT, MOVE, PART, SPECIAL, WAIT
+from orchestrator.logic.event import (
+    ACTIVE,
+    ATTRIB,
+    BLANKET,
+    CREATE,
+    DELETE,
+    FULL,
+    INIT,
+    MODIFY,
+    MOVE,
+    PART,
+    SPECIAL,
+    WAIT,
+)
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import text_of
@@ -39,9 +52,10 @@ from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from orchestrator.config.model import Config
+    from orchestrator.logic.difference import Difference, Verified
     from orchestrator.logic.endpoint import Endpoint
     from orchestrator.logic.filters import Filters
     from orchestrator.logic.sameness import Fingerprint
@@ -52,6 +66,8 @@ if TYPE_CHECKING:
     from orchestrator.sync.inlet import Event
     from orchestrator.sync.knowledge import Keeper, Resumable
     from orchestrator.sync.targetwatch import TargetWatch
+    from orchestrator.sync.verification import Verification
+    from orchestrator.sync.verify import Verifier
 
 
 @dataclass
@@ -122,6 +138,11 @@ class Sync:
         if options.startup_processes > 1:
             startup = DividedStartup(self._parts, options.startup_processes)
             self.startup = self.judge.startup = self.collector.startup = startup
+        self.verification: Verification | None = None
+        self.verified: Verified | None = None
+        self.verify_times: Crontab | None = None
+        self._verify_schedule: Schedule | None = None
+        self.failing: Collection[bytes] = ()  # paths that wait to be tried again outside the queue, if they are known
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
         self.crontab: Crontab | None = None
@@ -160,6 +181,7 @@ class Sync:
             "unreachable": self.retries.unreachable(),
             "last_success": self.history.last_success,
             "last_error": self.history.last_error,
+            "verified": None if self.verified is None else self.verified.fields(),
         }
 
     def oldest_age(self) -> float | None:
@@ -181,6 +203,8 @@ class Sync:
             self.life.start_up()
         if self.crontab is not None:
             self._schedule = self.crontab.schedule(self.host.clock, self.host.alarms, self._crontab_fired)
+        if self.verify_times is not None:
+            self._verify_schedule = self.verify_times.schedule(self.host.clock, self.host.alarms, self._verify_fired)
         if self.endpoint:
             self.go_to(self.host.endpoint(self.endpoint))
 
@@ -217,12 +241,18 @@ class Sync:
     def close(self) -> None:
         """Nothing more is begun, and nothing more recorded."""
         self.transfers.close()
+        self._end_verifications()
         if self.keeper is not None:
             self.keeper.close(is_at_rest=not len(self.transfers))
 
     def _crontab_fired(self) -> None:
         self.log("Info", "Crontab triggered full sync")
         self.request_full()
+
+    def _verify_fired(self) -> None:
+        self.log("Info", f"Crontab triggered a verification of {self.name}")
+        if not self.host.verifications.has(self):
+            self.verify()
 
     def go_through(self, tunnel: Tunnel) -> None:
         """Transfers go through a tunnel: while it is not up, what is due waits in the queue."""
@@ -235,6 +265,10 @@ class Sync:
         `alarm` is when it is due. A Move with one end outside, or excluded, is what is left of it.
         """
         source, cut = self.source, len(self.source) - 1
+        if self.verification is not None:
+            for end in (path, path2):
+                if end is not None and end.startswith(source):
+                    self.verification.touch(end[cut:])
         if path2 is None:
             if etype != ATTRIB or len(path) > len(source) or self.options.mirrors_source:
                 self._take(etype, alarm, path[cut:])
@@ -280,6 +314,8 @@ class Sync:
 
     def request_full(self) -> None:
         """One more run over everything, unless one is waiting already."""
+        if self.verification is not None:
+            self.verification.touch(b"/")
         if not self._is_full_run_waiting():
             self.queue.append(FULL, self.host.clock.now(), b"", stacked=False)
 
@@ -542,6 +578,83 @@ class Sync:
         """The queue reports to the log if anybody would see it: that may have changed."""
         self.queue.report = partial(self.log, "Delay") if self.host.log.shows("Delay") else None
 
+    # ---- whether the target is equal -----------------------------------------------------------
+
+    def verify(
+        self,
+        *,
+        quick: bool = False,
+        repair: bool = False,
+        tell: Callable[[Sequence[Difference]], None] = lambda differences: None,
+        then: Callable[[Verified], None] = lambda result: None,
+    ) -> Verification:
+        """Compare source and target, once those are over that others wait for. `quick`: by size and time. `repair`:
+        queue what differs. `tell(differences)` is called with some at a time, `then(result)` at the end."""
+        from orchestrator.sync.verification import Verification  # late: few daemons need it
+
+        def over(result: Verified, differences: Sequence[Difference]) -> None:
+            if repair and result.differences:
+                self.repair(differences, has_more=result.differences > len(differences))
+            then(result)
+            self.host.verifications.over(verification)
+
+        verification = Verification(self, quick=quick, tell=tell, then=over)
+        self.host.verifications.add(verification)
+        return verification
+
+    def why_not_compared(self) -> str | None:
+        """Why source and target cannot be compared now; None: they can."""
+        life, tunnel = self.life, self.transfers.tunnel
+        if life.is_leaving or life.is_ending:
+            return "the daemon is about to end, or has another config"
+        if not life.is_started_up:
+            return "its startup is not done"
+        if life.is_suspended or life.is_left_alone:
+            return f"it is {self.state.value}"
+        if tunnel is not None and not tunnel.is_up:
+            return "its tunnel is not up"
+        return None
+
+    def verifier(self, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        """The action's comparison of everything (None), or of these paths. Raises CannotVerify."""
+        return self.calls.verifier(paths, quick=quick)
+
+    def pending(self) -> Callable[[bytes], bool]:
+        """A function that says whether a change of a path, above or below it, is still to be transferred, as of now."""
+        if any(delay.etype in SPECIAL for delay in self.queue):
+            return lambda path: True
+        failing = {path.rstrip(b"/") for path in self.failing}
+        settling = self._settling
+
+        def is_pending(path: bytes) -> bool:
+            if path.rstrip(b"/") in failing or self.queue.concerns(path):
+                return True
+            return settling is not None and settling.has(path)
+
+        return is_pending
+
+    def verification_begins(self, verification: Verification) -> None:
+        """Report each change to it from now on."""
+        self.verification = verification
+        self.collector.after = verification.transferred
+
+    def has_verified(self, result: Verified, differences: Sequence[Difference]) -> None:
+        """A verification has its result."""
+        self.verification = self.collector.after = None
+        self.verified = result
+        self.host.hooks.tell("orchestrator_verified", inlet=self.inlet, result=result, differences=differences)
+
+    def repair(self, differences: Sequence[Difference], *, has_more: bool = False) -> None:
+        """Queue paths that differ, as if they had changed. `has_more`: these are not all: everything is."""
+        self.calls.repairs(differences)
+        leaves_extra = self.config.get("delete") == "startup" and any(kind == "extra" for _, kind in differences)
+        if has_more or leaves_extra or not self.options.sets:
+            self.request_full()
+            return
+        etypes = {"missing": CREATE, "extra": DELETE, "attributes": ATTRIB}
+        for path, kind in differences:
+            self.queue.add(etypes.get(kind, MODIFY), self.host.clock.now(), path)
+
     # ---- its life ---------------------------------------------------------------------------
 
     def suspend(self) -> None:
@@ -607,8 +720,14 @@ class Sync:
         self.transfers.leave()
         if self.startup is not None:
             self.startup.leave()
-        if self._schedule is not None:
-            self._schedule.end()
+        for schedule in (self._schedule, self._verify_schedule):
+            if schedule is not None:
+                schedule.end()
+        self._end_verifications()
+
+    def _end_verifications(self) -> None:
+        for verifications in self.host.verifying:
+            verifications.leave(self, "the daemon is about to end, or has another config")
 
     def is_followed_by(self, other: Sync) -> bool:
         """Whether another one waits for this one's transfers: it may write to the same place, or is the same one."""

@@ -37,7 +37,7 @@ from orchestrator.testing.loop import FakeLoop
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.api import Action, Options
+    from orchestrator.api import Action, Difference, Options, Verifier
     from orchestrator.process.jobs import Job
     from orchestrator.process.sshshare import SshConnection
     from orchestrator.sync.spawn import Spawn as Program
@@ -193,6 +193,14 @@ class FakeInlet(Inlet):
             self.execute(self.running[0])
             self.turn()
 
+    def verify(self, paths: Sequence[bytes] | None = None, *, quick: bool = False) -> list[Difference]:
+        """Really have the action compare source and target, or these paths of them: what it finds, by paths. Raises
+        CannotVerify; an error of the comparison is an AssertionError."""
+        found: list[Difference] = []
+        compared = self.action.verify(self, paths, quick=quick)(threading.Event(), found.append)
+        assert not compared.error, compared.error
+        return sorted(found)
+
     # ---- what a test looks at
 
     @property
@@ -340,6 +348,12 @@ class _Calls:
 
     def batch_end(self, outcome: Outcome, verdict: str) -> bytes | None:
         return None
+
+    def verifier(self, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        return self._action.verify(self._inlet, paths, quick=quick)
+
+    def repairs(self, differences: Sequence[Difference]) -> None:
+        self._action.repairs(self._inlet, differences)
 
     def is_of_plugin(self) -> bool:
         return True

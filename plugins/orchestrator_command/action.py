@@ -7,7 +7,9 @@ from weakref import WeakKeyDictionary
 
 from orchestrator.api import (
     Action,
+    CannotVerify,
     Config,
+    ConfigError,
     Event,
     EventList,
     Inlet,
@@ -24,7 +26,9 @@ from orchestrator.api import (
 from orchestrator_command.options import EVENTS, OPTIONS, Plan, is_paths, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.api import Verifier
 
 
 class Command(Action):
@@ -40,10 +44,20 @@ class Command(Action):
         plan = plan_of(config)
         if plan.per_event and plan.events[EVENTS["move"]] is not plan.command:
             config.set("onMove", True)
+        if config.get("verify") is not None and plan.verify is None:
+            raise ConfigError('default.command: "verify" needs "verifyCommand"')
 
     def resumable(self, config: Config) -> Resumable | None:
         plan = plan_of(config)
         return None if plan.per_event or plan.startup is None else Resumable()
+
+    def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        from orchestrator_command.verify import Comparison  # late: few have a use for it
+
+        template = self._plan(inlet).verify
+        if template is None:
+            raise CannotVerify("it has no verifyCommand")
+        return Comparison(inlet, template.argv(_lookup(inlet)), paths)
 
     def init(self, event: Event) -> None:
         _run_once(event, self._plan(event.inlet).startup)

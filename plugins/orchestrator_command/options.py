@@ -38,6 +38,9 @@ OPTIONS: Final[Options] = {
     "separator": Option((str,), "nul", "what follows each path on stdin and in a file: `nul` or `newline`"),
     "events": dict.fromkeys(EVENTS, _ONE),
     "startupCommand": Option((list, str), None, "run at startup; none: the startup does nothing"),
+    "verifyCommand": Option(
+        (list, str), None, "compares source and target: status 0 equal, 1 different, each line of stdout `KIND PATH`"
+    ),
     "fullCommand": Option((list, str), None, "run for any other full run (crontab, lost events); none: as at startup"),
 }
 
@@ -58,6 +61,7 @@ class Plan(NamedTuple):
     events: dict[str, Template | None]
     startup: Template | None
     full: Template | None
+    verify: Template | None
     paths: str
     each: Template
     separator: bytes
@@ -78,6 +82,7 @@ def plan_of(config: Config) -> Plan:
         events=events,
         startup=startup,
         full=_command(config, "fullCommand", OF_SYNC) or startup,
+        verify=_command(config, "verifyCommand", OF_SYNC),
         paths=paths,
         # a list of one word, so that no shell and no leading slash means anything
         each=translate_words([to_bytes(_text(config, "each"))], OF_EACH),

@@ -14,7 +14,7 @@ from orchestrator_csync2.options import DEFAULTS, OPTIONS, settings_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.api import Collected, Config, Inlet, Outcome
+    from orchestrator.api import Collected, Config, Difference, Inlet, Outcome, Verifier
     from orchestrator_csync2.delivery import Deliveries
 
 
@@ -39,6 +39,12 @@ class Csync2(Action):
     def resumes(self, inlet: Inlet, cut_off: Sequence[bytes], until: float | None) -> None:
         if until is None:
             self._deliveries.recheck(inlet)
+
+    def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        return self._deliveries.test(inlet, paths)
+
+    def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
+        self._deliveries.recheck(inlet)
 
     def init(self, event: Event) -> None:
         self._deliveries.everything(event, "startup")

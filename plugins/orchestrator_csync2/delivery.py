@@ -18,9 +18,10 @@ from orchestrator_csync2.options import Csync2Settings, settings_of
 from orchestrator_csync2.program import INCOMPLETE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.api import Agent, Inlet, Outcome, Verdict
+    from orchestrator_csync2.verify import HostTest
 
 _BUSY_PAUSE = 1.0
 """Seconds until a try is made again that the global process limit forbade."""
@@ -52,6 +53,13 @@ class Deliveries:
     def recheck(self, inlet: Inlet) -> None:
         """Another daemon was killed, and what it knew of its last batch is lost: the next one is rechecked."""
         self._syncs.of(inlet).memory.needs_recheck = True
+
+    def test(self, inlet: Inlet, paths: Sequence[bytes] | None) -> HostTest:
+        """The comparison of source and other hosts, of these paths or (None) of all."""
+        from orchestrator_csync2.verify import HostTest  # late: few have a use for it
+
+        settings, _, lock, _ = self._tools(inlet)
+        return HostTest(settings, inlet, lock, paths)
 
     def changes(self, inlet: Inlet) -> None:
         """Note and deliver what is due."""

@@ -31,11 +31,22 @@ class Csync2Program:
 
     def run(self, arguments: Sequence[str | bytes], read: Callable[[bytes], None]) -> int:
         """Run it; each line that it writes goes to `read`. Returns the exit code; 128 + signal if killed."""
+        return self._run(arguments, read, merges_stderr=True)[0]
+
+    def run_apart(self, arguments: Sequence[str | bytes], read: Callable[[bytes], None]) -> tuple[int, bytes]:
+        """The same, where `read` gets what it writes to stdout alone. Returns the end of its stderr, too."""
+        return self._run(arguments, read, merges_stderr=False)
+
+    def _run(
+        self, arguments: Sequence[str | bytes], read: Callable[[bytes], None], *, merges_stderr: bool
+    ) -> tuple[int, bytes]:
         if self._stop.is_set():
-            return STOPPED
+            return STOPPED, b""
         command = [*self._command, *(os.fsencode(argument) for argument in arguments)]
         try:
-            return self._inlet.read_program(command, None, self._environment, self._stop, read, merges_stderr=True)[0]
+            return self._inlet.read_program(
+                command, None, self._environment, self._stop, read, merges_stderr=merges_stderr
+            )
         except OSError as error:
             self._inlet.log("Error", "Failed executing [ ", command[0], " ]!", f" ({error.strerror})")
-            return NOT_EXECUTED
+            return NOT_EXECUTED, (error.strerror or "").encode()

@@ -29,6 +29,7 @@ from orchestrator.api import (
     Spawn,
     Target,
     Verdict,
+    Verifier,
     etypes,
     max_delete_of,
 )
@@ -96,6 +97,18 @@ class Native(Action):
             return 0
 
         inlet.run(EventList(inlet, []), clean)
+
+    def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        from orchestrator_native import engine
+        from orchestrator_native.rules import my_rule
+        from orchestrator_native.verify import Trees, compare
+
+        spec = _trees(inlet)
+        granularity = self._states.of(inlet).memory.granularity or 1
+        rule = my_rule(granularity=granularity, xattrs=spec.xattrs, hard_links=spec.hard_links)
+        deletes = inlet.config.get("delete") in (True, "startup")
+        trees = Trees(spec.source, spec.target, engine.without_target(spec), rule, deletes, quick)
+        return partial(compare, trees, paths)
 
     def init(self, event: Event) -> None:
         self._mirror(event)

@@ -100,7 +100,7 @@ def update(
 
 def count_deletions(trees: MirrorSpec, stop: threading.Event) -> DeletionCount:
     """How much `mirror` would delete. Raises OSError where a tree cannot be opened, Stopped."""
-    return deletions.count_deletions(trees.source, trees.target, _without_target(trees), stop)
+    return deletions.count_deletions(trees.source, trees.target, without_target(trees), stop)
 
 
 def _result(report: RunReport, failure: BaseException | None) -> RunReport:
@@ -201,7 +201,7 @@ def _task(order: Order, stop: threading.Event, source: OpenTree, target: OpenTre
             guarded=frozenset(_identities(source, target)),
             budget=Budget(trees.may_delete) if trees.may_delete is not None else None,
         ),
-        excluded=_without_target(trees),
+        excluded=without_target(trees),
         memory=memory,
         patience=0.0 if is_whole else trees.patience,
     )
@@ -215,7 +215,7 @@ def _is_same_device(before: tuple[int, int] | None, now: tuple[int, int]) -> boo
     return before is not None and before[0] == now[0]
 
 
-def _without_target(trees: MirrorSpec) -> Excluded | None:
+def without_target(trees: MirrorSpec) -> Excluded | None:
     """A target inside the source is left out, or it would be copied into itself."""
     source, target = os.path.realpath(trees.source), os.path.realpath(trees.target)
     outer = source if source.endswith(b"/") else source + b"/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from orchestrator.api import Action, Config, Event, Inlet, Resumable, Target
+from orchestrator.api import CONTENT, Action, Config, Event, Inlet, Resumable, Target
 from orchestrator_rsync.arguments import rsync_options, target_of
 from orchestrator_rsync.batches import remarks, spawn_full
 from orchestrator_rsync.parts import undivided
@@ -13,6 +13,8 @@ from orchestrator_rsync.syncruns import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from orchestrator.api import Difference, Verifier
 
 _HAS_ALL = frozenset({0, 24})
 """rsync's exit codes when all is there but for files that vanished."""
@@ -29,6 +31,9 @@ class RsyncAction(Action):
 
     checks_types = False
     retries_paths: ClassVar[bool] = True
+
+    verify_options: ClassVar[tuple[bytes, ...]] = ()
+    """Options of a comparison beside the sync's own."""
 
     def __init__(self) -> None:
         self.runs = Runs(by_paths=self.retries_paths)
@@ -52,6 +57,14 @@ class RsyncAction(Action):
         runs = self.runs.of(inlet)
         runs.quick_check.ran_before(until)
         runs.broken.update(path for path in cut_off if not path.endswith(b"/"))
+
+    def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        from orchestrator_rsync.verify import verifier  # late: few have a use for it
+
+        return verifier(inlet, paths, quick=quick, more=self.verify_options)
+
+    def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
+        self.runs.of(inlet).quick_check.unequal.update(path for path, kind in differences if kind == CONTENT)
 
     def init(self, event: Event) -> None:
         spawn_full(event, self.runs.of(event.inlet))

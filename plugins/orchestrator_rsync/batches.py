@@ -60,6 +60,8 @@ def spawn_full(event: Event, runs: SyncRuns) -> None:
     max_size = runs.full_retry.max_size if is_first else runs.max_sizes.get(event.delay.seq)
     if max_size is not None:
         run = run._replace(argv=[*run.argv[:-2], f"--max-size={max_size}", *run.argv[-2:]])
+    if runs.quick_check.unequal:
+        run = run._replace(argv=[*run.argv[:-2], "--checksum", *run.argv[-2:]])
     check = None
     if inlet.max_delete is not None:
         from orchestrator_rsync.deletions import capped, check_of, limit_of  # late: few have a use for it
@@ -133,7 +135,8 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     if not events.delays:
         return
     options, source = options or rsync_options(inlet.config), inlet.source
-    racy = runs.quick_check.racy(source, events.delays) if options.does_quick_check else []
+    is_doubtful = options.does_quick_check or bool(runs.quick_check.unequal)
+    racy = runs.quick_check.racy(source, events.delays) if is_doubtful else []
     by_checksum = len(racy) == len(events.delays)
     if racy and not by_checksum:
         events, by_checksum = _of_one_kind(inlet, events, racy)

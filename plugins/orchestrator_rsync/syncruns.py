@@ -161,8 +161,10 @@ class Runs:
             runs.full_retry.max_size = None
             collected = _retry_everything(inlet, runs, outcome.stderr)
         elif exit_code == PARTIAL:
+            runs.quick_check.unequal.clear()
             collected = _collect_full(runs, outcome, complaints, self._by_paths)
         else:
+            runs.quick_check.unequal.clear()
             runs.full_retry.succeeded()
         inlet.report_retrying(len(runs.retry_list) + runs.full_retry.is_planned)
         return collected
@@ -170,11 +172,12 @@ class Runs:
 
 def _collect_batch(runs: SyncRuns, events: EventList, outcome: Outcome, complaints: Complaints | None) -> Collected:
     """The changes of it that failed are tried again."""
-    if complaints is None and not (runs.retry_list.notes or runs.broken):
+    if complaints is None and not (runs.retry_list.notes or runs.broken or runs.quick_check.unequal):
         return Collected()  # as nearly always
     inlet = events.inlet
     changes = [runs.widened(change) for change in changes_of(events)]
-    runs.broken.difference_update(change.path for change in changes)
+    for noted in (runs.broken, runs.quick_check.unequal):
+        noted.difference_update(change.path for change in changes)
     failing: list[ChangedPath] = []
     found: Failing | None = None
     if complaints is not None:

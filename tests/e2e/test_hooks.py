@@ -122,6 +122,21 @@ def test_orchestrator_check_settings(box: Path) -> None:
     assert notes(box) == []
 
 
+def test_orchestrator_verified(box: Path) -> None:
+    hook = """def orchestrator_verified(inlet, result, differences):
+        found = [[path.decode(), kind] for path, kind in differences]
+        note("verified", sync=inlet.name, is_equal=result.is_equal, differences=found)
+    """
+    lua = LUA.replace("delay = 0,", 'delay = 0, verify = "* * * * * *",')
+    (box / "source" / "f").touch()
+    with watched(box, hook, lua):
+        equal = {"sync": "Sync1", "is_equal": True, "differences": []}
+        wait_until(lambda: equal in notes(box), "a verification")
+        (box / "target" / "extra").touch()
+        # nobody is told of the time of the target's directory, but that differs as well
+        wait_until(lambda: ["/extra", "extra"] in notes(box)[-1]["differences"], "the difference")
+
+
 def test_orchestrator_sync_state(box: Path) -> None:
     hook = """def orchestrator_sync_state(inlet, state):
         note("state", sync=inlet.name, state=state)

@@ -211,6 +211,7 @@ READS_THE_WALL_CLOCK = {
     "tunnel.py",  # the start of its processes, for the status file
     "keeper.py",  # of recorded states: when transfers were over
     # these compare with files' times, which are of that clock, to distrust what is younger
+    "verification.py",
     "known.py",
     "treescan.py",
     "quickcheck.py",

@@ -110,6 +110,7 @@ CALLED: dict[str, tuple[object, ...]] = {
     "create": (b"/x",),
     "retry": (b"/x",),
     "report_retrying": (1,),
+    "report_failing": ([b"/x"],),
     "after": (1.0, lambda: None),
     "add_exclude": (b"*.x",),
     "rm_exclude": (b"*.x",),

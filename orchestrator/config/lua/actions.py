@@ -22,6 +22,7 @@ from orchestrator.sync.faults import SLOW, Waits, say
 from orchestrator.sync.knowledge import Resumable
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.target import Target
+from orchestrator.sync.verify import CannotVerify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from orchestrator.api import Action
     from orchestrator.config.lua.usercode import UserCode
     from orchestrator.log import Log
+    from orchestrator.logic.difference import Difference
     from orchestrator.logic.verdict import Verdict
     from orchestrator.sync.inlet import Agent, Event, Inlet
     from orchestrator.sync.sync import Sync
+    from orchestrator.sync.verify import Verifier
 
 T = TypeVar("T")
 
@@ -80,6 +83,11 @@ def asked_endpoint(action: Action, config: TableConfig) -> str | None:
 def asked_target(action: Action, config: TableConfig) -> Target | None:
     """The place that a sync's transfers write to (see Action.target). Raises ConfigError that names the plugin."""
     return _asked(action, "target", config, Target)
+
+
+def can_verify(action: Action) -> bool:
+    """Whether an action has a comparison of source and target of its own."""
+    return any("verify" in vars(kind) for kind in type(action).__mro__[:-2])
 
 
 def asked_undivided(action: Action, config: TableConfig) -> str | None:
@@ -166,6 +174,27 @@ class ActionCalls:
         found: list[str] = []
         self._run("remarks", lambda inlet: found.extend(map(str, self.plugin.remarks(inlet.config))), sync.inlet, sync)
         return found
+
+    def verifier(self, sync: Sync, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        """The plugin's comparison of source and target. Raises CannotVerify."""
+        try:
+            compare = self.plugin.verify(sync.inlet, paths, quick=quick)
+            if not callable(compare):
+                raise TypeError(f"it gave {compare!r}, which is no function")
+            return compare
+        except (CannotVerify, OrchestratorError):
+            raise
+        except (Exception, SystemExit) as error:
+            say(self._log, _failed(self.plugin, "verify"), error, type(self.plugin).__module__)
+            raise CannotVerify(_trouble(self.plugin, "verify", error)) from error
+
+    def repairs(self, sync: Sync, differences: Sequence[Difference]) -> None:
+        """Changes follow of paths that a verification has found to differ."""
+
+        def repairs(inlet: Inlet) -> None:
+            self.plugin.repairs(inlet, differences)
+
+        self._run("repairs", repairs, sync.inlet, sync)
 
     def collect(self, sync: Sync, outcome: Outcome) -> Collected:
         """What the plugin makes of a transfer that has ended, with a verdict; `again` where it fails."""

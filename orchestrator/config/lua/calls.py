@@ -14,15 +14,18 @@ from orchestrator.config.lua.runtime import to_bytes, to_text
 from orchestrator.logic.verdict import COMMON, OK
 from orchestrator.sync.batch import BATCH_END, BATCH_START, batch_paths
 from orchestrator.sync.outcome import Collected, Outcome
+from orchestrator.sync.verify import CannotVerify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.config.lua.actions import ActionCalls
     from orchestrator.config.lua.usercode import UserCode
+    from orchestrator.logic.difference import Difference
     from orchestrator.sync.calls import Calls
     from orchestrator.sync.inlet import Agent, Event
     from orchestrator.sync.sync import Sync
+    from orchestrator.sync.verify import Verifier
 
 _ON_BATCH_START, _ON_BATCH_END = to_bytes(BATCH_START), to_bytes(BATCH_END)
 
@@ -131,6 +134,17 @@ class SyncCalls:
         plugin, sync = self._found(b"action", self._plugin_of), self._syncs[self._number]
         if plugin is not None:
             self._actions[plugin].resumes(sync, cut_off, until)
+
+    def verifier(self, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+        plugin = self._found(b"action", self._plugin_of) or self._found(b"init", self._plugin_of)
+        if plugin is None:
+            raise CannotVerify("it is transferred by functions of the config, which say nothing about the target")
+        return self._actions[plugin].verifier(self._syncs[self._number], paths, quick=quick)
+
+    def repairs(self, differences: Sequence[Difference]) -> None:
+        plugin = self._found(b"action", self._plugin_of) or self._found(b"init", self._plugin_of)
+        if plugin is not None:
+            self._actions[plugin].repairs(self._syncs[self._number], differences)
 
     def started(self, outcome: Outcome) -> None:
         plugin, sync = self._found(b"action", self._plugin_of), self._syncs[self._number]

@@ -14,6 +14,7 @@ from orchestrator.config.lua.actions import (
     asked_resumable,
     asked_target,
     asked_undivided,
+    can_verify,
 )
 from orchestrator.config.lua.calls import SyncCalls
 from orchestrator.config.lua.core import Core
@@ -318,6 +319,10 @@ class LuaConfig:
         sync.place = target.directory if target is not None else None
         if config.get("crontab") is not None:
             sync.crontab = crontab_of(name, config.get("crontab"))
+        if config.get("verify") is not None:
+            if action is None or not can_verify(action):
+                raise ConfigError(f'{name}: "verify": nobody can compare source and target of this kind of sync.')
+            sync.verify_times = crontab_of(name, config.get("verify"), "verify")
         through = self.host.tunnels[tunnel - 1] if tunnel is not None else None
         if through is not None:
             sync.go_through(through)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from orchestrator.sync.target import Target
 
 
-def crontab_of(name: str, rules: Any) -> Crontab:
+def crontab_of(name: str, rules: Any, key: str = "crontab") -> Crontab:
     # imported late: the libraries cost time at each start, and few configs need them
     from orchestrator.sync.crontab import Crontab
 
-    return Crontab(name, rules.list() if isinstance(rules, TableConfig) else [rules])
+    return Crontab(name, rules.list() if isinstance(rules, TableConfig) else [rules], key)
 
 
 def tunnel_options(table: TableConfig) -> TunnelOptions:
