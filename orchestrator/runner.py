@@ -91,6 +91,8 @@ class Runner:
         self.config = config
         self.settings = settings
         self.syncs = config.syncs
+        self.overflows = 0
+        """Of the kernel's queues, since the start."""
         self._loop = loop
         self._first = 0
         self._soonest: float | None = None  # when a sync has something to do, while that is known
@@ -660,6 +662,7 @@ class Runner:
 
     def _recover(self, monitor: Monitor, inflow: Inflow) -> None:
         """Events were lost. One full run of each sync finds the changes (spec 6 row 8)."""
+        self.overflows += 1
         self.host.log("Normal", "--- OVERFLOW in event queue ---")
         for root in inflow.lost():
             self._pause(monitor, inflow, root)
@@ -740,10 +743,11 @@ class Runner:
 
     def count_watches(self) -> tuple[int, int]:
         """The directories that are watched, and those that are polled for lack of watches."""
-        return (
-            len(self._listed(lambda monitor: monitor.watched())),
-            len(self._listed(lambda monitor: monitor.polled())),
-        )
+        watched = 0
+        for monitor in list(self._watched_by):
+            with self._stopping_syncs_of(monitor):
+                watched += monitor.count_watched()
+        return watched, len(self._listed(lambda monitor: monitor.polled()))
 
     def tunnel_status(self) -> list[dict[str, str]]:
         """Name and status of each tunnel."""

@@ -73,6 +73,10 @@ class Monitor(ABC):
     def watched(self) -> list[bytes]:
         """The watched directories, for the status; the sources at least."""
 
+    def count_watched(self) -> int:
+        """The number of watched directories, for who asks often. To be overridden where the list costs much."""
+        return len(self.watched())
+
     @abstractmethod
     def close(self) -> None:
         """Frees descriptors and threads. Nothing is called afterwards."""

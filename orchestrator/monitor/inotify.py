@@ -204,6 +204,10 @@ class InotifyMonitor(Monitor):
         """All watched directories, in order of being watched, each with a slash at the end."""
         return self._watches.all_paths()
 
+    def count_watched(self) -> int:
+        """At no cost, however many there are."""
+        return len(self._watches.nodes)
+
     def polled(self) -> list[bytes]:
         """All directories that are polled as there are no more watches, each with a slash at the end."""
         return [] if self._polled is None else self._polled.paths()

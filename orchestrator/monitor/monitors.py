@@ -155,6 +155,9 @@ class _Named(Monitor):
     def resume(self, root: bytes, progress: Progress | None = None) -> None:
         self._call(self._monitor.resume, root, progress)
 
+    def count_watched(self) -> int:
+        return self._call(self._monitor.count_watched)
+
     def polled(self) -> list[bytes]:
         return self._call(self._monitor.polled)
 

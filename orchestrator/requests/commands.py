@@ -122,6 +122,7 @@ def daemon_status(desk: Desk) -> dict[str, Any]:
         "max_processes": host.run.options.max_processes,
         "watches": watches,
         "polled": polled,
+        "overflows": runner.overflows,
         "state": desk.state.value,
         "reloads": desk.reloads,
         "ssh": [report._asdict() for connections in host.shared_ssh for report in connections.report()],

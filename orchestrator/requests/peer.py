@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import socket
 import struct
 
@@ -30,7 +29,7 @@ def right_of(connection: socket.socket, group: int | None) -> Right | None:
 
 
 def _groups(connection: socket.socket) -> tuple[int, ...]:
-    option = _PEERGROUPS.get(platform.machine(), 59)
+    option = _PEERGROUPS.get(os.uname().machine, 59)
     try:
         data = connection.getsockopt(socket.SOL_SOCKET, option, _MOST_GROUPS * 4)
     except OSError:  # too many, or a kernel before 4.13

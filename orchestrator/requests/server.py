@@ -18,6 +18,7 @@ from orchestrator.requests.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from orchestrator.requests.desk import Desk
 
@@ -37,12 +38,17 @@ RETRY_AFTER: Final = 1.0
 class Server:
     """Serves until it is closed. Raises OSError where the socket cannot be made.
 
-    `path`: of the socket, absolute. `group`: the id of the group whose members may read.
+    `path`: of the socket, absolute. `group`: the id of the group whose members may read. `right_of(connection, group)`:
+    the right of who has connected, None where it has none; raises OSError where that cannot be found out.
     """
 
-    def __init__(self, desk: Desk, path: str, group: int | None = None) -> None:
+    def __init__(
+        self, desk: Desk, path: str, group: int | None = None,
+        right_of: Callable[[socket.socket, int | None], Right | None] = right_of,
+    ) -> None:  # fmt: skip
         self._desk = desk
         self._group = group
+        self._right_of = right_of
         self._clients: dict[Client, None] = {}
         self._subscriptions = Subscriptions(desk.runner.host.feed, lambda: desk.time)
         self._listens_again: float | None = None
@@ -87,7 +93,7 @@ class Server:
 
     def _take(self, connection: socket.socket) -> None:
         try:
-            right = right_of(connection, self._group)
+            right = self._right_of(connection, self._group)
         except OSError:
             right = None
         if right is None:

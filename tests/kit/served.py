@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.masterloop import Loop
 from orchestrator.requests.desk import Desk
+from orchestrator.requests.protocol import Right
 from orchestrator.requests.server import Server
 from orchestrator.sync.feed import Feed
 from orchestrator.sync.host import Run
@@ -23,20 +24,26 @@ if TYPE_CHECKING:
 
 
 class Served:
-    """The server. `names`: of its syncs. `touched`: turns after which something may have changed."""
+    """The server. `names`: of its syncs. `touched`: turns after which something may have changed.
 
-    def __init__(self, path: Path, names: Iterable[str] = ("one",), group: int | None = None) -> None:
+    `right`: of those who connect, from now on.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str] = ("one",)) -> None:
         self.clock = FakeClock()
         self.loop = Loop()
         self.feed = Feed()
         self.touched = 0
         host = SimpleNamespace(clock=self.clock, feed=self.feed, processes=(), run=Run(), shared_ssh=())
         syncs = [self.sync(name) for name in names]
-        self.runner = SimpleNamespace(host=host, syncs=syncs, count_watches=lambda: (3, 0), tunnel_status=list)
+        self.runner = SimpleNamespace(
+            host=host, syncs=syncs, count_watches=lambda: (3, 0), overflows=0, tunnel_status=list
+        )
         self.log = FakeLog()
         self.desk = Desk(cast("Runner", self.runner), self.loop, self.log, self.clock.now())
         self.path = path
-        self.server = Server(self.desk, str(path), group)
+        self.right: Right | None = Right.STEER
+        self.server = Server(self.desk, str(path), right_of=lambda connection, group: self.right)
         self._clients: list[Client] = []
 
     def sync(self, name: str, state: str = "in sync") -> Any:
@@ -47,6 +54,7 @@ class Served:
     def client(self, *, greeted: bool = True) -> Client:
         """Somebody who has connected, and read the greeting."""
         client = Client(self)
+        self._clients = [one for one in self._clients if one.socket.fileno() >= 0]
         self._clients.append(client)
         if greeted:
             assert client.line()["protocol"] == 1
@@ -57,6 +65,10 @@ class Served:
             self.server.work(self.clock.now())
             if self.loop.turn(0.0):
                 self.touched += 1
+
+    def is_alone(self) -> bool:
+        """Whether nobody is connected any more."""
+        return not self.server._clients
 
     def close(self) -> None:
         for client in self._clients:

@@ -287,6 +287,7 @@ def test_a_rescan_goes_by_the_filters_of_the_day() -> None:
     bench.unwanted = {b"/src/e/"}
     bench.monitor.rescan()
     assert bench.monitor.watched() == [b"/src/", b"/src/d/"]
+    assert bench.monitor.count_watched() == 2
 
 
 def test_events_come_in_while_a_big_tree_is_being_watched() -> None:

@@ -143,6 +143,7 @@ METHODS: dict[str, tuple[object, ...]] = {
     "pause": (b"/a/",),
     "resume": (b"/a/", ignore),
     "polled": (),
+    "count_watched": (),
     "fileno": (),
     "watch": (b"/a/", ignore),
 }

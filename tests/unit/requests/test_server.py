@@ -186,13 +186,8 @@ def test_a_daemon_that_is_about_to_end_is_not_steered(served: Served, waiting: l
 # ---- rights -------------------------------------------------------------------------------------
 
 
-def become(monkeypatch: pytest.MonkeyPatch, right: Right | None) -> None:
-    """From now on whoever connects may do that."""
-    monkeypatch.setattr("orchestrator.requests.server.right_of", lambda connection, group: right)
-
-
-def test_who_may_read_does_not_steer(served: Served, waiting: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
-    become(monkeypatch, Right.READ)
+def test_who_may_read_does_not_steer(served: Served, waiting: list[Call]) -> None:
+    served.right = Right.READ
     client = served.client(greeted=False)
     assert client.line()["may"] == "read"
     assert error(client.ask("wait", sync="mail")) == (
@@ -203,18 +198,18 @@ def test_who_may_read_does_not_steer(served: Served, waiting: list[Call], monkey
     assert waiting == []
 
 
-def test_others_are_hung_up_on_without_a_word(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    become(monkeypatch, None)
+def test_others_are_hung_up_on_without_a_word(served: Served) -> None:
+    served.right = None
     assert served.client(greeted=False).line_or_end() is None
 
 
-def test_so_many_clients_and_some_places_for_those_who_steer(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    become(monkeypatch, Right.READ)
+def test_so_many_clients_and_some_places_for_those_who_steer(served: Served) -> None:
+    served.right = Right.READ
     readers = [served.client() for _ in range(MOST_READERS)]
     refused = served.client(greeted=False)
     assert error(refused.line()) == ("denied", "as many clients as may be are connected")
     assert refused.line_or_end() is None
-    become(monkeypatch, Right.STEER)
+    served.right = Right.STEER
     for _ in range(MOST - MOST_READERS):
         served.client()
     assert error(served.client(greeted=False).line())[0] == "denied"
