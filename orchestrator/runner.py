@@ -765,10 +765,10 @@ class Runner:
         """What the status file says more of a sync than lsyncd's: where somebody should have a look."""
         if sync.state not in ATTENTION:
             return None
-        age, error = sync.oldest_age(), sync.history.last_error
+        oldest, error = sync.oldest(), sync.history.last_error
         return Trouble(
             sync.state.value,
-            None if age is None else self.host.clock.wall() - age,
+            None if oldest is None else self.host.since_1970(oldest),
             sync.history.last_success,
             None if error is None else error["time"],
             "" if error is None else error["cause"],

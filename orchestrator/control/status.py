@@ -48,26 +48,26 @@ def _report(report: dict[str, Any]) -> Iterator[str]:
         f"{counted(daemon['watches'], 'directory', 'directories')} watched{polled}"
     )
     for sync in report["syncs"]:
-        yield from _lines(sync)
+        yield from _lines(sync, daemon["time"])
     for connection in daemon.get("ssh", ()):
         users = counted(connection["transfers"], "transfer uses it", "transfers use it")
         state = "not open" if connection["pid"] is None else f"process {connection['pid']}, {users}"
         yield f"ssh connection to {connection['host']}: {state}"
 
 
-def _lines(sync: dict[str, Any]) -> Iterator[str]:
+def _lines(sync: dict[str, Any], now: float) -> Iterator[str]:
     if not isinstance(sync["state"], str):
         raise TypeError("a state is a text")
     yield f"{sync['name']}: {sync['state']}, {sync['source']} -> {sync['target'] or '(no target)'}"
-    if sync["delays"]:
-        wait = counted(sync["delays"], "change waits", "changes wait")
-        yield f"  {wait}, the oldest for {sync['oldest_delay_age']:.0f} s"
+    if sync["waiting"]:
+        wait = counted(sync["waiting"], "change waits", "changes wait")
+        yield f"  {wait}, the oldest for {max(0.0, now - sync['oldest']):.0f} s"
     if sync["retrying"]:
         yield f"  {counted(sync['retrying'], 'path waits', 'paths wait')} to be tried again"
     if sync["held_by"]:
         yield f"  held by {sync['held_by']}"
     if sync["unreachable"] is not None:
-        yield f"  {sync['unreachable']} cannot be reached"
+        yield f"  {sync['unreachable']['host']} cannot be reached"
     if sync["last_success"] is not None:
         yield f"  last success {_when(sync['last_success'])}"
     if sync["last_error"] is not None:

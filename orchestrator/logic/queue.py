@@ -40,6 +40,7 @@ from orchestrator.logic.combiner import (
 )
 from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import ACTIVE, BARRIERS, BLOCK, CREATE, DELETE, FULL, MOVE, PART, SPECIAL, WAIT
+from orchestrator.logic.oldest import Oldest
 from orchestrator.logic.paths import PathIndex
 
 Concerned = Callable[[str, bytes], Collection[int]]
@@ -87,6 +88,8 @@ class Queue:
         self._aside: set[int] = set()  # those that failed, until they are due again
         self._apart: set[int] = set()  # those that failed within a list, and may not spoil another one
         self._parked: list[tuple[float, int]] = []  # (alarm, seq): a heap of those of them that wait
+        self._newest = float("-inf")  # since when the last delay is that is no older than those before it
+        self._late = Oldest(self._since_of)  # those that are older than one that stands before them
         self._parts: dict[int, Delay] = {}  # of the startup, by their numbers: those that are not done
         self._concerned: Concerned = lambda etype, path: ()
 
@@ -123,20 +126,36 @@ class Queue:
         """How many paths the index keeps in memory: with an empty queue none (for leak tests)."""
         return len(self._index)
 
+    def oldest(self) -> float | None:
+        """When the oldest of all changes happened that are here; None: there are none.
+
+        Costs the same in a queue of any length: nearly always it is the first, and those of which that is not so are
+        kept apart.
+        """
+        first = next(iter(self._delays.values()), None)
+        if first is None:
+            return None
+        late = self._late.first()
+        return first.since if late is None else min(first.since, late)
+
     # -- what arrives
 
-    def add(self, etype: str, alarm: float, path: bytes, path2: bytes | None = None) -> bool:
+    def add(
+        self, etype: str, alarm: float, path: bytes, path2: bytes | None = None, since: float | None = None
+    ) -> bool:
         """Combine a change of a path with what is pending (spec 3.3).
 
-        `alarm` is when it is due. True: a Move became a Delete and a Create. Where `path2` is a
-        directory, nobody moves its contents then, so the caller must add a Create for all in it.
+        `alarm` is when it is due, `since` when it happened (None: the same). True: a Move became a Delete and a Create.
+        Where `path2` is a directory, nobody moves its contents then, so the caller must add a Create for all in it.
         """
+        if since is None:
+            since = alarm
         if self._declined:
             self._changed(0)  # also where the change is absorbed: its action may think differently now
         if path2 is None:
-            self._add_one(etype, alarm, path)
+            self._add_one(etype, alarm, path, since)
             return False
-        return self._add_move(alarm, path, path2)
+        return self._add_move(alarm, path, path2, since)
 
     def append(self, etype: str, alarm: float, path: bytes, *, stacked: bool) -> Delay:
         """Add Init, Blanket or Full at the end; `stacked`: blocked by the last delay, if there is one.
@@ -144,7 +163,7 @@ class Queue:
         Init and Blanket block what is added later; nothing is combined with a Full.
         """
         blocker = next(reversed(self._delays.values())) if stacked and self._delays else None
-        delay = self._append(etype, alarm, path, None, blocker)
+        delay = self._append(etype, alarm, path, None, blocker, alarm)
         if etype in BARRIERS:
             self._barriers.append(delay)
         return delay
@@ -165,6 +184,9 @@ class Queue:
             self._declined.clear()
             self._stale = 0
         behind = list(self._delays.items())
+        for seq, old in behind:
+            self._late.add(old.since, seq)
+        self._newest = max(self._newest, alarm)
         self._delays.clear()  # the same dict must stay: the index looks into it
         self._delays[delay.seq] = delay
         self._delays.update(behind)
@@ -172,17 +194,23 @@ class Queue:
         self._changed(0)
         return delay
 
-    def divide(self, alarm: float, numbers: Iterable[int], concerned: Concerned) -> dict[int, Delay]:
-        """Add a delay for each part of the startup, in front of all others; given by their numbers.
+    def divide(self, alarm: float, numbers: Iterable[int], concerned: Concerned, since: float) -> dict[int, Delay]:
+        """Add a delay for each part of the startup, in front of all others; given by their numbers. `since`: the
+        startup's.
 
         Each blocks what it concerns: all that comes from now on, and what an Init still blocks once that is removed.
         """
         self._concerned = concerned
         numbers = list(numbers)
         self._first -= len(numbers)
-        self._parts = {number: Delay(self._first + place, PART, alarm, b"") for place, number in enumerate(numbers)}
+        self._parts = {
+            number: Delay(self._first + place, PART, alarm, b"", since=since) for place, number in enumerate(numbers)
+        }
         self._aside.update(part.seq for part in self._parts.values())
         behind = list(self._delays.items())
+        if behind and behind[0][1].since < since:
+            for seq, old in behind:
+                self._late.add(old.since, seq)
         self._delays.clear()  # the same dict must stay: the index looks into it
         self._delays.update((part.seq, part) for part in self._parts.values())
         self._delays.update(behind)
@@ -416,7 +444,7 @@ class Queue:
 
     # -- within
 
-    def _add_one(self, etype: str, alarm: float, path: bytes) -> None:
+    def _add_one(self, etype: str, alarm: float, path: bytes, since: float) -> None:
         """Combine a change that is not a Move."""
         here, blocker = self._index.around(path)
         if self._barriers and (blocker is None or blocker.seq < self._barriers[-1].seq):
@@ -438,7 +466,10 @@ class Queue:
                     # would stand in the queue as a thousand Creates.
                     self._tell(REPLACE, etype, path, None, replaced)
                     self.remove(replaced)
+                    since = min(since, replaced.since)
                 self._tell(ABSORB, etype, path, None, old)
+                if since < old.since:
+                    self._is_older(old, since)
                 return
             if replaced is not None:
                 break
@@ -452,14 +483,16 @@ class Queue:
         if replaced is not None:
             self._tell(REPLACE, etype, path, None, replaced)
             replaced.etype = etype
+            if since < replaced.since:
+                self._is_older(replaced, since)
             return
         if self.report is not None:
             self._tell(verdict, etype, path, None, blocker)
         if verdict == TURN and blocker is not None:
             self.turn(blocker)
-        self._index.enter(self._append(etype, alarm, path, None, blocker), path)
+        self._index.enter(self._append(etype, alarm, path, None, blocker, since), path)
 
-    def _add_move(self, alarm: float, path: bytes, path2: bytes) -> bool:
+    def _add_move(self, alarm: float, path: bytes, path2: bytes, since: float) -> bool:
         """Combine a Move. True: it was split."""
         if self._on_move:
             at_origin, at_destination = self._newest_touching(path), self._newest_touching(path2)
@@ -469,19 +502,19 @@ class Queue:
             verdict = combine(MOVE, path, path2, met, self._sets) if met is not None else None
             if verdict == SPLIT and self._chains_moves and self._may_wait(path) and self._may_wait(path2):
                 verdict = BLOCKED
-            if verdict == SPLIT and self._chains_moves and self._carry(alarm, path, path2):
+            if verdict == SPLIT and self._chains_moves and self._carry(alarm, path, path2, since):
                 return False
             self._tell(verdict, MOVE, path, path2, met)
             if verdict != SPLIT:
-                move = self._append(MOVE, alarm, path, path2, met)
+                move = self._append(MOVE, alarm, path, path2, met, since)
                 self._enter(move)
                 if at_origin is not None and at_destination is not None and at_origin is not at_destination:
                     self._also[move.seq] = min(at_origin, at_destination, key=_place)
                 return False
         elif self.report is not None:
             self.report("splitting Move into Delete & Create")
-        self._add_one(DELETE, alarm, path)
-        self._add_one(CREATE, alarm, path2)
+        self._add_one(DELETE, alarm, path, since)
+        self._add_one(CREATE, alarm, path2, since)
         return True
 
     def _newest_touching(self, end: bytes) -> Delay | None:
@@ -499,7 +532,7 @@ class Queue:
             for here in self._index.at_and_above(end)
         )
 
-    def _carry(self, alarm: float, path: bytes, path2: bytes) -> bool:
+    def _carry(self, alarm: float, path: bytes, path2: bytes, since: float) -> bool:
         """Where a new directory is renamed before anything of it was done: what waits is done under its new name.
 
         False: nothing would be saved by that, or it might not be right.
@@ -530,7 +563,7 @@ class Queue:
             old.path2 = None if old.path2 is None else ends[old.path2]
             for after in changed.values():
                 self._index.enter_late(old, after)
-        self._add_one(DELETE, alarm, path)  # should the target have had it all the same
+        self._add_one(DELETE, alarm, path, since)  # should the target have had it all the same
         return True
 
     def _waits_for_none_but(self, chosen: set[int], blocked: Delay) -> bool:
@@ -541,10 +574,16 @@ class Queue:
         also = self._also.get(blocked.seq)
         return also is None or also not in self or also.seq in chosen
 
-    def _append(self, etype: str, alarm: float, path: bytes, path2: bytes | None, blocker: Delay | None) -> Delay:
+    def _append(
+        self, etype: str, alarm: float, path: bytes, path2: bytes | None, blocker: Delay | None, since: float
+    ) -> Delay:
         self._last += 1
-        delay = Delay(self._last, etype, alarm, path, path2)
+        delay = Delay(self._last, etype, alarm, path, path2, since)
         self._delays[delay.seq] = delay
+        if since < self._newest:
+            self._late.add(since, delay.seq)
+        else:
+            self._newest = since
         if blocker is None:
             heappush(self._waiting, delay.seq)
         else:
@@ -552,6 +591,15 @@ class Queue:
         if self._declined:
             self._changed(0)
         return delay
+
+    def _since_of(self, seq: int) -> float | None:
+        delay = self._delays.get(seq)
+        return None if delay is None else delay.since
+
+    def _is_older(self, delay: Delay, since: float) -> None:
+        """A change that happened before it was combined with it."""
+        delay.since = since
+        self._late.add(since, delay.seq)
 
     def _enter(self, delay: Delay) -> None:
         self._index.enter(delay, delay.path)

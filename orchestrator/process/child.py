@@ -22,12 +22,13 @@ class Child:
     why it could not be started; `cause`: why it failed, where a job says so; `is_resource_shortage`: as something was
     short that comes back by itself. `stderr_tail` holds the end of what it wrote, where that was asked for. `stop` is a
     job's: set when it should come to an end. `is_transfer`: see Processes. `serves`: the name of the sync that it was
-    started for, where that is known.
+    started for, where that is known; `kind`: what it does for it. `moved`: how many bytes a program that has ended has
+    moved; None: nobody knows.
     """
 
     __slots__ = (
-        *("argv", "cause", "error", "feed", "is_resource_shortage", "is_transfer", "on_exit", "pid", "serves"),
-        *("started", "stderr", "stderr_tail", "stop", "thread"),
+        *("argv", "cause", "error", "feed", "is_resource_shortage", "is_transfer", "kind", "moved", "on_exit", "pid"),
+        *("serves", "started", "stderr", "stderr_tail", "stop", "thread"),
     )
 
     def __init__(self, argv: Sequence[bytes], started: float, on_exit: Callable[[Child, int], None]) -> None:
@@ -38,6 +39,8 @@ class Child:
         self.pid = 0
         self.serves = ""
         self.cause = ""
+        self.kind = ""
+        self.moved: int | None = None
         self.error: str | None = None
         self.is_resource_shortage = False
         self.stderr_tail = b""

@@ -20,6 +20,7 @@ from orchestrator.logic.verdict import JobResult
 from orchestrator.process.child import EXIT_NOT_EXECUTED, Child
 from orchestrator.process.feed import Feed
 from orchestrator.process.jobs import Job, Stop, Trouble, name_of, nicely, start_job
+from orchestrator.process.moved import moved_before
 from orchestrator.process.spawn import start_program
 from orchestrator.process.stderr import Stderrs
 
@@ -211,14 +212,16 @@ class Processes:
     def _reap(self) -> None:
         for child in list(self._running.values()):
             try:
-                pid, status = os.waitpid(child.pid, os.WNOHANG)
+                if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    continue
+                if child.is_transfer:
+                    child.moved = moved_before(child.pid)  # what the kernel knows of it goes with it
+                _, status = os.waitpid(child.pid, 0)
             except ChildProcessError:
                 # Somebody else has waited for it (a Lua library that waits for any). Not known to have
                 # succeeded, so not taken as a success.
                 code = EXIT_NOT_EXECUTED
             else:
-                if pid == 0:
-                    continue
                 code = os.waitstatus_to_exitcode(status)
             self._program_ended(child, code if code >= 0 else 128 - code)
         self._deliver()

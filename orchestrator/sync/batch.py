@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.layer3 import Template, translate, values_of
+from orchestrator.sync.figures import COMMAND
 from orchestrator.sync.pathlist import remove_list, write_list
 
 if TYPE_CHECKING:
@@ -106,4 +107,6 @@ class BatchCommands:
             on_exit(child, exit_code)
 
         self._log("Normal", template.message(b"%b of %b" % (kind.encode(), values["name"]), value))
-        return self._host.processes.spawn(template.argv(value), on_exit=ended)
+        child = self._host.processes.spawn(template.argv(value), on_exit=ended)
+        child.kind = COMMAND
+        return child

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.inlet import Agent
     from orchestrator.sync.knowledge import Recorder
     from orchestrator.sync.parts import Parts
+    from orchestrator.sync.transfer import Transfer
 
 
 class Collector:
@@ -42,6 +43,7 @@ class Collector:
         self._calls = parts.calls
         self._retries = parts.retries
         self._history = parts.history
+        self._figures = parts.figures
         self._life = parts.life
         self._batches = batches
         self._own_die_codes = own_die_codes
@@ -56,10 +58,11 @@ class Collector:
         if self.after is not None:
             self.after()
 
-    def not_begun(self, agent: Agent, reason: str) -> None:
+    def not_begun(self, transfer: Transfer, reason: str) -> None:
         """onBatchStart did not let it begin."""
-        now = self._host.clock.now()
-        outcome = Outcome(agent, EXIT_NOT_EXECUTED, now, now, error=reason)
+        agent, now = transfer.agent, self._host.clock.now()
+        outcome = Outcome(agent, EXIT_NOT_EXECUTED, now, now, error=reason, id=transfer.id)
+        self._figures.ends(outcome, AGAIN)
         if self._retries.would_grow(outcome):
             self._log("Warn", f"{BATCH_START} of {self._inlet.name} {reason}: the batch waits and is tried again.")
         self._retries.again(outcome, self._left(agent))
@@ -68,6 +71,7 @@ class Collector:
         """The count of deletions does not let it begin. Gives the delays that wait again."""
         refusal = replace(outcome, exit_code=exit_code, error=reason)
         self._history.record(refusal, AGAIN)
+        self._figures.ends(refusal, AGAIN)
         delays = self._left(refusal.agent)
         self._retries.again(refusal, delays)
         self._batches.end(refusal, AGAIN)
@@ -85,6 +89,9 @@ class Collector:
         if self._host.hooks.has("orchestrator_after_collect"):
             self._notify(outcome, reported)
         self._history.record(outcome, reported, collected.cause)
+        self._figures.ends(outcome, reported, collected)
+        if collected.failed is not None and not collected.failed:
+            self._figures.tried_apart(outcome.agent)
         self._batches.end(outcome, reported)
         delays = self._left(outcome.agent)
         failed = delays_of(collected.failed, delays) if collected.failed and outcome.agent.is_list else set()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.logic.division import REST, divide
 from orchestrator.logic.event import ACTIVE, INIT, PART, WAIT
 from orchestrator.logic.text import counted
+from orchestrator.sync.progress import UNKNOWN, Progress
 from orchestrator.sync.treesize import count_tree
 
 if TYPE_CHECKING:
@@ -136,24 +137,36 @@ class DividedStartup:
         for delay in delays:
             if delay.etype == INIT and division is not None:
                 parts = division.parts[REST + 1 :]
-                held = self._queue.divide(self._host.clock.now(), [part.number for part in parts], division.concerned)
+                numbers = [part.number for part in parts]
+                held = self._queue.divide(self._host.clock.now(), numbers, division.concerned, delay.since)
                 self._waiting = {held[part.number]: part for part in parts}
                 self._done.append(division.parts[REST])
             elif delay.etype == PART and delay in self._waiting:
                 self._done.append(self._waiting.pop(delay))
         return bool(self._waiting)
 
+    def parts_done(self) -> tuple[int, int]:
+        """How many parts are done, and how many there are."""
+        return len(self._done), 1 if self.division is None else len(self.division.parts)
+
+    def progress(self) -> Progress:
+        """How far it is, by the parts that are done. Files: entries of directories, these included."""
+        if self.division is None:
+            return UNKNOWN
+        done, whole = [part.size for part in self._done], self.division.size
+        entries, content = sum(size.entries for size in done), sum(size.content for size in done)
+        return Progress(entries, whole.entries, content, whole.content)
+
     def _tell(self) -> None:
         division = self.division
         if division is None or (self._done and not self._waiting) or self._life.is_stopped or self._life.is_leaving:
             return
-        done = [part.size for part in self._done]
-        entries, content = sum(size.entries for size in done), sum(size.content for size in done)
+        done = self.progress()
         self._log(
             "Normal",
-            f"{self._inlet.name}: {len(done)} of {counted(len(division.parts), 'part')} of the startup done, "
-            f"{entries} of {counted(division.size.entries, 'file')}, "
-            f"{_shown(content)} of {_shown(division.size.content)}.",
+            f"{self._inlet.name}: {len(self._done)} of {counted(len(division.parts), 'part')} of the startup done, "
+            f"{done.files_done} of {counted(division.size.entries, 'file')}, "
+            f"{_shown(done.bytes_done or 0)} of {_shown(division.size.content)}.",
         )
         self._host.alarms.add(self._host.clock.now() + PROGRESS, self._tell)
 

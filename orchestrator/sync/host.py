@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.logic.alarms import Alarms
 from orchestrator.logic.endpoint import Endpoint
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from orchestrator.process.sshshare import SshConnections
     from orchestrator.sync.hooks import Hooks
     from orchestrator.sync.verifications import Verifications
+
+
+CLOCK_SET: Final = 0.05
+"""Seconds by which the system's clock has moved if it was set, and not merely read a moment later."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Run:
         """Transfers that are about to begin, of all syncs."""
         self.is_fading = False
         """Nothing is started any more."""
+        self.wall_offset = 0.0
+        """Seconds since 1970 at zero of the monotonic clock, as it was last taken; see Host.since_1970."""
         self.busy: Callable[..., object] = lambda work, call, *arguments: call(*arguments)
         """`busy(work, call, …)` calls something that works on so many changes: what else must go on meanwhile, does."""
 
@@ -132,6 +138,14 @@ class Host:
                 log(category, *parts)
 
         return log_for_sync
+
+    def since_1970(self, moment: float) -> float:
+        """A time of the monotonic clock in seconds since 1970. The same moment has the same time whenever it is asked
+        for, until somebody sets the system's clock."""
+        offset = self.clock.wall() - self.clock.now()
+        if abs(offset - self.run.wall_offset) > CLOCK_SET:
+            self.run.wall_offset = offset
+        return self.run.wall_offset + moment
 
     def endpoint(self, name: str) -> Endpoint:
         """The one with this name; made when it is first asked for."""

@@ -61,11 +61,11 @@ class Inflow:
             for sync in of(path):
                 if not sync.life.is_left_alone:
                     self._restless.note(sync.source, change)
-                    sync.change(etype, now + sync.options.delay, path, path2)
+                    sync.change(etype, now + sync.options.delay, path, path2, now)
             if path2 is not None:
                 for sync in of(path2):
                     if not path.startswith(sync.source) and not sync.life.is_left_alone:
-                        sync.change(etype, now + sync.options.delay, path, path2)
+                        sync.change(etype, now + sync.options.delay, path, path2, now)
             if (path2 is not None or len(changes) % 64 == 0) and host.clock.now() >= end:
                 return
 

@@ -257,7 +257,6 @@ class SyncLike(Protocol):
     filters: Filters
     host: Host
     queue: Queue
-    retrying: int
     failing: Collection[bytes]
 
     @property
@@ -271,9 +270,10 @@ class SyncLike(Protocol):
     @property
     def plans(self) -> Plans: ...
     def is_at_limit(self) -> bool: ...
-    def add(self, etype: str, path: bytes) -> None: ...
+    def add(self, etype: str, path: bytes, since: float | None = None) -> None: ...
     def discard(self, event: Event) -> None: ...
     def filters_changed(self) -> None: ...
+    def report_retrying(self, count: int) -> None: ...
 
 
 def _no_agent(method: str, value: object) -> TypeError:
@@ -422,9 +422,9 @@ class Inlet:
         move = event.delay
         behind = queue.moves_behind(move)
         if move.status == ACTIVE:
-            self._sync.add(DELETE, move.path)
+            self._sync.add(DELETE, move.path, move.since)
             if move.path2 is not None:
-                self._sync.add(CREATE, move.path2)
+                self._sync.add(CREATE, move.path2, move.since)
         else:
             behind.insert(0, move)
         self._split(behind)
@@ -438,7 +438,7 @@ class Inlet:
             path2 = move.path2
             self._sync.queue.turn(move)
             if path2 is not None:
-                self._sync.add(CREATE, path2)
+                self._sync.add(CREATE, path2, move.since)
 
     def retry(self, path: bytes) -> None:
         """Queue a Modify of a path that could not be transferred: to be looked at again, whatever it is by now."""
@@ -446,7 +446,7 @@ class Inlet:
 
     def report_retrying(self, count: int) -> None:
         """Tell the status how many paths wait to be tried again outside the queue."""
-        self._sync.retrying = count
+        self._sync.report_retrying(count)
 
     def report_failing(self, paths: Collection[bytes]) -> None:
         """Which paths these are, where that is known: a verification does not count them. The collection is looked

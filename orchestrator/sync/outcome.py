@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.cause import cause_of
 from orchestrator.logic.text import text_of
+from orchestrator.sync.progress import UNKNOWN, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.logic.verdict import Judgement, Verdict
     from orchestrator.process.child import Child
     from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,15 @@ class Outcome:
 
     reported: str = ""
     """The cause that a job has given with its exit code (JobResult)."""
+
+    id: int = 0
+    """The number of the transfer, the same as at its beginning; no other one of the daemon has it."""
+
+    pid: int | None = None
+    """The process id that the program had; None for a job, and where nothing was started."""
+
+    progress: Progress = UNKNOWN
+    """How far it came. Of a program only the bytes are known that it has moved."""
 
     @property
     def duration(self) -> float:
@@ -97,7 +108,7 @@ class Collected:
 
 def outcome_of(
     child: Child,
-    agent: Agent,
+    transfer: Transfer,
     exit_code: int,
     ended: float,
     *,
@@ -106,7 +117,7 @@ def outcome_of(
 ) -> Outcome:
     """The outcome of a process or job that has just ended."""
     return Outcome(
-        agent,
+        transfer.agent,
         exit_code,
         child.started,
         ended,
@@ -117,4 +128,7 @@ def outcome_of(
         lost_connection=lost_connection,
         was_stopped=child.stop is not None and child.stop.is_set(),
         reported=child.cause,
+        id=transfer.id,
+        pid=child.pid or None,
+        progress=Progress(bytes_done=child.moved) if child.pid else transfer.progress(),
     )

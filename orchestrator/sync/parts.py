@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from orchestrator.logic.queue import Queue
     from orchestrator.sync.calls import Calls
+    from orchestrator.sync.figures import Figures
     from orchestrator.sync.history import History
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Inlet
@@ -28,6 +29,7 @@ class Parts:
     life: Life
     retries: Retries
     history: History
+    figures: Figures
 
     @property
     def log(self) -> Callable[..., None]:

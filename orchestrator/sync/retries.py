@@ -37,7 +37,7 @@ class Retries:
         self._first_pause = first_pause
         self._target = Backoff(first_pause)
         self._alone: dict[Delay, Backoff] = {}
-        self._due_first: dict[Delay, float] = {}  # of all that failed
+        self._failed: dict[Delay, None] = {}  # all that failed, alone or in a list
         self._hold_until = 0.0
         self._failed_in_a_row = 0  # lists with something in them that had not failed before
         self._member: Member | None = None
@@ -64,7 +64,7 @@ class Retries:
     def try_now(self) -> None:
         """What stopped the sync is over: what has failed need not wait until its pause is."""
         self._hold_until = 0.0
-        for delay in self._due_first:
+        for delay in self._failed:
             if delay not in self._alone and delay in self._queue and delay.status == WAIT:
                 self._queue.retry(delay, 0.0)
 
@@ -87,10 +87,6 @@ class Retries:
         if self._target.failures or self._alone:
             return True
         return self.unreachable() is not None and len(self._queue) > 0
-
-    def due_first(self, delay: Delay) -> float:
-        """When a delay was due for the first time, however often it has failed since."""
-        return self._due_first.get(delay, delay.alarm)
 
     def unreachable(self) -> str | None:
         """The host that this sync waits for."""
@@ -169,20 +165,20 @@ class Retries:
     def _stand_aside(self, delay: Delay, backoff: Backoff, due: float, *, is_separate: bool = False) -> None:
         if _is_deleted_later(delay):
             self._alone.pop(delay, None)
-            self._due_first.pop(delay, None)
+            self._failed.pop(delay, None)
             self._queue.remove(delay)
             return
         self._alone[delay] = backoff
         self._wait(delay, due, is_separate=is_separate)
 
     def _wait(self, delay: Delay, due: float, *, is_separate: bool = False) -> None:
-        self._due_first.setdefault(delay, delay.alarm)
+        self._failed[delay] = None
         self._queue.retry(delay, due, is_separate=is_separate)
 
     def _drop_stale(self) -> None:
         """What an action has dropped."""
-        if len(self._due_first) > len(self._queue):
-            self._due_first = {delay: alarm for delay, alarm in self._due_first.items() if delay in self._queue}
+        if len(self._failed) > len(self._queue):
+            self._failed = {delay: None for delay in self._failed if delay in self._queue}
             self._alone = {delay: backoff for delay, backoff in self._alone.items() if delay in self._queue}
 
     def succeeded(self, delays: list[Delay], exit_code: int | None = None) -> str | None:
@@ -192,7 +188,7 @@ class Retries:
         self._failed_in_a_row = 0
         for delay in delays:
             self._alone.pop(delay, None)
-            self._due_first.pop(delay, None)
+            self._failed.pop(delay, None)
             self._queue.remove(delay)
         member = self._member
         if member is None or exit_code in UNREACHABLE:  # such a code that somebody calls a success
@@ -223,7 +219,7 @@ class Retries:
             is_gone = delay.path == path or (path.endswith(b"/") and delay.path.startswith(path))
             if is_gone and delay.path2 is None and delay.status == WAIT:
                 del self._alone[delay]
-                self._due_first.pop(delay, None)
+                self._failed.pop(delay, None)
                 self._queue.remove(delay)
 
     def _backoff_of(self, agent: Agent) -> Backoff:

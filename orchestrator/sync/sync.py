@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.logic.change import Change
+from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.delay import Delay
 from orchestrator.logic.event import (
     ACTIVE,
@@ -33,6 +33,7 @@ from orchestrator.logic.text import text_of
 from orchestrator.sync.batch import BatchCommands
 from orchestrator.sync.collector import Collector
 from orchestrator.sync.dividedstartup import DividedStartup
+from orchestrator.sync.figures import STARTUP, Figures, kind_of, total
 from orchestrator.sync.guard import Guard
 from orchestrator.sync.history import History
 from orchestrator.sync.inlet import Inlet
@@ -42,6 +43,7 @@ from orchestrator.sync.life import Life, State
 from orchestrator.sync.outcome import Outcome
 from orchestrator.sync.parts import Parts
 from orchestrator.sync.plans import Plans
+from orchestrator.sync.progress import UNKNOWN
 from orchestrator.sync.resumption import Resumption
 from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
@@ -124,16 +126,18 @@ class Sync:
         self.life = Life(host, name)
         self.plans = Plans(host, self.life)
         self.history = History(host.clock)
+        self.figures = Figures(host, name)
         self.retries = Retries(self.queue, options.delay)
         self.judge = Judge(host, self.inlet, self.life, self.retries)
         self.guard = Guard(host, self.inlet)
-        self._parts = Parts(host, self.inlet, self.queue, calls, self.life, self.retries, self.history)
+        self._parts = Parts(host, self.inlet, self.queue, calls, self.life, self.retries, self.history, self.figures)
         batches = BatchCommands(host, self.inlet, calls)
         self.collector = Collector(self._parts, batches, options.own_die_codes)
         self.transfers = Transfers(
             self._parts, batches, self.guard, self.collector,
             keeps_stderr=options.sets, is_full=self._is_full,
         )  # fmt: skip
+        self._startup_since: float | None = None  # seconds of the monotonic clock; None: it has none, or not yet
         self.startup: DividedStartup | None = None
         if options.startup_processes > 1:
             startup = DividedStartup(self._parts, options.startup_processes)
@@ -149,6 +153,7 @@ class Sync:
         self._schedule: Schedule | None = None
         self.fingerprint: Fingerprint | None = None  # None: nobody can say that it is the same as another one
         self.endpoint = ""  # the name of the host that its transfers go to; empty: none is known
+        self.action_name = ""  # of the plugin's action that acts for it; empty: functions of the config do
         self.place: bytes | None = None  # the target's directory, where it is of this machine
         self.resumable: Resumable | None = None
         self.keeper: Keeper | None = None
@@ -166,38 +171,70 @@ class Sync:
             is_busy=len(self.queue) > 0 or bool(self._settling),
         )
 
-    def status(self) -> dict[str, object]:
-        """How it is doing, for `orchestrator status`. Times in seconds since 1970."""
+    def status(self) -> dict[str, Any]:
+        """How it is doing, as contrib/CONTROL.md has it. Times in seconds since 1970."""
         return {
             "name": mask(self.name),
-            "state": self.state.value,
+            "number": self.number,
+            "action": self.action_name,
             "source": text_of(self.source),
             "target": mask(text_of(self.inlet.target)),
-            "delays": len(self.queue),
+            "state": self.state.value,
+            "stuck": None,
+            "waiting": len(self.queue),
             "settling": len(self._settling) if self._settling is not None else 0,
-            "oldest_delay_age": self.oldest_age(),
             "retrying": self.retrying + len(self.retries),
+            "oldest": self._wall(self.oldest()),
             "held_by": "a transfer from before the reload" if self.life.is_awaiting else self.transfers.holds.by,
-            "unreachable": self.retries.unreachable(),
+            "unreachable": self._unreachable(),
+            "startup": self._startup_status(),
+            "transfers": [self.figures.running(child, transfer) for child, transfer in self.transfers.running()],
             "last_success": self.history.last_success,
             "last_error": self.history.last_error,
+            "counts": self.figures.counts(),
             "verified": None if self.verified is None else self.verified.fields(),
+            "conflicts": None,
         }
 
-    def oldest_age(self) -> float | None:
-        """Seconds since the oldest pending change; None: nothing is pending."""
-        oldest = next(iter(self.queue), None)
-        if oldest is None:
+    def recent(self) -> list[dict[str, Any]]:
+        """The ends of its last transfers, newest first, as contrib/CONTROL.md has them."""
+        return [ended.shown(self.host) for ended in reversed(self.figures.recent)]
+
+    def _wall(self, moment: float | None) -> float | None:
+        """A time of the monotonic clock in seconds since 1970."""
+        return None if moment is None else self.host.since_1970(moment)
+
+    def _unreachable(self) -> dict[str, Any] | None:
+        host = self.retries.unreachable()
+        if host is None:
             return None
-        waits = 0.0 if oldest.etype in SPECIAL else self.options.delay
-        return max(0.0, self.host.clock.now() - self.retries.due_first(oldest) + waits)
+        return {"host": mask(host), "next_try": self._wall(self.retries.hold_until(self.host.clock.now()))}
+
+    def _startup_status(self) -> dict[str, Any] | None:
+        """How far the startup is; None: it is over, or there is none."""
+        if self.life.is_started_up or self._startup_since is None:
+            return None
+        done, count = (0, 1) if self.startup is None else self.startup.parts_done()
+        progress = UNKNOWN if self.startup is None else self.startup.progress()
+        if progress is UNKNOWN:
+            running = [transfer for _, transfer in self.transfers.running() if transfer is not None]
+            progress = total([transfer.progress() for transfer in running if kind_of(transfer.agent) == STARTUP])
+        return {"since": self._wall(self._startup_since), "parts_done": done, "parts": count, **progress._asdict()}
+
+    def oldest(self) -> float | None:
+        """When the oldest change happened that has not been transferred, in seconds of the monotonic clock; None: all
+        have been. However often it was combined with later ones, offered and tried."""
+        settling = self._settling.oldest() if self._settling is not None else None
+        apart = self.figures.apart_since if self.retrying and self.figures.apart_since < INFINITY else None
+        times = [since for since in (self.queue.oldest(), settling, apart) if since is not None]
+        return min(times, default=None)
 
     # ---- what happened ------------------------------------------------------------------------
 
     def start(self) -> None:
         """Queue the startup, before everything else, where the config has one."""
         if self.calls.has_init():
-            self.queue.prepend(INIT, self.host.clock.now(), b"")
+            self._startup_since = self.queue.prepend(INIT, self.host.clock.now(), b"").since
             self.host.startups.add(self)
         else:
             self.life.start_up()
@@ -259,19 +296,22 @@ class Sync:
         self.transfers.tunnel = tunnel
         tunnel.when_up(self.queue.offer_again)
 
-    def change(self, etype: str, alarm: float, path: bytes, path2: bytes | None) -> None:
+    def change(self, etype: str, alarm: float, path: bytes, path2: bytes | None, since: float | None = None) -> None:
         """Something changed. Absolute paths, of which at least one is inside the source, or the source itself.
 
-        `alarm` is when it is due. A Move with one end outside, or excluded, is what is left of it.
+        `alarm` is when it is due, `since` when it happened (None: now). A Move with one end outside, or excluded, is
+        what is left of it.
         """
         source, cut = self.source, len(self.source) - 1
         if self.verification is not None:
             for end in (path, path2):
                 if end is not None and end.startswith(source):
                     self.verification.touch(end[cut:])
+        if since is None:
+            since = self.host.clock.now()
         if path2 is None:
             if etype != ATTRIB or len(path) > len(source) or self.options.mirrors_source:
-                self._take(etype, alarm, path[cut:])
+                self._take(etype, alarm, path[cut:], since)
             return
         come_from = path[cut:] if path.startswith(source) else None
         gone_to = path2[cut:] if path2.startswith(source) else None
@@ -285,32 +325,36 @@ class Sync:
         if gone_to is not None and self._is_excluded(MOVE, gone_to):
             gone_to = None
         if come_from is not None and gone_to is not None:
+            self.figures.changes += 1
             self.retries.forget(come_from)
-            was_split = self.queue.add(MOVE, alarm, come_from, gone_to)
+            was_split = self.queue.add(MOVE, alarm, come_from, gone_to, since)
             if was_split:
-                self._take_below(alarm, gone_to)
+                self._take_below(alarm, gone_to, since)
         elif come_from is not None:
+            self.figures.changes += 1
             self.retries.forget(come_from)
-            self.queue.add(DELETE, alarm, come_from)
+            self.queue.add(DELETE, alarm, come_from, None, since)
         elif gone_to is not None:
-            self._sweep(alarm, gone_to)
-            self.queue.add(CREATE, alarm, gone_to)
-            self._take_below(alarm, gone_to)
+            self.figures.changes += 1
+            self._sweep(alarm, gone_to, since)
+            self.queue.add(CREATE, alarm, gone_to, None, since)
+            self._take_below(alarm, gone_to, since)
 
-    def add(self, etype: str, path: bytes) -> None:
-        """A change of our own making: due after the usual delay.
+    def add(self, etype: str, path: bytes, since: float | None = None) -> None:
+        """A change of our own making: due after the usual delay. `since`: when it happened; None: now.
 
         It comes last in the queue, whenever it was that something appeared. A path that is gone by now has its Delete
         before it or still to come, and an action on single events would make it once more.
         """
         if etype == CREATE and not self.options.sets and not is_there(self.source + path[1:], self.source):
             return
-        alarm = self.host.clock.now() + self.options.delay
+        now = self.host.clock.now()
+        alarm, since = now + self.options.delay, now if since is None else since
         if etype == CREATE:
-            self._sweep(alarm, path, is_doubtful=True)
-        self.queue.add(etype, alarm, path)
+            self._sweep(alarm, path, since, is_doubtful=True)
+        self.queue.add(etype, alarm, path, None, since)
         if etype == CREATE:
-            self._take_below(alarm, path)
+            self._take_below(alarm, path, since)
 
     def request_full(self) -> None:
         """One more run over everything, unless one is waiting already."""
@@ -331,23 +375,24 @@ class Sync:
             self.keeper.invalidate()
         self.on_filters_changed(self)
 
-    def _take(self, etype: str, alarm: float, path: bytes) -> None:
+    def _take(self, etype: str, alarm: float, path: bytes, since: float) -> None:
         if self.filters and self._is_excluded(etype, path):
             return
+        self.figures.changes += 1
         if self._settling is not None and self._settling.takes(etype, path):
             return
         if etype == DELETE:
             self.retries.forget(path)
         elif etype == CREATE:
-            self._sweep(alarm, path)
-        self.queue.add(etype, alarm, path)
+            self._sweep(alarm, path, since)
+        self.queue.add(etype, alarm, path, None, since)
 
-    def _settled(self, etype: str, path: bytes) -> None:
+    def _settled(self, etype: str, path: bytes, since: float) -> None:
         """A file has been quiet for long enough."""
         waits = max(0.0, self.options.delay - self.options.settle)
-        self.queue.add(etype, self.host.clock.now() + waits, path)
+        self.queue.add(etype, self.host.clock.now() + waits, path, None, since)
 
-    def _sweep(self, alarm: float, path: bytes, *, is_doubtful: bool = False) -> None:
+    def _sweep(self, alarm: float, path: bytes, since: float, *, is_doubtful: bool = False) -> None:
         """A directory appears. What else the target may have under its name is to go.
 
         A transfer that runs may bring things of it over that are gone again before the directory is watched,
@@ -355,16 +400,17 @@ class Sync:
         others a Delete would be one. `is_doubtful`: nobody knows what the target has.
         """
         if self.options.sets and path.endswith(b"/") and (is_doubtful or len(self.transfers)):
-            self.queue.add(DELETE, alarm, path)
+            self.queue.add(DELETE, alarm, path, None, since)
 
-    def _take_below(self, alarm: float, path: bytes) -> None:
+    def _take_below(self, alarm: float, path: bytes, since: float) -> None:
         """A directory came whole: its entries came as well, and there is no event for them."""
         if not path.endswith(b"/"):
             return
         for below in entries_below(self.source, path, self.filters.excludes_path):
             if self.host.log.shows("Delay"):
                 self.log("Delay", "Create creates Create on ", below)
-            self.queue.add(CREATE, alarm, below)
+            self.figures.changes += 1
+            self.queue.add(CREATE, alarm, below, None, since)
 
     def _is_excluded(self, etype: str, path: bytes) -> bool:
         if not self.filters.excludes_path(path):
@@ -395,6 +441,12 @@ class Sync:
         """See Candidate."""
         alarm = None if self.life.is_started_up else self.next_alarm()
         return alarm is not None and alarm <= self.host.clock.now()
+
+    def report_retrying(self, count: int) -> None:
+        """So many paths wait to be tried again outside of the queue."""
+        self.retrying = count
+        if not count:
+            self.figures.apart_since = INFINITY
 
     def _is_full(self) -> bool:
         """Whether a limit forbids to begin what was held."""
@@ -563,9 +615,9 @@ class Sync:
         """All that waits is due now: no delay, no quiet time and no pause is waited for."""
         if self._settling is not None:
             now = self.host.clock.now()
-            for etype, path in self._settling.take_all():
+            for etype, path, since in self._settling.take_all():
                 if is_there(self.source + path[1:], self.source):
-                    self.queue.add(etype, now, path)
+                    self.queue.add(etype, now, path, None, since)
         self.try_now()
         self.queue.hurry(self.host.clock.now())
 
@@ -737,27 +789,30 @@ class Sync:
         """When the transfers have ended: hand to an heir without a startup what they have not transferred."""
         if heir.source != self.source or heir.inlet.target != self.inlet.target or heir.calls.has_startup():
             return
-        changes = [Change(delay.etype, delay.path, delay.path2) for delay in self.queue if delay.etype not in SPECIAL]
+        changes = [
+            (delay.etype, delay.path, delay.path2, delay.since) for delay in self.queue if delay.etype not in SPECIAL
+        ]
         if self._settling is not None:
-            changes += [Change(etype, path) for etype, path in self._settling.take_all()]
+            changes += [(etype, path, None, since) for etype, path, since in self._settling.take_all()]
         heir.inherit(changes)
         if self.retrying or any(delay.etype == FULL for delay in self.queue):
             heir.request_full()
 
-    def inherit(self, changes: Sequence[Change]) -> None:
-        """Changes of before the reload: they come before all that it has itself. Paths begin with a slash."""
+    def inherit(self, changes: Sequence[tuple[str, bytes, bytes | None, float]]) -> None:
+        """Changes of before the reload: they come before all that it has itself. Each with its type, its paths, which
+        begin with a slash, and when it happened."""
         own = [delay for delay in self.queue if delay.etype not in SPECIAL]
         for delay in own:
             self.queue.remove(delay)
         alarm = self.host.clock.now() + self.options.delay
-        for etype, path, path2 in changes:
-            self._take_in(etype, alarm, path, path2)
+        for etype, path, path2, since in changes:
+            self._take_in(etype, alarm, path, path2, since)
         for delay in own:
-            self._take_in(delay.etype, delay.alarm, delay.path, delay.path2)
+            self._take_in(delay.etype, delay.alarm, delay.path, delay.path2, delay.since)
 
-    def _take_in(self, etype: str, alarm: float, path: bytes, path2: bytes | None) -> None:
+    def _take_in(self, etype: str, alarm: float, path: bytes, path2: bytes | None, since: float) -> None:
         above = self.source[:-1]
-        self.change(etype, alarm, above + path, None if path2 is None else above + path2)
+        self.change(etype, alarm, above + path, None if path2 is None else above + path2, since)
 
     def look_after(self, target: TargetWatch) -> None:
         """Nothing is transferred to a target that is gone, or another one than before (spec 6 row 29)."""

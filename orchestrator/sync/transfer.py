@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.sync.progress import UNKNOWN
 from orchestrator.sync.spawn import Spawn
 
 if TYPE_CHECKING:
@@ -14,7 +16,14 @@ if TYPE_CHECKING:
     from orchestrator.process.processes import Processes
     from orchestrator.process.sshshare import SshConnection, SshUse
     from orchestrator.sync.inlet import Agent
+    from orchestrator.sync.progress import Progress
     from orchestrator.sync.spawn import Check
+
+_NUMBERS: Final = count(1)
+
+
+def _unknown() -> Progress:
+    return UNKNOWN
 
 
 class Transfer:
@@ -24,10 +33,13 @@ class Transfer:
     `check` decides whether it may begin; `on_finished` is called once nothing of it is left to come. `keeps_stderr`:
     whether the end of the program's stderr is wanted. `is_recorded`: nothing is claimed of its paths any more, so it
     may begin. `through`: the shared ssh connection that the program was given, with the `use` that it makes of it.
+    `id`: its number in this daemon. `has_begun`: something was started for it. `progress()`: how far a job is; any
+    thread may be at work on it meanwhile.
     """
 
     __slots__ = (
-        "agent", "check", "is_recorded", "keeps_stderr", "on_finished", "stands_for", "through", "use", "work",
+        "agent", "check", "has_begun", "id", "is_recorded", "keeps_stderr", "on_finished", "progress", "stands_for",
+        "through", "use", "work",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +51,9 @@ class Transfer:
         keeps_stderr: bool,
         stands_for: Spawn | None = None,
     ) -> None:
+        self.id = next(_NUMBERS)
+        self.has_begun = False
+        self.progress: Callable[[], Progress] = _unknown
         self.agent = agent
         self.work = work
         self.on_finished = on_finished

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.logic.event import BLOCK, PART, WAIT
 from orchestrator.sync.batch import BATCH_START
+from orchestrator.sync.figures import CHECK, COMMAND, kind_of
 from orchestrator.sync.guard import REFUSED
 from orchestrator.sync.holds import Holds
 from orchestrator.sync.inlet import EventList
@@ -68,6 +69,7 @@ class Transfers:
         self._queue = parts.queue
         self._calls = parts.calls
         self._retries = parts.retries
+        self._figures = parts.figures
         self._life = parts.life
         self._batches = batches
         self._guard = guard
@@ -86,6 +88,10 @@ class Transfers:
     def children(self) -> list[Child]:
         """What runs, commands around batches included."""
         return [*self._running, *self._batches.ends]
+
+    def running(self) -> list[tuple[Child, Transfer | None]]:
+        """The same, each with the transfer that it is for; None: with an onBatchEnd."""
+        return [*self._running.items(), *((child, None) for child in self._batches.ends)]
 
     def leave(self) -> None:
         """Let what runs come to its end: jobs are asked to, and what is held never begins."""
@@ -198,8 +204,7 @@ class Transfers:
     def _ask_again(self, transfer: Transfer, by: str) -> str | None:
         """See Holds."""
         if not self._life.goes_on():
-            self._wait_again(transfer.agent)
-            transfer.on_finished()
+            self._withdraw(transfer)
             return None
         if self._is_full():
             return by
@@ -261,19 +266,20 @@ class Transfers:
         else:
             child.serves = self._inlet.name
             self._running[child] = transfer
+            self._figures.begins(transfer, child, COMMAND)
 
     def _before_ended(self, child: Child, exit_code: int) -> None:
         transfer = self._running.pop(child)
+        self._figures.forget(child)
         if exit_code != 0:
             self._not_begun(transfer, f"ended with {exit_code}")
         elif not self._life.goes_on():
-            self._wait_again(transfer.agent)
-            transfer.on_finished()
+            self._withdraw(transfer)
         else:
             self._start(transfer)
 
     def _not_begun(self, transfer: Transfer, reason: str) -> None:
-        self._collector.not_begun(transfer.agent, reason)
+        self._collector.not_begun(transfer, reason)
         transfer.on_finished()
 
     def _start(self, transfer: Transfer) -> None:
@@ -292,7 +298,7 @@ class Transfers:
             return
         child = guarded.look(partial(self._looked, transfer))
         if child is not None:
-            self._watch(child, transfer)
+            self._watch(child, transfer, CHECK)
 
     def _looked(self, transfer: Transfer, found: Looked) -> None:
         child = found.child
@@ -307,6 +313,7 @@ class Transfers:
             # from the loop, as at the end of a process: what is found waiting after a spawn may be dropped
             self.is_deferred = True
             self._host.alarms.add(self._host.clock.now(), lambda: self._wait_again(transfer.agent))
+            self._figures.withdrawn(transfer)
             transfer.on_finished()
 
     def _start_checked(self, transfer: Transfer) -> None:
@@ -316,15 +323,14 @@ class Transfers:
             counted = partial(self._counted, transfer.check)
             if transfer.through is not None:
                 transfer.use = transfer.through.begin()
-            self._watch(self._guard.count(transfer, transfer.check, counted), transfer)
+            self._watch(self._guard.count(transfer, transfer.check, counted), transfer, CHECK)
 
     def _counted(self, check: Check, child: Child, exit_code: int, counted: DeletionCount | None) -> None:
         """It is known what a full run would delete; it follows if that is not too much."""
         transfer = self._over(child)
         lost_connection = transfer.use is not None and transfer.use.end(exit_code)
         if not self._life.goes_on():
-            self._wait_again(transfer.agent)
-            transfer.on_finished()
+            self._withdraw(transfer)
         elif exit_code != 0:
             outcome = self._outcome(child, transfer, exit_code, lost_connection=lost_connection)
             if counted is not None:
@@ -352,7 +358,8 @@ class Transfers:
         on_stderr_line = partial(self._log, "Normal") if self._host.run.options.log_sync else None
         if transfer.through is not None:
             transfer.use = transfer.through.begin()
-        self._watch(transfer.start(self._host.processes, self._ended, on_stderr_line), transfer)
+        child = transfer.start(self._host.processes, self._ended, on_stderr_line)
+        self._watch(child, transfer, kind_of(transfer.agent))
 
     def _recorded(self, transfer: Transfer) -> None:
         """Nothing is claimed any more of what the transfer may change."""
@@ -364,12 +371,17 @@ class Transfers:
             transfer.is_recorded = True
             self._start_work(transfer)
         else:
-            self._withdraw(transfer)
+            self._withdraw_announced(transfer)
 
-    def _withdraw(self, transfer: Transfer) -> None:
+    def _withdraw_announced(self, transfer: Transfer) -> None:
         if self.recorder is not None:
             self.recorder.forget(transfer.agent)
+        self._withdraw(transfer)
+
+    def _withdraw(self, transfer: Transfer) -> None:
+        """It does not follow after what came before it."""
         self._wait_again(transfer.agent)
+        self._figures.withdrawn(transfer)
         transfer.on_finished()
 
     def close(self) -> None:
@@ -377,7 +389,7 @@ class Transfers:
         announced, self._announced = self._announced, {}
         self._host.run.announced -= len(announced)
         for transfer in announced:
-            self._withdraw(transfer)
+            self._withdraw_announced(transfer)
 
     def _ended(self, child: Child, exit_code: int) -> None:
         transfer = self._over(child)
@@ -390,7 +402,7 @@ class Transfers:
         """The outcome of the process that ran for a transfer, or before it."""
         was_cut = transfer.check is not None and transfer.check.was_cut(exit_code, child.stderr_tail)
         now = self._host.clock.now()
-        return outcome_of(child, transfer.agent, exit_code, now, was_cut=was_cut, lost_connection=lost_connection)
+        return outcome_of(child, transfer, exit_code, now, was_cut=was_cut, lost_connection=lost_connection)
 
     def _collect(self, transfer: Transfer, outcome: Outcome) -> None:
         try:
@@ -398,13 +410,15 @@ class Transfers:
         finally:
             transfer.on_finished()
 
-    def _watch(self, child: Child, transfer: Transfer) -> None:
+    def _watch(self, child: Child, transfer: Transfer, kind: str) -> None:
         child.serves = self._name
         self._running[child] = transfer
+        self._figures.begins(transfer, child, kind)
         if self._host.run.options.transfer_timeout is not None:
             self._timeouts.begins(child)
 
     def _over(self, child: Child) -> Transfer:
         """A child has ended: what it was for."""
         self._timeouts.ended(child)
+        self._figures.forget(child)
         return self._running.pop(child)

@@ -76,7 +76,7 @@ def test_a_source_that_lost_nearly_all_is_not_mirrored_until_it_is_right_again(
             for name in ACTIONS:
                 assert len(snapshot(os.fsencode(box / "trg" / name))) == THERE + 1
                 (box / "src" / name / "new").write_text("waits")
-            wait_until(lambda: ask(box, capsys)["native"]["delays"] in (2, 3), "the changes to wait")
+            wait_until(lambda: ask(box, capsys)["native"]["waiting"] in (2, 3), "the changes to wait")
             states = ask(box, capsys)
             for name in ACTIONS:
                 assert states[name]["state"] == "retrying"

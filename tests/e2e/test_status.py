@@ -100,12 +100,12 @@ def problem(told: Mapping[str, Any], case: Case) -> str | None:
     right = {
         "state": told["state"] == case.state,
         # a new file is created and then written: while the former travels the latter may wait
-        "delays": case.delays <= told["delays"] <= case.delays + case.changes,
+        "waiting": case.delays <= told["waiting"] <= case.delays + case.changes,
         "retrying": told["retrying"] == case.retrying,
         "cause": error["cause"] == case.cause,
         "exit_code": error["exit_code"] == case.exit_code,
         "last_success": (told["last_success"] is not None) == case.has_succeeded,
-        "oldest_delay_age": (told["oldest_delay_age"] is not None) == (told["delays"] > 0),
+        "oldest": (told["oldest"] is not None) == (told["waiting"] + told["retrying"] > 0),
         "unreachable": told["unreachable"] is None,
     }
     wrong = [key for key, is_right in right.items() if not is_right]
@@ -141,7 +141,7 @@ def test_every_state(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
         # the age is the change's, however often it has failed since
         wait_until(lambda: time.time() - changed > 4, "some seconds to go by")
         for name in ("down", "busy", "silent", "broken"):
-            age = syncs(box, capsys)[name]["oldest_delay_age"]
+            age = time.time() - syncs(box, capsys)[name]["oldest"]
             assert 3 < age < time.time() - begun + 1, f"{name} {age}"
 
         def is_told_in_words() -> bool:  # one that fails is tried again now and then, and is "syncing" meanwhile
@@ -174,7 +174,7 @@ def test_every_state(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
             f"all to be in sync but the broken one; it said:\n{daemon.said()}",
         )
         told = syncs(box, capsys)
-        assert all(one["delays"] == one["retrying"] == 0 for name, one in told.items() if name != "broken")
+        assert all(one["waiting"] == one["retrying"] == 0 for name, one in told.items() if name != "broken")
         assert told["down"]["last_success"] > told["down"]["last_error"]["time"]
         daemon.process.terminate()
         assert daemon.wait() == 255, "a sync was stopped"

@@ -86,8 +86,8 @@ def test_syncs_of_a_host_that_goes_down_wait_together_and_go_on_together(
         states = ask(box, capsys)
         for name in NAMES:
             assert states[name]["state"] == "retrying"
-            assert states[name]["unreachable"] == f"127.0.0.1:{sshd.port}"
-            assert states[name]["delays"] in (1, 2), "created and written"
+            assert states[name]["unreachable"]["host"] == f"127.0.0.1:{sshd.port}"  # type: ignore[index]
+            assert states[name]["waiting"] in (1, 2), "created and written"
         assert (states["far"]["state"], states["far"]["unreachable"]) == ("in sync", None)
         failed = [sync["last_error"] for sync in states.values() if sync["last_error"] is not None]
         assert failed

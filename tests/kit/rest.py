@@ -31,5 +31,5 @@ def are_at_rest(control_sockets: Sequence[Path]) -> bool:
 
 def _is_at_rest(one: dict[str, Any]) -> bool:
     return one["daemon"]["processes"] == 0 and all(
-        (sync["state"], sync["delays"], sync["retrying"]) == ("in sync", 0, 0) for sync in one["syncs"]
+        (sync["state"], sync["waiting"], sync["retrying"]) == ("in sync", 0, 0) for sync in one["syncs"]
     )

@@ -71,6 +71,7 @@ class ScanQueue:
                     self.lines.append(describe(REPLACE, etype, path, None, replaced))
                     self.lines.append(describe(ABSORB, etype, path, None, old))
                     self.remove(replaced)
+                    old.since = min(old.since, replaced.since, alarm)
                     return False
                 break
             if verdict == REPLACE:
@@ -80,6 +81,7 @@ class ScanQueue:
                 continue
             self.lines.append(describe(verdict, etype, path, path2, old))
             if verdict == ABSORB:
+                old.since = min(old.since, alarm)
                 return False
             if verdict == SPLIT:
                 return self._split(alarm, path, path2)
@@ -90,6 +92,7 @@ class ScanQueue:
         if replaced is not None:
             self.lines.append(describe(REPLACE, etype, path, None, replaced))
             replaced.etype = etype
+            replaced.since = min(replaced.since, alarm)
             return False
         self.lines.append(describe(None, etype, path, path2, None))
         self._put(len(self.delays), etype, alarm, path, path2, None)
@@ -257,10 +260,10 @@ def _is_within(end: bytes, place: bytes) -> bool:
     return (key_of(end) + b"/").startswith(key_of(place) + b"/")
 
 
-def picture(delays: Sequence[Delay]) -> list[tuple[str, str, float, bytes, bytes | None, int | None]]:
-    """All that can be seen of a queue: (status, etype, alarm, path, path2, place of the blocker) of each delay."""
+def picture(delays: Sequence[Delay]) -> list[tuple[str, str, float, float, bytes, bytes | None, int | None]]:
+    """All that can be seen of a queue: (status, etype, alarm, since, path, path2, place of the blocker) of each."""
     places = {id(delay): place for place, delay in enumerate(delays)}
     return [
-        (d.status, d.etype, d.alarm, d.path, d.path2, None if d.blocker is None else places[id(d.blocker)])
+        (d.status, d.etype, d.alarm, d.since, d.path, d.path2, None if d.blocker is None else places[id(d.blocker)])
         for d in delays
     ]

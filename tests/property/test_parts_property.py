@@ -39,7 +39,7 @@ class World:
         self.parts: dict[int, Delay] = {}
 
     def divide(self) -> None:
-        self.parts = self.queue.divide(0.0, NUMBERS, DIVISION.concerned)
+        self.parts = self.queue.divide(0.0, NUMBERS, DIVISION.concerned, 0.0)
         self.queue.remove(self.init)
 
     def taken(self) -> list[Delay]:

@@ -197,6 +197,10 @@ class QueueMachine(RuleBasedStateMachine):
             assert list(self.queue).index(first) == self.scan.delays.index(theirs)
 
     @invariant()
+    def oldest(self) -> None:
+        assert self.queue.oldest() == min((delay.since for delay in self.scan.delays), default=None)
+
+    @invariant()
     def sound(self) -> None:
         """Nobody is active and blocked, nobody waits for ever, nobody waits behind what is gone."""
         delays = list(self.queue)

@@ -208,6 +208,7 @@ READS_THE_WALL_CLOCK = {
     "crontab.py",
     "desk.py",  # the same over the control socket
     "history.py",  # last success and error, for the status
+    "host.py",  # all other times in the status
     "tunnel.py",  # the start of its processes, for the status file
     "keeper.py",  # of recorded states: when transfers were over
     # these compare with files' times, which are of that clock, to distrust what is younger

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SYNC: dict[str, Any] = {
-    "name": "Sync1", "state": "in sync", "source": "/s/", "target": "/t/", "delays": 0, "oldest_delay_age": None,
+    "name": "Sync1", "state": "in sync", "source": "/s/", "target": "/t/", "waiting": 0, "oldest": None,
     "retrying": 0, "held_by": None, "unreachable": None, "last_success": None, "last_error": None,
 }  # fmt: skip
 
 
 def report(**changed: Any) -> dict[str, Any]:
-    return {"daemon": {"pid": 7, "processes": 0, "watches": 1, "polled": 0}, "syncs": [SYNC | changed]}
+    return {"daemon": {"pid": 7, "time": 100.0, "processes": 0, "watches": 1, "polled": 0}, "syncs": [SYNC | changed]}
 
 
 def spoken(answer: Any) -> bytes:
@@ -76,9 +76,9 @@ def test_a_sync_that_needs_attention(
 
 
 def test_one_and_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ask(tmp_path, report(delays=1, oldest_delay_age=3.2, retrying=1))
+    ask(tmp_path, report(waiting=1, oldest=96.8, retrying=1))
     (tmp_path / "socket").unlink()
-    ask(tmp_path, report(delays=2, oldest_delay_age=3.2, retrying=2))
+    ask(tmp_path, report(waiting=2, oldest=96.8, retrying=2))
     out = capsys.readouterr().out
     assert "  1 change waits, the oldest for 3 s\n  1 path waits to be tried again\n" in out
     assert "  2 changes wait, the oldest for 3 s\n  2 paths wait to be tried again\n" in out
@@ -118,7 +118,7 @@ JUNK = {
     "a text for a time": report(last_success="x"),
     "no time": report(last_success=1e300),
     "infinite": report(last_success=float("inf")),
-    "a text for an age": report(delays=1, oldest_delay_age="x"),
+    "a text for an age": report(waiting=1, oldest="x"),
     "no cause": report(last_error={"time": 1}),
 }
 

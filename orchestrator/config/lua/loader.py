@@ -316,6 +316,7 @@ class LuaConfig:
             sync.look_after(TargetWatch(target, marker))
         if action is not None and action.sets and resumes(config):
             sync.resumable = asked_resumable(action, config)
+        sync.action_name = action_name or writer_name or ""
         sync.place = target.directory if target is not None else None
         if config.get("crontab") is not None:
             sync.crontab = crontab_of(name, config.get("crontab"))

@@ -228,7 +228,7 @@ def test_a_program_that_is_not_there_says_nothing_about_the_host(
     for _ in range(2):
         world.change(b"/f")
         world.run(3)
-    assert world.sync.status()["unreachable"] == unreachable
+    assert world.sync.retries.unreachable() == unreachable
 
 
 @pytest.mark.parametrize(

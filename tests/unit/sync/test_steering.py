@@ -454,7 +454,7 @@ def test_the_host_is_tried_again(world: World) -> None:
     world.change(b"/a")
     world.run(500)
     tries = len(world.processes.started)
-    assert world.sync.status()["unreachable"] == "far"
+    assert world.sync.retries.unreachable() == "far"
     world.calls.codes = []
     world.steering.try_now([world.sync])
     world.run()

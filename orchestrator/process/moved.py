@@ -1,0 +1,88 @@
+"""How many bytes a program has moved, by the kernel's own account of it (proc_pid_io(5)).
+
+Nobody's command line is changed for that. What counts is `wchar`: what has been handed to write(2) and its like, be it
+to a file, a pipe or a connection. rsync (to this machine, through ssh, to a daemon), ssh, cp and csync2 each write what
+they transfer once, whatever they have read to find that out. The disk's own counters (`write_bytes`) know nothing of a
+network, and count whole pages, later.
+
+A transfer is mostly several processes in a row: rsync's own children, or ssh, write the same bytes once more. The
+kernel counts the children that a process has waited for as a part of it, but not of its threads, so both shares are
+known: the program's own, and all the rest. The greater of the two is what was moved: the program's own where it does
+the work itself, the rest where it is a shell, or another wrapper.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEEPEST: Final = 16
+"""Generations of processes that are looked at."""
+
+MOST: Final = 256
+"""Processes of one transfer that are looked at."""
+
+
+_WRITTEN: Final = re.compile(rb"^wchar: (\d+)$", re.MULTILINE)
+
+
+def moved_by(pid: int) -> int | None:
+    """Bytes that a program has moved, with its children, be it that it runs or that it has ended and is not waited for.
+
+    None: nobody may know, as where it runs as another user, or the kernel does not count.
+    """
+    own, whole = _written(f"/proc/{pid}/task/{pid}/io"), _written(f"/proc/{pid}/io")
+    if own is None or whole is None:
+        return None
+    return max(own, whole - own + sum(_written(f"/proc/{child}/io") or 0 for child in _below(pid)))
+
+
+def moved_before(pid: int) -> int | None:
+    """The same of a program that has ended: there is nothing below it any more. Once for each transfer, so few calls
+    are made."""
+    counts = []
+    try:
+        for path in (f"/proc/{pid}/task/{pid}/io", f"/proc/{pid}/io"):
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                counts.append(int(_WRITTEN.findall(os.read(file, 4096))[0]))
+            finally:
+                os.close(file)
+    except (OSError, ValueError, IndexError):
+        return None
+    own, whole = counts
+    return max(own, whole - own)
+
+
+def _written(path: str) -> int | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return int(_WRITTEN.findall(file.read(4096))[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _below(pid: int) -> Iterator[int]:
+    """The processes that it, or one of its children, has started, and that still run."""
+    generation, count = [pid], 0
+    for _ in range(DEEPEST):
+        generation = [child for parent in generation for child in _children(parent)]
+        for child in generation:
+            if count >= MOST:
+                return
+            count += 1
+            yield child
+        if not generation:
+            return
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb", buffering=0) as file:
+            return [int(word) for word in file.read(1 << 16).split()]
+    except (OSError, ValueError):
+        return []

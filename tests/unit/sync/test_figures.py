@@ -1,0 +1,336 @@
+"""What is told of a sync: how old its oldest change is, what runs, what it has done (contrib/CONTROL.md, "A sync")."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.logic.event import CREATE, DELETE, MODIFY, MOVE
+from orchestrator.logic.oldest import SLACK, Oldest
+from orchestrator.process.moved import moved_before, moved_by
+from orchestrator.sync.outcome import Collected
+from orchestrator.sync.sync import Options
+from tests.kit.daemon import wait_until
+from tests.kit.syncs import Calls, SyncWithProcesses, SyncWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from orchestrator.sync.inlet import Event
+    from orchestrator.sync.outcome import Outcome
+
+MEGABYTE = 1_000_000
+
+
+class Acting(Calls):
+    """Takes all that is due, and runs a program for it; `answers`: what becomes of each, the last one for ever."""
+
+    def __init__(self, argv: list[str] | None = None) -> None:
+        super().__init__()
+        self.argv = argv or ["program"]
+        self.answers: list[Collected] = [Collected("ok")]
+        self.outcomes: list[Outcome] = []
+
+    def has_init(self) -> bool:
+        return False
+
+    def has_startup(self) -> bool:
+        return False
+
+    def full(self, event: Event) -> None:
+        self.sync.inlet.spawn(event, self.argv)
+
+    def action(self) -> None:
+        self.sync.inlet.spawn(self.sync.inlet.get_events(), self.argv)
+
+    def collect(self, outcome: Outcome) -> Collected:
+        self.outcomes.append(outcome)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class World(SyncWorld):
+    """`heard`: the events of its sync."""
+
+    def __init__(self, **options: Any) -> None:
+        self.calls = Acting()
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+        super().__init__(self.calls, Options(sets=True, **options))
+        self.host.feed.want(frozenset({"started", "ended"}))
+        self.host.feed.connect(lambda event, name, fields: self.heard.append((event, dict(fields))))
+        self.sync.start()
+
+    def age(self) -> float | None:
+        """Seconds since the oldest change."""
+        told = self.sync.status()["oldest"]
+        return None if told is None else round(self.clock.wall() - told, 3)
+
+    def running(self) -> list[dict[str, Any]]:
+        transfers: list[dict[str, Any]] = self.sync.status()["transfers"]
+        return transfers
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.close()
+
+
+# ---- how old the oldest change is ------------------------------------------------------------------
+
+
+def test_an_age_counts_from_the_change_and_not_from_when_it_is_due() -> None:
+    world = World(delay=100)
+    world.change(b"/f")
+    world.run(30)
+    world.change(b"/g")
+    assert world.age() == 30
+    assert world.sync.status()["waiting"] == 2
+    world.run(100)
+    assert world.age() is None
+    assert world.sync.status()["waiting"] == 0
+
+
+def test_an_age_outlasts_retries_and_later_changes_of_the_path(world: World) -> None:
+    world.calls.answers = [Collected("again")]
+    world.change(b"/f")
+    for _ in range(5):
+        world.run(60)
+        world.change(b"/f")
+        world.change(b"/f", etype=DELETE)
+    assert world.age() == 300
+    world.calls.answers = [Collected("ok")]
+    world.run(600)
+    assert world.age() is None
+
+
+def test_the_rest_is_as_old_as_it_is_when_the_oldest_has_gone() -> None:
+    world = World(delay=10, max_processes=1)
+    world.change(b"/f")
+    world.run(4)
+    world.change(b"/g")
+    world.clock.advance(6)
+    world.sync.invoke(world.clock.now())
+    assert [delay.status for delay in world.sync.queue] == ["active", "active"], "due or not, a list takes all"
+    world.change(b"/h")
+    assert world.age() == 10
+    world.wait()
+    world.clock.advance(1)
+    assert world.age() == 1
+    world.run(10)
+
+
+def test_what_settles_is_as_old_as_its_first_change() -> None:
+    world = World(settle=5.0)
+    for _ in range(4):
+        world.change(b"/f", etype=MODIFY)  # the source is not there: it is dropped when it has been quiet
+        world.clock.advance(3)
+    assert (world.age(), world.sync.status()["settling"]) == (12, 1)
+    world.sync.change(MOVE, 0.0, b"/src/f", b"/elsewhere/f")
+    assert world.sync.status()["settling"] == 0
+
+
+def test_paths_that_an_action_tries_again_itself_keep_the_age(world: World) -> None:
+    world.calls.answers = [Collected("ok", failed=[])]
+    world.change(b"/f")
+    world.run(0)
+    world.sync.inlet.report_retrying(1)
+    world.run(50)
+    assert (world.age(), world.sync.status()["retrying"], world.sync.status()["waiting"]) == (50, 1, 0)
+    world.calls.answers = [Collected("ok")]
+    world.change(b"/f")
+    world.run(1)
+    assert world.age() == 51
+    world.sync.inlet.report_retrying(0)
+    assert world.age() is None
+    world.sync.inlet.report_retrying(1)
+    assert world.age() is None, "of another failure nothing is known yet"
+
+
+def test_a_split_move_is_as_old_as_the_move() -> None:
+    world = World(delay=10, on_move=True)
+    world.sync.change(MOVE, world.clock.now() + 10, b"/src/f", b"/src/g")
+    world.clock.advance(7)
+    world.sync.inlet.split_moves()
+    world.sync.queue.remove(next(iter(world.sync.queue)))
+    assert [delay.etype for delay in world.sync.queue] == [CREATE]
+    assert world.age() == 7
+    world.close()
+
+
+def test_what_a_reload_hands_over_keeps_its_age() -> None:
+    world, heir = World(delay=100), World(delay=100)
+    world.change(b"/f")
+    world.clock.advance(40)
+    heir.clock.advance(40)
+    heir.change(b"/g")
+    world.sync.bequeath(heir.sync)
+    assert [delay.path for delay in heir.sync.queue] == [b"/f", b"/g"]
+    assert heir.age() == 40
+
+
+def test_setting_the_clock_moves_the_times_that_are_told_and_no_age(world: World) -> None:
+    world.calls.answers = [Collected("again")]
+    world.change(b"/f")
+    world.run(10)
+    before = world.sync.status()["oldest"]
+    world.clock.set_wall(world.clock.wall() + 3600)
+    assert world.sync.status()["oldest"] == before + 3600
+    assert world.age() == 10
+
+
+def test_stale_entries_of_the_heap_are_swept_out() -> None:
+    there: dict[int, float] = {}
+    oldest: Oldest[int] = Oldest(there.get)
+    for number in range(10_000):
+        there[number] = -float(number)
+        oldest.add(there[number], number)
+        oldest.add(there[number], number)
+        there.pop(number - 3, None)
+    assert len(oldest) <= 2 * SLACK + 6
+    assert oldest.first() == -9999.0
+    there.clear()
+    assert (oldest.first(), len(oldest)) == (None, 0)
+
+
+# ---- what runs, and how it ended --------------------------------------------------------------------
+
+
+def test_one_that_runs(world: World) -> None:
+    names = [b"/%d" % number for number in range(12)]
+    world.change(*names, b"/\xff<b>\n")
+    world.sync.invoke(world.clock.now())
+    world.clock.advance(5)
+    (told,) = world.running()
+    assert told["kind"] == "changes"
+    assert told["paths"] == 13
+    assert told["sample"] == [f"/{number}" for number in range(10)]
+    assert world.clock.wall() - told["since"] == 5
+    assert world.heard == [("started", {"transfer": told | {"bytes": None}})]
+    world.wait()
+    assert world.running() == []
+    ((_, ended),) = world.heard[1:]
+    assert (ended["id"], ended["since"], ended["duration"]) == (told["id"], told["since"], 5)
+    assert (ended["verdict"], ended["files"], ended["exit_code"]) == ("ok", 13, 0)
+    assert world.sync.recent() == [ended]
+
+
+def test_names_are_text_whatever_they_are(world: World) -> None:
+    world.change(b"/\xff<b>\n")
+    world.run(0)
+    assert world.sync.recent()[0]["sample"] == ["/\\xff<b>\n"]
+
+
+def test_counts(world: World) -> None:
+    world.calls.answers = [
+        Collected("again"), Collected("ok", failed=[b"/a"]), Collected("ok", failed=[]), Collected("ok"),
+    ]  # fmt: skip
+    world.change(b"/a", b"/b", b"/c")
+    world.run(0)
+    assert world.sync.status()["counts"]["transfers"] == {"ok": 0, "partial": 0, "again": 1, "die": 0}
+    world.run(600)
+    counts = world.sync.status()["counts"]
+    assert counts["transfers"] == {"ok": 0, "partial": 2, "again": 1, "die": 0}
+    assert (counts["changes"], counts["files"], counts["retries"], counts["full_runs"]) == (3, 3, 3, 0)
+    world.sync.request_full()
+    world.run(1)
+    counts = world.sync.status()["counts"]
+    assert (counts["transfers"]["ok"], counts["full_runs"], counts["files"]) == (1, 1, 3)
+    kinds = [(ended["kind"], ended["paths"], ended["files"]) for ended in world.sync.recent()]
+    assert kinds == [("full", 0, None), ("changes", 1, 1), ("changes", 3, 2), ("changes", 3, 0)]
+
+
+def test_excluded_changes_do_not_count(world: World) -> None:
+    world.sync.filters.add_exclude(b"x")
+    world.change(b"/x", b"/y")
+    assert world.sync.status()["counts"]["changes"] == 1
+
+
+def test_twenty_ends_are_remembered(world: World) -> None:
+    for number in range(30):
+        world.change(b"/%d" % number)
+        world.run(1)
+    assert [ended["sample"] for ended in world.sync.recent()] == [[f"/{number}"] for number in range(29, 9, -1)]
+    assert world.sync.status()["counts"]["transfers"]["ok"] == 30
+
+
+def test_a_cause_has_no_password(world: World) -> None:
+    world.calls.answers = [Collected("again", cause="cannot reach rsync://me:secret@host/x")]
+    world.change(b"/f")
+    world.run(0)
+    assert "secret" not in str(world.sync.recent())
+    assert "cannot reach" in world.sync.recent()[0]["cause"]
+
+
+def test_numbers_of_transfers_are_never_the_same(world: World) -> None:
+    other = World()
+    for one in (world, other):
+        one.change(b"/f")
+        one.run(0)
+        one.change(b"/f")
+        one.run(0)
+    ids = [ended["id"] for one in (world, other) for ended in one.sync.recent()]
+    assert len(set(ids)) == 4
+    assert world.calls.outcomes[-1].id == world.sync.recent()[0]["id"]
+
+
+# ---- bytes ------------------------------------------------------------------------------------------
+
+
+class Real(SyncWithProcesses):
+    def __init__(self, script: str) -> None:
+        self.calls = Acting(["sh", "-c", script])
+        super().__init__(self.calls, Options(sets=True))
+        self.sync.start()
+
+    def moved(self) -> int:
+        """Bytes of the transfer of a change."""
+        self.change(b"/f")
+        self.run()
+        moved: int = self.sync.recent()[0]["bytes"]
+        assert self.sync.status()["counts"]["bytes"] == moved
+        return moved
+
+
+WRITES = f"head -c {MEGABYTE} /dev/zero"
+
+SCRIPTS = {
+    "itself": f"exec {WRITES}",
+    "by a child": f"{WRITES}; exit 0",
+    "by two children": f"head -c {MEGABYTE // 2} /dev/zero; head -c {MEGABYTE // 2} /dev/zero; exit 0",
+    "and a second one hands it on": f"exec 3>/dev/null; {WRITES} >&3; cat /dev/null; exit 0",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_bytes_are_counted_once(script: str) -> None:
+    world = Real(f"exec >/dev/null; {SCRIPTS[script]}")
+    assert MEGABYTE <= world.moved() < 1.01 * MEGABYTE
+    world.close()
+
+
+def test_what_is_moved_so_far_is_seen_while_it_runs(tmp_path: Path) -> None:
+    """By what it has started, too, and by what that has."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    world = Real(f"exec >/dev/null; ({WRITES}; read go <{fifo}) & {WRITES}; wait; exit 0")
+    world.change(b"/f")
+    world.sync.invoke(world.clock.now())
+
+    def told() -> dict[str, Any]:
+        (transfer,) = world.sync.status()["transfers"]
+        return dict(transfer)
+
+    wait_until(lambda: (told()["bytes"] or 0) >= 2 * MEGABYTE, "both to have written")
+    assert [told()["pid"]] == [child.pid for child in world.processes]
+    fifo.write_text("go\n")
+    world.close()
+    assert 2 * MEGABYTE <= world.sync.recent()[0]["bytes"] < 2.02 * MEGABYTE
+
+
+def test_nobody_knows_what_a_program_moves_that_is_not_ours_to_look_at() -> None:
+    assert moved_by(2**22 + 1) is None
+    assert moved_before(2**22 + 1) is None
