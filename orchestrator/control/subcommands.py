@@ -74,7 +74,44 @@ def _convert(parser: argparse.ArgumentParser) -> None:
 def _reload(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("config", nargs="?", help="its config, for its pidfile; without it: the only daemon that runs")
+    which.add_argument("--socket", metavar="FILE", help="the control socket of the daemon")
     which.add_argument("--pid", type=int, metavar="N", help="its process id")
+    add_json(parser, "print the daemon's answer as JSON")
+
+
+def _steer(parser: argparse.ArgumentParser) -> None:
+    add_syncs(parser)
+    add_daemon(parser)
+    add_json(parser, "print the daemon's answer as JSON")
+
+
+def _flush(parser: argparse.ArgumentParser) -> None:
+    _steer(parser)
+    parser.add_argument(
+        "--wait",
+        nargs="?",
+        type=_seconds,
+        const=float("inf"),
+        metavar="SECONDS",
+        help="until all that waits now has been transferred, or so many seconds are over (then the exit status is 1)",
+    )
+
+
+def _seconds(text: str) -> float:
+    from orchestrator.control.steer import seconds  # late: json, sockets
+
+    try:
+        return seconds(text)
+    except ValueError:
+        message = f'"{text}" is no number of seconds; syncs stand before --wait'
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("categories", nargs="*", metavar="CATEGORY", help="as of lsyncd -log, also all and scarce")
+    parser.add_argument("--off", nargs="+", metavar="CATEGORY", help="these are no longer shown")
+    add_daemon(parser)
+    add_json(parser, "print the daemon's answer as JSON")
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
@@ -114,8 +151,14 @@ def _status(parser: argparse.ArgumentParser) -> None:
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "check": Subcommand("load a config and show what it would do, without doing it", _check, "check"),
     "convert": Subcommand("print a Lua config that has no functions as TOML", _convert, "convert"),
+    "flush": Subcommand("have what waits transferred now, without delay", _flush, "steer"),
+    "log": Subcommand("turn categories of the log on and off; without any: show those that are on", _log, "steer"),
+    "pause": Subcommand("start nothing for these syncs any more, until they are resumed", _steer, "steer"),
     "plugins": Subcommand("list the installed plugins, their actions and options", _none, "plugins"),
     "reload": Subcommand("have a running daemon read its config again; what is the same goes on", _reload, "reload"),
+    "resume": Subcommand("let paused syncs go on", _steer, "steer"),
+    "retry": Subcommand("try what has failed now, not when its pause is over", _steer, "steer"),
+    "run": Subcommand("compare everything of these syncs with their targets now", _steer, "steer"),
     "serve": Subcommand("serve running daemons as a web page, as metrics and as an HTTP API", _serve, "serve"),
     "status": Subcommand("ask a running daemon how its syncs are doing", _status, "status"),
 }

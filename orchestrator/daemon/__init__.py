@@ -29,6 +29,7 @@ from orchestrator.errors import (
     Terminated,
     trace,
 )
+from orchestrator.log import ALWAYS_SHOWN
 from orchestrator.monitor.base import MonitorKind
 from orchestrator.monitor.inotify import InotifyMonitor, content_flags
 from orchestrator.monitor.monitors import AUTO, DEFAULT
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from orchestrator.commandline import CommandLine
     from orchestrator.config.settings import Settings
     from orchestrator.daemon.orphans import OrphanedTransfers
+    from orchestrator.requests.desk import ReloadDone
     from orchestrator.sync.host import RunOptions
     from orchestrator.sync.sync import Sync
 
@@ -78,6 +80,7 @@ class Daemon:
         self._loading: Loading
         self._fading: Fading
         self._serving = Serving(self._log)
+        self._reload_waiters: list[ReloadDone] = []
         self._began = self._clock.now()
         self._pidfile: PidFile | None = None
         self._orphaned: OrphanedTransfers | None = None
@@ -189,7 +192,14 @@ class Daemon:
         return self._exit_status(runner)
 
     def _make_desk(self, runner: Runner) -> Desk:
-        return Desk(runner, self._loop, self._log, self._began, config=self._line.config)
+        desk = Desk(runner, self._loop, self._log, self._began, config=self._line.config)
+        desk.reload = self._ask_to_reload
+        desk.log_changed = self._system.connect_plugins
+        return desk
+
+    def _ask_to_reload(self, done: ReloadDone) -> None:
+        self._reload_waiters.append(done)
+        self._signals.ask_to_reload()
 
     def _put_to_work(self, options: RunOptions, settings: Settings, syncs: Sequence[Sync]) -> None:
         """What counts for all is as this configuration has it from now on."""
@@ -218,7 +228,7 @@ class Daemon:
             request = self._signals.take_reload()
             if request is not None:
                 self._service.reloading()
-                self._reload(runner, request)
+                self._reload_and_tell(runner, request)
                 self._service.ready()
                 continue
             try:
@@ -252,13 +262,32 @@ class Daemon:
             return True
         return False
 
-    def _reload(self, runner: Runner, request: StopRequest) -> None:
-        """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9)."""
+    def _reload_and_tell(self, runner: Runner, request: StopRequest) -> None:
+        """Read the configuration again, and tell those who have asked for that by the control socket."""
+        waiters, self._reload_waiters = self._reload_waiters, []
+        before, lines = runner.settings, []
+
+        def hear(category: str, text: str) -> None:
+            if category in ALWAYS_SHOWN:
+                lines.append(f"{category}: {text}")
+
+        with self._log.heard(hear):
+            why = "by the control socket" if waiters and request is StopRequest.RELOAD else ""
+            problem = self._reload(runner, request, why)
+        for done in waiters:
+            done(lines, problem)
+        if not problem:
+            self._serving.change(before, runner.settings)
+
+    def _reload(self, runner: Runner, request: StopRequest, asked: str) -> str:
+        """Read the configuration again. One that does not load leaves the old one at work (spec 6 row 9): gives what is
+        wrong with it, else nothing. `asked`: how, if not by a signal."""
         is_reset = request is StopRequest.RESET
-        self._log("Normal", "--- HUP signal, resetting ---" if is_reset else "--- USR2 signal, reloading ---")
+        signal_line = "--- HUP signal, resetting ---" if is_reset else "--- USR2 signal, reloading ---"
+        self._log("Normal", f"--- asked {asked}, reloading ---" if asked else signal_line)
         loaded = self._load_again(runner, is_reset=is_reset)
-        if loaded is None:
-            return
+        if isinstance(loaded, str):
+            return loaded
         following, change = loaded
         self._switch_log(change.settings)
         self._put_to_work(following.options, change.settings, change.syncs)
@@ -271,14 +300,13 @@ class Daemon:
         for warning in change.warnings:
             self._log("Warn", warning)
         monitors = self._monitors | _inotify(change.settings)
-        before = runner.settings
         runner.replace(following.config, change.settings, change.kept, monitors, begins)
-        self._serving.change(before, change.settings)
         self._system.collect_garbage()
         self._system.spare_garbage()
+        return ""
 
-    def _load_again(self, runner: Runner, *, is_reset: bool) -> tuple[Loaded, Change] | None:
-        """The configuration as it is by now; None: it cannot be put to work, which has been logged."""
+    def _load_again(self, runner: Runner, *, is_reset: bool) -> tuple[Loaded, Change] | str:
+        """The configuration as it is by now; or why it cannot be put to work, which has been logged."""
         following = None
         try:
             following = self._loading.load(insists=True)
@@ -289,14 +317,15 @@ class Daemon:
         except Interrupted as error:
             self._log("Warn", str(error))
             self._read_signals()
-            return None
+            return str(error)
         except Exception as error:  # whatever it is: the old configuration has done nothing wrong
-            self._log("Error", str(error) if isinstance(error, OrchestratorError) else _bug())
+            problem = str(error) if isinstance(error, OrchestratorError) else _bug()
+            self._log("Error", problem)
             self._log_cause(error)
             self._log("Error", "keeping the old configuration.")
             if following is not None:
                 following.config.close()
-            return None
+            return problem
 
     def _log_cause(self, error: Exception) -> None:
         """Log the traceback of the exception of a plugin that led to an error, if there is one."""

@@ -52,6 +52,10 @@ class Signals:
         self.request = StopRequest.NONE
         return request
 
+    def ask_to_reload(self) -> None:
+        """As USR2."""
+        self._ask_for(StopRequest.RELOAD)
+
     def take_second_signal(self) -> bool:
         """Whether there was a second TERM or INT since this was last asked."""
         was_sent = self.request is StopRequest.END_NOW

@@ -12,7 +12,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from orchestrator.clock import Clock, MonotonicClock
 from orchestrator.errors import UsageError
@@ -24,7 +25,12 @@ from orchestrator.log.terminal import Terminal, before_startup
 from orchestrator.logic.message import escape, to_text, without_passwords
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from loguru import Level, Logger, Message
+
+ALWAYS_SHOWN: Final = frozenset({ERROR, WARN, NORMAL})
+"""Categories that nobody need ask for."""
 
 FORM = "{level.name}: {message}"
 """loguru's format for every place but the syslog. Sinks put the time in front of it."""
@@ -76,6 +82,7 @@ class Log:
         """`sink`: where messages go until `configure` is called."""
         self._clock = clock or MonotonicClock()
         self._named: set[str] = set()
+        self._hearers: tuple[Callable[[str, str], None], ...] = ()
         self._all = False
         self._scarce = False
         self._detached = False
@@ -105,6 +112,8 @@ class Log:
         for part in parts:
             text += part if type(part) is str else to_text(part)
         text = escape(without_passwords(text))
+        for hear in self._hearers:
+            hear(category, text)
         with self._lock:
             if self._is_writing:  # loguru's locks are not reentrant
                 self._nested.append((level, text))
@@ -170,9 +179,46 @@ class Log:
         else:
             raise UsageError(f"'{name}' is not a valid logging category")
 
+    def change(self, on: Iterable[str], off: Iterable[str]) -> None:
+        """Turn categories on and off while messages come. `all` and `scarce` are as of -log; where one of them is off,
+        the named ones are shown as ever.
+
+        Raises UsageError for one that nobody knows, or that is always on; nothing has changed then.
+        """
+        for name in (*on, *off):
+            if name not in self.categories() | {"all", "scarce"}:
+                known = ", ".join(sorted(SHOWN_IF_NAMED | self._named))
+                raise UsageError(f'there is no category "{name[:100]}"; there are: all, scarce, {known}')
+        for name in off:
+            if name in ALWAYS_SHOWN:
+                raise UsageError(f'{name} cannot be turned off; "scarce" shows Error and Warn only')
+        for name in on:
+            self.enable(name)
+        for name in off:
+            self._disable(name)
+
+    def _disable(self, name: str) -> None:
+        self._named.discard(name)
+        self._all &= name != "all"
+        self._scarce &= name != "scarce"
+        self._levels.clear()
+
+    def shown(self) -> list[str]:
+        """The categories that are known by name, and shown."""
+        return sorted(filter(self.shows, self.categories()))
+
+    @contextmanager
+    def heard(self, hear: Callable[[str, str], None]) -> Iterator[None]:
+        """Meanwhile `hear(category, text)` is called with each message that is shown, in whichever thread."""
+        self._hearers += (hear,)
+        try:
+            yield
+        finally:
+            self._hearers = tuple(other for other in self._hearers if other is not hear)
+
     def categories(self) -> set[str]:
         """The categories that are known by name: lsyncd's own and those of `-log NAME`."""
-        return {ERROR, WARN, NORMAL} | SHOWN_IF_NAMED | self._named
+        return set(ALWAYS_SHOWN) | SHOWN_IF_NAMED | self._named
 
     def configure(
         self,

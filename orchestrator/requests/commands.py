@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from orchestrator import __version__
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.syncnames import UnknownSync, chosen
-from orchestrator.requests.protocol import ONLY_BY_NAME, TEXTS, TOPICS, Code, Kind, RequestError, Right, check_arguments
+from orchestrator.requests import steering
+from orchestrator.requests.protocol import (
+    ONLY_BY_NAME,
+    SECONDS,
+    TEXTS,
+    TOPICS,
+    Code,
+    Kind,
+    RequestError,
+    Right,
+    check_arguments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +64,13 @@ COMMANDS: Final[dict[str, Command]] = {
     "status": Command(_status, Right.READ, {"syncs": TEXTS}),
     "subscribe": Command(_subscribe, Right.READ, {"syncs": TEXTS, "topics": TEXTS}),
     "unsubscribe": Command(_unsubscribe, Right.READ, {}),
+    "pause": Command(steering.pause, Right.STEER, {"syncs": TEXTS}),
+    "resume": Command(steering.unpause, Right.STEER, {"syncs": TEXTS}),
+    "run": Command(steering.run, Right.STEER, {"syncs": TEXTS}),
+    "flush": Command(steering.flush, Right.STEER, {"syncs": TEXTS, "wait": SECONDS}),
+    "retry": Command(steering.retry, Right.STEER, {"syncs": TEXTS}),
+    "log": Command(steering.log, Right.STEER, {"on": TEXTS, "off": TEXTS}),
+    "reload": Command(steering.reload, Right.STEER, {}),
 }
 
 
@@ -127,5 +145,5 @@ def daemon_status(desk: Desk) -> dict[str, Any]:
         "reloads": desk.reloads,
         "ssh": [report._asdict() for connections in host.shared_ssh for report in connections.report()],
         "tunnels": runner.tunnel_status(),
-        "log": sorted(category for category in desk.log.categories() if desk.log.shows(category)),
+        "log": desk.log.shown(),
     }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from orchestrator.log import Log
     from orchestrator.masterloop import LoopLike
     from orchestrator.runner import Runner
@@ -23,13 +22,20 @@ class DaemonState(Enum):
     ENDING = "ending"
 
 
-def _no_reload() -> None: ...
+ReloadDone = Callable[[list[str], str], None]
+"""Called when a reload is over: with the lines of the log about it, and why the old configuration stays, if it does."""
+
+
+def _no_reload(done: ReloadDone) -> None: ...
+
+
+def _nothing() -> None: ...
 
 
 @dataclass
 class Desk:
     """`began`: when the daemon was started, as `now`; `config`: the path of the config, None where the command line is
-    all of it; `reload`: asks for one, as USR2 does.
+    all of it; `reload`: asks for one, as USR2 does. `log_changed`: other categories are shown than before.
     """
 
     runner: Runner
@@ -37,7 +43,8 @@ class Desk:
     log: Log
     began: float
     config: str | None = None
-    reload: Callable[[], None] = _no_reload
+    reload: Callable[[ReloadDone], None] = _no_reload
+    log_changed: Callable[[], None] = _nothing
     reloads: int = 0
     is_ending: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.logic.alarms import INFINITY
@@ -23,12 +24,15 @@ class Flushed(NamedTuple):
     waiting: int
 
 
-class _Waiter(NamedTuple):
-    """`spans`: what waited, by its places in the queue; None: nothing."""
+@dataclass(eq=False)
+class _Waiter:
+    """`spans`: what waited, by its places in the queue; None: nothing. `is_wanted()`: whether anybody still wants to
+    know."""
 
     spans: list[tuple[Sync, tuple[int, int] | None]]
     until: float
     done: Done
+    is_wanted: Callable[[], bool]
 
 
 class Flushes:
@@ -37,33 +41,29 @@ class Flushes:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._waiters: dict[int, _Waiter] = {}
-        self._number = 0
+        self._waiters: list[_Waiter] = []
         self._alarm = INFINITY
 
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def wait(self, syncs: Sequence[Sync], seconds: float, done: Done) -> Callable[[], None]:
-        """Call `done` once all that waits now has been transferred, or so many seconds have passed. Gives what forgets
-        about it, for when nobody wants to know any more."""
-        self._number += 1
-        number, until = self._number, self._host.clock.now() + seconds
-        self._waiters[number] = _Waiter([(sync, sync.queue.span()) for sync in syncs], until, done)
+    def wait(self, syncs: Sequence[Sync], seconds: float, done: Done, is_wanted: Callable[[], bool]) -> None:
+        """Call `done` once all that waits now has been transferred, or so many seconds have passed; not at all once
+        `is_wanted` says that nobody wants to know any more."""
+        until = self._host.clock.now() + seconds
+        self._waiters.append(_Waiter([(sync, sync.queue.span()) for sync in syncs], until, done, is_wanted))
         self._set_alarm(until)
         self.settle()
-        return lambda: self._forget(number)
 
     def settle(self) -> None:
         """Tell those whose wait is over."""
         now = self._host.clock.now()
-        for number, waiter in list(self._waiters.items()):
-            if now >= waiter.until or all(_is_over(sync, span) for sync, span in waiter.spans):
-                self._forget(number)
+        for waiter in list(self._waiters):
+            if not waiter.is_wanted():
+                self._waiters.remove(waiter)
+            elif now >= waiter.until or all(_is_over(sync, span) for sync, span in waiter.spans):
+                self._waiters.remove(waiter)
                 waiter.done([Flushed(sync, _is_done(sync, span), len(sync.queue)) for sync, span in waiter.spans])
-
-    def _forget(self, number: int) -> None:
-        self._waiters.pop(number, None)
 
     def _set_alarm(self, when: float) -> None:
         if when < self._alarm:
@@ -73,7 +73,7 @@ class Flushes:
     def _fire(self) -> None:
         self._alarm = INFINITY
         self.settle()
-        self._set_alarm(min((waiter.until for waiter in self._waiters.values()), default=INFINITY))
+        self._set_alarm(min((waiter.until for waiter in self._waiters), default=INFINITY))
 
 
 def _is_done(sync: Sync, span: tuple[int, int] | None) -> bool:

@@ -75,15 +75,17 @@ class Steering:
             sync.run_full()
         return able
 
-    def flush(self, syncs: Sequence[Sync], seconds: float | None, done: Done) -> Callable[[], None]:
+    def flush(
+        self, syncs: Sequence[Sync], seconds: float | None, done: Done, is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Have what waits transferred now. `done` is called at once, or with `seconds` once that has been transferred,
-        at the latest after so many. Gives what forgets about it."""
+        at the latest after so many, unless `is_wanted` says that nobody wants to know any more."""
         for sync in syncs:
             sync.flush()
         if seconds is not None:
-            return self._flushes.wait(syncs, seconds, done)
-        done([Flushed(sync, not len(sync.queue), len(sync.queue)) for sync in syncs])
-        return lambda: None
+            self._flushes.wait(syncs, seconds, done, is_wanted)
+        else:
+            done([Flushed(sync, not len(sync.queue), len(sync.queue)) for sync in syncs])
 
     def try_now(self, syncs: Sequence[Sync]) -> None:
         """Have what has failed tried again now."""

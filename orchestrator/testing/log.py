@@ -28,6 +28,8 @@ class FakeLog(Log):
     def __call__(self, category: str, *parts: Any) -> None:
         if self.shows(category):
             self.lines.append((category, escape(without_passwords("".join(map(to_text, parts))))))
+            for hear in self._hearers:
+                hear(*self.lines[-1])
 
     def configure(self, **places: Any) -> None:
         """Everything stays here."""
@@ -35,4 +37,4 @@ class FakeLog(Log):
     def close(self) -> None: ...
 
     def shows(self, category: str) -> bool:
-        return self._shown is None or category in self._shown
+        return self._shown is None or category in self._shown or category in self._named

@@ -177,29 +177,31 @@ def test_check_tells_what_a_reload_does(box: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "status"),
     [
-        (["--pid", "0"], "there is no process 0: "),
-        (["--pid", str(1 << 31)], f"there is no process {1 << 31}: "),
-        (["--pid", "OURS"], "process OURS is no daemon of this kind; it is left alone."),
-        (["NONE"], "NONE has no setting pidfile: name the process by --pid."),
-        (["OTHER"], "process OURS is no daemon of this kind; it is left alone."),
-        (["GONE"], "no daemon of GONE runs: BOX/gone: No such file or directory"),
-        (["JUNK"], "BOX/junk holds no process id."),
+        (["--pid", "0"], "there is no process 0: ", 3),
+        (["--pid", str(1 << 31)], f"there is no process {1 << 31}: ", 3),
+        (["--pid", "OURS"], "process OURS is no daemon of this kind; it is left alone.", 3),
+        (["NONE"], "NONE has no setting pidfile: name the process by --pid.", 2),
+        (["OTHER"], "process OURS is no daemon of this kind; it is left alone.", 3),
+        (["GONE"], "no daemon of GONE runs: BOX/gone: No such file or directory", 3),
+        (["JUNK"], "BOX/junk holds no process id.", 3),
+        (["--socket", "BOX/gone"], "no daemon answers at BOX/gone: No such file or directory", 3),
+        (["--socket", "BOX/junk"], "BOX/junk is no socket; name the file that the setting controlSocket names.", 2),
     ],
 )
 def test_reload_asks_nobody_else(
-    box: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    box: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str, status: int
 ) -> None:
     (box / "other").write_text(f"{os.getpid()}\n")
     (box / "junk").write_bytes(b"\xff\0")
     for name in ("none", "other", "gone", "junk"):
         pidfile = "" if name == "none" else f'settings{{pidfile = "{box}/{name}"}}'
         path = write(box, f'{pidfile} sync{{source = "SRC", onStartup = "true"}}', f"{name}.lua")
-        arguments = [argument.replace(name.upper(), path) for argument in arguments]
+        arguments = [argument.replace(name.upper(), path).replace("BOX", str(box)) for argument in arguments]
         said = said.replace(name.upper(), path)
     pid = str(os.getpid())
-    assert main(["reload", *(argument.replace("OURS", pid) for argument in arguments)]) == 1
+    assert main(["reload", *(argument.replace("OURS", pid) for argument in arguments)]) == status
     assert f"Error: {said.replace('BOX', str(box)).replace('OURS', pid)}" in capsys.readouterr().err
 
 

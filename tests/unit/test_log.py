@@ -881,3 +881,79 @@ print("three")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     first, second, third = done.stdout.splitlines()
     assert (first, second[9:], third) == ("one", "Normal: two", "three")
+
+
+# -- changed while it runs
+
+
+def test_categories_come_and_go(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log.change(["Exec", "Delay"], [])
+    log("Exec", "one")
+    log.change([], ["Exec"])
+    log("Exec", "two")
+    log.change(["Exec"], ["Delay"])
+    log("Exec", "three")
+    log("Delay", "four")
+    assert capfd.readouterr().err == "Exec: one\nExec: three\n"
+    assert log.shown() == ["Error", "Exec", "Normal", "Warn"]
+
+
+@pytest.mark.parametrize(
+    ("on", "off", "shown"),
+    [
+        (["all"], [], [True, True, True]),
+        (["all"], ["all"], [True, False, True]),
+        (["scarce"], [], [False, False, True]),
+        (["scarce"], ["scarce"], [True, False, True]),
+        (["all", "scarce"], [], [False, False, True]),
+        (["Exec"], ["scarce"], [True, True, True]),
+        (["Normal", "Error"], [], [True, False, True]),
+    ],
+)
+def test_all_and_scarce_are_as_on_the_command_line(log: Log, on: list[str], off: list[str], shown: list[bool]) -> None:
+    log("Exec", "not shown")
+    log("Normal", "shown")
+    log.change(on, [])
+    log("Normal", "perhaps")
+    log.change([], off)
+    assert [log.shows(name) for name in ("Normal", "Exec", "Error")] == shown
+
+
+def test_what_was_shown_before_is_not_shown_with_scarce(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    log("Normal", "one")
+    log.change(["scarce"], [])
+    log("Normal", "two")
+    log.change([], ["scarce"])
+    log("Normal", "three")
+    assert capfd.readouterr().err == "Normal: one\nNormal: three\n"
+
+
+@pytest.mark.parametrize(
+    ("on", "off", "message"),
+    [
+        (["Exec", "Exex"], [], r'^there is no category "Exex"; there are: all, scarce, Alarm, .*, Tunnel$'),
+        (["exec"], [], "there is no category"),
+        ([], ["Mine"], "there is no category"),
+        (["Exec"], ["Normal"], '^Normal cannot be turned off; "scarce" shows Error and Warn only$'),
+    ],
+)
+def test_a_wrong_category_changes_nothing(log: Log, on: list[str], off: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        log.change(on, off)
+    assert not log.shows("Exec")
+
+
+def test_a_category_of_the_users_own_is_known_once_it_was_named(log: Log) -> None:
+    log.enable("Mine")
+    log.change([], ["Mine"])
+    assert not log.shows("Mine")
+
+
+def test_messages_are_heard_as_they_are_shown(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    heard: list[tuple[str, str]] = []
+    with log.heard(lambda category, text: heard.append((category, text))):
+        log("Normal", "with ", b"\x1b", " in it")
+        log("Exec", "not shown")
+    log("Normal", "later")
+    assert heard == [("Normal", "with \\x1b in it")]
+    assert capfd.readouterr().err == "Normal: with \\x1b in it\nNormal: later\n"

@@ -85,8 +85,8 @@ class World(SyncWorld):
     def count(self) -> None:
         self.certain += 1
 
-    def flush(self, seconds: float | None) -> Callable[[], None]:
-        return self.steering.flush([self.sync], seconds, self.answers.append)
+    def flush(self, seconds: float | None, is_wanted: Callable[[], bool] = lambda: True) -> None:
+        self.steering.flush([self.sync], seconds, self.answers.append, is_wanted)
 
     def run(self, seconds: float = 0.0) -> None:
         super().run(seconds)
@@ -393,8 +393,7 @@ def test_a_pause_after_failures_is_ended_too(world: World) -> None:
 
 def test_one_who_has_gone_is_told_nothing(world: World) -> None:
     world.change(b"/a")
-    forget = world.flush(60.0)
-    forget()
+    world.flush(60.0, lambda: False)
     world.run(100)
     assert world.calls.done == [[b"/a"]]
     assert not world.answers
