@@ -128,6 +128,13 @@ class Connection:
         """Of the socket: to wait until something comes."""
         return self._socket.fileno()
 
+    def interrupt(self) -> None:
+        """From another thread: whoever waits for the daemon goes on as if it had hung up."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has
+
     def close(self) -> None:
         self._socket.close()
 

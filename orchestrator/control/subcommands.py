@@ -148,6 +148,11 @@ def _status(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+def _top(parser: argparse.ArgumentParser) -> None:
+    add_syncs(parser)
+    add_daemon(parser)
+
+
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "check": Subcommand("load a config and show what it would do, without doing it", _check, "check"),
     "convert": Subcommand("print a Lua config that has no functions as TOML", _convert, "convert"),
@@ -161,6 +166,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "run": Subcommand("compare everything of these syncs with their targets now", _steer, "steer"),
     "serve": Subcommand("serve running daemons as a web page, as metrics and as an HTTP API", _serve, "serve"),
     "status": Subcommand("ask a running daemon how its syncs are doing", _status, "status"),
+    "top": Subcommand("a live view of a running daemon and its syncs, on the terminal", _top, "top"),
 }
 
 

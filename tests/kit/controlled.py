@@ -95,6 +95,7 @@ class Controlled:
                 connection.sendall(line)
             except OSError:
                 self._connections.remove(connection)
+                connection.close()
 
     def stop(self) -> None:
         """As a daemon that ends: no connection, no socket."""
