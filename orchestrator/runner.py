@@ -514,6 +514,11 @@ class Runner:
             self._status.has_gone(self.host.clock.now())
         return has_gone
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether a reload is not over: transfers or tunnels of the configuration before are still at work."""
+        return self._is_changing
+
     def summary(self) -> str:
         """How the syncs are doing, in one line."""
         return summary((sync.state.value for sync in self.syncs), sum(len(sync.queue) for sync in self.syncs))

@@ -72,13 +72,17 @@ class Client:
         if self.is_gone or self._is_at_end:
             return
         if len(self._outgoing) + len(line) > ROOM:
-            self._lost += 1
+            self.lose(1)
             return
         if self._lost:
             self._outgoing += line_of({"event": "lost", "time": time, "count": self._lost})
             self._lost = 0
         self._outgoing += line
         self._send()
+
+    def lose(self, count: int) -> None:
+        """So many events were left out; the next one says so."""
+        self._lost += count
 
     def end(self, line: bytes) -> None:
         """Send a last line, and hang up."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orchestrator import __version__
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.syncnames import UnknownSync, chosen
+from orchestrator.logic.text import text_of
 from orchestrator.requests import steering
 from orchestrator.requests.protocol import (
+    COUNT,
     ONLY_BY_NAME,
     SECONDS,
+    TEXT,
     TEXTS,
     TOPICS,
     Code,
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
     from orchestrator.requests.desk import Desk
     from orchestrator.sync.sync import Sync
 
+PATHS: Final = 50
+"""Changes that wait, of which the detail has so many unless another number is asked for."""
+
+MOST_PATHS: Final = 1000
+"""As many as it has at most: an answer is kept in memory until it has been read."""
+
 SHOWN_NAMES: Final = 20
 """Names of syncs that an error lists."""
 
@@ -43,6 +53,22 @@ class Command(NamedTuple):
 
 def _status(call: Call) -> dict[str, Any]:
     return {"daemon": daemon_status(call.desk), "syncs": [sync.status() for sync in call.syncs]}
+
+
+def _detail(call: Call) -> dict[str, Any]:
+    (sync,) = call.syncs
+    now, limit = call.desk.now, min(call.arguments.get("limit", PATHS), MOST_PATHS)
+    paths = [
+        {
+            "etype": delay.etype,
+            "path": text_of(delay.path),
+            "path2": None if delay.path2 is None else text_of(delay.path2),
+            "age": max(0.0, now - delay.since),
+            "status": delay.status,
+        }
+        for delay in itertools.islice(sync.queue, limit)
+    ]
+    return {"sync": sync.status(), "paths": paths, "recent": sync.recent()}
 
 
 def _subscribe(call: Call) -> dict[str, Any]:
@@ -62,6 +88,7 @@ def _unsubscribe(call: Call) -> dict[str, Any]:
 
 COMMANDS: Final[dict[str, Command]] = {
     "status": Command(_status, Right.READ, {"syncs": TEXTS}),
+    "detail": Command(_detail, Right.READ, {"sync": TEXT, "limit": COUNT}),
     "subscribe": Command(_subscribe, Right.READ, {"syncs": TEXTS, "topics": TEXTS}),
     "unsubscribe": Command(_unsubscribe, Right.READ, {}),
     "pause": Command(steering.pause, Right.STEER, {"syncs": TEXTS}),

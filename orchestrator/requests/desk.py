@@ -67,6 +67,8 @@ class Desk:
     def state(self) -> DaemonState:
         if self.is_ending:
             return DaemonState.ENDING
+        if self.runner.is_changing:
+            return DaemonState.RELOADING
         if any(sync.state.value == "starting" for sync in self.runner.syncs):
             return DaemonState.STARTING
         return DaemonState.RUNNING

@@ -16,9 +16,9 @@ LONGEST_LINE: Final = 1 << 16
 """Bytes of a request, its newline included."""
 
 TOPICS: Final = frozenset(
-    ("state", "queue", "change", "started", "ended", "difference", "verified", "reloaded", "log", "ending")
+    ("state", "queue", "change", "started", "ended", "difference", "verified", "reloaded", "log", "ending", "lost")
 )
-"""The events that one may subscribe to. `lost` comes to whom it concerns."""
+"""The events that one may subscribe to. `lost` comes to whom it concerns, in any case."""
 
 ONLY_BY_NAME: Final = frozenset(("change", "log"))
 """Topics that are not among "all"."""

@@ -12,9 +12,11 @@ from orchestrator.requests.call import Call
 from orchestrator.requests.client import Client
 from orchestrator.requests.commands import find, names_of, prepare
 from orchestrator.requests.listener import Listener
+from orchestrator.requests.logtail import LogTail
 from orchestrator.requests.peer import right_of
 from orchestrator.requests.protocol import LONGEST_LINE, Code, NoRequest, RequestError, Right
 from orchestrator.requests.subscriptions import Subscriptions
+from orchestrator.requests.watch import Watch
 
 if TYPE_CHECKING:
     import socket
@@ -50,7 +52,9 @@ class Server:
         self._group = group
         self._right_of = right_of
         self._clients: dict[Client, None] = {}
-        self._subscriptions = Subscriptions(desk.runner.host.feed, lambda: desk.time)
+        self._watch = Watch(desk)
+        self._subscriptions = Subscriptions(desk.runner.host.feed, lambda: desk.time, self._follow)
+        self._log_tail = LogTail(desk)
         self._listens_again: float | None = None
         self.path = path
         self._listener = Listener(desk.loop, os.fsencode(path), group, self._take, self._pause)
@@ -58,11 +62,13 @@ class Server:
     def timeout(self) -> float | None:
         """When it has something to do by itself, by the daemon's clock; None: nothing."""
         times = [client.deadline() for client in self._clients]
-        times.append(self._listens_again)
+        times += [self._listens_again, self._watch.timeout()]
+        if self._log_tail.is_waiting():
+            return self._desk.now
         return min((time for time in times if time is not None), default=None)
 
     def work(self, now: float) -> None:
-        """Do what is due."""
+        """A turn of the loop is over, or something is due."""
         for client in list(self._clients):
             deadline = client.deadline()
             if deadline is not None and deadline <= now:
@@ -70,6 +76,9 @@ class Server:
         if self._listens_again is not None and self._listens_again <= now:
             self._listens_again = None
             self._listener.listen()
+        self._watch.work(now)
+        if self._log_tail.is_waiting():
+            self._log_tail.send(self._subscriptions)
 
     def reloaded(self) -> None:
         """Another configuration is in its place."""
@@ -109,6 +118,11 @@ class Server:
         may = right.name.lower()
         greeting = {"protocol": protocol.PROTOCOL, "version": __version__, "pid": os.getpid(), "may": may}
         client.answer(protocol.line_of(greeting))
+
+    def _follow(self) -> None:
+        """Clients follow other topics than before."""
+        self._watch.follow()
+        self._log_tail.follow(is_wanted="log" in self._desk.runner.host.feed.topics)
 
     def _pause(self) -> None:
         self._listens_again = self._desk.now + RETRY_AFTER

@@ -26,11 +26,13 @@ class Subscription(NamedTuple):
 class Subscriptions:
     """Takes the events of a feed to the clients that follow them, and keeps it informed of what they follow."""
 
-    def __init__(self, feed: Feed, wall: Callable[[], float]) -> None:
+    def __init__(self, feed: Feed, wall: Callable[[], float], on_change: Callable[[], None]) -> None:
+        """`wall`: seconds since 1970; `on_change` is called when other topics are followed."""
         self._feed = feed
         self._wall = wall
+        self._on_change = on_change
         self._of: dict[Client, Subscription] = {}
-        feed.connect(self._deliver)
+        feed.connect(self.deliver)
 
     def add(self, client: Client, topics: frozenset[str], words: Sequence[str] | None, names: Sequence[str]) -> None:
         """The client follows these from now on, and no other. `names`: of all syncs, as clients know them."""
@@ -49,9 +51,19 @@ class Subscriptions:
             self._of[client] = Subscription(topics, words, _named(words, names))
 
     def _tell_feed(self) -> None:
-        self._feed.want(frozenset().union(*(subscription.topics for subscription in self._of.values())))
+        topics = frozenset[str]().union(*(subscription.topics for subscription in self._of.values()))
+        if topics != self._feed.topics:
+            self._feed.want(topics)
+            self._on_change()
 
-    def _deliver(self, topic: str, name: str | None, fields: dict[str, Any]) -> None:
+    def lose(self, topic: str, count: int) -> None:
+        """So many events of a topic were left out for all who follow it."""
+        for client, subscription in self._of.items():
+            if topic in subscription.topics:
+                client.lose(count)
+
+    def deliver(self, topic: str, name: str | None, fields: dict[str, Any]) -> None:
+        """Send an event to those who follow it. `name`: of its sync, as clients know it; None: it is the daemon's."""
         time = self._wall()
         event = {"event": topic, "time": time}
         if name is not None:

@@ -40,6 +40,8 @@ CHANGES: Final = "changes"
 CHECK: Final = "check"
 """A look before a transfer: how much it would delete, whether its target is there."""
 VERIFY: Final = "verify"
+COUNTED: Final = frozenset((STARTUP, FULL_RUN, CHANGES))
+"""Kinds of which `counts` has the bytes while they run."""
 COMMAND: Final = "command"
 """onBatchStart or onBatchEnd."""
 

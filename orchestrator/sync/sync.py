@@ -33,7 +33,7 @@ from orchestrator.logic.text import text_of
 from orchestrator.sync.batch import BatchCommands
 from orchestrator.sync.collector import Collector
 from orchestrator.sync.dividedstartup import DividedStartup
-from orchestrator.sync.figures import STARTUP, Figures, kind_of, total
+from orchestrator.sync.figures import COUNTED, STARTUP, Figures, kind_of, total
 from orchestrator.sync.guard import Guard
 from orchestrator.sync.history import History
 from orchestrator.sync.inlet import Inlet
@@ -173,6 +173,9 @@ class Sync:
 
     def status(self) -> dict[str, Any]:
         """How it is doing, as contrib/CONTROL.md has it. Times in seconds since 1970."""
+        running = [self.figures.running(child, transfer) for child, transfer in self.transfers.running()]
+        counts = self.figures.counts()
+        counts["bytes"] += sum(one["bytes"] or 0 for one in running if one["kind"] in COUNTED)
         return {
             "name": mask(self.name),
             "number": self.number,
@@ -188,10 +191,10 @@ class Sync:
             "held_by": "a transfer from before the reload" if self.life.is_awaiting else self.transfers.holds.by,
             "unreachable": self._unreachable(),
             "startup": self._startup_status(),
-            "transfers": [self.figures.running(child, transfer) for child, transfer in self.transfers.running()],
+            "transfers": running,
             "last_success": self.history.last_success,
             "last_error": self.history.last_error,
-            "counts": self.figures.counts(),
+            "counts": counts,
             "verified": None if self.verified is None else self.verified.fields(),
             "conflicts": None,
         }
@@ -326,16 +329,22 @@ class Sync:
             gone_to = None
         if come_from is not None and gone_to is not None:
             self.figures.changes += 1
+            if "change" in self.host.feed.topics:
+                self._tell_change(MOVE, come_from, gone_to)
             self.retries.forget(come_from)
             was_split = self.queue.add(MOVE, alarm, come_from, gone_to, since)
             if was_split:
                 self._take_below(alarm, gone_to, since)
         elif come_from is not None:
             self.figures.changes += 1
+            if "change" in self.host.feed.topics:
+                self._tell_change(DELETE, come_from)
             self.retries.forget(come_from)
             self.queue.add(DELETE, alarm, come_from, None, since)
         elif gone_to is not None:
             self.figures.changes += 1
+            if "change" in self.host.feed.topics:
+                self._tell_change(CREATE, gone_to)
             self._sweep(alarm, gone_to, since)
             self.queue.add(CREATE, alarm, gone_to, None, since)
             self._take_below(alarm, gone_to, since)
@@ -379,6 +388,8 @@ class Sync:
         if self.filters and self._is_excluded(etype, path):
             return
         self.figures.changes += 1
+        if "change" in self.host.feed.topics:
+            self._tell_change(etype, path)
         if self._settling is not None and self._settling.takes(etype, path):
             return
         if etype == DELETE:
@@ -410,7 +421,13 @@ class Sync:
             if self.host.log.shows("Delay"):
                 self.log("Delay", "Create creates Create on ", below)
             self.figures.changes += 1
+            if "change" in self.host.feed.topics:
+                self._tell_change(CREATE, below)
             self.queue.add(CREATE, alarm, below, None, since)
+
+    def _tell_change(self, etype: str, path: bytes, path2: bytes | None = None) -> None:
+        texts = text_of(path), None if path2 is None else text_of(path2)
+        self.host.feed.tell("change", self.name, etype=etype, path=texts[0], path2=texts[1])
 
     def _is_excluded(self, etype: str, path: bytes) -> bool:
         if not self.filters.excludes_path(path):

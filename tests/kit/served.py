@@ -7,14 +7,14 @@ import socket
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from orchestrator.config.model import DictConfig
+from orchestrator.logic.filters import Filters
 from orchestrator.masterloop import Loop
 from orchestrator.requests.desk import Desk
 from orchestrator.requests.protocol import Right
 from orchestrator.requests.server import Server
-from orchestrator.sync.feed import Feed
-from orchestrator.sync.host import Run
-from orchestrator.testing.log import FakeLog
-from tests.kit.clock import FakeClock
+from orchestrator.sync.sync import Definition, Options, Sync
+from tests.kit.syncs import Calls, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,26 +30,39 @@ class Served:
     """
 
     def __init__(self, path: Path, names: Iterable[str] = ("one",)) -> None:
-        self.clock = FakeClock()
+        machine = Machine()
+        self.clock, self.host, self.log = machine.clock, machine.host, machine.log
+        self.feed = self.host.feed
         self.loop = Loop()
-        self.feed = Feed()
-        self.touched = 0
-        host = SimpleNamespace(clock=self.clock, feed=self.feed, processes=(), run=Run(), shared_ssh=())
+        self.touched = self._made = 0
         syncs = [self.sync(name) for name in names]
         self.runner = SimpleNamespace(
-            host=host, syncs=syncs, count_watches=lambda: (3, 0), overflows=0, tunnel_status=list
+            host=self.host,
+            syncs=syncs,
+            count_watches=lambda: (3, 0),
+            overflows=0,
+            tunnel_status=list,
+            is_changing=False,
         )
-        self.log = FakeLog()
         self.desk = Desk(cast("Runner", self.runner), self.loop, self.log, self.clock.now())
         self.path = path
         self.right: Right | None = Right.STEER
         self.server = Server(self.desk, str(path), right_of=lambda connection, group: self.right)
         self._clients: list[Client] = []
 
-    def sync(self, name: str, state: str = "in sync") -> Any:
-        """As far as the server knows a sync."""
-        status = {"name": name, "state": state}
-        return SimpleNamespace(name=name, state=SimpleNamespace(value=state), status=lambda: status)
+    def sync(self, name: str) -> Sync:
+        """One that is in sync, and whose action does nothing."""
+        self._made += 1
+        definition = Definition(self._made, name, b"/src/", DictConfig({}), Filters(), Options())
+        sync = Sync(self.host, definition, Calls())
+        sync.start()
+        return sync
+
+    def change(self, sync: Sync, *paths: bytes, etype: str = "Modify") -> None:
+        """Paths have changed; a path begins with a slash."""
+        for path in paths:
+            now = self.clock.now()
+            sync.change(etype, now + sync.options.delay, sync.source + path[1:], None)
 
     def client(self, *, greeted: bool = True) -> Client:
         """Somebody who has connected, and read the greeting."""

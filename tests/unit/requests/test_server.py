@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.requests import client as client_module
+from orchestrator.requests import logtail, watch
 from orchestrator.requests.commands import COMMANDS, Command
 from orchestrator.requests.protocol import LONGEST_LINE, TEXT, TOPICS, Code, RequestError, Right
 from orchestrator.requests.server import MOST, MOST_CALLS, MOST_READERS
@@ -286,7 +288,7 @@ def test_events_come_to_those_who_follow_them(served: Served) -> None:
 
 def test_events_of_a_sync_that_comes_with_a_reload(served: Served) -> None:
     client = served.client()
-    client.ask("subscribe", syncs=["web*"])
+    client.ask("subscribe", syncs=["web*"], topics=["reloaded", "ended"])
     served.runner.syncs = [served.sync("web3"), served.sync("mail")]
     served.server.reloaded()
     served.feed.tell("ended", "web3")
@@ -311,6 +313,107 @@ def test_who_reads_too_slowly_hears_how_much_was_lost(served: Served) -> None:
     lost, last = slow.lines()
     assert lost == {"event": "lost", "time": served.clock.wall(), "count": 100 - come}
     assert last["event"] == "ended"
+
+
+# ---- states, queues, changes and the log --------------------------------------------------------
+
+
+def test_a_queue_is_reported_at_most_twice_a_second(served: Served) -> None:
+    client, mail = served.client(), served.runner.syncs[0]
+    client.ask("subscribe", topics=["queue"])
+    served.turn()
+    served.clock.advance(watch.INTERVAL)
+    begun = served.clock.wall()
+    served.change(mail, b"/a")
+    served.turn()
+    for name in (b"/b", b"/c", b"/d"):
+        served.change(mail, name)
+        served.turn()
+    first = {"event": "queue", "sync": "mail", "time": begun, "waiting": 1, "retrying": 0, "transfers": 0, "bytes": 0}
+    (event,) = client.lines()
+    assert event == first | {"oldest": event["oldest"]}
+    assert event["oldest"] == pytest.approx(begun)
+    due = served.server.timeout()
+    assert due is not None
+    assert due - served.clock.now() == watch.INTERVAL
+    served.clock.advance(watch.INTERVAL)
+    (event,) = client.lines()
+    assert (event["waiting"], event["time"]) == (4, served.clock.wall())
+    assert client.lines() == []
+
+
+def test_a_state_is_reported_when_it_changes(served: Served) -> None:
+    client, mail, web1 = served.client(), *served.runner.syncs[:2]
+    client.ask("subscribe", topics=["state"])
+    served.change(mail, b"/a")
+    assert [(event["sync"], event["state"], event["stuck"]) for event in client.lines()] == [("mail", "syncing", None)]
+    served.change(web1, b"/a")
+    assert [(event["sync"], event["state"]) for event in client.lines()] == [("web1", "syncing")], "at once"
+    served.change(web1, b"/b")
+    served.clock.advance(1)
+    assert client.lines() == []
+    client.ask("unsubscribe")
+    assert served.server.timeout() is None
+    mail.life.stop("for a test")
+    client.ask("subscribe", topics=["state"])
+    served.clock.advance(1)
+    assert client.lines() == [], "who asks later knows it from the status"
+
+
+def test_changes_are_followed_by_those_who_ask_for_them(served: Served) -> None:
+    client, mail = served.client(), served.runner.syncs[0]
+    client.ask("subscribe")
+    served.change(mail, b"/unseen")
+    assert not [event for event in client.lines() if event["event"] == "change"]
+    client.ask("subscribe", topics=["change"])
+    served.change(mail, b"/\xff<b>", b"/d/", etype="Create")
+    served.change(mail, b"/d/", etype="Delete")
+    mail.change("Move", 0.0, b"/src/a", b"/src/b")
+    mail.change("Move", 0.0, b"/src/b", b"/elsewhere")
+    mail.change("Move", 0.0, b"/elsewhere", b"/src/c")
+    heard = client.lines()
+    assert [(event["etype"], event["path"], event["path2"]) for event in heard] == [
+        ("Create", "/\\xff<b>", None), ("Create", "/d/", None), ("Delete", "/d/", None), ("Move", "/a", "/b"),
+        ("Delete", "/b", None), ("Create", "/c", None),
+    ]  # fmt: skip
+
+
+def test_the_log_is_followed_by_those_who_ask_for_it(served: Served) -> None:
+    client = served.client()
+    served.log("Normal", "before")
+    client.ask("subscribe", topics=["log"])
+    served.log("Normal", "one")
+    thread = threading.Thread(target=served.log, args=("Warn", "two"))
+    thread.start()
+    thread.join()
+    assert [(event["category"], event["text"]) for event in client.lines()] == [("Normal", "one"), ("Warn", "two")]
+    for number in range(logtail.MOST + 7):
+        served.log("Normal", f"{number}")
+    assert [event["text"] for event in client.lines()] == [f"{number}" for number in range(logtail.MOST)]
+    served.log("Normal", "last")
+    assert [event.get("count", event.get("text")) for event in client.lines()] == [7, "last"]
+    client.ask("unsubscribe")
+    served.log("Normal", "after")
+    assert client.lines() == []
+
+
+def test_detail_of_what_waits(served: Served) -> None:
+    client, mail = served.client(), served.runner.syncs[0]
+    served.change(mail, b"/a")
+    served.clock.advance(3)
+    served.change(mail, b"/b\x80")
+    detail = client.ask("detail", sync="mail")["result"]
+    assert detail["sync"] == client.ask("status")["result"]["syncs"][0]
+    assert detail["paths"] == [
+        {"etype": "Modify", "path": "/a", "path2": None, "age": 3.0, "status": "wait"},
+        {"etype": "Modify", "path": "/b\\x80", "path2": None, "age": 0.0, "status": "wait"},
+    ]
+    assert detail["recent"] == []
+    assert len(client.ask("detail", sync="mail", limit=1)["result"]["paths"]) == 1
+    assert client.ask("detail", sync="mail", limit=0)["result"]["paths"] == []
+    assert (
+        error(client.ask("detail", sync="mail", limit=-1))[1] == 'the argument "limit" is a whole number of at least 0'
+    )
 
 
 def test_passwords_are_masked_in_names(tmp_path: Path) -> None:
