@@ -66,8 +66,10 @@ if TYPE_CHECKING:
     from orchestrator.monitor.pollcycle import PollCycle, Tree
     from orchestrator.monitor.treescan import TreeScan
     from orchestrator.process.sshshare import SshConnection
+    from orchestrator.sync.observed import ObservedTransfer
 else:
     _LATE = {
+        "ObservedTransfer": "orchestrator.sync.observed",
         "SshConnection": "orchestrator.process.sshshare",
         "TreeScan": "orchestrator.monitor.treescan",
         "PollCycle": "orchestrator.monitor.pollcycle",
@@ -122,6 +124,7 @@ __all__ = [
     "Monitor",
     "MonitorError",
     "MonitorKind",
+    "ObservedTransfer",
     "Option",
     "Options",
     "Outcome",

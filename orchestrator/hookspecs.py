@@ -14,7 +14,17 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.api import Action, Agent, Difference, Inlet, MonitorKind, Options, Spawn, Verified
+    from orchestrator.api import (
+        Action,
+        Agent,
+        Difference,
+        Inlet,
+        MonitorKind,
+        ObservedTransfer,
+        Options,
+        Spawn,
+        Verified,
+    )
 
 hookspec = pluggy.HookspecMarker("orchestrator")
 
@@ -93,6 +103,39 @@ def orchestrator_after_collect(
     the one empty path. `exit_code` is 128 + signal for one that was killed, 255 for one that could not be started.
     `verdict`: ok, partial (not all arrived, what did not is tried again by itself), again, die. `duration` in
     seconds. `stderr`: the end of it, for actions that work on sets of paths, else empty.
+    """
+
+
+@hookspec
+def orchestrator_transfer_started(inlet: Inlet, transfer: ObservedTransfer) -> None:
+    """A transfer has begun: a process or a job of a thread runs for it, or a command or check that comes before it.
+
+    `transfer` is the same object at the end; what is only known then is empty still.
+    """
+
+
+@hookspec
+def orchestrator_transfer_ended(inlet: Inlet, transfer: ObservedTransfer) -> None:
+    """A transfer is over: `transfer.verdict` says how, what becomes of its changes follows at once.
+
+    One that was never started, as what stands before it failed at once, has an end only.
+    """
+
+
+@hookspec
+def orchestrator_full_run_ended(inlet: Inlet, is_startup: bool, verdict: str) -> None:
+    """The startup (all its parts, if it was made in parts) or a later full run has gone well, maybe but for some paths.
+
+    `verdict`: `ok`, or `partial` where some paths did not arrive and are tried again. One that fails as a whole is
+    tried again: see `orchestrator_transfer_ended`.
+    """
+
+
+@hookspec
+def orchestrator_retry_ended(inlet: Inlet, paths: Sequence[bytes], is_done: bool) -> None:
+    """Paths that had failed by themselves, and were tried again apart from all others, are not tried any more.
+
+    `paths`: with leading slashes. `is_done`: they have arrived; else they were given up, as they are gone by now.
     """
 
 

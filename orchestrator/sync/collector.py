@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Died
-from orchestrator.logic.event import BLANKET, INIT, PART
+from orchestrator.logic.event import BLANKET, FULL, INIT, PART
 from orchestrator.logic.verdict import AGAIN, DIE, OK, PARTIAL, Judgement, end_of
 from orchestrator.process.child import EXIT_NOT_EXECUTED
 from orchestrator.sync.batch import BATCH_START
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.dividedstartup import DividedStartup
     from orchestrator.sync.inlet import Agent
     from orchestrator.sync.knowledge import Recorder
+    from orchestrator.sync.observed import Observers
     from orchestrator.sync.parts import Parts
     from orchestrator.sync.transfer import Transfer
 
@@ -34,6 +35,7 @@ class Collector:
     def __init__(self, parts: Parts, batches: BatchCommands, own_die_codes: Collection[int]) -> None:
         self.startup: DividedStartup | None = None
         self.recorder: Recorder | None = None
+        self.observers: Observers | None = None
         self.on_end: Callable[[], None] | None = None
         self.after: Callable[[], None] | None = None
         self._host = parts.host
@@ -104,7 +106,7 @@ class Collector:
         elif failed:
             rest = [delay for delay in delays if delay not in failed]
             if verdict == OK and rest:
-                self._succeeded(outcome, rest)
+                self._succeeded(outcome, rest, reported)
                 rest = []
             self._retries.set_aside(outcome, failed, rest)
         elif verdict == AGAIN and outcome.lost_connection:
@@ -114,14 +116,20 @@ class Collector:
             if unreachable is not None:
                 self._log("Warn", unreachable, " cannot be reached; all syncs that go there wait together.")
         else:
-            self._succeeded(outcome, delays)
+            self._succeeded(outcome, delays, reported)
 
-    def _succeeded(self, outcome: Outcome, delays: list[Delay]) -> None:
+    def _succeeded(self, outcome: Outcome, delays: list[Delay], verdict: str) -> None:
         is_more_to_come = self.startup is not None and self.startup.goes_on_after(delays)
         is_starting = not self._life.is_started_up and not is_more_to_come
         if is_starting and any(delay.etype in (INIT, BLANKET, PART) for delay in delays):
             self._life.start_up()
         reached = self._retries.succeeded(delays, outcome.exit_code)
+        if self.observers is not None and not is_more_to_come:
+            kinds = {delay.etype for delay in delays}
+            if is_starting and not kinds.isdisjoint((INIT, BLANKET, PART)):
+                self.observers.full_run_ended(is_startup=True, verdict=verdict)
+            elif FULL in kinds:
+                self.observers.full_run_ended(is_startup=False, verdict=verdict)
         if reached is not None:
             self._log("Normal", reached, " can be reached again.")
 

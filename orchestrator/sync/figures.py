@@ -8,7 +8,7 @@ at, when somebody asks.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.event import FULL, INIT, SPECIAL
@@ -91,6 +91,13 @@ class Seen:
         self.at = at
 
 
+class Observing(Protocol):
+    """What wants to hear of transfers; see Observers."""
+
+    def begins(self, id: int, kind: str, delays: Sequence[Delay], since: float, pid: int | None) -> None: ...
+    def ends(self, ended: Ended, delays: Sequence[Delay]) -> None: ...
+
+
 class Figures:
     """Of one sync. Numbers since the start of the sync: a reload that makes it anew begins with zeros."""
 
@@ -110,6 +117,8 @@ class Figures:
         self.apart_since = INFINITY
         """When the oldest change happened that an action tries again outside of the queue, in seconds of the monotonic
         clock: as far as is known, since actions tell of paths, not of changes. Holds while any path is."""
+        self.observers: Observing | None = None
+        """Of plugins; None: nobody wants to hear of transfers."""
         self._host = host
         self._name = name
         self._seen: dict[Child, Seen] = {}
@@ -131,6 +140,9 @@ class Figures:
     def begins(self, transfer: Transfer, child: Child, kind: str) -> None:
         """A program or job has been started for a transfer, which may not be the first one."""
         child.kind = kind
+        if self.observers is not None:
+            delays = transfer.agent.delays
+            self.observers.begins(transfer.id, kind_of(transfer.agent), delays, child.started, child.pid or None)
         if not transfer.has_begun:
             transfer.has_begun = True
             if "started" in self._host.feed.topics:
@@ -159,6 +171,8 @@ class Figures:
             files, moved,
         )  # fmt: skip
         self.recent.append(ended)
+        if self.observers is not None:
+            self.observers.ends(ended, delays)
         if "ended" in self._host.feed.topics:
             self._host.feed.tell("ended", self._name, **ended.shown(self._host))
 
@@ -168,9 +182,14 @@ class Figures:
 
     def withdrawn(self, transfer: Transfer) -> None:
         """A transfer does not follow after what came before it: its changes wait again."""
-        if transfer.has_begun and "ended" in self._host.feed.topics:
-            now, kind = self._host.clock.now(), kind_of(transfer.agent)
-            ended = Ended(transfer.id, None, kind, AGAIN, 0, "withdrawn", now, 0.0, 0, [], 0, 0)
+        wants = "ended" in self._host.feed.topics
+        if not transfer.has_begun or not (wants or self.observers is not None):
+            return
+        now, kind = self._host.clock.now(), kind_of(transfer.agent)
+        ended = Ended(transfer.id, None, kind, AGAIN, 0, "withdrawn", now, 0.0, 0, [], 0, 0)
+        if self.observers is not None:
+            self.observers.ends(ended, transfer.agent.delays)
+        if wants:
             self._host.feed.tell("ended", self._name, **ended.shown(self._host))
 
     def running(self, child: Child, transfer: Transfer | None) -> dict[str, Any]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.sync.faults import Waits, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+OF_TRANSFERS: Final = (
+    "orchestrator_transfer_started",
+    "orchestrator_transfer_ended",
+    "orchestrator_full_run_ended",
+    "orchestrator_retry_ended",
+)
+"""The hooks that something must be kept for while a sync works; see Observers."""
 
 
 class Hooks:

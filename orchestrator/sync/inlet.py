@@ -274,6 +274,8 @@ class SyncLike(Protocol):
     def discard(self, event: Event) -> None: ...
     def filters_changed(self) -> None: ...
     def report_retrying(self, count: int) -> None: ...
+    def retry_ended(self, paths: Sequence[bytes], *, is_done: bool) -> None: ...
+    def status(self) -> dict[str, Any]: ...
 
 
 def _no_agent(method: str, value: object) -> TypeError:
@@ -452,6 +454,15 @@ class Inlet:
         """Which paths these are, where that is known: a verification does not count them. The collection is looked
         into later on, and may change. A RetryList does this by itself."""
         self._sync.failing = paths
+
+    def report_arrived(self, paths: Sequence[bytes]) -> None:
+        """Tell observers that these paths, which had waited to be tried again outside the queue, are transferred. A
+        RetryList does this by itself."""
+        self._sync.retry_ended(paths, is_done=True)
+
+    def status(self) -> dict[str, Any]:
+        """How the sync is doing, as the control socket reports it: contrib/CONTROL.md, "A sync"."""
+        return self._sync.status()
 
     # ---- acting -------------------------------------------------------------------------------
 

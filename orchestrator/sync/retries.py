@@ -33,6 +33,8 @@ class Retries:
     """The failures of one sync."""
 
     def __init__(self, queue: Queue, first_pause: float) -> None:
+        self.on_end: Callable[[list[Delay], bool], None] | None = None
+        """Called with changes that were tried again apart and are not any more, and whether they have arrived."""
         self._queue = queue
         self._first_pause = first_pause
         self._target = Backoff(first_pause)
@@ -164,9 +166,11 @@ class Retries:
 
     def _stand_aside(self, delay: Delay, backoff: Backoff, due: float, *, is_separate: bool = False) -> None:
         if _is_deleted_later(delay):
-            self._alone.pop(delay, None)
+            was_alone = self._alone.pop(delay, None) is not None
             self._failed.pop(delay, None)
             self._queue.remove(delay)
+            if was_alone:
+                self._tell([delay], is_done=False)
             return
         self._alone[delay] = backoff
         self._wait(delay, due, is_separate=is_separate)
@@ -179,13 +183,17 @@ class Retries:
         """What an action has dropped."""
         if len(self._failed) > len(self._queue):
             self._failed = {delay: None for delay in self._failed if delay in self._queue}
+            dropped = [delay for delay in self._alone if delay not in self._queue]
             self._alone = {delay: backoff for delay, backoff in self._alone.items() if delay in self._queue}
+            self._tell(dropped, is_done=False)
 
     def succeeded(self, delays: list[Delay], exit_code: int | None = None) -> str | None:
         """The delays are done with; the target answers. Gives the host's name where it could not be reached before."""
         self._target.succeed()
         self._hold_until = 0.0
         self._failed_in_a_row = 0
+        if self.on_end is not None and self._alone:
+            self._tell([delay for delay in delays if delay in self._alone], is_done=True)
         for delay in delays:
             self._alone.pop(delay, None)
             self._failed.pop(delay, None)
@@ -221,6 +229,11 @@ class Retries:
                 del self._alone[delay]
                 self._failed.pop(delay, None)
                 self._queue.remove(delay)
+                self._tell([delay], is_done=False)
+
+    def _tell(self, delays: list[Delay], *, is_done: bool) -> None:
+        if self.on_end is not None and delays:
+            self.on_end(delays, is_done)
 
     def _backoff_of(self, agent: Agent) -> Backoff:
         if isinstance(agent, EventList) or (agent.etype in SPECIAL and agent.etype != PART):

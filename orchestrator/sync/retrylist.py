@@ -94,9 +94,13 @@ class RetryList(Generic[Note]):
         Once the pause is over, `retry` is called with each path that is listed then; without it, `inlet.retry`.
         Returns the pause in seconds where it has grown, which is worth a log line, else None.
         """
-        for path in list(self.notes) if tried is None else tried:
-            self.notes.pop(path, None)
+        known = [] if not self.notes else list(self.notes) if tried is None else sorted(self.notes.keys() & tried)
+        arrived = [path for path in known if path not in failed]
+        for path in known:
+            del self.notes[path]
         self.notes.update(failed)
+        if arrived:
+            inlet.report_arrived(arrived)
         inlet.report_failing(self.notes)
         if not self.notes:
             self._timer.succeeded()

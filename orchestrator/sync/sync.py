@@ -30,12 +30,14 @@ from orchestrator.logic.event import (
 from orchestrator.logic.queue import Queue
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import text_of
+from orchestrator.logic.verdict import OK
 from orchestrator.sync.batch import BatchCommands
 from orchestrator.sync.collector import Collector
 from orchestrator.sync.dividedstartup import DividedStartup
 from orchestrator.sync.figures import COUNTED, STARTUP, Figures, kind_of, total
 from orchestrator.sync.guard import Guard
 from orchestrator.sync.history import History
+from orchestrator.sync.hooks import OF_TRANSFERS
 from orchestrator.sync.inlet import Inlet
 from orchestrator.sync.judge import Judge
 from orchestrator.sync.knowledge import Recorder
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.host import Host
     from orchestrator.sync.inlet import Event
     from orchestrator.sync.knowledge import Keeper, Resumable
+    from orchestrator.sync.observed import Observers
     from orchestrator.sync.targetwatch import TargetWatch
     from orchestrator.sync.verification import Verification
     from orchestrator.sync.verify import Verifier
@@ -137,6 +140,9 @@ class Sync:
             self._parts, batches, self.guard, self.collector,
             keeps_stderr=options.sets, is_full=self._is_full,
         )  # fmt: skip
+        self._observers: Observers | None = None
+        if any(map(host.hooks.has, OF_TRANSFERS)):
+            self._observe()
         self._startup_since: float | None = None  # seconds of the monotonic clock; None: it has none, or not yet
         self.startup: DividedStartup | None = None
         if options.startup_processes > 1:
@@ -161,6 +167,21 @@ class Sync:
         self.way = source  # absolute, as the config names it: there may be links on it
         self.retrying = 0  # paths that wait to be tried again outside the queue
         self.on_filters_changed: Callable[[Sync], None] = lambda sync: None
+
+    def _observe(self) -> None:
+        """Plugins want to hear of its transfers."""
+        from orchestrator.sync.observed import Observers, paths_of  # late: few daemons need it
+
+        observers = self._observers = self.collector.observers = Observers(self.host, self.inlet)
+        if observers.wants_transfers:
+            self.figures.observers = observers
+        if observers.wants_retries:
+            self.retries.on_end = lambda delays, is_done: observers.retry_ended(paths_of(delays), is_done=is_done)
+
+    def retry_ended(self, paths: Sequence[bytes], *, is_done: bool) -> None:
+        """Paths that had waited to be tried again outside the queue are not tried any more."""
+        if self._observers is not None:
+            self._observers.retry_ended(paths, is_done=is_done)
 
     @property
     def state(self) -> State:
@@ -277,6 +298,8 @@ class Sync:
         startup = self.inlet.event(Delay(0, INIT, now, b""))
         self.calls.started(Outcome(startup, 0, now, now))
         self.life.start_up()
+        if self._observers is not None:
+            self._observers.full_run_ended(is_startup=True, verdict=OK)
 
     def close(self) -> None:
         """Nothing more is begun, and nothing more recorded."""

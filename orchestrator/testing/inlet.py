@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.api import Agent, Check, Collected, DeletionCount, Event, Inlet, Option, Outcome
 from orchestrator.config.model import DictConfig
+from orchestrator.config.pluginsettings import completed as completed_settings
 from orchestrator.errors import Died
 from orchestrator.logic.event import ACTIVE, WAIT
 from orchestrator.logic.filters import Filters
 from orchestrator.logic.text import to_bytes
 from orchestrator.logic.verdict import AGAIN, DIE, JobResult, Verdict
+from orchestrator.plugins import Manager
 from orchestrator.process.dry import DryProcesses, Started
 from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import Host, Run, RunOptions
@@ -79,9 +81,10 @@ class FakeInlet(Inlet):
         source: bytes = b"/src/",
         insist: bool = True,
         prepare: bool = True,
+        observers: Mapping[str, object] | None = None,
     ) -> None:
         """`config`: the user's keys; the action's defaults are added. `delay` counts only where the user's keys have
-        it. Raises ConfigError as `prepare` does.
+        it. `observers`: plugins by their names, whose hooks are called. Raises ConfigError as `prepare` does.
         """
         config = config or {}
         self.action = action
@@ -101,7 +104,11 @@ class FakeInlet(Inlet):
         for line in _list_of(completed.get("filter")):
             filters.append_filter(line)
         self._calls = _Calls(self)
-        host = Host(self.clock, self._log, self._processes, Hooks(None, self._log), Run(RunOptions(insist=insist)))
+        self._plugins = Manager(())
+        for plugin_name, plugin in (observers or {}).items():
+            self._plugins.register(plugin, plugin_name)
+        self._hooks = Hooks(self._plugins.hook if observers else None, self._log, self.clock.now)
+        host = Host(self.clock, self._log, self._processes, self._hooks, Run(RunOptions(insist=insist)))
         name = str(completed.get("name", "Sync1"))
         options = _options(completed, action, config)
         definition = Definition(1, name, source, completed, filters, options)
@@ -112,6 +119,22 @@ class FakeInlet(Inlet):
         return self
 
     # ---- what happens to the sync
+
+    def configure(self, **own: Mapping[str, Any]) -> None:
+        """A config has been loaded that sets this of the plugins, by their names. Raises ConfigError as they do."""
+        values = {}
+        for name, settings in self._plugins.settings().items():
+            values[name] = completed_settings(own.get(name, {}), settings.options)
+            if name in own:
+                settings.check(values[name])
+        self._hooks.tell("orchestrator_configured", settings={"plugins": values}, inlets=[self])
+
+    def _tell_state(self) -> None:
+        """As the daemon's loop does once a turn."""
+        state = self.sync.state.value
+        if state != self._reported:
+            self._reported = state
+            self._hooks.tell("orchestrator_sync_state", inlet=self, state=state)
 
     def change(self, etype: str, path: bytes, path2: bytes | None = None) -> None:
         """Something changed, `delay` seconds ago: `/d/f`, a directory `/d/e/`. Due at once."""
@@ -132,6 +155,7 @@ class FakeInlet(Inlet):
             if started.job is not None and all(spawn.runs is not started for spawn in self.running):
                 self._processes.end(started, started.job(started.child.stop or threading.Event()))
                 self.sync.invoke(self.clock.now())
+        self._tell_state()
 
     def end(self, spawn: Spawn, exit_code: int, stderr: bytes = b"") -> Verdict:
         """The program ended: what the action makes of it, or the common rule of spec 3.7, after which the sync goes
@@ -185,6 +209,7 @@ class FakeInlet(Inlet):
             assert callback is not None
             callback()
         self.clock.advance(end - self.clock.now())
+        self._tell_state()
 
     def settle(self) -> None:
         """Turn and execute until nothing is left to do."""
@@ -286,6 +311,7 @@ class FakeInlet(Inlet):
         return Check(check.limit, count, check.announce, check.limited, check.was_cut)
 
     _counted: DeletionCount | None = None
+    _reported = ""
 
     def _end(self, spawn: Spawn, exit_code: int | JobResult, stderr: bytes = b"") -> Verdict:
         assert spawn.runs is not None
@@ -300,6 +326,7 @@ class FakeInlet(Inlet):
             assert self._calls.verdict == DIE
         if is_counting and not self._follow(spawn, known):
             self.running.remove(spawn)
+        self._tell_state()
         return self._calls.verdict
 
 

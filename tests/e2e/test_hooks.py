@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -231,6 +232,85 @@ def test_orchestrator_after_collect(box: Path) -> None:
     assert told == {"paths": ["/new"], "code": 7, "verdict": "ok", "stderr": ""}
 
 
+def test_orchestrator_transfer_started(box: Path) -> None:
+    hook = """def orchestrator_transfer_started(inlet, transfer):
+        (same,) = inlet.status()["transfers"]
+        note("started", id=transfer.id, sync=transfer.sync, kind=transfer.kind, pid=transfer.pid,
+             paths=[os.fsdecode(path) for path in transfer.paths], is_over=transfer.is_over, same=same["id"])
+    """
+    lua = """
+    sync {{ source = "{box}/source", delay = 0, onStartup = "true", onCreate = "test -e ^sourcePathname" }}
+    sync {{ default.native, source = "{box}/target", target = "{box}/third", delay = 0 }}
+    """
+    with watched(box, hook, lua) as daemon:
+        wait_until(lambda: len(notes(box)) == 2, "both startups")
+        daemon.wait_for_watches(2)
+        (box / "source" / "new").symlink_to("x")
+        wait_until(lambda: len(notes(box)) == 3, "the change")
+        daemon.wait_for("finished.")
+    told = {note["sync"] + " " + note["kind"]: note for note in notes(box)}
+    assert set(told) == {"Sync1 startup", "Sync2 startup", "Sync1 changes"}
+    assert told["Sync1 changes"]["paths"] == ["/new"]
+    assert told["Sync1 changes"]["pid"] > 1
+    assert told["Sync2 startup"]["pid"] is None  # a job of a thread
+    assert all(note["id"] == note["same"] and not note["is_over"] for note in told.values())
+
+
+def test_orchestrator_transfer_ended(box: Path) -> None:
+    hook = """def orchestrator_transfer_started(transfer):
+        transfer.begun = True
+
+@hookimpl
+def orchestrator_transfer_ended(inlet, transfer):
+        note("ended", begun=transfer.begun, kind=transfer.kind, verdict=transfer.verdict, code=transfer.exit_code,
+             cause=transfer.cause, files=transfer.files, bytes=transfer.bytes)
+    """
+    lua = """
+    sync {{ default.rsync, source = "{box}/source", target = "{box}/target", delay = 0 }}
+    """
+    (box / "source" / "before").write_text("x" * 100_000)
+    with watched(box, hook, lua) as daemon:
+        wait_until(lambda: notes(box), "the startup")
+        daemon.wait_for_watches(1)
+        os.mkfifo(box / "source" / "fifo")
+        arrives(box, "new")
+        wait_until(lambda: any(note["kind"] == "changes" for note in notes(box)), "the change")
+    startup = notes(box)[0]
+    assert startup.pop("bytes") > 100_000
+    assert startup == {"begun": True, "kind": "startup", "verdict": "ok", "code": 0, "cause": "", "files": None}
+    assert all(note["files"] for note in notes(box)[1:])
+
+
+def test_orchestrator_full_run_ended(box: Path) -> None:
+    hook = """def orchestrator_full_run_ended(inlet, is_startup, verdict):
+        note("full run", sync=inlet.name, is_startup=is_startup, verdict=verdict)
+    """
+    lua = """
+    sync {{ default.native, source = "{box}/source", target = "{box}/target", delay = 0, crontab = "* * * * * *" }}
+    """
+    with watched(box, hook, lua):
+        wait_until(lambda: len(notes(box)) >= 2, "a full run after the startup")
+    same = {"sync": "Sync1", "verdict": "ok"}
+    assert notes(box)[:2] == [{**same, "is_startup": True}, {**same, "is_startup": False}]
+
+
+def test_orchestrator_retry_ended(box: Path) -> None:
+    hook = """def orchestrator_retry_ended(inlet, paths, is_done):
+        note("retry", paths=[os.fsdecode(path) for path in paths], is_done=is_done)
+    """
+    lua = """
+    sync {{ source = "{box}/source", delay = 0, onCreate = "test -e {box}/works",
+            exitcodes = {{ [0] = "ok", [1] = "again" }} }}
+    """
+    with watched(box, hook, lua) as daemon:
+        daemon.wait_for_watches(1)
+        (box / "source" / "new").symlink_to("x")
+        daemon.wait_for("Retrying Create")
+        (box / "works").touch()
+        wait_until(lambda: notes(box), "the retry")
+    assert notes(box) == [{"paths": ["/new"], "is_done": True}]
+
+
 def test_orchestrator_fading(box: Path) -> None:
     hook = """def orchestrator_fading(reason):
         note("fading", reason=reason)
@@ -295,6 +375,8 @@ def orchestrator_monitors():
         ("orchestrator_sync_state", "state"),
         ("orchestrator_status_written", "path"),
         ("orchestrator_before_spawn", "spawn"),
+        ("orchestrator_transfer_started", "transfer"),
+        ("orchestrator_transfer_ended", "transfer"),
         ("orchestrator_after_collect", "paths"),
         ("orchestrator_fading", "reason"),
     ],

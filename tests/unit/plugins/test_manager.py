@@ -321,5 +321,5 @@ def test_hooks_around_others_are_refused() -> None:
 
 def test_every_hook_tells_its_contract() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("orchestrator_")]
-    assert len(hooks) == 11
+    assert len(hooks) == 15
     assert all(value.__doc__ and len(value.__doc__) > 40 for value in hooks)
