@@ -672,26 +672,36 @@ class Sync:
 
     # ---- whether the target is equal -----------------------------------------------------------
 
-    def verify(
+    def verify(self, **how: Any) -> None:
+        """Compare source and target, once those are over that others wait for. See verification_of."""
+        self.host.verifications.add(self.verification_of(**how))
+
+    def verification_of(
         self,
         *,
         quick: bool = False,
         repair: bool = False,
         tell: Callable[[Sequence[Difference]], None] = lambda differences: None,
-        then: Callable[[Verified], None] = lambda result: None,
+        then: Callable[[Verified, Sequence[Difference]], None] = lambda result, differences: None,
     ) -> Verification:
-        """Compare source and target, once those are over that others wait for. `quick`: by size and time. `repair`:
-        queue what differs. `tell(differences)` is called with some at a time, `then(result)` at the end."""
+        """A comparison of source and target that has not begun (see Verifications). `quick`: by size and time.
+        `repair`: queue what differs. `tell(differences)` is called with some at a time, `then(result, differences)` at
+        the end."""
         from orchestrator.sync.verification import Verification  # late: few daemons need it
 
         def over(result: Verified, differences: Sequence[Difference]) -> None:
             if repair and result.differences:
                 self.repair(differences, has_more=result.differences > len(differences))
-            then(result)
+            then(result, differences)
             self.host.verifications.over(verification)
 
-        verification = Verification(self, quick=quick, tell=tell, then=over)
-        self.host.verifications.add(verification)
+        def found(differences: Sequence[Difference]) -> None:
+            if "difference" in self.host.feed.topics:
+                for path, kind in differences:
+                    self.host.feed.tell("difference", self.name, id=None, path=text_of(path), kind=kind)
+            tell(differences)
+
+        verification = Verification(self, quick=quick, tell=found, then=over)
         return verification
 
     def why_not_compared(self) -> str | None:
@@ -735,6 +745,8 @@ class Sync:
         self.verification = self.collector.after = None
         self.verified = result
         self.host.hooks.tell("orchestrator_verified", inlet=self.inlet, result=result, differences=differences)
+        if "verified" in self.host.feed.topics:
+            self.host.feed.tell("verified", self.name, **result.fields())
 
     def repair(self, differences: Sequence[Difference], *, has_more: bool = False) -> None:
         """Queue paths that differ, as if they had changed. `has_more`: these are not all: everything is."""
