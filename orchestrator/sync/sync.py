@@ -51,6 +51,7 @@ from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.settling import Settling
 from orchestrator.sync.sourceguard import SourceGuard
+from orchestrator.sync.staleness import Staleness
 from orchestrator.sync.targetguard import TargetGuard
 from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
@@ -95,6 +96,7 @@ class Options:
     has_max_delete: bool = False
     settle: float = 0.0
     startup_processes: int = 1
+    stale_after: float | None = None
 
 
 class Definition(NamedTuple):
@@ -144,6 +146,8 @@ class Sync:
         if any(map(host.hooks.has, OF_TRANSFERS)):
             self._observe()
         self._startup_since: float | None = None  # seconds of the monotonic clock; None: it has none, or not yet
+        allowance = max(options.delay, options.settle)
+        self.staleness = Staleness(self._parts, self.transfers, self.guard, allowance, options.stale_after)
         self.startup: DividedStartup | None = None
         if options.startup_processes > 1:
             startup = DividedStartup(self._parts, options.startup_processes)
@@ -204,7 +208,7 @@ class Sync:
             "source": text_of(self.source),
             "target": mask(text_of(self.inlet.target)),
             "state": self.state.value,
-            "stuck": None,
+            "stuck": self.staleness.why(self.oldest()),
             "waiting": len(self.queue),
             "settling": len(self._settling) if self._settling is not None else 0,
             "retrying": self.retrying + len(self.retries),
@@ -243,7 +247,15 @@ class Sync:
         if progress is UNKNOWN:
             running = [transfer for _, transfer in self.transfers.running() if transfer is not None]
             progress = total([transfer.progress() for transfer in running if kind_of(transfer.agent) == STARTUP])
-        return {"since": self._wall(self._startup_since), "parts_done": done, "parts": count, **progress._asdict()}
+        return {
+            "since": self._wall(self._startup_since),
+            "parts_done": done,
+            "parts": count,
+            "files_done": progress.files_done,
+            "files": progress.files,
+            "bytes_done": progress.bytes_done,
+            "bytes": progress.bytes,
+        }
 
     def oldest(self) -> float | None:
         """When the oldest change happened that has not been transferred, in seconds of the monotonic clock; None: all
