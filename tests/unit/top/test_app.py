@@ -35,14 +35,17 @@ async def shows(pilot: Pilot[None], *patterns: str) -> None:
 
 
 def see(
-    box: Path, script: Callable[[Pilot[None], Controlled], Coroutine[Any, Any, None]], *syncs: dict[str, Any]
+    box: Path,
+    script: Callable[[Pilot[None], Controlled], Coroutine[Any, Any, None]],
+    *syncs: dict[str, Any],
+    may: str = "steer",
 ) -> Controlled:
     async def run(daemon: Controlled) -> None:
         app = Top(lambda: connect(str(daemon.path)))
         async with app.run_test(size=(80, 24)) as pilot:
             await script(pilot, daemon)
 
-    with controlled(box / "socket") as daemon:
+    with controlled(box / "socket", may=may) as daemon:
         daemon.syncs = list(syncs)
         asyncio.run(run(daemon))
     return daemon
@@ -112,3 +115,33 @@ def test_an_error_of_a_command_is_shown(tmp_path: Path) -> None:
 
     daemon = see(tmp_path, script, sync("web", state="paused"))
     assert daemon.asked == [{"command": "resume", "syncs": ["web"]}] * 2
+
+
+def test_filter_and_help(tmp_path: Path) -> None:
+    async def script(pilot: Pilot[None], daemon: Controlled) -> None:
+        await shows(pilot, r"^web +in sync$", r"^mail +in sync$", r"Filter")
+        await pilot.press("slash", *"mai", "enter")
+        await shows(pilot, r"^mai$", r"^sync .*", r"^mail +in sync$")
+        assert not [line for line in lines_of(pilot.app) if line.startswith("web")]
+        await pilot.press("down", "p")
+        await shows(pilot, r"^mail: paused$")
+        await pilot.press("escape")
+        await shows(pilot, r"^web +in sync$", r"^mail +in sync$")
+        await pilot.press("question_mark")
+        await shows(pilot, r"any key closes this")
+        await pilot.press("q")
+        await shows(pilot, r"^web +in sync$", r"^host::www|→ host::www$")
+        await pilot.press("q")
+
+    daemon = see(tmp_path, script, sync("web"), sync("mail"))
+    assert daemon.asked == [{"command": "pause", "syncs": ["mail"]}]
+
+
+def test_who_may_only_look_steers_nothing(tmp_path: Path) -> None:
+    async def script(pilot: Pilot[None], daemon: Controlled) -> None:
+        await shows(pilot, r"^web +in sync$")
+        for key, command in (("p", "pause"), ("r", "run"), ("f", "flush"), ("v", "verify")):
+            await pilot.press(key)
+            await shows(pilot, rf"^{command}: denied: ")
+
+    assert see(tmp_path, script, sync("web"), may="read").asked == []
