@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START = 1_700_000_000.0
+CONFIG = "/etc/lsyncd/lsyncd.conf.lua"
 
 
 def sync(name: str = "web", **values: Any) -> dict[str, Any]:
@@ -56,14 +57,14 @@ def sync(name: str = "web", **values: Any) -> dict[str, Any]:
 class Controlled:
     """`daemon` and `syncs` are its status; `asked` the requests so far, but for those that read."""
 
-    def __init__(self, path: Path, *, may: str = "steer", greeting: bytes | None = None) -> None:
+    def __init__(self, path: Path, *, may: str = "steer", greeting: bytes | None = None, config: str = CONFIG) -> None:
         self.path = path
         self.daemon: dict[str, Any] = {
             "pid": 4711,
             "version": "1.2.0",
             "time": START + 100,
             "started": START,
-            "config": "/etc/lsyncd/lsyncd.conf.lua",
+            "config": config,
             "processes": 1,
             "max_processes": None,
             "watches": 7,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMAND = (sys.executable, "-c", "import sys; from orchestrator.control import main; sys.exit(main())", "serve")
+ELSEWHERE = "import sys; from orchestrator.requests import place; place.RUN = sys.argv.pop(1)"
+"""Before the rest of COMMAND: the usual directory of sockets is another one, below what comes next."""
 TOKEN = "correct-horse-battery"
 
 
@@ -80,16 +82,23 @@ def token_file(box: Path) -> Path:
 
 
 @contextmanager
-def serving(box: Path, *arguments: str | Path, listen: str = "127.0.0.1:0", **variables: str) -> Iterator[Server]:
-    """A server that runs inside of the block; it must end by TERM, having said nothing but where it listens."""
+def serving(
+    box: Path, *arguments: str | Path, listen: str = "127.0.0.1:0", run: Path | None = None
+) -> Iterator[Server]:
+    """A server that runs inside of the block; it must end by TERM, having said nothing but where it listens.
+
+    `run`: in the place of /run.
+    """
+    python, option, script, *rest = COMMAND
+    command = [python, option, script] if run is None else [python, option, f"{ELSEWHERE}; {script}", str(run)]
     said = box / "serve.said"
     with said.open("wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "--listen", listen, *map(str, arguments)],
+            [*command, *rest, "--listen", listen, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment(**variables),
+            env=environment(),
         )
     try:
         wait_until(lambda: process.poll() is not None or b"/\n" in said.read_bytes(), "it to listen")

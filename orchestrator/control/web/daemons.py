@@ -9,9 +9,11 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.control.client import places
 from orchestrator.control.web.history import Histories
 from orchestrator.control.web.link import Failed, Link
 from orchestrator.monitor.names import Names
+from orchestrator.requests.place import sockets_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +36,6 @@ _FEW: Final = 50
 
 SCRAPE: Final = 5.0
 """Seconds in which a daemon must answer to count in a status of all."""
-
-
-def usual_directories() -> list[str]:
-    """Where daemons have their sockets when nothing else is set."""
-    own = os.environ.get("XDG_RUNTIME_DIR", "")
-    return ["/run/lsyncd", *([os.path.join(own, "lsyncd")] if os.path.isabs(own) else [])]
 
 
 class Known:
@@ -83,7 +79,7 @@ class Daemons:
     def __init__(self, sockets: Sequence[str], streams: Streams) -> None:
         self._streams = streams
         self._named = [os.path.abspath(path) for path in sockets]
-        self._directories = sorted({os.path.dirname(path) for path in self._named}) or usual_directories()
+        self._directories = sorted({os.path.dirname(path) for path in self._named}) or places()
         self._known: dict[str, Known] = {}
         self._names: Names | None = None
         self.histories = Histories()
@@ -163,7 +159,7 @@ class Daemons:
         known = self._known[link.path]
         known.gone_since = None
         known.changed = set()
-        known.pusher = asyncio.get_running_loop().create_task(self._push(known))
+        known.pusher = asyncio.get_running_loop().create_task(self._welcome(known))
 
     def _lost(self, link: Link) -> None:
         known = self._known[link.path]
@@ -190,10 +186,17 @@ class Daemons:
         if len(self._streams) and (known.pusher is None or known.pusher.done()):
             known.pusher = asyncio.get_running_loop().create_task(self._push(known))
 
+    async def _welcome(self, known: Known) -> None:
+        """It has greeted: ask how it is, and show it to those who watch."""
+        pause = PAUSE
+        while known.status is None and not await self._refresh(known):
+            await asyncio.sleep(pause)
+            pause *= 2
+        self._streams.publish("daemon", known.shown())
+        await self._push(known)
+
     async def _push(self, known: Known) -> None:
         """Ask for what has changed, and send it to those who watch: until nothing has."""
-        if known.status is None and await self._refresh(known):
-            self._streams.publish("daemon", known.shown())
         while known.changed and len(self._streams):
             await asyncio.sleep(PAUSE)
             names = known.changed
@@ -273,17 +276,15 @@ def _is_silent(known: Known) -> bool:
 
 
 def _sockets_in(directories: Sequence[str]) -> list[str]:
+    """The sockets in those directories that only root or we can put any into: others' would give others' answers."""
     found = []
     for directory in directories:
         try:
-            with os.scandir(directory) as entries:
-                found += [
-                    entry.path
-                    for entry in entries
-                    if entry.name.endswith(".sock") and stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)
-                ]
+            status = os.lstat(directory)
         except OSError:
-            pass  # not there, or gone meanwhile
+            continue  # not there yet
+        if stat.S_ISDIR(status.st_mode) and status.st_uid in (0, os.geteuid()):
+            found += [path for _, path in sockets_in(directory)]
     return found
 
 

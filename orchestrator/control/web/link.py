@@ -8,25 +8,17 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.control.client import LONGEST, PATIENCE
+from orchestrator.requests.protocol import PROTOCOL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PROTOCOL: Final = 1
-
-LONGEST: Final = 1 << 26
-"""Bytes of a line; no daemon's status is longer."""
-
-PATIENCE: Final = 10.0
-"""Seconds to wait for a greeting or an answer: the daemon may be reading a burst of changes."""
 
 AT_ONCE: Final = 64
 """Requests that wait for their answers."""
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
-
-TOPICS: Final = ("state", "queue", "started", "ended", "difference", "verified", "reloaded", "ending", "lost")
-"""Events that are subscribed to."""
 
 
 class Failed(Exception):
@@ -115,11 +107,13 @@ class Link:
         reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(self.path, limit=LONGEST), PATIENCE)
         try:
             greeting = await asyncio.wait_for(_read(reader), PATIENCE)
+            if isinstance(greeting.get("error"), dict):
+                raise ValueError(str(greeting["error"].get("message")))
             if greeting.get("protocol") != PROTOCOL:
                 raise ValueError(f"it speaks protocol {greeting.get('protocol')!r}, not {PROTOCOL}")
             self._writer = writer
-            # answered before anything else: what happens after the first status is an event
-            writer.write(json.dumps({"id": 0, "command": "subscribe", "topics": TOPICS}).encode() + b"\n")
+            # before anything else is asked: whatever happens after the first status is an event
+            writer.write(json.dumps({"id": 0, "command": "subscribe"}).encode() + b"\n")
             self.greeting, self.trouble, self.is_absent = greeting, "", False
             self._on_greeting(self)
             while True:

@@ -65,9 +65,9 @@ class Following:
 
     def next(self) -> tuple[str, Any]:
         event, data = "", ""
-        while line := self._answer.readline().decode().rstrip("\n"):
+        while (line := self._answer.readline().decode().rstrip("\n")) or not data:
             name, _, value = line.partition(": ")
-            event, data = (value, data) if name == "event" else (event, value)
+            event, data = (value, data) if name == "event" else (event, value if name == "data" else data)
         return event, json.loads(data)
 
     def __enter__(self) -> Following:
@@ -317,16 +317,14 @@ def test_daemons_are_found_as_they_come_and_go(tmp_path: Path) -> None:
         """Those of ours: whatever else runs on this machine is found, too."""
         return {known["daemon"]: known["is_up"] for known in server.daemons() if known["socket"].startswith(str(run))}
 
-    with serving(tmp_path, XDG_RUNTIME_DIR=str(run)) as server, Following(server, "?topics=daemon") as following:
+    with serving(tmp_path, run=run) as server, Following(server, "?topics=daemon") as following:
         assert following.next()[0] == "snapshot"
         (run / "lsyncd").mkdir()
-        with controlled(run / "lsyncd" / "1.sock") as first:
-            first.daemon["config"] = one
+        with controlled(run / "lsyncd" / "1.sock", config=one) as first:
             while (come := following.next()[1])["daemon"] != one:
                 pass
             assert (come["socket"], come["is_up"]) == (str(first.path), True)
-            with controlled(run / "lsyncd" / "2.sock") as second:
-                second.daemon["config"] = other
+            with controlled(run / "lsyncd" / "2.sock", config=other):
                 while following.next()[1]["daemon"] != other:
                     pass
                 several = server.ask("/api/v1/syncs/web")
@@ -341,8 +339,7 @@ def test_daemons_are_found_as_they_come_and_go(tmp_path: Path) -> None:
             assert f'lsyncd_up{{daemon="{other}"}} 0.0' in metrics
             assert f'lsyncd_sync_state{{daemon="{other}"' not in metrics
         # started again: the same daemon, by its config, under another pid
-        with controlled(run / "lsyncd" / "3.sock") as again:
-            again.daemon["config"] = other
+        with controlled(run / "lsyncd" / "3.sock", config=other):
             wait_until(lambda: shown(server) == {one: False, other: True}, "it to be back")
 
 

@@ -248,6 +248,7 @@ function takeStatus(part) {
   daemon.shown.status = part.status;
   daemon.received = performance.now();
   showAll();
+  showTotal(2000);
   if (detail && detail.daemon === part.daemon) refreshDetail();
 }
 
@@ -356,7 +357,11 @@ function picture(history) {
   return [svg, key];
 }
 
-async function showTotal() {
+let totalAsked = -Infinity; // when, in milliseconds
+
+async function showTotal(patience = 0) { // not again within so many milliseconds
+  if (performance.now() - totalAsked < patience) return;
+  totalAsked = performance.now();
   try {
     const answer = await fetch("/api/v1/history");
     if (answer.ok) $("total-picture").replaceChildren(...picture(await answer.json()));
@@ -438,7 +443,7 @@ function detailOf(answer) {
     ...table("Paths that wait", ["Event", "Path", "Age", "Status"], (answer.paths || []).map((one) =>
       [one.etype, one.path2 ? [one.path, `→ ${one.path2}`] : [one.path], span(one.age), one.status])),
     ...table("Recent ends", ["When", "Verdict", "Cause", "Took", "Paths"], (answer.recent || []).map((one) =>
-      [moment(one.time), one.verdict, one.cause, span(one.duration), some(one.sample, one.paths)])),
+      [moment(one.time ?? one.since + one.duration), one.verdict, one.cause, span(one.duration), some(one.sample, one.paths)])),
   ];
 }
 
@@ -452,5 +457,5 @@ $("token").addEventListener("keydown", (event) => { if (event.key === "Enter") l
 $("sign").addEventListener("click", sign);
 $("filter").addEventListener("input", showAll);
 setInterval(() => { if (!document.hidden) showAll(); }, 1000); // ages grow
-setInterval(() => { if (!document.hidden) showTotal(); }, 15000);
+setInterval(() => { if (!document.hidden) showTotal(2000); }, 15000);
 begin();
