@@ -25,6 +25,9 @@ SYNC_KEYS: Final[Options] = {
     ),
     "monitor": Option((str,), None, "where events come from"),
     "settle": Option((float,), None, "seconds that a file must not have changed before it is transferred"),
+    "staleAfter": Option(
+        (float, bool), None, "seconds after which it counts as stuck; 0 or false: never; not set: as the setting says"
+    ),
     "resume": Option((bool,), True, "false: a restart is a run over everything also with the setting stateDir"),
     "targetMarker": Option(
         (str,),

@@ -47,3 +47,8 @@ def number(key: str, value: Any) -> float:
     if math.isnan(result) or (least is not None and result < least) or (result > LARGEST and not may_be_endless):
         raise ValueError(f"must be {wanted}, not {shown(value)}")
     return result
+
+
+def seconds_or_never(value: Any) -> float | None:
+    """The seconds of a key that may be false, which is 0; None where the key is not set, or true."""
+    return None if value is None or value is True else float(value)

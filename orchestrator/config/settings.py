@@ -13,6 +13,9 @@ from orchestrator.config.types import PATH_MAX, shown
 from orchestrator.errors import ConfigError
 from orchestrator.logic.maxdelete import MaxDelete, max_delete
 
+STALE_AFTER: Final = 600
+"""Seconds, where neither setting nor key says another number."""
+
 SETTINGS: Final[Mapping[str, Option]] = {
     "logfile": Option((str,), None, "log to this file; opened anew when it was rotated"),
     "pidfile": Option((str,), None, "file with the daemon's process id, locked while it lives"),
@@ -43,6 +46,12 @@ SETTINGS: Final[Mapping[str, Option]] = {
     "delay": Option((float,), None, "seconds from a change to its transfer, for every sync"),
     "transferTimeout": Option(
         (float,), None, "seconds after which a transfer is ended and tried again; not set: never"
+    ),
+    "staleAfter": Option(
+        (float, bool),
+        STALE_AFTER,
+        "seconds after which a sync counts as stuck: its oldest change is older, or a transfer has moved nothing for"
+        " so long; 0 or false: never",
     ),
     "maxDelete": Option(
         (int, str), None, 'files that a full run may delete at most, or their percentage ("10%"); not set: any number'
@@ -100,6 +109,7 @@ class Settings:
     control_socket: str | Literal[False] | None = None
     """A file; False: none; None: at its usual place."""
     control_group: str | None = None
+    stale_after: float | Literal[False] | None = None
     max_delete: int | str | None = None
     reload: str = "all"
     state_dir: str | None = None
@@ -128,6 +138,7 @@ _FIELDS: Final = {"statusFile": "status_file", "statusInterval": "status_interva
     "sshShare": "ssh_share",
     "controlSocket": "control_socket",
     "controlGroup": "control_group",
+    "staleAfter": "stale_after",
     "maxDelete": "max_delete",
     "stateDir": "state_dir",
 }

@@ -153,6 +153,14 @@ def _top(parser: argparse.ArgumentParser) -> None:
     add_daemon(parser)
 
 
+def _verify(parser: argparse.ArgumentParser) -> None:
+    add_syncs(parser)
+    parser.add_argument("--quick", action="store_true", help="by size and time of files, not by their contents")
+    parser.add_argument("--repair", action="store_true", help="queue the paths that differ, as if they had changed")
+    add_daemon(parser)
+    add_json(parser)
+
+
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "check": Subcommand("load a config and show what it would do, without doing it", _check, "check"),
     "convert": Subcommand("print a Lua config that has no functions as TOML", _convert, "convert"),
@@ -167,6 +175,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "serve": Subcommand("serve running daemons as a web page, as metrics and as an HTTP API", _serve, "serve"),
     "status": Subcommand("ask a running daemon how its syncs are doing", _status, "status"),
     "top": Subcommand("a live view of a running daemon and its syncs, on the terminal", _top, "top"),
+    "verify": Subcommand("compare sources and targets of a running daemon's syncs; changes nothing", _verify, "verify"),
 }
 
 

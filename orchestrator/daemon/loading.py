@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.config.lua.loader import Installed, LuaConfig
 from orchestrator.config.lua.runtime import DEFAULT_VERSION
+from orchestrator.config.settings import STALE_AFTER
 from orchestrator.daemon.rights import why_not_trusted
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.sync.host import RunOptions
@@ -127,6 +128,7 @@ class Loading:
             transfer_timeout=settings.transfer_timeout,
             max_delete=settings.delete_limit,
             max_startups=settings.max_startups,
+            stale_after=STALE_AFTER if settings.stale_after is None else settings.stale_after or 0.0,
             log_sync=settings.log_sync,
             has_short_lists=settings.log_paths == "short",
             ssh_share=settings.ssh_share or 0.0,

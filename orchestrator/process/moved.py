@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,29 +27,39 @@ MOST: Final = 256
 """Processes of one transfer that are looked at."""
 
 
-_WRITTEN: Final = re.compile(rb"^wchar: (\d+)$", re.MULTILINE)
+_CHARS: Final = re.compile(rb"^rchar: (\d+)\nwchar: (\d+)$", re.MULTILINE)
 
 
-def moved_by(pid: int) -> int | None:
-    """Bytes that a program has moved, with its children, be it that it runs or that it has ended and is not waited for.
+class Moved(NamedTuple):
+    """`bytes`: that were moved. `activity`: all that was read and written to do it, which grows as long as anything
+    goes on: whoever only compares moves nothing, and yet is at work."""
+
+    bytes: int
+    activity: int
+
+
+def moved_by(pid: int) -> Moved | None:
+    """How much a running program has moved, with its children.
 
     None: nobody may know, as where it runs as another user, or the kernel does not count.
     """
-    own, whole = _written(f"/proc/{pid}/task/{pid}/io"), _written(f"/proc/{pid}/io")
+    own, whole = _chars(f"/proc/{pid}/task/{pid}/io"), _chars(f"/proc/{pid}/io")
     if own is None or whole is None:
         return None
-    return max(own, whole - own + sum(_written(f"/proc/{child}/io") or 0 for child in _below(pid)))
+    below = [chars for child in _below(pid) if (chars := _chars(f"/proc/{child}/io")) is not None]
+    rest = whole[1] - own[1] + sum(written for _, written in below)
+    return Moved(max(own[1], rest), sum(whole) + sum(map(sum, below)))
 
 
 def moved_before(pid: int) -> int | None:
-    """The same of a program that has ended: there is nothing below it any more. Once for each transfer, so few calls
-    are made."""
+    """The bytes that a program has moved which has ended and is not waited for: there is nothing below it any more.
+    Asked once for each transfer, so few calls are made."""
     counts = []
     try:
         for path in (f"/proc/{pid}/task/{pid}/io", f"/proc/{pid}/io"):
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                counts.append(int(_WRITTEN.findall(os.read(file, 4096))[0]))
+                counts.append(int(_CHARS.findall(os.read(file, 4096))[0][1]))
             finally:
                 os.close(file)
     except (OSError, ValueError, IndexError):
@@ -58,10 +68,12 @@ def moved_before(pid: int) -> int | None:
     return max(own, whole - own)
 
 
-def _written(path: str) -> int | None:
+def _chars(path: str) -> tuple[int, int] | None:
+    """Bytes read and written."""
     try:
         with open(path, "rb", buffering=0) as file:
-            return int(_WRITTEN.findall(file.read(4096))[0])
+            read, written = _CHARS.findall(file.read(4096))[0]
+            return int(read), int(written)
     except (OSError, ValueError, IndexError):
         return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.requests import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from orchestrator.requests.client import Client
     from orchestrator.requests.desk import Desk
@@ -49,6 +49,10 @@ class Call:
         if not self.is_over:
             time = self.desk.time
             self.client.tell(protocol.line_of({"event": event, "time": time, **fields}), time)
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Have it called, once, if the client goes before it has been answered."""
+        self.client.when_gone.append(lambda: None if self._is_answered else callback())
 
     def _end(self, line: bytes) -> None:
         if self._is_answered:

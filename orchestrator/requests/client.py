@@ -40,6 +40,7 @@ class Client:
         self.calls = 0
         """Requests that wait for their answers."""
         self.is_gone = False
+        self.when_gone: list[Callable[[], None]] = []
         self._loop = loop
         self._connection = connection
         self._fd = connection.fileno()
@@ -102,10 +103,15 @@ class Client:
         self._outgoing.clear()
         self._answers.clear()
         self._forget(self)
+        for callback in self.when_gone:
+            callback()
+        self.when_gone.clear()
 
     def settle(self) -> None:
         """A request of its has been answered."""
         self.calls -= 1
+        if not self.calls:
+            self.when_gone.clear()
         self._settle()
 
     def _work(self) -> bool:

@@ -13,6 +13,7 @@ from orchestrator.logic.text import text_of
 from orchestrator.requests import steering
 from orchestrator.requests.protocol import (
     COUNT,
+    FLAG,
     ONLY_BY_NAME,
     SECONDS,
     TEXT,
@@ -24,6 +25,7 @@ from orchestrator.requests.protocol import (
     Right,
     check_arguments,
 )
+from orchestrator.requests.verifying import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +100,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "retry": Command(steering.retry, Right.STEER, {"syncs": TEXTS}),
     "log": Command(steering.log, Right.STEER, {"on": TEXTS, "off": TEXTS}),
     "reload": Command(steering.reload, Right.STEER, {}),
+    "verify": Command(verify, Right.STEER, {"syncs": TEXTS, "quick": FLAG, "repair": FLAG}),
 }
 
 

@@ -81,14 +81,22 @@ class Ended(NamedTuple):
 
 
 class Seen:
-    """The bytes that a running transfer had moved when somebody last looked; None: nobody knows. `at`: when it was
-    first seen to have moved so much, in seconds of the monotonic clock."""
+    """The bytes that a running transfer had moved when somebody last looked; None: nobody knows. `moved_at`: when it
+    was last seen at work, in seconds of the monotonic clock; None: nobody can see that."""
 
-    __slots__ = ("at", "bytes")
+    __slots__ = ("activity", "bytes", "moved_at")
 
-    def __init__(self, count: int | None, at: float) -> None:
-        self.bytes = count
-        self.at = at
+    def __init__(self) -> None:
+        self.activity = -1
+        self.bytes: int | None = None
+        self.moved_at: float | None = None
+
+    def note(self, count: int | None, activity: int | None, now: float) -> None:
+        """Somebody looks."""
+        if count is not None:
+            self.bytes = max(self.bytes or 0, count)  # a process that ended in between takes its account along
+        if activity is not None and activity > self.activity:
+            self.activity, self.moved_at = activity, now
 
 
 class Observing(Protocol):
@@ -208,14 +216,15 @@ class Figures:
 
     def look_at(self, child: Child, transfer: Transfer | None) -> Seen:
         """How much a running program or job has moved so far, and when it was last seen to move."""
+        seen = self._seen.setdefault(child, Seen())
         now = self._host.clock.now()
-        count = moved_by(child.pid) if child.pid else None if transfer is None else transfer.progress().bytes_done
-        seen = self._seen.get(child)
-        if seen is None:
-            # nobody has looked before: where it has moved something, that may have been just now
-            seen = self._seen[child] = Seen(count, now if count else child.started)
-        elif count is not None and count > (seen.bytes or 0):
-            seen.bytes, seen.at = count, now
+        if child.pid:
+            moved = moved_by(child.pid)
+            if moved is not None:
+                seen.note(moved.bytes, moved.activity, now)
+        elif transfer is not None:
+            progress = transfer.progress()
+            seen.note(progress.bytes_done, progress.steps, now)
         return seen
 
     def forget(self, child: Child) -> None:

@@ -41,6 +41,8 @@ class RunOptions:
     max_delete: MaxDelete | None = None
     max_startups: int | None = None
     """Syncs that may do their startups at once; None: all."""
+    stale_after: float = 600.0
+    """Seconds after which a sync counts as stuck whose changes are not transferred; 0: none ever does."""
     log_sync: bool = False
     """A log line about a sync begins with its name."""
     has_short_lists: bool = False

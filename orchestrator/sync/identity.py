@@ -16,7 +16,7 @@ HARMLESS: Final = frozenset(
         *("_source", "action", "batchSizeLimit", "checkgauge", "collect", "crontab", "delay", "exclude", "excludeFrom"),
         *("exitcodes", "filter", "filterFrom", "full", "init", "maxDelays", "maxDelete", "maxProcesses", "monitor"),
         *("name", "onBatchEnd", "onBatchStart", "prepare", "resume", "rsyncExitCodes", "settle", "source"),
-        *("sshExitCodes", "sshShare", "startupProcesses", "statusInterval", "target", "threads"),
+        *("staleAfter", "sshExitCodes", "sshShare", "startupProcesses", "statusInterval", "target", "threads"),
         *("verify", "verifyCommand"),
     )
 )

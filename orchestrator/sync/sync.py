@@ -51,6 +51,7 @@ from orchestrator.sync.retries import Retries
 from orchestrator.sync.scan import entries_below, is_there
 from orchestrator.sync.settling import Settling
 from orchestrator.sync.sourceguard import SourceGuard
+from orchestrator.sync.staleness import Staleness
 from orchestrator.sync.targetguard import TargetGuard
 from orchestrator.sync.transfers import Transfers
 from orchestrator.sync.unanswered import Unanswered
@@ -95,6 +96,7 @@ class Options:
     has_max_delete: bool = False
     settle: float = 0.0
     startup_processes: int = 1
+    stale_after: float | None = None
 
 
 class Definition(NamedTuple):
@@ -144,6 +146,8 @@ class Sync:
         if any(map(host.hooks.has, OF_TRANSFERS)):
             self._observe()
         self._startup_since: float | None = None  # seconds of the monotonic clock; None: it has none, or not yet
+        allowance = max(options.delay, options.settle)
+        self.staleness = Staleness(self._parts, self.transfers, self.guard, allowance, options.stale_after)
         self.startup: DividedStartup | None = None
         if options.startup_processes > 1:
             startup = DividedStartup(self._parts, options.startup_processes)
@@ -204,7 +208,7 @@ class Sync:
             "source": text_of(self.source),
             "target": mask(text_of(self.inlet.target)),
             "state": self.state.value,
-            "stuck": None,
+            "stuck": self.staleness.why(self.oldest()),
             "waiting": len(self.queue),
             "settling": len(self._settling) if self._settling is not None else 0,
             "retrying": self.retrying + len(self.retries),
@@ -243,7 +247,15 @@ class Sync:
         if progress is UNKNOWN:
             running = [transfer for _, transfer in self.transfers.running() if transfer is not None]
             progress = total([transfer.progress() for transfer in running if kind_of(transfer.agent) == STARTUP])
-        return {"since": self._wall(self._startup_since), "parts_done": done, "parts": count, **progress._asdict()}
+        return {
+            "since": self._wall(self._startup_since),
+            "parts_done": done,
+            "parts": count,
+            "files_done": progress.files_done,
+            "files": progress.files,
+            "bytes_done": progress.bytes_done,
+            "bytes": progress.bytes,
+        }
 
     def oldest(self) -> float | None:
         """When the oldest change happened that has not been transferred, in seconds of the monotonic clock; None: all
@@ -672,26 +684,36 @@ class Sync:
 
     # ---- whether the target is equal -----------------------------------------------------------
 
-    def verify(
+    def verify(self, **how: Any) -> None:
+        """Compare source and target, once those are over that others wait for. See verification_of."""
+        self.host.verifications.add(self.verification_of(**how))
+
+    def verification_of(
         self,
         *,
         quick: bool = False,
         repair: bool = False,
         tell: Callable[[Sequence[Difference]], None] = lambda differences: None,
-        then: Callable[[Verified], None] = lambda result: None,
+        then: Callable[[Verified, Sequence[Difference]], None] = lambda result, differences: None,
     ) -> Verification:
-        """Compare source and target, once those are over that others wait for. `quick`: by size and time. `repair`:
-        queue what differs. `tell(differences)` is called with some at a time, `then(result)` at the end."""
+        """A comparison of source and target that has not begun (see Verifications). `quick`: by size and time.
+        `repair`: queue what differs. `tell(differences)` is called with some at a time, `then(result, differences)` at
+        the end."""
         from orchestrator.sync.verification import Verification  # late: few daemons need it
 
         def over(result: Verified, differences: Sequence[Difference]) -> None:
             if repair and result.differences:
                 self.repair(differences, has_more=result.differences > len(differences))
-            then(result)
+            then(result, differences)
             self.host.verifications.over(verification)
 
-        verification = Verification(self, quick=quick, tell=tell, then=over)
-        self.host.verifications.add(verification)
+        def found(differences: Sequence[Difference]) -> None:
+            if "difference" in self.host.feed.topics:
+                for path, kind in differences:
+                    self.host.feed.tell("difference", self.name, id=None, path=text_of(path), kind=kind)
+            tell(differences)
+
+        verification = Verification(self, quick=quick, tell=found, then=over)
         return verification
 
     def why_not_compared(self) -> str | None:
@@ -735,6 +757,8 @@ class Sync:
         self.verification = self.collector.after = None
         self.verified = result
         self.host.hooks.tell("orchestrator_verified", inlet=self.inlet, result=result, differences=differences)
+        if "verified" in self.host.feed.topics:
+            self.host.feed.tell("verified", self.name, **result.fields())
 
     def repair(self, differences: Sequence[Difference], *, has_more: bool = False) -> None:
         """Queue paths that differ, as if they had changed. `has_more`: these are not all: everything is."""

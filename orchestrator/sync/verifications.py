@@ -37,6 +37,8 @@ class Verifications:
 
     def over(self, verification: OneOfThem) -> None:
         """It has its result: the next one begins."""
+        if verification in self._line:
+            self._line.remove(verification)
         if verification is self._current:
             self._current = None
             self._go_on()

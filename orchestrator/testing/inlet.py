@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.api import Agent, Check, Collected, DeletionCount, Event, Inlet, Option, Outcome
 from orchestrator.config.model import DictConfig
+from orchestrator.config.numbers import seconds_or_never
 from orchestrator.config.pluginsettings import completed as completed_settings
 from orchestrator.errors import Died
 from orchestrator.logic.event import ACTIVE, WAIT
@@ -412,6 +413,7 @@ def _options(config: DictConfig, action: Action, own: Mapping[str, Any]) -> Sync
         chains_moves=action.chains_moves,
         own_die_codes=frozenset(code for code, verdict in own.get("exitcodes", {}).items() if verdict == DIE),
         settle=float(config.get("settle", 0)),
+        stale_after=seconds_or_never(config.get("staleAfter")),
         startup_processes=1 if action.undivided(config) is not None else int(config.get("startupProcesses") or 1),
         has_max_delete="maxDelete" in action.options,
     )

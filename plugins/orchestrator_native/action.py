@@ -9,8 +9,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from orchestrator.api import OK as DONE
 from orchestrator.api import (
+    CONTENT,
     RSYNC_EXIT_CODES,
     Action,
     Agent,
@@ -19,6 +19,7 @@ from orchestrator.api import (
     Collected,
     Config,
     DeletionCount,
+    Difference,
     Event,
     EventList,
     Inlet,
@@ -33,6 +34,7 @@ from orchestrator.api import (
     etypes,
     max_delete_of,
 )
+from orchestrator.api import OK as DONE
 from orchestrator_native.options import OPTIONS, checked_target, checked_threads
 from orchestrator_native.report import CUT, OK, PARTIAL, STOPPED, RunReport, Stopped
 
@@ -109,6 +111,18 @@ class Native(Action):
         deletes = inlet.config.get("delete") in (True, "startup")
         trees = Trees(spec.source, spec.target, engine.without_target(spec), rule, deletes, quick)
         return partial(compare, trees, paths)
+
+    def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
+        """Have the contents of files compared that a run would take for equal, by their states."""
+        from orchestrator_native.proofs import ANY_CHANGE
+
+        proofs = self._states.of(inlet).memory.proofs
+        for path, kind in differences:
+            if kind == CONTENT:
+                try:
+                    proofs.spoil(os.lstat(inlet.target + path[1:]), ANY_CHANGE)
+                except OSError:
+                    continue  # it is gone, and will be made anew
 
     def init(self, event: Event) -> None:
         self._mirror(event)

@@ -18,8 +18,8 @@ default = {
         'action', 'batchSizeLimit', 'checkgauge', 'collect', 'crontab', 'delay', 'exclude', 'excludeFrom',
         'exitcodes', 'filter', 'filterFrom', 'full', 'init', 'maxDelays', 'maxProcesses', 'monitor', 'name',
         'onAttrib', 'onBatchEnd', 'onBatchStart', 'onCreate', 'onDelete', 'onFull', 'onModify', 'onMove',
-        'onStartup', 'prepare', 'resume', 'settle', 'source', 'target', 'targetMarker', 'tunnel', 'verify',
-        '_source'
+        'onStartup', 'prepare', 'resume', 'settle', 'source', 'staleAfter', 'target', 'targetMarker', 'tunnel',
+        'verify', '_source'
     ),
     rsyncExitCodes = core.exit_codes('rsync'),
     sshExitCodes = core.exit_codes('ssh'),

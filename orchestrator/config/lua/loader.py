@@ -23,6 +23,7 @@ from orchestrator.config.lua.parts import crontab_of, filters_of, marker_of, res
 from orchestrator.config.lua.runtime import DEFAULT_VERSION, OWN, Lua, LuaFailure, to_bytes, to_text
 from orchestrator.config.lua.table import TableConfig, to_lua
 from orchestrator.config.lua.usercode import UserCode
+from orchestrator.config.numbers import seconds_or_never
 from orchestrator.config.settings import Settings, make_settings
 from orchestrator.errors import ConfigError
 from orchestrator.sync.nesting import nesting_of, warnings_of_links
@@ -281,6 +282,7 @@ class LuaConfig:
             own_die_codes=own_die_codes,
             monitor=config.get("monitor"),
             settle=float(config.get("settle", 0)),
+            stale_after=seconds_or_never(config.get("staleAfter")),
             has_max_delete=action is not None and "maxDelete" in action.options,
         )
         plugin_of = self.lua.call(self._shared[b"plugin_of"], table)

@@ -138,6 +138,10 @@ local function add(opts)
             if problem then error(problem, 3) end
         end
     end
+    if config.staleAfter ~= nil and type(config.staleAfter) ~= 'boolean' then
+        config.staleAfter, problem = core.number('staleAfter', config.staleAfter)
+        if problem then error(problem, 3) end
+    end
     local tunnel
     tunnel, problem = shared.tunnel_of(config)
     if problem then error(problem, 3) end

@@ -216,6 +216,15 @@ ERRORS = {
     "file at home": ('\ndofile("~/x")', ":2: cannot open ~/x: No such file or directory (~ stands"),
     "names": ("RSYNC{name = 'x'}\nRSYNC{name = 'x'}", ':2: there are two syncs with the name "x"'),
     "crontab": ("\nRSYNC{crontab = 'x'}", ":2: Sync: Sync1 - crontab rule 1 is not valid"),
+    "verify": ("\nRSYNC{verify = '* * *'}", ":2: Sync: Sync1 - verify rule 1 is not valid: it has 3 fields, not the 6"),
+    "verify of functions": (
+        '\nsync{onCreate = "true", source = "SRC", verify = "0 3 * * 0"}',
+        ':2: Sync1: "verify": nobody can compare source and target of this kind of sync.',
+    ),
+    "verify of a command": (
+        '\nsync{default.command, command = "true", source = "SRC", verify = "0 3 * * 0"}',
+        ':2: default.command: "verify" needs "verifyCommand"',
+    ),
     "delay": ('RSYNC{delay = "x"}', "delay must be a number and >= 0"),
     "resume": ('RSYNC{resume = "no"}', '"resume" must be true or false'),
     "negative delay": (

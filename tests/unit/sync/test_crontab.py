@@ -121,6 +121,18 @@ def test_a_bad_rule(rule: object, reason: str) -> None:
     assert caught.value.exit_code == 255
 
 
+@pytest.mark.parametrize(("rule", "at"), [("0 3 * * 0", "03:00:00"), ("7 0 3 * * 0", "03:00:07")])
+def test_the_rules_of_another_key_may_leave_the_seconds_out(rule: str, at: str) -> None:
+    first = Crontab("docs", [rule], "verify").next_after(moment("2026-06-03 00:00:00"))
+    assert first is not None
+    assert shown(first).startswith(f"2026-06-07 {at}")
+
+
+def test_a_bad_rule_of_another_key() -> None:
+    with pytest.raises(ConfigError, match=r"^Sync: docs - verify rule 1 is not valid: .* Rule: 0 3 \* \* 8$"):
+        Crontab("docs", ["0 3 * * 8"], "verify")
+
+
 # -- waking up
 
 

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.logic.event import CREATE, DELETE, MODIFY, MOVE
 from orchestrator.logic.oldest import SLACK, Oldest
 from orchestrator.process.moved import moved_before, moved_by
+from orchestrator.sync.host import RunOptions
 from orchestrator.sync.outcome import Collected
 from orchestrator.sync.sync import Options
 from tests.kit.daemon import wait_until
@@ -334,3 +335,93 @@ def test_what_is_moved_so_far_is_seen_while_it_runs(tmp_path: Path) -> None:
 def test_nobody_knows_what_a_program_moves_that_is_not_ours_to_look_at() -> None:
     assert moved_by(2**22 + 1) is None
     assert moved_before(2**22 + 1) is None
+
+
+# ---- whether it is stuck ----------------------------------------------------------------------------
+
+
+def why(world: SyncWorld) -> str | None:
+    stuck: str | None = world.sync.status()["stuck"]
+    return stuck
+
+
+def test_a_transfer_that_moves_nothing_is_named_by_its_path() -> None:
+    world = World()
+    world.change(b"/a\x1b[1m", b"/b")
+    world.sync.invoke(world.clock.now())
+    world.clock.advance(599)
+    assert why(world) is None
+    world.clock.advance(1)
+    wanted = "a change has been waiting for 10 min: a transfer of /a\\x1b[1m and 1 more has been running for 10 min"
+    assert why(world) == wanted
+    world.wait()
+    assert why(world) is None
+    world.close()
+
+
+def test_what_it_waits_for(world: World) -> None:
+    world.host.run.begin(RunOptions(stale_after=60.0))
+    world.calls.answers = [Collected("again", cause="rsync://me:secret@h/x is full")]
+    world.change(b"/f")
+    world.run(70)
+    told = why(world)
+    assert told is not None
+    assert told.startswith("a change has been waiting for 70 s: it failed (rsync://")
+    assert "secret" not in told
+    assert ", next try in " in told
+    world.sync.go_to(world.host.endpoint("far"))
+    world.sync.suspend()
+    assert why(world) == "a change has been waiting for 70 s: the source is gone"
+    world.sync.pause()
+    assert why(world) is None, "it does what it should"
+
+
+def test_a_host_that_cannot_be_reached_is_named_with_the_next_try(world: World) -> None:
+    world.calls.answers = [Collected("again")]
+    world.exit_code_of = lambda started: 255
+    world.sync.go_to(world.host.endpoint("far:22"))
+    world.change(b"/f")
+    world.run(1000)
+    told = why(world)
+    assert told is not None
+    assert told.startswith("a change has been waiting for 16 min: far:22 cannot be reached, next try in ")
+    unreachable = world.sync.status()["unreachable"]
+    assert unreachable["host"] == "far:22"
+    assert 0 < unreachable["next_try"] - world.clock.wall() <= 300
+
+
+@pytest.mark.parametrize(
+    ("own", "setting", "wanted"), [(0.0, 60.0, 0), (None, 0.0, 0), (90.0, 60.0, 90), (None, 60.0, 60)]
+)
+def test_the_key_comes_before_the_setting_and_zero_is_never(own: float | None, setting: float, wanted: int) -> None:
+    world = World(stale_after=own)
+    world.host.run.begin(RunOptions(stale_after=setting))
+    world.calls.answers = [Collected("again")]
+    world.change(b"/f")
+    found = 0
+    for second in range(1, 200):
+        world.run(1)
+        if why(world) is not None:
+            found = second
+            break
+    assert found == wanted
+    world.close()
+
+
+def test_a_program_at_work_is_seen_to_be_and_one_that_is_not_is_called_stuck(tmp_path: Path) -> None:
+    """The clock stands in for ten minutes; what the program has written is the kernel's to say."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    world = Real(f"exec >/dev/null; read go <{fifo}; {WRITES}; read go <{fifo}; exit 0")
+    world.sync.request_full()
+    world.sync.invoke(world.clock.now())
+    assert why(world) is None, "nobody has looked before"
+    world.clock.advance(900)
+    (child,) = world.processes
+    assert why(world) == f"a full run (pid {child.pid}) has moved nothing for 15 min"
+    fifo.write_text("go\n")
+    wait_until(lambda: (world.sync.status()["transfers"][0]["bytes"] or 0) >= MEGABYTE, "it to write")
+    assert why(world) is None
+    assert world.sync.staleness.next_look(world.sync.oldest()) == world.clock.now() + 600
+    fifo.write_text("go\n")
+    world.close()

@@ -71,7 +71,7 @@ class World(SyncWorld):
         self.sync.start()
 
     def verify(self, **how: Any) -> None:
-        self.sync.verify(tell=self.told.extend, then=self.results.append, **how)
+        self.sync.verify(tell=self.told.extend, then=lambda result, differences: self.results.append(result), **how)
 
     def go(self, seconds: float = 0.0) -> None:
         self.run(seconds)
