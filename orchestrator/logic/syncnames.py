@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NUMBERED = re.compile(r"Sync([1-9][0-9]{0,8})")
 _IS_PATTERN = re.compile(r"[*?[]")
+
+LONGEST: Final = 1024
+"""Characters of a word; no name is longer that anybody would write."""
+
+MOST_PATTERNS: Final = 64
+"""Patterns among the words: each is compared with all names."""
 
 
 class UnknownSync(Exception):
@@ -21,28 +27,36 @@ class UnknownSync(Exception):
         self.word = word
 
 
-def chosen(words: Sequence[str], names: Sequence[str]) -> list[int]:
+class TooManyPatterns(Exception):
+    """More than MOST_PATTERNS of the words are patterns."""
+
+
+def chosen(words: Sequence[str], names: Sequence[str], *, skips_unknown: bool = False) -> list[int]:
     """The places in `names` of the syncs that the words mean, each once, in the order of `names`.
 
-    A name goes before `SyncN` (the N-th), that before a pattern. Raises UnknownSync.
+    A name goes before `SyncN` (the N-th), that before a pattern. Raises UnknownSync unless such words are skipped, and
+    TooManyPatterns.
     """
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
     found: set[int] = set()
+    patterns = 0
     for word in words:
-        meant = _meant(word, names)
-        if not meant:
+        numbered = _NUMBERED.fullmatch(word)
+        if word in places:
+            meant = places[word]
+        elif numbered and int(numbered[1]) <= len(names):
+            meant = [int(numbered[1]) - 1]
+        elif len(word) <= LONGEST and _IS_PATTERN.search(word):
+            patterns += 1
+            if patterns > MOST_PATTERNS:
+                raise TooManyPatterns
+            matches = re.compile(fnmatch.translate(word)).match
+            meant = [place for place, name in enumerate(names) if matches(name)]
+        else:
+            meant = []
+        if not meant and not skips_unknown:
             raise UnknownSync(word)
         found.update(meant)
     return sorted(found)
-
-
-def _meant(word: str, names: Sequence[str]) -> list[int]:
-    exact = [place for place, name in enumerate(names) if name == word]
-    if exact:
-        return exact
-    numbered = _NUMBERED.fullmatch(word)
-    if numbered and int(numbered[1]) <= len(names):
-        return [int(numbered[1]) - 1]
-    if not _IS_PATTERN.search(word):
-        return []
-    matches = re.compile(fnmatch.translate(word)).match
-    return [place for place, name in enumerate(names) if matches(name)]

@@ -52,6 +52,7 @@ class Client:
         self._sent = 0  # bytes, since the beginning
         self._answers: deque[tuple[int, float]] = deque()  # unread ones: how many bytes must be sent; until when
         self._lost = 0
+        self._is_resting = False
         self._is_at_end = False  # it sends nothing more, or we do not listen any more
         self._reads = self._writes = False
         self._arrange()
@@ -69,7 +70,10 @@ class Client:
         self._send()
 
     def tell(self, line: bytes, time: float) -> None:
-        """Send an event, or leave it out where too much is unread. `time`: of the clock on the wall."""
+        """Send an event with the next turn, or leave it out where too much is unread. `time`: of the clock on the wall.
+
+        Not at once: thousands may come in a turn, to each client, and each would be a call of the kernel's.
+        """
         if self.is_gone or self._is_at_end:
             return
         if len(self._outgoing) + len(line) > ROOM:
@@ -79,7 +83,8 @@ class Client:
             self._outgoing += line_of({"event": "lost", "time": time, "count": self._lost})
             self._lost = 0
         self._outgoing += line
-        self._send()
+        if not self._writes:
+            self._arrange()
 
     def lose(self, count: int) -> None:
         """So many events were left out; the next one says so."""
@@ -90,6 +95,16 @@ class Client:
         self.answer(line)
         self._stop_listening()
         self._settle()
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Whether its requests wait for now."""
+        self._is_resting = is_resting
+        self._arrange()
+
+    def flush(self) -> None:
+        """Send as much as it takes."""
+        if not self.is_gone:
+            self._send()
 
     def hang_up(self) -> None:
         """End the connection; what is unread is lost."""
@@ -119,7 +134,7 @@ class Client:
         self._send()
         if not self.is_gone and not self._is_full() and not self._is_at_end and not self._has_line():
             self._receive()
-        if self.is_gone or self._is_full():
+        if self.is_gone or self._is_full() or self._is_resting:
             return False
         has_changed = False
         line = self._take_line()
@@ -189,7 +204,7 @@ class Client:
         if self.is_gone:
             return
         reads = not self._is_at_end and not self._is_full() and not self._has_line()
-        writes = bool(self._outgoing) or self._has_line()
+        writes = bool(self._outgoing) or (self._has_line() and not self._is_resting)
         if reads != self._reads:
             self._reads = reads
             if reads:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orchestrator import __version__
 from orchestrator.logic.secrets import mask
-from orchestrator.logic.syncnames import UnknownSync, chosen
+from orchestrator.logic.syncnames import MOST_PATTERNS, TooManyPatterns, UnknownSync, chosen
 from orchestrator.logic.text import text_of
 from orchestrator.requests import steering
 from orchestrator.requests.protocol import (
@@ -147,6 +147,8 @@ def syncs_named(words: Sequence[str] | None, syncs: Sequence[Sync]) -> list[Sync
     names = names_of(syncs)
     try:
         return [syncs[place] for place in chosen(words, names)]
+    except TooManyPatterns:
+        raise RequestError(Code.BAD_REQUEST, f"of the syncs {MOST_PATTERNS} at most may be patterns") from None
     except UnknownSync as error:
         more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
         there_are = ", ".join(names[:SHOWN_NAMES]) + more

@@ -33,6 +33,12 @@ MOST_READERS: Final = 48
 MOST_CALLS: Final = 16
 """Requests of one client that wait for their answers."""
 
+SHARE: Final = 3.0
+"""Seconds for which requests wait after each second that they took: the loop has other things to do."""
+
+BURST: Final = 0.01
+"""Seconds that requests may owe it before they wait."""
+
 RETRY_AFTER: Final = 1.0
 """Seconds until clients are taken in again, after descriptors or memory were short."""
 
@@ -56,6 +62,8 @@ class Server:
         self._subscriptions = Subscriptions(desk.runner.host.feed, lambda: desk.time, self._follow)
         self._log_tail = LogTail(desk)
         self._listens_again: float | None = None
+        self._owed_until = float("-inf")  # the time that requests owe the loop is over
+        self._is_resting = False
         self.path = path
         self._listener = Listener(desk.loop, os.fsencode(path), group, self._take, self._pause)
 
@@ -63,6 +71,8 @@ class Server:
         """When it has something to do by itself, by the daemon's clock; None: nothing."""
         times = [client.deadline() for client in self._clients]
         times += [self._listens_again, self._watch.timeout()]
+        if self._is_resting:
+            times.append(self._owed_until)
         if self._log_tail.is_waiting():
             return self._desk.now
         return min((time for time in times if time is not None), default=None)
@@ -76,6 +86,8 @@ class Server:
         if self._listens_again is not None and self._listens_again <= now:
             self._listens_again = None
             self._listener.listen()
+        if self._is_resting and self._owed_until <= now:
+            self._rest(is_resting=False)
         self._watch.work(now)
         if self._log_tail.is_waiting():
             self._log_tail.send(self._subscriptions)
@@ -90,14 +102,16 @@ class Server:
 
     def ending(self, reason: str) -> None:
         """The daemon is about to end."""
+        self._rest(is_resting=False)
         feed = self._desk.runner.host.feed
         if "ending" in feed.topics:
             feed.tell("ending", None, reason=reason)
 
     def close(self) -> None:
-        """Stop serving. What clients have not read yet is lost."""
+        """Stop serving. What clients have no room for is lost."""
         self._listener.close()
         for client in list(self._clients):
+            client.flush()
             client.hang_up()
 
     def _take(self, connection: socket.socket) -> None:
@@ -110,6 +124,7 @@ class Server:
             return
         client = Client(self._desk.loop, connection, right, lambda: self._desk.now, self._handle, self._forget)
         self._clients[client] = None
+        client.rest(is_resting=self._is_resting)
         readers = sum(other.right is Right.READ for other in self._clients)
         if len(self._clients) > MOST or (right is Right.READ and readers > MOST_READERS):
             client.end(protocol.failure(None, RequestError(Code.DENIED, "as many clients as may be are connected")))
@@ -132,7 +147,23 @@ class Server:
         self._subscriptions.remove(client)
 
     def _handle(self, client: Client, line: bytes) -> bool:
-        """Meet a request. Gives whether it may have changed anything."""
+        """Meet a request, if the loop has time for it. Gives whether it may have changed anything."""
+        begun = self._desk.now
+        has_changed = self._meet(client, line)
+        now = self._desk.now
+        self._owed_until = max(self._owed_until, begun) + (now - begun) * (1 + SHARE)
+        if self._owed_until > now + BURST and not self._desk.is_ending:
+            self._rest(is_resting=True)
+        return has_changed
+
+    def _rest(self, *, is_resting: bool) -> None:
+        """Whether requests wait for now: many clients that ask all the time leave most of the loop's time to others."""
+        if is_resting is not self._is_resting:
+            self._is_resting = is_resting
+            for client in list(self._clients):
+                client.rest(is_resting=is_resting)
+
+    def _meet(self, client: Client, line: bytes) -> bool:
         number = None
         try:
             if len(line) >= LONGEST_LINE and not line.endswith(b"\n"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.logic.syncnames import UnknownSync, chosen
+from orchestrator.logic.syncnames import chosen
 from orchestrator.requests.protocol import line_of
 
 if TYPE_CHECKING:
@@ -78,10 +78,4 @@ def _named(words: Sequence[str] | None, names: Sequence[str]) -> frozenset[str] 
     """The names of the syncs that the words mean; a word that means none now may mean one later."""
     if words is None:
         return None
-    found: set[str] = set()
-    for word in words:
-        try:
-            found.update(names[place] for place in chosen([word], names))
-        except UnknownSync:
-            continue
-    return frozenset(found)
+    return frozenset(names[place] for place in chosen(words, names, skips_unknown=True))

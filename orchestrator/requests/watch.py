@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 INTERVAL: Final = 0.5
 """Seconds between two events of a queue, at least."""
 
-PATIENCE: Final = 5.0
-"""Seconds until a look at syncs with changes that wait, and nothing that runs: they become stuck by themselves."""
-
 STATE: Final = ("state", "stuck")
 """Fields of the status that the event `state` has."""
 
@@ -73,17 +70,19 @@ class Watch:
         syncs = self._desk.runner.syncs
         known = self._states, self._queues
         self._states, self._queues = {}, {}  # those of syncs that are gone are forgotten
-        is_running = is_waiting = False
+        alarms: list[float] = []
         for sync in syncs:
             status = sync.status()
             if self._follows_states:
                 self._tell("state", sync, known[0], self._states, _fields(status))
+                stale = sync.staleness.next_look(sync.oldest())
+                if stale is not None:
+                    alarms.append(max(stale, self._next_look))
             if self._follows_queues:
                 self._tell("queue", sync, known[1], self._queues, queue_of(status))
-            is_running = is_running or bool(status["transfers"])
-            is_waiting = is_waiting or status["oldest"] is not None
-        # bytes move though nothing happens here
-        self._alarm = self._next_look if is_running else now + PATIENCE if is_waiting else None
+                if status["transfers"]:  # bytes move though nothing happens here
+                    alarms.append(self._next_look)
+        self._alarm = min(alarms, default=None)
 
     def _look_at_states(self) -> None:
         for sync in self._desk.runner.syncs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,8 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "another sync": ({"command": "status", "syncs": ["webb"]}, "unknown sync", '"webb"; there are: mail, web1, web2'),
     "a pattern of none": ({"command": "status", "syncs": ["mail", "x*"]}, "unknown sync", '"x*"'),
     "a number too high": ({"command": "status", "syncs": ["Sync4"]}, "unknown sync", "Sync4"),
+    "too many patterns": ({"command": "status", "syncs": ["*"] * 65}, "bad request", "64 at most may be patterns"),
+    "a pattern that nobody would write": ({"command": "status", "syncs": ["*" * 1025]}, "unknown sync", "****"),
     "no list": ({"command": "status", "syncs": "mail"}, "bad request", '"syncs" is a list of texts'),
     "a slip": ({"command": "status", "sync": "mail"}, "bad request", 'no argument "sync"; it has syncs'),
     "no topic": ({"command": "subscribe", "topics": ["x"]}, "bad request", 'no topic "x"'),
@@ -259,6 +262,33 @@ def test_an_answer_that_was_read_has_no_deadline(served: Served) -> None:
     assert served.server.timeout() is None
 
 
+def test_requests_that_take_long_leave_the_loop_most_of_its_time(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(call: Call) -> dict[str, Any]:
+        served.clock.advance(0.1)
+        return {}
+
+    monkeypatch.setitem(COMMANDS, "slow", Command(slow, Right.READ, {}))
+    clients = [served.client() for _ in range(3)]
+    for client in clients:
+        client.send(*[{"id": number, "command": "slow"} for number in range(4)])
+    begun = served.clock.now()
+    answered = 0
+    while answered < 12:
+        served.turn()
+        served.clock.advance(max(0.0, (served.server.timeout() or 0.0) - served.clock.now()))
+        answered += sum(len(client.lines()) for client in clients)
+    assert 11 * 0.4 <= served.clock.now() - begun <= 12 * 0.4, "a quarter of the time"
+    late = served.client()
+    late.send({"id": "late", "command": "slow"})
+    served.turn(5)
+    assert late.lines() == [], "who comes meanwhile waits, too"
+    served.server.ending("for a test")
+    served.turn(20)
+    assert len(late.lines()) == 1, "the end does not wait"
+
+
 # ---- events -------------------------------------------------------------------------------------
 
 
@@ -360,6 +390,23 @@ def test_a_state_is_reported_when_it_changes(served: Served) -> None:
     assert client.lines() == [], "who asks later knows it from the status"
 
 
+def test_a_sync_that_becomes_stuck_is_reported_though_nothing_happens(served: Served) -> None:
+    client, mail = served.client(), served.runner.syncs[0]
+    served.host.run.begin(replace(served.host.run.options, stale_after=600.0))
+    served.change(mail, b"/a")
+    client.ask("subscribe", topics=["state"])
+    begun, turns = served.clock.now(), 0
+    served.turn()
+    while (due := served.server.timeout()) is not None and turns < 10:
+        served.clock.advance(max(0.0, due - served.clock.now()))
+        served.turn()
+        turns += 1
+    assert turns < 10, "it looks when there may be something to see"
+    (event,) = client.lines()
+    assert event["stuck"]
+    assert served.clock.now() - begun == pytest.approx(600 + mail.options.delay, abs=1)
+
+
 def test_changes_are_followed_by_those_who_ask_for_them(served: Served) -> None:
     client, mail = served.client(), served.runner.syncs[0]
     client.ask("subscribe")
@@ -414,6 +461,14 @@ def test_detail_of_what_waits(served: Served) -> None:
     assert (
         error(client.ask("detail", sync="mail", limit=-1))[1] == 'the argument "limit" is a whole number of at least 0'
     )
+
+
+def test_the_last_events_come_before_the_end(served: Served) -> None:
+    client = served.client()
+    client.ask("subscribe", topics=["ending"])
+    served.server.ending("for a test")
+    served.server.close()
+    assert [event["reason"] for event in client.lines()] == ["for a test"]
 
 
 def test_passwords_are_masked_in_names(tmp_path: Path) -> None:
