@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import OrchestratorError
 from orchestrator.requests.listener import cannot_create, check_place
 from orchestrator.requests.place import make_place
+from orchestrator.requests.server import Server
 
 if TYPE_CHECKING:
     from orchestrator.config.settings import Settings
     from orchestrator.log import Log
     from orchestrator.requests.desk import Desk
-    from orchestrator.requests.server import Server
 
 
 class Serving:
@@ -32,8 +32,6 @@ class Serving:
         path = settings.control_socket
         if path is False:
             return
-        from orchestrator.requests.server import Server
-
         group = group_of(settings)
         try:
             self._server = Server(desk, make_place() if path is None else os.path.abspath(path), group)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from orchestrator.errors import OrchestratorError
 from orchestrator.masterloop import Loop
 from orchestrator.requests.listener import Listener, check_place
+from tests.kit.descriptors import descriptors_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,18 +53,6 @@ def test_that_of_a_daemon_that_is_no_more_is_replaced(loop: Loop, tmp_path: Path
     assert path.is_socket()
     served.close()
     assert not path.exists()
-
-
-@contextmanager
-def descriptors_left(number: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.dup(0)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + number, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("is_there", [False, True])
