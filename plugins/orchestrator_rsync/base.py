@@ -32,9 +32,6 @@ class RsyncAction(Action):
     checks_types = False
     retries_paths: ClassVar[bool] = True
 
-    verify_options: ClassVar[tuple[bytes, ...]] = ()
-    """Options of a comparison beside the sync's own."""
-
     def __init__(self) -> None:
         self.runs = Runs(by_paths=self.retries_paths)
 
@@ -61,7 +58,7 @@ class RsyncAction(Action):
     def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
         from orchestrator_rsync.verify import verifier  # late: few have a use for it
 
-        return verifier(inlet, paths, quick=quick, more=self.verify_options)
+        return verifier(inlet, paths, quick=quick)
 
     def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
         self.runs.of(inlet).quick_check.unequal.update(path for path, kind in differences if kind == CONTENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.api import Agent, Check, Delay, EventList, Inlet
+    from orchestrator_rsync.arguments import Argument
     from orchestrator_rsync.filterlist import ChangedPath
     from orchestrator_rsync.shell import Login
     from orchestrator_rsync.syncruns import SyncRuns
@@ -56,7 +58,7 @@ def spawn_full(event: Event, runs: SyncRuns) -> None:
     is_first = part is None or part.number == REST
     if part is not None:
         run = part_run(inlet, part, run.message)
-    run = _with_backups(inlet, run, runs)
+    run = run._replace(argv=with_backups(inlet, run.argv, runs.quick_check.now()))
     max_size = runs.full_retry.max_size if is_first else runs.max_sizes.get(event.delay.seq)
     if max_size is not None:
         run = run._replace(argv=[*run.argv[:-2], f"--max-size={max_size}", *run.argv[-2:]])
@@ -162,7 +164,7 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     else:
         run = batch_run(options, source, filterlist(changes), by_checksum=by_checksum)
     if options.has_backups:
-        run = _with_backups(inlet, run, runs)
+        run = run._replace(argv=with_backups(inlet, run.argv, runs.quick_check.now()))
     is_repeated = has_failed and all(map(runs.has_failed, events))
     # a list that is tried again was logged before, and may be many times
     announce = run.message + b"\n".join(inlet.log_lines(run.entries, is_short=is_repeated))
@@ -267,14 +269,15 @@ def _of_one_way(
     return events, changes, listed_run(options, inlet.source, list(names), by_checksum=by_checksum, deletes=deletes)
 
 
-def _with_backups(inlet: Inlet, run: Invocation, runs: SyncRuns) -> Invocation:
-    """Backups are put where the date says, and none of them is deleted."""
+def with_backups(inlet: Inlet, argv: list[Argument], now: float | None = None) -> list[Argument]:
+    """The arguments of a run whose backups are put where the date says, and none of them is deleted. `now`: seconds
+    since 1970."""
     options = rsync_options(inlet.config)
     if not options.has_backups:
-        return run  # as nearly always
-    lead, *rest = dated(run.argv, runs.quick_check.now())
+        return argv  # as nearly always
+    lead, *rest = dated(argv, time.time() if now is None else now)
     place = local_target(inlet) or inlet.target.partition(b":")[2]
-    return run._replace(argv=[lead, *protecting(options.words, place if place.startswith(b"/") else None), *rest])
+    return [lead, *protecting(options.words, place if place.startswith(b"/") else None), *rest]
 
 
 def _spawn(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.api import MISSING, TYPE, Compared, Difference, to_text
 from orchestrator_rsync.arguments import CVS_RULES, DELETE, deletes_at_startup, full_run, rsync_options
+from orchestrator_rsync.batches import with_backups
 from orchestrator_rsync.deletions import COUNTED, asking
 from orchestrator_rsync.filterlist import ChangedPath, filterlist
 from orchestrator_rsync.itemized import Itemized
@@ -40,34 +41,29 @@ _COMPARED_ALL: Final = frozenset({0, 24})
 """24: files that were gone when rsync came to them."""
 
 
-def verifier(inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool, more: Sequence[bytes] = ()) -> Verifier:
-    """The comparison of a sync's trees, or of these paths. `more`: options beside the sync's own. Raises
-    CannotVerify."""
-    options = rsync_options(inlet.config)
-    comparison = _Comparison(inlet, options, quick=quick, more=more)
+def verifier(inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
+    """The comparison of a sync's trees, or of these paths. Raises CannotVerify."""
+    comparison = _Comparison(inlet, rsync_options(inlet.config), quick=quick)
     return comparison.everything if paths is None else partial(comparison.some, list(paths))
 
 
 class _Comparison:
     """Made in the loop's thread, which the config belongs to; its methods are for a job's."""
 
-    def __init__(self, inlet: Inlet, options: RsyncOptions, *, quick: bool, more: Sequence[bytes]) -> None:
+    def __init__(self, inlet: Inlet, options: RsyncOptions, *, quick: bool) -> None:
         self._read_program = inlet.read_program
         self._source = inlet.source
         self._quick = quick
         filters = inlet.rule_lines() if inlet.filter_lines() else []
         run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
         self._stdin = run.stdin
-        self._whole = inlet.through_tunnel(run.argv)
+        self._whole = inlet.through_tunnel(with_backups(inlet, run.argv))
         rules = CVS_RULES if "cvs-exclude" in options.names else ()
         deletes = DELETE if deletes_at_startup(inlet.config) else ()
         lead = [options.binary, *options.words, "-r", *rules, *deletes, *_LISTED]
-        self._listed = inlet.through_tunnel([*lead, *run.argv[-2:]])
-        self._how = list(more)
-        if not quick:
-            self._how.append(b"--checksum")
-        elif not (options.names & _TIMES and options.names.isdisjoint(_NO_TIMES)):
-            self._how.append(b"--size-only")
+        self._listed = inlet.through_tunnel(with_backups(inlet, [*lead, *run.argv[-2:]]))
+        has_times = bool(options.names & _TIMES) and options.names.isdisjoint(_NO_TIMES)
+        self._how: list[bytes] = [] if quick and has_times else [b"--size-only" if quick else b"--checksum"]
 
     def everything(self, stop: threading.Event, found: Found) -> Compared:
         """Compare the whole trees."""

@@ -183,6 +183,34 @@ def test_a_repair_ends_with_equal_trees(make_world: Any, make: Callable[[], Acti
     assert world.inlet.verify() == []
 
 
+@pytest.mark.parametrize("backup", [{"backup_dir": ".old"}, {"suffix": ".%Y-%m-%d"}])
+def test_backups_on_the_target_are_none(make_world: Any, backup: dict[str, str]) -> None:
+    world = make_world(Rsync, {"rsync": {"archive": True, "backup": True, **backup}})
+    os.mkdir(world.target + b"/.old")
+    for name in (b".old/f", b"f.2001-01-01"):
+        world.write(world.target, name, b"")
+    os.utime(world.target, ns=(0, os.stat(world.source).st_mtime_ns))
+    extra = {b"/.old/", b"/.old/f"} if "suffix" in backup else {b"/f.2001-01-01"}
+    assert {path for path, _ in world.inlet.verify()} == extra
+    assert {path for path, _ in world.inlet.verify([b"/.old/", b"/.old/f", b"/f.2001-01-01"])} == extra
+
+
+def test_after_each_kind_of_change_there_is_no_difference(make_world: Any) -> None:
+    """Of the times of directories, either."""
+    for make in (Rsync, Direct, Native):
+        world = make_world(make, {} if make is Native else ARCHIVE)
+        world.write(world.source, b"new", b"x", None)
+        os.unlink(world.source + b"/d/f")
+        os.rename(world.source + b"/f", world.source + b"/d/moved")
+        world.write(world.source, b"d/e/f", b"22", None)
+        for change in (("Create", b"/new"), ("Delete", b"/d/f"), ("Move", b"/f", b"/d/moved"), ("Modify", b"/d/e/f")):
+            world.inlet.change(*change)
+        world.inlet.settle()
+        assert world.inlet.verify() == [], make.name
+        shutil.rmtree(world.source)
+        shutil.rmtree(world.target)
+
+
 def test_native_sees_hard_links_that_are_two_files_on_the_target(make_world: Any) -> None:
     world = make_world(Native, {})
     os.link(world.source + b"/f", world.source + b"/g")

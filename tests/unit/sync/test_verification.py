@@ -154,6 +154,69 @@ def test_a_change_during_the_look_is_none(world: World) -> None:
     assert [result.differences for result in world.results] == [0]
 
 
+def transferred_meanwhile(world: World, *paths: bytes) -> None:
+    """A change that is made, and transferred, while a comparison runs."""
+    world.change(*paths)
+    world.sync.invoke(world.clock.now() + 1.0)
+    (transfer,) = [started for started in world.processes.running() if started.job is None]
+    world.processes.end(transfer, 0)
+
+
+@pytest.mark.parametrize("path", [b"/f", b"/d/f"])
+def test_a_change_that_was_transferred_during_the_look_is_none(world: World, path: bytes) -> None:
+    world.comparing.unlike = {path: "content"}
+
+    def write() -> None:
+        if len(world.comparing.looks) == 2:
+            transferred_meanwhile(world, path)
+            world.comparing.unlike = {}
+
+    world.comparing.during = write
+    assert world.verified().differences == 0
+    assert world.comparing.looks == [None, [path], [path]]
+
+
+def test_a_full_run_during_the_look_makes_all_of_it_worthless(world: World) -> None:
+    world.comparing.unlike = {b"/f": "content"}
+
+    def run() -> None:
+        if len(world.comparing.looks) == 2:
+            world.sync.request_full()
+            world.sync.invoke(world.clock.now())
+            (transfer,) = [started for started in world.processes.running() if started.job is None]
+            world.processes.end(transfer, 0)
+            world.comparing.unlike = {}
+
+    world.comparing.during = run
+    assert world.verified().differences == 0
+
+
+def test_a_file_that_settles_is_none() -> None:
+    world = World(settle=5.0)
+    world.change(b"/f")
+    world.comparing.unlike = {b"/f": "content", b"/g": "extra"}
+    world.verify()
+    world.wait()
+    assert world.comparing.looks == [None, [b"/g"]]
+    world.close()
+
+
+def test_a_sync_that_is_paused(world: World) -> None:
+    world.sync.pause()
+    world.comparing.unlike = {b"/g": "extra"}
+    assert world.verified().error == ""
+    world.change(b"/f")
+    world.comparing.unlike = {b"/f": "content"}
+    assert world.verified().error == "1 path waits to be transferred, as the sync is paused"
+
+
+def test_the_end_of_the_daemon_ends_it(world: World) -> None:
+    world.verify()
+    world.sync.close()
+    assert [result.is_equal for result in world.results] == [False]
+    world.wait()
+
+
 def test_what_changes_all_the_time_is_not_waited_for_for_ever(world: World) -> None:
     world.comparing.unlike = {b"/f": "content", b"/g": "extra"}
     world.comparing.during = lambda: world.change(b"/f")
