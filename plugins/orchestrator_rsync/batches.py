@@ -137,8 +137,8 @@ def _spawn_batch(inlet: Inlet, events: EventList, runs: SyncRuns, options: Rsync
     if not events.delays:
         return
     options, source = options or rsync_options(inlet.config), inlet.source
-    is_doubtful = options.does_quick_check or bool(runs.quick_check.unequal)
-    racy = runs.quick_check.racy(source, events.delays) if is_doubtful else []
+    quick_check = runs.quick_check
+    racy = quick_check.racy(source, events.delays) if options.does_quick_check else quick_check.unlike(events.delays)
     by_checksum = len(racy) == len(events.delays)
     if racy and not by_checksum:
         events, by_checksum = _of_one_kind(inlet, events, racy)

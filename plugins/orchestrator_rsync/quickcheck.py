@@ -97,6 +97,10 @@ class QuickCheck:
         # given another
         return etype == etypes.CREATE or int(status.st_ctime) > second or self._was_in(second)
 
+    def unlike(self, delays: Iterable[Delay]) -> list[Delay]:
+        """Those of these changes whose files are known to differ."""
+        return [delay for delay in delays if delay.path in self.unequal] if self.unequal else []
+
     def _add(self, start: int, end: int) -> None:
         windows = self._windows
         while windows and start <= windows[-1][1] + 1:

@@ -183,6 +183,22 @@ def test_a_repair_ends_with_equal_trees(make_world: Any, make: Callable[[], Acti
     assert world.inlet.verify() == []
 
 
+@pytest.mark.parametrize("make", [Rsync, Direct])
+def test_a_repair_is_by_content_where_transfers_go_by_size(make_world: Any, make: Callable[[], Action]) -> None:
+    world = make_world(make, {"rsync": {"archive": True, "_extra": ["--size-only"]}})
+    world.write(world.target, b"f", b"2")
+    if make is Rsync:
+        world.inlet.change("Modify", b"/f")
+        world.inlet.settle()
+    assert world.inlet.verify() == [(b"/f", "content")]
+    world.repair([(b"/f", "content")])
+    assert world.inlet.verify() == []
+    world.write(world.target, b"f", b"2")
+    world.inlet.sync.request_full()
+    world.inlet.settle()
+    assert world.inlet.verify() == [(b"/f", "content")], "one repair is one repair"
+
+
 @pytest.mark.parametrize("backup", [{"backup_dir": ".old"}, {"suffix": ".%Y-%m-%d"}])
 def test_backups_on_the_target_are_none(make_world: Any, backup: dict[str, str]) -> None:
     world = make_world(Rsync, {"rsync": {"archive": True, "backup": True, **backup}})
