@@ -216,7 +216,7 @@ class Sync:
             "held_by": "a transfer from before the reload" if self.life.is_awaiting else self.transfers.holds.by,
             "unreachable": self._unreachable(),
             "startup": self._startup_status(),
-            "transfers": running,
+            "transfers": running if self.verification is None else [*running, *self.verification.running()],
             "last_success": self.history.last_success,
             "last_error": self.history.last_error,
             "counts": counts,

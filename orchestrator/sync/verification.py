@@ -13,6 +13,7 @@ from orchestrator.errors import fault
 from orchestrator.logic.difference import Candidates, Compared, Found, Verified
 from orchestrator.logic.message import printable
 from orchestrator.logic.text import counted, to_text
+from orchestrator.sync.figures import VERIFY
 from orchestrator.sync.life import State
 from orchestrator.sync.verify import CannotVerify
 
@@ -91,6 +92,14 @@ class Verification:
         """Compare everything."""
         self.sync.verification_begins(self)
         self._run(None, self._has_compared)
+
+    def running(self) -> list[dict[str, object]]:
+        """The comparison that runs, if any, as the status shows it among the transfers."""
+        child = self._child
+        if child is None:
+            return []
+        since = self._host.since_1970(child.started)
+        return [{"id": 0, "pid": None, "kind": VERIFY, "since": since, "paths": 0, "sample": [], "bytes": None}]
 
     def touch(self, path: bytes) -> None:
         """Something changed in the source (leading slash; a directory's ends with one)."""

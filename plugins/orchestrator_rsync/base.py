@@ -58,7 +58,7 @@ class RsyncAction(Action):
     def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
         from orchestrator_rsync.verify import verifier  # late: few have a use for it
 
-        return verifier(inlet, paths, quick=quick)
+        return verifier(inlet, paths, self.runs.of(inlet).quick_check.now(), quick=quick)
 
     def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
         self.runs.of(inlet).quick_check.unequal.update(path for path, kind in differences if kind == CONTENT)

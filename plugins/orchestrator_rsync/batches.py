@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -269,13 +268,13 @@ def _of_one_way(
     return events, changes, listed_run(options, inlet.source, list(names), by_checksum=by_checksum, deletes=deletes)
 
 
-def with_backups(inlet: Inlet, argv: list[Argument], now: float | None = None) -> list[Argument]:
+def with_backups(inlet: Inlet, argv: list[Argument], now: float) -> list[Argument]:
     """The arguments of a run whose backups are put where the date says, and none of them is deleted. `now`: seconds
     since 1970."""
     options = rsync_options(inlet.config)
     if not options.has_backups:
         return argv  # as nearly always
-    lead, *rest = dated(argv, time.time() if now is None else now)
+    lead, *rest = dated(argv, now)
     place = local_target(inlet) or inlet.target.partition(b":")[2]
     return [lead, *protecting(options.words, place if place.startswith(b"/") else None), *rest]
 

@@ -41,27 +41,27 @@ _COMPARED_ALL: Final = frozenset({0, 24})
 """24: files that were gone when rsync came to them."""
 
 
-def verifier(inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
-    """The comparison of a sync's trees, or of these paths. Raises CannotVerify."""
-    comparison = _Comparison(inlet, rsync_options(inlet.config), quick=quick)
+def verifier(inlet: Inlet, paths: Sequence[bytes] | None, now: float, *, quick: bool) -> Verifier:
+    """The comparison of a sync's trees, or of these paths. `now`: seconds since 1970. Raises CannotVerify."""
+    comparison = _Comparison(inlet, rsync_options(inlet.config), now, quick=quick)
     return comparison.everything if paths is None else partial(comparison.some, list(paths))
 
 
 class _Comparison:
     """Made in the loop's thread, which the config belongs to; its methods are for a job's."""
 
-    def __init__(self, inlet: Inlet, options: RsyncOptions, *, quick: bool) -> None:
+    def __init__(self, inlet: Inlet, options: RsyncOptions, now: float, *, quick: bool) -> None:
         self._read_program = inlet.read_program
         self._source = inlet.source
         self._quick = quick
         filters = inlet.rule_lines() if inlet.filter_lines() else []
         run = full_run(inlet.config, inlet.source, inlet.target, inlet.excludes(), filters)
         self._stdin = run.stdin
-        self._whole = inlet.through_tunnel(with_backups(inlet, run.argv))
+        self._whole = inlet.through_tunnel(with_backups(inlet, run.argv, now))
         rules = CVS_RULES if "cvs-exclude" in options.names else ()
         deletes = DELETE if deletes_at_startup(inlet.config) else ()
         lead = [options.binary, *options.words, "-r", *rules, *deletes, *_LISTED]
-        self._listed = inlet.through_tunnel(with_backups(inlet, [*lead, *run.argv[-2:]]))
+        self._listed = inlet.through_tunnel(with_backups(inlet, [*lead, *run.argv[-2:]], now))
         has_times = bool(options.names & _TIMES) and options.names.isdisjoint(_NO_TIMES)
         self._how: list[bytes] = [] if quick and has_times else [b"--size-only" if quick else b"--checksum"]
 

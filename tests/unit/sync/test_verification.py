@@ -316,6 +316,9 @@ def test_one_at_a_time(world: World) -> None:
 
 def test_it_takes_no_place_of_a_transfer(world: World) -> None:
     world.verify()
+    (shown,) = world.sync.status()["transfers"]
+    assert (shown["kind"], shown["pid"], shown["bytes"]) == ("verify", None, None)
+    assert shown["since"] == world.clock.wall()
     assert len(world.processes) == 0
     assert not world.sync.is_at_limit()
 
