@@ -75,6 +75,17 @@ def plant(target: Path) -> None:
 PLANTED = [f"missing /{SHOWN}", "extra /extra", "content /f", "attributes /g"]
 
 
+def change(source: Path) -> None:
+    """One of each kind; as many files as before."""
+    (source / "d").mkdir()
+    (source / "f").rename(source / "d" / "moved")
+    (source / "d").rename(source / "e")
+    (source / "e" / "moved").rename(source / "f")
+    (source / "g").chmod(0o644)
+    (source / "f").write_text("3")
+    (source / "e").rmdir()
+
+
 def is_equal(box: Path, target: str) -> bool:
     return snapshot(os.fsencode(box / "src")) == snapshot(os.fsencode(box / target))
 
@@ -87,6 +98,8 @@ def test_differences_are_found_and_repaired(box: Path, capsys: pytest.CaptureFix
         assert verify(box, capsys) == (
             0, ["rsync: no difference of 4 compared", "native: no difference of 4 compared"],
         )  # fmt: skip
+        change(box / "src")
+        assert verify(box, capsys)[0] == 0, "each change is transferred before it counts"
         before = {target: snapshot(os.fsencode(box / target)) for target in ("trg", "native")}
         for target in before:
             plant(box / target)
@@ -223,6 +236,7 @@ verifyCommand = ["sh", "-c", "test -e {box}/bad && echo 'missing f' && exit 1; e
 
 def test_by_ssh(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program("rsync")
+    (box / "src" / "type").mkdir()
     with Sshd(box) as sshd:
         lua = settings(box) + (
             f'sync{{ default.rsyncssh, name = "far", source = "{box}/src", host = "{sshd.user}@127.0.0.1", '
@@ -232,11 +246,9 @@ def test_by_ssh(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
         )
         with Daemon(box, lua=lua) as daemon:
             daemon.wait_for("Startup of")
-            assert verify(box, capsys) == (0, ["far: no difference of 4 compared"])
+            change(box / "src")
+            assert verify(box, capsys) == (0, ["far: no difference of 5 compared"])
             plant(box / "trg")
-            (box / "src" / "type").mkdir()
-            wait_until((box / "trg" / "type").exists, "the directory")
-            wait_until(lambda: "Finished" in daemon.said(), "the end of that")
             (box / "trg" / "type").rmdir()
             (box / "trg" / "type").write_text("")
             lines = verify(box, capsys, "--repair")[1]
