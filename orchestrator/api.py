@@ -53,6 +53,7 @@ from orchestrator.sync.knowledge import Resumable
 from orchestrator.sync.outcome import Collected, Outcome
 from orchestrator.sync.pathlist import remove_list, write_list
 from orchestrator.sync.persync import PerSync
+from orchestrator.sync.progress import Progress
 from orchestrator.sync.retrylist import RetryList, RetryTimer
 from orchestrator.sync.scan import is_there
 from orchestrator.sync.spawn import Check, Spawn
@@ -132,6 +133,7 @@ __all__ = [
     "Part",
     "PerSync",
     "PollCycle",
+    "Progress",
     "Resumable",
     "RetryList",
     "RetryTimer",

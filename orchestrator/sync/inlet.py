@@ -20,6 +20,7 @@ from orchestrator.logic.message import is_category, shortened
 from orchestrator.logic.text import to_bytes
 from orchestrator.process.jobs import PooledJob
 from orchestrator.sync.faults import guarded, say
+from orchestrator.sync.progress import UNKNOWN, Progress
 from orchestrator.sync.spawn import Check, nothing
 from orchestrator.sync.verify import CannotVerify
 
@@ -236,6 +237,7 @@ class StartsTransfers(Protocol):
         on_finished: Callable[[], object],
         check: Check | None,
         argv: Sequence[bytes] | None,
+        progress: Callable[[], Progress] | None,
     ) -> str | None: ...
 
 
@@ -522,19 +524,21 @@ class Inlet:
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         argv: Sequence[str | bytes] | None = None,
+        progress: Callable[[], Progress] | None = None,
     ) -> None:
         """As spawn, with a function in a worker thread; what it returns is the exit code.
 
         It is given an Event that is set when it should come to an end. `argv`: of a program whose work it does, better
         than that would. Log, hooks and `orchestrator check` show that program; if a hook makes another of it, that is
-        started instead.
+        started instead. `progress()` gives how far the job is: the loop's thread asks while it runs, and at its end.
         """
         if not isinstance(agent, (Event, EventList)):
             raise _no_agent("run", agent)
         if not callable(job):
             raise TypeError(f"a job is a function, not {job!r}")
         program = None if argv is None else _words(argv)
-        problem = self._sync.transfers.run(agent, job, self._guarded(on_finished), self._guarded_check(check), program)
+        run = partial(self._sync.transfers.run, agent, job, self._guarded(on_finished), self._guarded_check(check))
+        problem = run(program, self._guarded_progress(progress))
         if problem:
             raise ValueError(problem)
 
@@ -556,13 +560,14 @@ class Inlet:
         begin: Callable[[threading.Event, Ended], None],
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
+        progress: Callable[[], Progress] | None = None,
     ) -> None:
         """As run, for jobs that compute so much that there must be few threads for all of them, the action's own.
 
         `begin(stop, ended)` is called in the loop's thread, and has it done. Any thread calls `ended(result)` once;
         `result()` gives the exit code, or raises what went wrong.
         """
-        self.run(agent, PooledJob(begin), on_finished, check)
+        self.run(agent, PooledJob(begin), on_finished, check, None, progress)
 
     @property
     def max_delete(self) -> MaxDelete | None:
@@ -651,6 +656,30 @@ class Inlet:
                 say(log, what, error, getattr(read, "__module__", None) or "")
 
         return feed
+
+    def _guarded_progress(self, progress: Callable[[], Progress] | None) -> Callable[[], Progress] | None:
+        """A function that gives how far a job is; once it has raised it is not called again."""
+        if progress is None:
+            return None
+        read, log, what = progress, self.log, f"progress of {self._anywhere.name} failed"
+        has_failed = False
+
+        def ask() -> Progress:
+            nonlocal has_failed
+            if not has_failed:
+                try:
+                    given = read()
+                    if isinstance(given, Progress):
+                        return given
+                    raise TypeError(f"progress gives a Progress, not {given!r}")
+                except OrchestratorError:
+                    raise
+                except (Exception, SystemExit) as error:
+                    has_failed = True
+                    say(log, what, error, getattr(read, "__module__", None) or "")
+            return UNKNOWN
+
+        return ask
 
     def _guarded_check(self, check: Check | None) -> Check | None:
         """Its functions that run in the loop harm nobody when they raise: they limit nothing then."""

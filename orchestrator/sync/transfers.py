@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.sync.inlet import Agent
     from orchestrator.sync.knowledge import Recorder
     from orchestrator.sync.parts import Parts
+    from orchestrator.sync.progress import Progress
     from orchestrator.sync.sourceguard import SourceGuard
     from orchestrator.sync.spawn import Check
     from orchestrator.sync.targetguard import Looked, TargetGuard
@@ -137,10 +138,15 @@ class Transfers:
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         argv: Sequence[bytes] | None = None,
+        progress: Callable[[], Progress] | None = None,
     ) -> str | None:
-        """As spawn, with a function in a worker thread. `argv`: of the program whose work it does."""
+        """As spawn, with a function in a worker thread. `argv`: of the program whose work it does. `progress()`: how
+        far it is."""
         program = None if argv is None else Spawn(list(argv))
-        return self._begin(Transfer(agent, job, on_finished, check, keeps_stderr=False, stands_for=program))
+        transfer = Transfer(agent, job, on_finished, check, keeps_stderr=False, stands_for=program)
+        if progress is not None:
+            transfer.progress = progress
+        return self._begin(transfer)
 
     def through(self, argv: list[bytes], names: Sequence[bytes] = ()) -> list[bytes] | None:
         """The arguments as they go through the sync's tunnel; the same where it has none; None: the tunnel is not up.

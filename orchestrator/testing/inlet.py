@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.api import Agent, Check, Collected, DeletionCount, Event, Inlet, Option, Outcome
+from orchestrator.api import Agent, Check, Collected, DeletionCount, Event, Inlet, Option, Outcome, Progress
 from orchestrator.config.model import DictConfig
 from orchestrator.config.numbers import seconds_or_never
 from orchestrator.config.pluginsettings import completed as completed_settings
@@ -277,9 +277,10 @@ class FakeInlet(Inlet):
         on_finished: Callable[[], object] = nothing,
         check: Check | None = None,
         argv: Sequence[str | bytes] | None = None,
+        progress: Callable[[], Progress] | None = None,
     ) -> None:
         known = len(self._processes.started)
-        super().run(agent, job, on_finished, self._recorded(check), argv)
+        super().run(agent, job, on_finished, self._recorded(check), argv, progress)
         self._note(Spawn(agent, [], job=job, check=check), known)
 
     def _note(self, spawn: Spawn, known: int) -> None:

@@ -68,7 +68,8 @@ class Direct(RsyncAction):
             return
         argv = command(event, deletes_running(inlet.config))
         if argv is not None:
-            inlet.run(event, _step(event), argv=argv)
+            step = _step(event)
+            inlet.run(event, step, argv=argv, progress=step.progress)
             return
         if event.etype == etypes.ATTRIB:
             inlet.log("Warn", f'ignored an event of type "{event.etype}"')

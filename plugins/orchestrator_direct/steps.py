@@ -13,10 +13,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.api import etypes
+from orchestrator.api import Progress, etypes
 from orchestrator_direct.exitcodes import DONE, FAILED, LINK, NO_ROOM, STOPPED
 from orchestrator_direct.removal import Removal
 from orchestrator_direct.walk import Refused, open_directory
@@ -53,6 +53,13 @@ class Step:
     removes: bool
     follows: bool
     log: Callable[..., object]
+    copied: list[int] = field(init=False, default_factory=list, compare=False)
+    """Bytes, of each piece of the file so far."""
+
+    def progress(self) -> Progress:
+        """How far it is; for the daemon's thread."""
+        copied = sum(self.copied)
+        return Progress(bytes_done=copied, steps=copied)
 
     def __call__(self, stop: threading.Event) -> int:
         try:
@@ -136,7 +143,7 @@ class Step:
                 return
             try:
                 if kind == stat.S_IFREG:
-                    _copy_file(entry, temp, directory, stop)
+                    _copy_file(entry, temp, directory, Copier(stop, self.copied.append))
                 elif kind == stat.S_IFLNK:
                     os.symlink(os.readlink(b"", dir_fd=entry), temp, dir_fd=directory)
                     _dress(temp, directory, status)
@@ -218,13 +225,13 @@ def _acl(fd: int) -> bytes | None:
         return None
 
 
-def _copy_file(entry: int, temp: bytes, directory: int, stop: threading.Event) -> None:
+def _copy_file(entry: int, temp: bytes, directory: int, copier: Copier) -> None:
     fd = os.open(f"/proc/self/fd/{entry}", _READING)
     try:
         status = os.fstat(fd)
         copy = os.open(temp, _NEW, 0o600, dir_fd=directory)
         try:
-            Copier(stop).copy(fd, copy, status, os.fstat(copy).st_dev)
+            copier.copy(fd, copy, status, os.fstat(copy).st_dev)
             mode = _give(copy, status)
             _set_acl(fd, copy)
             os.fchmod(copy, mode)

@@ -202,7 +202,9 @@ class Native(Action):
         """`order()` is asked once it may begin."""
         from orchestrator_native import engine
         from orchestrator_native.pool import Pool
+        from orchestrator_native.tally import Tally
 
+        tally = Tally()
         reports = self._states.of(inlet).reports
         pool = self._pool = self._pool or Pool()
 
@@ -213,10 +215,10 @@ class Native(Action):
                 report = reports[agent] = result()
                 return report.exit_code
 
-            engine.start(order(), pool, stop, lambda result: ended(partial(exit_code, result)))
+            engine.start(order()._replace(tally=tally), pool, stop, lambda result: ended(partial(exit_code, result)))
 
         # with a `collect` of the user's own nobody else takes it out
-        inlet.run_pooled(agent, native, lambda: reports.pop(agent, None), check)
+        inlet.run_pooled(agent, native, lambda: reports.pop(agent, None), check, tally.progress)
 
 
 def _trees(inlet: Inlet) -> MirrorSpec:

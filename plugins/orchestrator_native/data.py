@@ -11,7 +11,7 @@ from orchestrator_native.report import Stopped
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FICLONE = 0x40049409
 """ioctl_ficlonerange(2)"""
@@ -24,10 +24,12 @@ CANNOT = frozenset({errno.EXDEV, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS, e
 
 
 class Copier:
-    """Copies between two trees; remembers which fast ways their file systems refuse."""
+    """Copies between two trees; remembers which fast ways their file systems refuse. `copied(count)` is called with the
+    bytes that were written; a reflink writes none."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event, copied: Callable[[int], object] = lambda count: None) -> None:
         self.stop = stop
+        self._copied = copied
         self._no_clone: set[tuple[int, int]] = set()
         self._no_range: set[tuple[int, int]] = set()
 
@@ -60,6 +62,7 @@ class Copier:
                     if not done:
                         break
                     at += done
+                    self._copied(done)
                     self._check()
             except OSError as error:
                 if error.errno not in CANNOT:
@@ -74,6 +77,7 @@ class Copier:
                 done = os.pwrite(target, view, at)
                 view = view[done:]
                 at += done
+            self._copied(len(block))
             self._check()
 
     def _check(self) -> None:

@@ -17,6 +17,7 @@ from orchestrator_native.pool import Errand, Pool
 from orchestrator_native.report import CUT, FILE_IO, STOPPED, RunReport, Stopped, TooMuch
 from orchestrator_native.rules import Trust, my_rule
 from orchestrator_native.run import MirrorRun
+from orchestrator_native.tally import Tally
 from orchestrator_native.task import Budget, Removal, Task
 from orchestrator_native.trees import OpenTree
 
@@ -57,6 +58,8 @@ class Order(NamedTuple):
     changes: Iterable[Change] | None = None
     """To bring up to date; None: make the whole target like the source, creating its directory (not what lies above
     it) if need be."""
+    tally: Tally | None = None
+    """Where the run counts how far it is."""
 
 
 def start(order: Order, pool: Pool, stop: threading.Event, ended: Ended) -> None:
@@ -204,6 +207,7 @@ def _task(order: Order, stop: threading.Event, source: OpenTree, target: OpenTre
         excluded=without_target(trees),
         memory=memory,
         patience=0.0 if is_whole else trees.patience,
+        tally=order.tally or Tally(),
     )
 
 

@@ -38,7 +38,7 @@ class Maker:
         """`remover`: for directories that stand in the way."""
         self._task = task
         self._remover = remover
-        self._copier = Copier(task.stop)
+        self._copier = Copier(task.stop, task.tally.copied)
 
     def file(self, entry: Entry, have: os.stat_result | None) -> None:
         """Copy a regular file over what there was when that was decided. See newer.py."""
@@ -146,6 +146,7 @@ class Maker:
         except IsADirectoryError:
             self._make_way(path, name, target)
             self._rename(temp, name, target)
+        self._task.tally.made()
 
     def _rename(self, temp: str, name: str, target: int) -> None:
         with self._task.changing(target):

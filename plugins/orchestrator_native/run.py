@@ -223,6 +223,7 @@ class MirrorRun:
             work()
         except BaseException as error:
             failure = error
+        self.task.tally.step()
         with self._lock:
             self._failure = self._failure or failure
             self._working -= 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator_native.missing import Directories
 from orchestrator_native.report import RunReport, TooMuch
 from orchestrator_native.rules import Trust, identity
+from orchestrator_native.tally import Tally
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -67,6 +68,7 @@ class Task:
     let_in: set[str] = field(init=False, default_factory=set)
     """Directories of the target that are not closed to ourselves (any more), in this run."""
     report: RunReport = field(init=False, default_factory=RunReport)
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         self.directories = Directories(self.memory.missing)

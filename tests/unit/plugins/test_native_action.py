@@ -48,6 +48,24 @@ def test_startup_then_changes(pair: Pair) -> None:
     assert differences(pair.source, pair.target) == []
 
 
+def test_what_is_made_and_copied_is_counted(pair: Pair) -> None:
+    inlet = make_inlet(pair)
+    write(pair.source + b"d/large", b"x" * 3_000_000)
+    write(pair.source + b"d/small", b"y" * 10)
+    write(pair.source + b"same", b"z" * 10)
+    write(pair.target + b"same", b"z" * 10)
+    os.symlink(b"small", pair.source + b"d/link")
+    inlet.startup()
+    startup = inlet.sync.status()["startup"]
+    assert (startup["parts_done"], startup["parts"], startup["bytes_done"]) == (0, 1, 0)
+    inlet.settle()
+    (ended,) = inlet.sync.recent()
+    assert (ended["kind"], ended["files"], ended["bytes"]) == ("startup", 3, 3_000_010)
+    counts = inlet.sync.status()["counts"]
+    assert (counts["files"], counts["bytes"], counts["full_runs"]) == (3, 3_000_010, 1)
+    assert inlet.sync.status()["startup"] is None
+
+
 def test_a_full_run_is_called_one(pair: Pair) -> None:
     inlet = make_inlet(pair)
     inlet.full_event()

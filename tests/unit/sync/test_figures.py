@@ -12,6 +12,7 @@ from orchestrator.logic.oldest import SLACK, Oldest
 from orchestrator.process.moved import moved_before, moved_by
 from orchestrator.sync.host import RunOptions
 from orchestrator.sync.outcome import Collected
+from orchestrator.sync.progress import Progress
 from orchestrator.sync.sync import Options
 from tests.kit.daemon import wait_until
 from tests.kit.syncs import Calls, SyncWithProcesses, SyncWorld
@@ -335,6 +336,46 @@ def test_what_is_moved_so_far_is_seen_while_it_runs(tmp_path: Path) -> None:
 def test_nobody_knows_what_a_program_moves_that_is_not_ours_to_look_at() -> None:
     assert moved_by(2**22 + 1) is None
     assert moved_before(2**22 + 1) is None
+
+
+class Job(Calls):
+    """Runs a job that is as far as `given` says."""
+
+    given: Any = Progress(files_done=3, bytes_done=40, steps=1)
+
+    def action(self) -> None:
+        self.sync.inlet.run(self.sync.inlet.get_events(), lambda stop: 0, progress=lambda: self.given)
+
+
+def test_a_job_counts_by_itself(world: World) -> None:
+    calls = Job()
+    job = SyncWorld(calls, Options(sets=True))
+    job.sync.start()
+    job.change(b"/f")
+    job.sync.invoke(job.clock.now())
+    (told,) = job.sync.status()["transfers"]
+    assert (told["pid"], told["bytes"]) == (None, 40)
+    job.clock.advance(600)
+    assert why(job) == "a transfer of /f has moved nothing for 10 min"
+    calls.given = Progress(files_done=3, bytes_done=40, steps=2)
+    assert why(job) == "a change has been waiting for 10 min: a transfer of /f has been running for 10 min"
+    job.wait()
+    assert [(ended["files"], ended["bytes"]) for ended in job.sync.recent()] == [(3, 40)]
+
+
+def test_a_job_whose_progress_is_none_is_said_so_once(world: World) -> None:
+    calls = Job()
+    calls.given = 7
+    job = SyncWorld(calls, Options(sets=True))
+    job.sync.start()
+    job.change(b"/f")
+    job.sync.invoke(job.clock.now())
+    for _ in range(3):
+        assert job.sync.status()["transfers"][0]["bytes"] is None
+    job.wait()
+    errors = [line for line in job.said if line.startswith("Error")]
+    assert errors == ["Error: progress of s failed: TypeError: progress gives a Progress, not 7"]
+    assert job.sync.recent()[0]["files"] == 1
 
 
 # ---- whether it is stuck ----------------------------------------------------------------------------
