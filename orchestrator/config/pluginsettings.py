@@ -118,6 +118,13 @@ def _declare_secrets(values: Mapping[str, Any], options: Options) -> None:
         if not isinstance(option, Option):
             _declare_secrets(value, option)
         elif option.secret:
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str):
-                    declare(text)
+            for text in _texts_in(value):
+                declare(text)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value if isinstance(value, list) else value.values():
+            yield from _texts_in(item)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPTIONS = {
     "url": Option((str,), None, "where to"),
-    "token": Option((str, list), None, "password", secret=True),
+    "token": Option((str, list, dict), None, "password", secret=True),
     "after": Option((float,), 600, "seconds"),
     "tries": Option((int,), 3, "times"),
     "labels": Option((dict,), None, "words"),
@@ -159,6 +159,13 @@ def test_secret_values_are_masked_everywhere(alerts: World, language: str) -> No
     lua = f'alerts = {{ token = {{ "one {language}" }}, tls = {{ key = "two {language}" }} }}'
     load(alerts, language, lua, f'[settings.plugins.alerts]\ntoken = ["one {language}"]\ntls.key = "two {language}"\n')
     assert mask(f"I say one {language}, two {language}") == "I say ***, ***"
+
+
+def test_secret_values_are_masked_within_tables(alerts: World) -> None:
+    alerts.load('settings { plugins = { alerts = { token = { dc = { "three" }, web = "seven" } } } }')
+    assert mask("three seven") == "*** ***"
+    alerts.load('settings { plugins = { alerts = { token = "single" } } }')
+    assert mask("single") == "***"
 
 
 def test_relative_paths_count_from_where_the_daemon_was_started(alerts: World, monkeypatch: pytest.MonkeyPatch) -> None:
