@@ -49,7 +49,7 @@ def _problem_with(name: str, own: Any, known: Mapping[str, OwnSettings], problem
     values = plain(own, options)
     _declare_secrets(values, options)
     try:
-        known[name].check(completed(values, options))
+        known[name].check(completed(values, options, is_anchored=False))
     except ConfigError as error:
         return (name,), str(error)
     return None
@@ -96,13 +96,13 @@ def _plain_item(item: Any) -> Any:
     return _plain_table(item, is_list=not item.items()) if isinstance(item, Config) else item
 
 
-def completed(values: Mapping[str, Any], options: Options, *, is_anchored: bool = False) -> dict[str, Any]:
+def completed(values: Mapping[str, Any], options: Options, *, is_anchored: bool) -> dict[str, Any]:
     """All keys of a plugin, those that are not set with their defaults. `is_anchored`: relative paths count from the
     working directory (see anchor_paths)."""
     result: dict[str, Any] = dict(values)
     for key, option in options.items():
         if not isinstance(option, Option):
-            result[key] = completed(values.get(key, {}), option)
+            result[key] = completed(values.get(key, {}), option, is_anchored=is_anchored)
         elif key not in values:
             result[key] = option.default
     if is_anchored:

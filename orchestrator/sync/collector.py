@@ -124,7 +124,7 @@ class Collector:
         if is_starting and any(delay.etype in (INIT, BLANKET, PART) for delay in delays):
             self._life.start_up()
         reached = self._retries.succeeded(delays, outcome.exit_code)
-        if self.observers is not None and not is_more_to_come:
+        if self.observers is not None:
             kinds = {delay.etype for delay in delays}
             if is_starting and not kinds.isdisjoint((INIT, BLANKET, PART)):
                 self.observers.full_run_ended(is_startup=True, verdict=verdict)

@@ -179,6 +179,12 @@ class Retries:
         self._failed[delay] = None
         self._queue.retry(delay, due, is_separate=is_separate)
 
+    def dropped(self, delay: Delay) -> None:
+        """An action has dropped a change."""
+        self._failed.pop(delay, None)
+        if self._alone.pop(delay, None) is not None:
+            self._tell([delay], is_done=False)
+
     def _drop_stale(self) -> None:
         """What an action has dropped."""
         if len(self._failed) > len(self._queue):

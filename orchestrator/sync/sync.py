@@ -630,6 +630,7 @@ class Sync:
             self.log("Error", "Ignored cancel of a non-waiting event of type ", delay.etype)
             return
         self.queue.remove(delay)
+        self.retries.dropped(delay)
         if self.startup is not None and not self.startup.goes_on_after([delay]) and delay.etype == PART:
             self.life.start_up()
 

@@ -125,7 +125,7 @@ class FakeInlet(Inlet):
         """A config has been loaded that sets this of the plugins, by their names. Raises ConfigError as they do."""
         values = {}
         for name, settings in self._plugins.settings().items():
-            values[name] = completed_settings(own.get(name, {}), settings.options)
+            values[name] = completed_settings(own.get(name, {}), settings.options, is_anchored=False)
             if name in own:
                 settings.check(values[name])
         self._hooks.tell("orchestrator_configured", settings={"plugins": values}, inlets=[self])

@@ -134,6 +134,11 @@ class TestPlugin:
         self.states: dict[str, str] = {}
         self.ended: list[tuple[int, str]] = []
         self.fading: list[str] = []
+        self.full_runs: list[tuple[bool, str]] = []
+
+    @hookimpl
+    def orchestrator_full_run_ended(self, is_startup: bool, verdict: str) -> None:
+        self.full_runs.append((is_startup, verdict))
 
     @hookimpl
     def orchestrator_monitors(self) -> list[MonitorKind]:

@@ -90,8 +90,10 @@ def test_so_many_at_a_time_one_start_and_one_finish(tmp_path: Path, source: Path
         assert runs(daemon) == ["d"]
         assert daemon.plugin.states == {"Sync1": "starting"}
         assert not [line for line in daemon.lines() if "finished" in line]
+        assert daemon.plugin.full_runs == []
         part_of(daemon, "d")
         yield
+        assert daemon.plugin.full_runs == [(True, "ok")]
         assert daemon.plugin.states == {"Sync1": "in sync"}
         lines = daemon.lines("Normal")
         assert lines[1:] == [f"recursive startup rsync: {source}/ -> host:/trg/", DONE.format(source=source)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +24,11 @@ OPTIONS = {
     "labels": Option((dict,), None, "words"),
     "hosts": Option((list, str), None, "names"),
     "file": Option((str,), None, "a file", path="file"),
-    "tls": {"verify": Option((bool,), True, "whether"), "key": Option((str,), None, "of TLS", secret=True)},
+    "tls": {
+        "verify": Option((bool,), True, "whether"),
+        "key": Option((str,), None, "of TLS", secret=True),
+        "ca": Option((str,), None, "a file", path="file"),
+    },
 }
 
 
@@ -65,7 +68,7 @@ def test_a_plugin_gets_plain_values_and_its_defaults(alerts: World, language: st
     own = settings["plugins"]["alerts"]
     assert own == {
         "url": "http://x", "token": None, "after": 600, "tries": 5, "labels": {"dc": "one", "nr": 2},
-        "hosts": ["a", "b"], "file": None, "tls": {"verify": False, "key": None},
+        "hosts": ["a", "b"], "file": None, "tls": {"verify": False, "key": None, "ca": None},
     }  # fmt: skip
     assert type(own["tries"]) is int
     assert settings["plugins"]["mqtt"] == {"broker": None}  # nothing is set for that one
@@ -73,6 +76,8 @@ def test_a_plugin_gets_plain_values_and_its_defaults(alerts: World, language: st
 
 def test_whole_numbers_are_whole_under_a_lua_that_has_none(alerts: World) -> None:
     settings = alerts.load("settings { plugins = { alerts = { tries = 5 } } }", version="5.1").finish()
+    assert type(settings.plugins["alerts"]["tries"]) is int
+    settings = alerts.load("settings { plugins = { alerts = { tries = 10 / 2 } } }").finish()
     assert type(settings.plugins["alerts"]["tries"]) is int
 
 
@@ -170,6 +175,8 @@ def test_secret_values_are_masked_within_tables(alerts: World) -> None:
 
 def test_relative_paths_count_from_where_the_daemon_was_started(alerts: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(alerts.directory)
-    text = 'settings { plugins = { alerts = { file = "d/f" } } %s }'
-    assert alerts.load(text % "").finish().plugins["alerts"]["file"] == os.path.join(alerts.directory, "d/f")
-    assert alerts.load(text % ", nodaemon = true").finish().plugins["alerts"]["file"] == "d/f"
+    text = 'settings { plugins = { alerts = { file = "d/f", tls = { ca = "d/c" } } } %s }'
+    own = alerts.load(text % "").finish().plugins["alerts"]
+    assert (own["file"], own["tls"]["ca"]) == (f"{alerts.directory}/d/f", f"{alerts.directory}/d/c")
+    own = alerts.load(text % ", nodaemon = true").finish().plugins["alerts"]
+    assert (own["file"], own["tls"]["ca"]) == ("d/f", "d/c")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.api import Action, Collected, EventList, JobResult, RetryList, etypes, hookimpl
+from orchestrator.api import Action, Collected, EventList, JobResult, Outcome, RetryList, etypes, hookimpl
 from orchestrator.process.child import Child
 from orchestrator.sync.hooks import OF_TRANSFERS
 from orchestrator.sync.spawn import Spawn
@@ -15,7 +15,7 @@ from orchestrator.sync.transfer import Transfer
 from orchestrator.testing.inlet import FakeInlet
 
 if TYPE_CHECKING:
-    from orchestrator.api import Event, Inlet, ObservedTransfer, Outcome
+    from orchestrator.api import Event, Inlet, ObservedTransfer
 
 
 class Push(Action):
@@ -122,6 +122,25 @@ def test_a_job_is_heard_of_with_the_cause_that_it_gives(heard: Heard) -> None:
     assert (transfer.verdict, transfer.exit_code, transfer.cause) == ("again", 7, "the server said 503")
 
 
+def test_what_comes_before_a_transfer_is_a_part_of_it(heard: Heard) -> None:
+    inlet = inlet_of(heard, Push())
+    transfer = Transfer(EventList(inlet, []), Spawn([b"some"]), lambda: None, None, keeps_stderr=False)
+    for pid in (7, 8):
+        child = Child([b"before, then itself"], inlet.clock.now(), lambda child, code: None)
+        child.pid = pid
+        inlet.sync.figures.begins(transfer, child, "command")
+        (started,) = heard.named("started")
+        assert (started.id, started.pid) == (transfer.id, pid)
+
+
+def test_one_that_never_began_has_an_end_only(heard: Heard) -> None:
+    inlet = inlet_of(heard, Push())
+    outcome = Outcome(EventList(inlet, []), 255, 1.0, 1.0, error="has no list of paths", id=7)
+    inlet.sync.figures.ends(outcome, "again")
+    ((what, transfer),) = heard.calls
+    assert (what, transfer.id, transfer.verdict, transfer.cause) == ("ended", 7, "again", "has no list of paths")
+
+
 def test_one_that_does_not_follow_after_what_came_before_it_has_an_end(heard: Heard) -> None:
     inlet = inlet_of(heard, Push())
     figures = inlet.sync.figures
@@ -193,6 +212,37 @@ def test_a_retry_that_is_given_up_as_the_path_is_gone(heard: Heard) -> None:
     while inlet.running:
         inlet.end(inlet.running[0], 0)
     assert heard.named("retry") == [([b"/b"], False), ([b"/c"], True)]
+
+
+def test_a_retry_that_is_given_up_as_its_path_goes_while_it_is_tried(heard: Heard) -> None:
+    action, inlet = failing(heard, b"/b")
+    inlet.advance(5)
+    inlet.turn()
+    inlet.change("Delete", b"/b")
+    assert heard.named("retry") == []
+    action.failed = [b"/b"]
+    inlet.end(inlet.spawned[1], 0)
+    assert heard.named("retry") == [([b"/b"], False)]
+
+
+def test_a_retry_that_its_action_drops(heard: Heard) -> None:
+    _, inlet = failing(heard, b"/b")
+    (waiting,) = inlet.sync.queue
+    inlet.discard(inlet.event(waiting))
+    assert heard.named("retry") == [([b"/b"], False)]
+
+
+def test_retries_of_which_a_full_run_takes_the_place(heard: Heard) -> None:
+    """The queue was emptied; it is noticed at the next failure."""
+    action, inlet = failing(heard, b"/a", b"/b")
+    for waiting in list(inlet.sync.queue):
+        inlet.sync.queue.remove(waiting)
+    inlet.change("Create", b"/x")
+    inlet.turn()
+    action.failed = [b"/x"]
+    inlet.end(inlet.spawned[1], 0)
+    ((paths, is_done),) = heard.named("retry")
+    assert (sorted(paths), is_done) == ([b"/a", b"/b"], False)
 
 
 def test_a_retry_that_fails_once_more_is_no_end(heard: Heard) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.api import hookimpl
 from orchestrator.logic.known import Brought, Comparison, Moment, Touched
 from orchestrator.logic.maxdelete import MaxDelete
+from orchestrator.plugins import Manager
+from orchestrator.sync.hooks import Hooks
 from orchestrator.sync.host import RunOptions
 from orchestrator.sync.knowledge import Resumable
 from orchestrator.sync.life import State
@@ -91,8 +95,10 @@ class Mirroring(Calls):
 class Mirrored(SyncWorld):
     """A sync with a state, and its startup is due."""
 
-    def __init__(self, options: Options | None = None, resumable: Resumable = RESUMABLE) -> None:
-        super().__init__(Mirroring(), options or Options(sets=True, max_processes=2))
+    def __init__(
+        self, options: Options | None = None, resumable: Resumable = RESUMABLE, hooks: Hooks | None = None
+    ) -> None:
+        super().__init__(Mirroring(), options or Options(sets=True, max_processes=2), hooks)
         self.kept = Kept()
         self.sync.keep(self.kept, resumable)
         self.sync.start()
@@ -174,6 +180,24 @@ def test_a_start_without_any_change() -> None:
         "Normal: resuming /src/ -> : 0 of 9 paths changed", "Normal: runs until None", "Normal: startup finished",
     ]  # fmt: skip
     assert world.sync.state is State.IN_SYNC
+
+
+def test_observers_hear_of_a_startup_that_was_resumed() -> None:
+    heard: list[tuple[bool, str]] = []
+
+    def orchestrator_full_run_ended(is_startup: bool, verdict: str) -> None:
+        heard.append((is_startup, verdict))
+
+    plugin = ModuleType("heard")
+    vars(plugin)["orchestrator_full_run_ended"] = hookimpl(orchestrator_full_run_ended)
+    manager = Manager(())
+    manager.register(plugin, "heard")
+    world = Mirrored(hooks=Hooks(manager.hook, print))
+    world.answer(Comparison(changes=[("Modify", b"/a")], total=9))
+    world.go()
+    assert heard == []
+    world.end()
+    assert heard == [(True, "ok")]
 
 
 def test_the_start_is_over_when_what_was_found_is_and_not_before() -> None:
