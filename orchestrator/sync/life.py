@@ -186,7 +186,6 @@ class Life:
     def leave(self) -> None:
         """A reload has replaced or dropped it."""
         self._enter(after(self.conditions, "leave"))
-        self._postponed.clear()
 
     def pause(self) -> None:
         """Nothing is started until `unpause`."""
@@ -197,7 +196,7 @@ class Life:
         self._enter(after(self.conditions, "unpause"))
         postponed, self._postponed = self._postponed, []
         for callback in postponed:
-            self.unless_paused(callback)
+            callback()
 
     def unless_paused(self, callback: Callable[[], object]) -> None:
         """Call something that may start a transfer: at once, or when the sync is no longer paused."""

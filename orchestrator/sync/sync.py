@@ -653,7 +653,6 @@ class Sync:
         if not self.life.is_paused:
             return False
         self.life.unpause()
-        self.queue.offer_again()
         return True
 
     def try_now(self) -> None:

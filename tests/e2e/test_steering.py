@@ -153,9 +153,9 @@ def test_the_log_and_the_config_change_meanwhile(box: Path, orchestrator: Comman
         file = box / "config.lua"
         file.write_text(file.read_text().replace("default.rsync,", "default.rsync, maxDelays = 7,"))
         assert orchestrator("reload") == 0
-        assert orchestrator.out == (
-            "Normal: --- asked by the control socket, reloading ---\nNormal: reload: 1 sync goes on; changed: Sync2.\n"
-        )
+        first, *more = orchestrator.out.splitlines()
+        assert first == "Normal: --- asked by the control socket, reloading ---"
+        assert "Normal: reload: 1 sync goes on; changed: Sync2." in more
         assert orchestrator("flush", "one", "--wait") == 0
         file.write_text("sync{")
         assert orchestrator("reload") == 1

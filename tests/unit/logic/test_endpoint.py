@@ -205,3 +205,19 @@ def test_no_pause_is_shorter_than_a_long_delay_and_nobody_else_waits_for_that() 
     assert world.may_try() == [1]
     world.now = 100.0 + 3600
     assert world.may_try() == [0], "the one that has waited longest"
+
+
+def test_who_is_asked_to_tries_at_once_and_the_next_pause_is_longer_all_the_same() -> None:
+    world = World(2)
+    world.fail(0)
+    world.now += 30
+    world.fail(1)
+    world.now += 30
+    world.fail(0)
+    assert world.may_try() == []
+    pause = world.endpoint.pause
+    world.endpoint.try_now(world.members[0])
+    assert world.may_try() == [0], "not the one that has waited longest"
+    world.fail(0)
+    assert world.endpoint.pause > pause
+    assert world.may_try() == []

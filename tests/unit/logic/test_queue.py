@@ -355,3 +355,30 @@ def test_a_path_may_be_as_deep_as_it_likes() -> None:
     assert not filters.excludes_path(deep + b"/f")
     assert filters.excludes_path(deep + b"/x")
     assert RootIndex([(b"/d/d/", "a sync")]).of(deep) == ["a sync"]
+
+
+def test_what_waits_and_what_failed_is_hurried_along() -> None:
+    queue = queue_of(("Modify", 50.0, b"/a"), ("Modify", 60.0, b"/b"), ("Modify", 70.0, b"/c"))
+    first, second, third = queue
+    queue.activate([first, third])
+    queue.retry(first, 500.0)
+    queue.hurry(5.0)
+    assert queue.next_alarm(1000) == 5.0
+    assert queue.first_due(4.0, 1000) is None
+    assert queue.first_due(5.0, 1000) is first
+    assert queue.select(None) == [first, second]
+    assert third.alarm == 70.0, "it runs already"
+
+
+def test_what_was_there_at_a_time_has_gone() -> None:
+    queue = queue_of(("Modify", 0.0, b"/a"), ("Modify", 0.0, b"/b"))
+    span = queue.span()
+    assert span is not None
+    first, second = queue
+    queue.prepend("Full", 0.0, b"")
+    queue.add("Modify", 0.0, b"/c")
+    queue.remove(first)
+    assert not queue.is_clear(span)
+    queue.remove(second)
+    assert queue.is_clear(span), "whatever is in front of that, or behind it"
+    assert Queue(sets=True, on_move=False).span() is None

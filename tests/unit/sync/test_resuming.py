@@ -371,3 +371,30 @@ def test_a_startup_in_parts_has_arrived_with_the_last_one() -> None:
     world.go()
     startup.ended(outcomes[0], Collected("ok"))
     assert len([asked for asked in world.kept.asked if asked is not None]) == 1
+
+
+def test_a_pause_while_the_source_is_compared() -> None:
+    """Hearing of the result, an action may begin to tidy up the target."""
+    world = Mirrored()
+    world.sync.pause()
+    world.answer(Comparison(changes=[("Modify", b"/a")], total=9, until=5.0))
+    assert (world.said, world.running()) == ([], [])
+    world.sync.unpause()
+    world.invoke()
+    world.go()
+    assert world.said[-1] == "Normal: runs until 5.0"
+    assert world.running() == ["batch"]
+
+
+def test_a_pause_while_what_a_transfer_may_change_is_noted() -> None:
+    world = Mirrored()
+    world.start_up()
+    world.change(b"/a")
+    world.invoke()
+    world.sync.pause()
+    world.go()
+    assert world.running() == []
+    world.sync.unpause()
+    world.invoke()
+    world.go()
+    assert world.running() == ["batch"]

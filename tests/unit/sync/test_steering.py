@@ -369,11 +369,11 @@ def test_nothing_waits_so_nothing_is_waited_for(world: World) -> None:
 def test_the_time_limit_is_answered_once(world: World) -> None:
     world.calls.codes = [1] * 100
     world.change(b"/a")
-    world.flush(30.0)
     world.flush(20.0)
-    world.run(20)
+    world.flush(30.0)
+    SyncWorld.run(world, 20)  # no turn of the daemon is needed: there is an alarm
     assert world.answer == [(False, 1)]
-    world.run(10)
+    SyncWorld.run(world, 10)
     assert world.answer == [(False, 1)] * 2
     world.run(1000)
     assert len(world.answers) == 2
@@ -459,6 +459,35 @@ def test_the_host_is_tried_again(world: World) -> None:
     world.run()
     assert len(world.processes.started) == tries + 1
     assert world.sync.state.value == "in sync"
+
+
+def test_single_changes_that_failed_are_tried_now() -> None:
+    world = World(Copying(), Options(delay=10.0))
+    world.calls.action = lambda: world.calls.spawn(event) if (event := world.sync.inlet.get_event()) else None  # type: ignore[method-assign]
+    world.calls.codes = [1] * 8
+    world.change(b"/a")
+    world.run(500)
+    tries = len(world.processes.started)
+    world.calls.codes = []
+    world.steering.try_now([world.sync])
+    world.run()
+    assert len(world.processes.started) == tries + 1
+    assert world.calls.done == [[b"/a"]]
+    world.close()
+
+
+def test_a_retry_that_is_done_is_not_done_again_when_it_would_have_been_due() -> None:
+    inlet = FakeInlet(Retrying(), {"delay": 1})
+    tried: list[str] = []
+    inlet.after(100, lambda: tried.append("now"), is_retry=True)
+    inlet.sync.try_now()
+    inlet.advance(200)
+    assert tried == ["now"]
+    inlet.after(100, lambda: tried.append("never"), is_retry=True)
+    inlet.sync.leave()
+    inlet.sync.try_now()
+    inlet.advance(200)
+    assert tried == ["now"]
 
 
 def test_what_an_action_tries_by_itself_is_tried_now_and_not_once_more() -> None:

@@ -369,3 +369,43 @@ def test_two_transfers_that_find_it_gone_make_it_be_looked_at_once() -> None:
     world.run(60)
     assert len(asked) == 2 + 5, "after pauses that double: 1, 3, 7, 15, 31 s"
     world.close()
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_paused_sync_does_not_look_for_its_target(is_paused: bool) -> None:
+    asked: list[bytes] = []
+
+    def ask(name: bytes) -> list[str | bytes]:
+        asked.append(name)
+        return ["sh", "-c", "exit 23"]
+
+    world = World(Target(b"host:/trg/", ask=ask), b".mounted")
+    world.transfer(b"/a")
+    tries = len(asked)
+    if is_paused:
+        world.sync.pause()
+    world.run(100)
+    assert (len(asked) == tries) == is_paused
+    if is_paused:
+        world.sync.unpause()
+        assert len(asked) == tries + 1, "made up for"
+    world.close()
+
+
+def test_a_target_that_is_gone_is_looked_at_when_somebody_asks_for_that() -> None:
+    asked: list[bytes] = []
+
+    def ask(name: bytes) -> list[str | bytes]:
+        asked.append(name)
+        return ["sh", "-c", "exit 23"]
+
+    world = World(Target(b"host:/trg/", ask=ask), b".mounted")
+    world.transfer(b"/a")
+    world.run(200)
+    tries = len(asked)
+    world.sync.try_now()
+    world.sync.try_now()
+    assert len(asked) == tries + 1
+    world.run(60)
+    assert len(asked) == tries + 2, "and once more after the pause, not twice"
+    world.close()
