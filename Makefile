@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help test tests lint format pythons packages coverage mutants run bench bench-quick churn soak faults dist clean
+.PHONY: help test tests lint format pythons packages coverage mutants run bench bench-quick churn soak faults deb test-deb dist clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,7 @@ help:
 	@echo 'make churn          random changes against a running daemon, SEEDS=$(SEEDS) for each action (ARGS="-k rsync")'
 	@echo 'make soak           an hour of churn, looking for leaks'
 	@echo 'make faults         do all faults to the real lsyncd and to ours, write tests/differential/FAULTS.md'
+	@echo 'make deb            a Debian package, into dist/ · make test-deb: prove it in a fresh Debian root (as root)'
 	@echo 'make dist           wheel and source package, into dist/'
 	@echo 'make clean          remove what the above made'
 
@@ -103,6 +104,13 @@ run: $(VENV)/.run
 	@DEMO='$(DEMO)' $(BIN)/lsyncd -nodaemon '$(CONFIG)' || { status=$$?; [ $$status -eq 130 ] || [ $$status -eq 143 ] || exit $$status; }
 
 # ---- packaging
+
+# the Debian package of what is committed, into dist/
+deb:
+	@contrib/debian/build
+
+test-deb:
+	@contrib/debian/test
 
 dist: $(VENV)/.dev
 	rm -rf build dist

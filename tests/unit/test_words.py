@@ -156,7 +156,7 @@ def parts() -> dict[str, list[Path]]:
         for path in sorted([*(ROOT / top).rglob("*.py"), *(ROOT / top).rglob("*.lua")]):
             found.setdefault("/".join(path.relative_to(ROOT).parts[:2]), []).append(path)
     for pattern in DOCUMENTS:
-        for path in sorted(ROOT.glob(pattern)):
+        for path in filter(Path.is_file, sorted(ROOT.glob(pattern))):
             name = str(path.relative_to(ROOT)) if path.parent == ROOT else str(path.parent.relative_to(ROOT))
             found.setdefault(name, []).append(path)
     return found
