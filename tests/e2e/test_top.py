@@ -23,7 +23,7 @@ from tests.kit.daemon import DEADLINE, ROOT, Daemon
 from tests.kit.screens import lines_of, recording
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from typing import Any
 
     from textual.pilot import Pilot
@@ -180,7 +180,12 @@ def test_a_daemon_goes_and_another_one_comes(box: Path) -> None:
     run(script())
 
 
-def test_a_terminal_without_colours(box: Path) -> None:
+@pytest.mark.parametrize(
+    "end_it",
+    [lambda process, terminal: os.write(terminal, b"q"), lambda process, terminal: process.terminate()],
+    ids=["q", "TERM"],
+)
+def test_a_terminal_without_colours(box: Path, end_it: Callable[[subprocess.Popen[bytes], int], object]) -> None:
     with daemon(box) as running:
         running.wait_for("Startup of", 2)
         ours, theirs = pty.openpty()
@@ -214,15 +219,16 @@ def test_a_terminal_without_colours(box: Path) -> None:
         while b"in sync" not in shown and time.monotonic() < end:
             if select.select([ours], [], [], 1)[0]:
                 shown += os.read(ours, 1 << 16)
-        os.write(ours, b"q")
-        while process.poll() is None and time.monotonic() < end:
-            if select.select([ours], [], [], 0.1)[0]:
+        end_it(process, ours)
+        while time.monotonic() < end:
+            if select.select([ours], [], [], 1)[0]:
                 try:
                     shown += os.read(ours, 1 << 16)
-                except OSError:
+                except OSError:  # nobody has the terminal any more
                     break
         assert process.wait(DEADLINE) == 0
         os.close(ours)
     assert b"in sync" in shown
+    assert shown.count(b"\x1b[?1049h") == shown.count(b"\x1b[?1049l") == 1  # the other screen, and back
     looks = {int(code) for codes in re.findall(rb"\x1b\[([\d;]*)m", shown) for code in codes.split(b";") if code}
     assert looks <= {*ATTRIBUTES, *GREYS}

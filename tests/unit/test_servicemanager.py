@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator import servicemanager
 from orchestrator.logic.summary import summary
 from orchestrator.servicemanager import ServiceManager
 from orchestrator.testing.clock import FakeClock
@@ -206,7 +207,11 @@ def test_long_work_feeds_the_watchdog(manager: Manager) -> None:
     service.close()
 
 
-def test_a_full_socket_holds_up_nothing_and_the_summary_follows(manager: Manager) -> None:
+@pytest.mark.timeout(30)
+def test_a_full_socket_holds_up_nothing_and_the_summary_follows(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servicemanager, "PATIENCE", 3600)  # for what is urgent
     clock = FakeClock()
     service = ServiceManager(os.environ, clock)
     summaries = map(str, itertools.count())

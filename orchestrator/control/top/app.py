@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -132,6 +134,8 @@ class Top(App[None]):
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
+        # else the terminal stayed as the view has it
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.set_interval(TICK, self._draw)
         self._feed.start()
         self._table.focus()

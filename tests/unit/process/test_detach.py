@@ -90,3 +90,28 @@ with open({str(tmp_path / "precious")!r}, "w") as file:
     assert code == 0
     assert (tmp_path / "precious").read_text() == ""
     assert (tmp_path / "stdin").read_text() == "/dev/null\n"
+
+
+ANNOUNCED = """
+import os, sys, time
+from orchestrator.process.detach import detach
+
+writing = int(sys.argv[1])
+
+def announce(pid):
+    time.sleep(0.3)  # the child would be first by far
+    os.write(writing, b"announced\\n")
+
+detach(lambda: None, announce)
+os.write(writing, b"goes on\\n")
+"""
+
+
+def test_a_daemon_goes_on_when_it_has_been_announced() -> None:
+    """Its parent announces it to the service manager, however slowly; what the daemon says is not believed before."""
+    reading, writing = os.pipe()
+    done = subprocess.run([sys.executable, "-c", ANNOUNCED, str(writing)], pass_fds=[writing], timeout=30, check=False)
+    os.close(writing)
+    with open(reading) as pipe:
+        assert pipe.read() == "announced\ngoes on\n"
+    assert done.returncode == 0
