@@ -260,6 +260,7 @@ class SyncLike(Protocol):
     host: Host
     queue: Queue
     failing: Collection[bytes]
+    conflicts: Sequence[bytes] | None
 
     @property
     def startup(self) -> HasParts | None: ...
@@ -465,6 +466,10 @@ class Inlet:
     def status(self) -> dict[str, Any]:
         """How the sync is doing, as the control socket reports it: contrib/CONTROL.md, "A sync"."""
         return self._sync.status()
+
+    def report_conflicts(self, paths: Sequence[bytes]) -> None:
+        """For the status: absolute paths that were changed on both sides, so that somebody has to decide."""
+        self._sync.conflicts = paths
 
     # ---- acting -------------------------------------------------------------------------------
 

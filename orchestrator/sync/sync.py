@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.delay import Delay
@@ -74,6 +74,10 @@ if TYPE_CHECKING:
     from orchestrator.sync.targetwatch import TargetWatch
     from orchestrator.sync.verification import Verification
     from orchestrator.sync.verify import Verifier
+
+
+CONFLICTS: Final = 100
+"""Paths in conflict that the status names."""
 
 
 @dataclass
@@ -156,6 +160,7 @@ class Sync:
         self.verified: Verified | None = None
         self.verify_times: Crontab | None = None
         self._verify_schedule: Schedule | None = None
+        self.conflicts: Sequence[bytes] | None = None  # None: its action knows of none
         self.failing: Collection[bytes] = ()  # paths that wait to be tried again outside the queue, if they are known
         self._unanswered = Unanswered(host, name, self.queue.offer_again)
         self._settling = Settling(host, source, options.settle, self._settled) if options.settle > 0 else None
@@ -221,7 +226,7 @@ class Sync:
             "last_error": self.history.last_error,
             "counts": counts,
             "verified": None if self.verified is None else self.verified.fields(),
-            "conflicts": None,
+            "conflicts": None if self.conflicts is None else list(map(text_of, self.conflicts[:CONFLICTS])),
         }
 
     def recent(self) -> list[dict[str, Any]]:

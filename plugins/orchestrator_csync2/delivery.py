@@ -98,6 +98,7 @@ class Deliveries:
     def _judge_rest(self, inlet: Inlet, sync: _Sync, job: Job) -> list[bytes] | None:
         """See whether anything is left to deliver, and when to try it. Gives the failed paths, as in `Collected`."""
         inlet.report_retrying(len({place.path for place in sync.memory.reporter.refused}))
+        inlet.report_conflicts(sorted(set(sync.memory.reporter.conflicts.values())))
         if job.is_clean:
             sync.retry.succeeded()
         elif not sync.settings.dry_run:

@@ -32,6 +32,9 @@ _UNREACHABLE = re.compile(rb"ERROR: Connection to remote host [`'](?P<host>\S+)'
 _PREFIX = re.compile(rb"Prefix '(?P<name>.*)' is set to '(?P<directory>/.*)'\.")
 _FINISHED = re.compile(rb"Finished with \d+ errors\.")
 _UNREAD = b" in scandir: "
+CONFLICT = b"also marked dirty"
+"""In the answer of a host that has a change of its own to the path."""
+
 _MISSING_PARENT = b"missing parent dir : "
 
 _OPENERS = (b"Updating ", b"Deleting ", b"response from peer(")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator_csync2.output import CONFLICT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -13,10 +15,12 @@ _ATTENTION = " not taken, needs attention (a conflict: csync2 -f PATH on the hos
 
 
 class Reporter:
-    """One sync's, from run to run. `refused`: paths that their host did not take, as last heard, with the reason."""
+    """One sync's, from run to run. `refused`: paths that their host did not take, as last heard, with the reason where
+    that run gave one. `conflicts`: those of them that are conflicts, each with its path on this host."""
 
     def __init__(self, syncid: str) -> None:
         self.refused: dict[HostPath, bytes] = {}
+        self.conflicts: dict[HostPath, bytes] = {}
         self._name = f"csync2 {syncid}: "
         self._unreachable: set[bytes] = set()
         self._gave_up: tuple[bytes, ...] = ()
@@ -49,6 +53,9 @@ class Reporter:
         # Nothing is heard of a host that is down: paths that it refused before stay refused.
         still = {place: reason for place, reason in self.refused.items() if place.host in output.unreachable}
         self.refused = {**still, **output.refused}
+        # a reason is asked for once only
+        found = {place: output.real_path(place.path) for place, why in output.refused.items() if CONFLICT in why}
+        self.conflicts = {place: path for place, path in {**self.conflicts, **found}.items() if place in self.refused}
         self._unreachable = set(output.unreachable)
 
     def gave_up(self, said: Iterable[bytes], log: Callable[..., None]) -> None:

@@ -111,6 +111,7 @@ CALLED: dict[str, tuple[object, ...]] = {
     "retry": (b"/x",),
     "report_retrying": (1,),
     "report_failing": ([b"/x"],),
+    "report_conflicts": ([b"/x"],),
     "report_arrived": ([b"/x"],),
     "after": (1.0, lambda: None),
     "add_exclude": (b"*.x",),

@@ -611,9 +611,11 @@ def test_a_conflict_is_told_once_and_kept_in_the_status(world: World) -> None:
         )
     ]
     assert world.inlet.retrying == 1
+    assert world.inlet.sync.status()["conflicts"] == ["/src/f"], "also after a run that was not asked for the reason"
     world.answer('echo "Finished with 0 errors."')
     world.wait(2)
     assert world.inlet.retrying == 0
+    assert world.inlet.sync.status()["conflicts"] == []
     assert world.inlet.lines("Normal")[-1] == "csync2 web: everything has been delivered."
 
 
@@ -623,6 +625,7 @@ def test_a_refused_path_is_not_forgotten_while_its_host_is_down(world: World) ->
     world.answer(update_fails(DOWN))
     world.change(("Modify", b"/g"))
     assert world.inlet.retrying == 1
+    assert world.inlet.sync.status()["conflicts"] == ["/src/f"]
     world.answer(update_fails(CONFLICT))
     world.change(("Modify", b"/h"))
     assert sum("not taken" in text for text in world.inlet.lines("Warn")) == 1
