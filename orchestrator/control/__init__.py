@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.control.exits import ATTENTION, Refused
 from orchestrator.control.output import report
-from orchestrator.control.subcommands import SUBCOMMANDS, make_parser
+from orchestrator.control.subcommands import SUBCOMMANDS, parsed
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand. Returns the exit status (see exits)."""
-    options = make_parser().parse_args(arguments)
+    options = parsed(arguments)
     try:
         with report() as output:
             return _run(options, output)

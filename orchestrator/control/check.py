@@ -53,6 +53,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         for_real=options.for_real,
         elsewhere=options.elsewhere,
         only_load=options.load,
+        connects=options.connect,
     )
 
 
@@ -64,17 +65,19 @@ def check(
     for_real: bool = False,
     elsewhere: bool = False,
     only_load: bool = False,
+    connects: bool = False,
 ) -> int:
     """Print the report. 0: it would start and do its work; 1: it would not, or something it needs is missing.
 
     `for_real`: everything that a Lua config does while it is loaded is done, and its handlers are called. `elsewhere`:
     the config is for another machine: sources, programs and places need not be here. `only_load`: do no more than the
     daemon does before it begins to watch, for a service that is about to start it; silent where nothing is wrong.
+    `connects`: try to log in to the targets on other machines; nothing is written there.
     """
     if not os.path.exists(path):
         raise UsageError(f"Cannot find config file at '{path}'.")
     with DryRun(path, lua, for_real=for_real or only_load, elsewhere=elsewhere) as run:
-        return _Check(run, output, elsewhere).report(only_load=only_load)
+        return _Check(run, output, elsewhere).report(only_load=only_load, connects=connects)
 
 
 class _Check:
@@ -85,7 +88,7 @@ class _Check:
         self._problems = [*run.manager.problems()]
         self._warnings: list[str] = []
 
-    def report(self, *, only_load: bool = False) -> int:
+    def report(self, *, only_load: bool = False, connects: bool = False) -> int:
         try:
             self._run.load()
         except OrchestratorError as error:
@@ -113,6 +116,8 @@ class _Check:
         if self._run.settings.reload == "changed":
             self._show_reload()
         self._look_around()
+        if connects:
+            self._connect()
         for line in dict.fromkeys(self._warnings):
             self._output.line(f"Warn: {line}")
         return self._show_problems()
@@ -192,6 +197,18 @@ class _Check:
         for program in dict.fromkeys(programs):
             if not self._elsewhere and shutil.which(program) is None:
                 self._problems.append(f"{sync.name}: there is no program {os.fsdecode(program)!r} to run.")
+
+    def _connect(self) -> None:
+        from orchestrator.control.connect import try_targets
+
+        for finding in try_targets(self._run):
+            line = f"{finding.sync}: {finding.text}"
+            if finding.kind == "Error":
+                self._problems.append(f"{line}.")
+            elif finding.kind == "Warn":
+                self._warnings.append(f"{line}.")
+            else:
+                self._output.line(line)
 
     # ---- the whole ----------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from orchestrator.control.exits import ATTENTION, NO_DAEMON, WRONG_CALL, Refused
+from orchestrator.control.exits import ATTENTION, NO_DAEMON, WRONG_CALL, NotAllowed, Refused
 from orchestrator.requests.place import directory_of, remove_leftovers, sockets_in
 from orchestrator.requests.protocol import PROTOCOL
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds to wait for an answer: the daemon may be reading a burst of changes."""
+
+SHORT_PATIENCE: Final = 1.0
+"""Seconds for an answer that can be done without."""
 
 LONGEST: Final = 1 << 26
 """Bytes of a line; no daemon's status is longer."""
@@ -80,7 +83,7 @@ class Connection:
             raise _no_answer(self.path, error) from None
         greeting = self._line(patience)
         if greeting is None:
-            raise Refused(f"the daemon at {self.path} hangs up: {_MAY_ASK}", NO_DAEMON)
+            raise NotAllowed(f"the daemon at {self.path} hangs up: {_MAY_ASK}")
         if "error" in greeting:
             raise _answered(greeting)
         if not isinstance(greeting.get("protocol"), int):
@@ -226,13 +229,14 @@ def find(directories: Iterable[str] | None = None) -> list[Found]:
     return sorted(found)
 
 
-def reach(path: str | None = None, pid: int | None = None) -> Connection:
-    """To the daemon with that socket, or process id; without either: to the only one that runs.
+def reach(path: str | None = None, pid: int | None = None, patience: float = PATIENCE) -> Connection:
+    """To the daemon with that socket, or process id; without either: to the only one that runs. `patience`: seconds to
+    wait for its first answer.
 
     Raises Refused: with NO_DAEMON where there is none that this user may ask, with WRONG_CALL where there are several.
     """
     if path is not None:
-        return connect(path)
+        return connect(path, patience)
     running = [daemon for daemon in find() if pid in (None, daemon.pid)]
     which = "no daemon runs" if pid is None else f"no daemon has the process id {pid}"
     if not running:
@@ -240,11 +244,21 @@ def reach(path: str | None = None, pid: int | None = None) -> Connection:
         raise Refused(f"{which} {hint}", NO_DAEMON)
     mine = [daemon for daemon in running if daemon.is_open]
     if not mine:
-        raise Refused(f"no daemon runs that this user may ask: {_MAY_ASK}", NO_DAEMON)
+        raise NotAllowed(f"no daemon runs that this user may ask: {_MAY_ASK}")
     if len(mine) > 1:
-        there_are = ", ".join(f"--pid {daemon.pid}" for daemon in mine)
-        raise Refused(f"{len(mine)} daemons run; choose one: {there_are}", WRONG_CALL)
-    return connect(mine[0].path)
+        there_are = ", ".join(map(_described, mine))
+        raise Refused(f"{len(mine)} daemons run; choose one by --pid: {there_are}", WRONG_CALL)
+    return connect(mine[0].path, patience)
+
+
+def _described(daemon: Found) -> str:
+    """A daemon for a list to choose from: its process id, its config if it names it soon, its socket."""
+    try:
+        with connect(daemon.path, SHORT_PATIENCE) as connection:
+            config = connection.ask("status", patience=SHORT_PATIENCE, syncs=[])["daemon"]["config"]
+    except (Refused, LookupError, TypeError):
+        config = None
+    return f"{daemon.pid} ({f'{config}, ' if isinstance(config, str) and config else ''}{daemon.path})"
 
 
 def not_ours(path: str) -> Refused:
@@ -278,5 +292,6 @@ def _answered(line: Mapping[str, Any]) -> Answered:
 
 def _no_answer(path: str, error: Exception) -> Refused:
     reason = getattr(error, "strerror", None) or error
-    hint = f"; {_MAY_ASK}" if getattr(error, "errno", None) == errno.EACCES else ""
-    return Refused(f"no daemon answers at {path}: {reason}{hint}", NO_DAEMON)
+    if getattr(error, "errno", None) == errno.EACCES:
+        return NotAllowed(f"no daemon answers at {path}: {reason}; {_MAY_ASK}")
+    return Refused(f"no daemon answers at {path}: {reason}", NO_DAEMON)

@@ -19,3 +19,10 @@ class Refused(Exception):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotAllowed(Refused):
+    """A daemon runs, and this user may not ask that of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, NO_DAEMON)

@@ -32,6 +32,23 @@ class Output:
         """Text that is meant to be read by a program."""
         self._stream.write(text + "\n")
 
+    def flush(self) -> None:
+        """Have everything so far be seen: what follows may take long."""
+        self._stream.flush()
+
+    def terminal(self) -> os.terminal_size | None:
+        """The size of the terminal that shows the report; None: a file or a pipe gets it."""
+        try:
+            size = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            return None
+        # one that does not know its size says 0
+        return os.terminal_size((size.columns or 80, size.lines or 24))
+
+    def has_colour(self) -> bool:
+        """Whether colours are wanted: by a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+        return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and self.terminal() is not None
+
     def complain(self, text: str) -> None:
         """A line on stderr."""
         sys.stderr.write(printable(mask(text)) + "\n")

@@ -7,10 +7,15 @@ exit status (`orchestrator.control.exits`). The module is imported only when its
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final, NamedTuple
+import re
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from orchestrator.control.eventlines import TOPICS
+from orchestrator.control.exits import WRONG_CALL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class Subcommand(NamedTuple):
@@ -19,6 +24,41 @@ class Subcommand(NamedTuple):
     help: str
     arguments: Callable[[argparse.ArgumentParser], None]
     module: str
+    wrong_call: int = WRONG_CALL
+    """The exit status for arguments that it does not take."""
+
+
+class _Parser(argparse.ArgumentParser):
+    wrong_call = WRONG_CALL
+
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong with the arguments, and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(self.wrong_call, f"{self.prog}: error: {message}\n")
+
+
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, or 10m, 2h, 1d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _topics(text: str) -> list[str]:
+    topics = text.split(",")
+    unknown = [topic for topic in topics if topic not in TOPICS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no topic {unknown[0]!r}; there are: {', '.join(TOPICS)}")
+    return topics
 
 
 def add_daemon(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +99,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for-real", action="store_true", help="do what the config does while it is loaded, call handlers"
     )
-    parser.add_argument(
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
         "--load", action="store_true", help="only load it, as the daemon does: what it does meanwhile is done"
+    )
+    only.add_argument(
+        "--connect", action="store_true", help="try to log in to the targets on other machines; nothing is written"
     )
     _config(parser)
 
@@ -143,9 +187,42 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="for this shell")
+
+
 def _status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("socket", help="the file that the setting controlSocket names")
+    add_syncs(parser)
+    add_daemon(parser)
     add_json(parser)
+    parser.add_argument("--watch", action="store_true", help="draw the table again as things change, until Ctrl-C")
+
+
+def _events(parser: argparse.ArgumentParser) -> None:
+    add_syncs(parser)
+    add_daemon(parser)
+    add_json(parser, "print each event as a line of JSON")
+    parser.add_argument(
+        "--topics", type=_topics, metavar="LIST",
+        help=f"of these, separated by commas: {', '.join(TOPICS)}; without it: all but queue and log",
+    )  # fmt: skip
+    parser.add_argument("--reconnect", action="store_true", help="when the daemon ends, wait for the next one")
+
+
+def _health(parser: argparse.ArgumentParser) -> None:
+    add_syncs(parser)
+    add_daemon(parser)
+    add_json(parser)
+    for name, kind, metavar, meaning in (
+        ("--warning-age", _duration, "AGE", "a warning when a sync's oldest change is older: seconds, or 10m, 2h, 1d"),
+        ("--max-age", _duration, "AGE", "critical when it is older"),
+        ("--warning-delays", _number, "N", "a warning when more changes wait in a sync"),
+        ("--max-delays", _number, "N", "critical when more wait"),
+    ):
+        parser.add_argument(name, type=kind, metavar=metavar, help=meaning)
+    parser.add_argument(
+        "--timeout", type=_duration, metavar="SECONDS", default=10.0, help="critical without an answer for so long: 10"
+    )
 
 
 def _top(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +240,10 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "check": Subcommand("load a config and show what it would do, without doing it", _check, "check"),
+    "completion": Subcommand("print a script that completes this command's line in a shell", _completion, "completion"),
     "convert": Subcommand("print a Lua config that has no functions as TOML", _convert, "convert"),
+    "events": Subcommand("follow what a running daemon does: changes, transfers, states", _events, "events"),
+    "health": Subcommand("say in one line how a running daemon is doing, for monitoring", _health, "health", 3),
     "flush": Subcommand("have what waits transferred now, without delay", _flush, "steer"),
     "log": Subcommand("turn categories of the log on and off; without any: show those that are on", _log, "steer"),
     "pause": Subcommand("start nothing for these syncs any more, until they are resumed", _steer, "steer"),
@@ -183,7 +263,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Every subcommand with its arguments."""
     from orchestrator import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="orchestrator",
         description="Looks at plugins and configs without starting a daemon, and asks and steers running ones.",
     )
@@ -191,5 +271,17 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, subcommand in SUBCOMMANDS.items():
         sentence = f"{subcommand.help[0].upper()}{subcommand.help[1:]}."
-        subcommand.arguments(commands.add_parser(name, help=subcommand.help, description=sentence))
+        parser_of_it = commands.add_parser(name, help=subcommand.help, description=sentence)
+        parser_of_it.wrong_call = subcommand.wrong_call
+        # an argument that it does not know is refused by itself, too
+        parser_of_it.set_defaults(parser=parser_of_it)
+        subcommand.arguments(parser_of_it)
     return parser
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments (None: of the command line). Ends the process where they are wrong."""
+    options, unknown = make_parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.control.words import age
 from orchestrator.logic.text import counted
+from orchestrator.logic.words import age
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -34,7 +34,7 @@ def config(box: Path, script: str, settings: str = "") -> str:
 
 
 def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
-    main(["status", "--json", str(box / "socket")])
+    main(["status", "--json", "--socket", str(box / "socket")])
     return {sync["name"]: sync for sync in json.loads(capsys.readouterr().out)["syncs"]}
 
 
@@ -51,7 +51,8 @@ def test_each_sync_tells_its_state(box: Path, capsys: pytest.CaptureFixture[str]
             return syncs["Sync1"]["state"], syncs["Sync2"]["state"]
 
         def is_retrying() -> bool:
-            return main(["status", str(box / "socket")]) == 1 and "Sync1: retrying" in capsys.readouterr().out
+            status = main(["status", "--socket", str(box / "socket")])
+            return status == 1 and "Sync1  retrying" in capsys.readouterr().out
 
         syncs: dict[str, dict[str, object]] = {}
         wait_until(lambda: states() == ("retrying", "in sync"), "a pause between two tries")
@@ -60,7 +61,7 @@ def test_each_sync_tells_its_state(box: Path, capsys: pytest.CaptureFixture[str]
         wait_until(is_retrying, "a pause between two tries")
         (box / "up").write_text("")
         wait_until(lambda: ask(box, capsys)["Sync1"]["state"] == "in sync", "the first sync to succeed")
-        assert main(["status", str(box / "socket")]) == 0
+        assert main(["status", "--socket", str(box / "socket")]) == 0
     assert not (box / "socket").exists()
 
 
@@ -177,7 +178,7 @@ def test_the_group_may_read(box: Path, capsys: pytest.CaptureFixture[str]) -> No
         wait_until((box / "socket").exists, "the socket")
         status = (box / "socket").lstat()
         assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getgid())
-        assert main(["status", str(box / "socket")]) == 0
+        assert main(["status", "--socket", str(box / "socket")]) == 0
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_a_setting_that_cannot_be_met_ends_the_start(box: Path, settings: str, w
 
 
 def test_asking_nobody_is_one_line(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", str(box / "none")]) == 3
+    assert main(["status", "--socket", str(box / "none")]) == 3
     (box / "file").write_text("")
-    assert main(["status", str(box / "file")]) == 2
+    assert main(["status", "--socket", str(box / "file")]) == 2
     assert capsys.readouterr().err.count("Error: ") == 2

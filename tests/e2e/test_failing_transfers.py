@@ -62,7 +62,7 @@ def wait_equal(box: Path, name: str, daemon: Daemon, target: Path | None = None)
 
 def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
     capsys.readouterr()
-    main(["status", "--json", str(box / "socket")])
+    main(["status", "--json", "--socket", str(box / "socket")])
     return {one["name"]: one for one in json.loads(capsys.readouterr().out)["syncs"]}
 
 

@@ -52,7 +52,7 @@ def over_ssh(sshd: Sshd) -> str:
 
 def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
     capsys.readouterr()
-    main(["status", "--json", str(box / "socket")])
+    main(["status", "--json", "--socket", str(box / "socket")])
     return {sync["name"]: sync for sync in json.loads(capsys.readouterr().out)["syncs"]}
 
 

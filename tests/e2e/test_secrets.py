@@ -48,8 +48,8 @@ def test_nowhere(box: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
         (box / "src/f").write_text("")
         daemon.wait_for("Failed executing")
         daemon.wait_for("Finished Create", 2)
-        main(["status", str(box / "socket")])
-        main(["status", "--json", str(box / "socket")])
+        main(["status", "--socket", str(box / "socket")])
+        main(["status", "--json", "--socket", str(box / "socket")])
         told = capsys.readouterr().out
         assert "rsync://u:***@127.0.0.1/m" in told
         assert "cannot reach rsync://u:***@host/m" in told

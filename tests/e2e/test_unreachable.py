@@ -53,7 +53,7 @@ def equal(box: Path, name: str) -> bool:
 
 def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
     capsys.readouterr()
-    main(["status", "--json", str(box / "socket")])
+    main(["status", "--json", "--socket", str(box / "socket")])
     return {sync["name"]: sync for sync in json.loads(capsys.readouterr().out)["syncs"]}
 
 

@@ -62,7 +62,7 @@ def wait_equal(box: Path) -> None:
 
 
 def ask(box: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    assert main(["status", "--json", str(box / "socket")]) == 0
+    assert main(["status", "--json", "--socket", str(box / "socket")]) == 0
     report: dict[str, Any] = json.loads(capsys.readouterr().out)["daemon"]
     return report
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_watched_at_the_start_is_polled_until_it_can(
         (source / "b0").rename(source / "c0")
         wait_equal(box)
         assert ask(box, capsys)["polled"] > 0
-        assert main(["status", str(box / "socket")]) == 0
+        assert main(["status", "--socket", str(box / "socket")]) == 0
         assert " polled for lack of watches\n" in capsys.readouterr().out
         assert "For want of watches polling " in text_of(box / "status")
 

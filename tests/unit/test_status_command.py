@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SYNC: dict[str, Any] = {
-    "name": "Sync1", "state": "in sync", "source": "/s/", "target": "/t/", "waiting": 0, "oldest": None,
-    "retrying": 0, "held_by": None, "unreachable": None, "last_success": None, "last_error": None,
+    "name": "Sync1", "state": "in sync", "source": "/s/", "target": "/t/", "waiting": 0, "oldest": None, "stuck": None,
+    "retrying": 0, "held_by": "", "unreachable": None, "last_success": None, "last_error": None,
 }  # fmt: skip
 
 
 def report(**changed: Any) -> dict[str, Any]:
-    return {"daemon": {"pid": 7, "time": 100.0, "processes": 0, "watches": 1, "polled": 0}, "syncs": [SYNC | changed]}
+    return {"daemon": {"pid": 7, "time": 1e9, "processes": 0, "watches": 1, "polled": 0}, "syncs": [SYNC | changed]}
 
 
 def spoken(answer: Any) -> bytes:
@@ -56,13 +56,13 @@ def answering(path: Path, answer: bytes) -> Iterator[str]:
 def ask(tmp_path: Path, answer: Any, *options: str) -> int:
     data = answer if isinstance(answer, bytes) else spoken(answer)
     with answering(tmp_path / "socket", data) as path:
-        return main(["status", *options, path])
+        return main(["status", *options, "--socket", path])
 
 
 def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(tmp_path, report()) == 0
     captured = capsys.readouterr()
-    assert "Sync1: in sync, /s/ -> /t/\n" in captured.out
+    assert captured.out.splitlines()[1].split() == ["Sync1", "in", "sync", "/t/", "0", "-", "-"]
     assert captured.err == ""
 
 
@@ -75,30 +75,32 @@ def test_a_sync_that_needs_attention(
     assert capsys.readouterr().err == f"Attention: Sync1 is {state}.\n"
 
 
-def test_one_and_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ask(tmp_path, report(waiting=1, oldest=96.8, retrying=1))
-    (tmp_path / "socket").unlink()
-    ask(tmp_path, report(waiting=2, oldest=96.8, retrying=2))
-    out = capsys.readouterr().out
-    assert "  1 change waits, the oldest for 3 s\n  1 path waits to be tried again\n" in out
-    assert "  2 changes wait, the oldest for 3 s\n  2 paths wait to be tried again\n" in out
+def test_a_stuck_sync_needs_attention(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(tmp_path, report(state="syncing", stuck="pid 12 moves nothing")) == 1
+    assert capsys.readouterr().err == "Attention: Sync1 is stuck.\n"
+
+
+def test_json_is_the_answer_as_it_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = report() | {"of another version": [1, {"x": None}]}
+    assert ask(tmp_path, answer, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == answer
 
 
 def test_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["status"])
+        main(["status", "--socket", "a", "--pid", "1"])
     assert ended.value.code == 2
     (tmp_path / "file").write_text("")
-    assert main(["status", str(tmp_path / "file")]) == 2
+    assert main(["status", "--socket", str(tmp_path / "file")]) == 2
     assert "is no socket; name the file that the setting controlSocket names." in capsys.readouterr().err
 
 
 def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", str(tmp_path / "none")]) == 3
-    assert main(["status", "nul\0"]) == 3
+    assert main(["status", "--socket", str(tmp_path / "none")]) == 3
+    assert main(["status", "--socket", "nul\0"]) == 3
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "dead"))
-    assert main(["status", str(tmp_path / "dead")]) == 3
+    assert main(["status", "--socket", str(tmp_path / "dead")]) == 3
     err = capsys.readouterr().err
     assert err.count("Error: no daemon answers at ") == 3
     assert len(err.splitlines()) == 3
@@ -119,7 +121,7 @@ JUNK = {
     "no time": report(last_success=1e300),
     "infinite": report(last_success=float("inf")),
     "a text for an age": report(waiting=1, oldest="x"),
-    "no cause": report(last_error={"time": 1}),
+    "no time of an error": report(last_error={"cause": ""}),
 }
 
 
@@ -169,7 +171,7 @@ def test_one_who_never_stops_is_not_listened_to_for_ever(
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert main(["status", str(tmp_path / "socket")]) == 3
+        assert main(["status", "--socket", str(tmp_path / "socket")]) == 3
         thread.join()
     assert "no daemon of this kind" in capsys.readouterr().err
 
@@ -183,7 +185,7 @@ def test_names_steer_no_terminal_and_forge_no_line(tmp_path: Path, capsys: pytes
         assert not set(text) & set("\x1b\u202e\x9b")
         assert "\nSync2" not in text
     assert "a\\x1b[2J\\u202e\\x9b\\nSync2: in sync" in captured.out
-    assert len(captured.out.splitlines()) == 3
+    assert len(captured.out.splitlines()) == 5
 
 
 def test_passwords_are_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

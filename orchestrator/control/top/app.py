@@ -21,7 +21,7 @@ from orchestrator.control.top.feed import Answer, Came, Feed, Gone, Heard, Said
 from orchestrator.control.top.picture import BARS, IS_ASKED_FOR, IS_STATUS_OLD, PLAIN_BARS, Picture
 from orchestrator.control.top.shown import PATHS, Widths, clean, detail, head, heads, matches, outcome, row
 from orchestrator.control.trouble import BAD, POOR, severity
-from orchestrator.control.words import cut, width
+from orchestrator.logic.words import cut, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

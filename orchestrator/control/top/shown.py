@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.control.top.picture import BARS, Activity, sparkline
 from orchestrator.control.trouble import BAD, severity, trouble
-from orchestrator.control.words import age, cut, cut_front, pad, size, wrapped
 from orchestrator.logic.message import printable
 from orchestrator.logic.secrets import mask
 from orchestrator.logic.summary import summary
 from orchestrator.logic.text import counted
+from orchestrator.logic.words import age, cut, cut_front, pad, size, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from orchestrator.control.answer import StatusAnswer, status_of
 from orchestrator.control.top.picture import Activity
 from orchestrator.control.top.shown import LEAST_NAME, Widths, detail, head, heads, matches, outcome, row
-from orchestrator.control.words import width
 from orchestrator.logic.message import printable
+from orchestrator.logic.words import width
 
 NOW = 1_700_000_000.0
 

@@ -1,0 +1,38 @@
+"""The status of a daemon, asked for and judged: what `status`, its `--watch` and `health` have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.control import client
+from orchestrator.control.answer import NotOurs, StatusAnswer, status_of
+from orchestrator.control.exits import ATTENTION, OK
+from orchestrator.control.trouble import GOOD, severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.control.output import Output
+
+
+def ask(daemon: client.Connection, syncs: Sequence[str]) -> tuple[dict[str, Any], StatusAnswer]:
+    """The status of these syncs (none: all), as it came and checked. Raises Refused."""
+    raw = daemon.ask("status", syncs=[*syncs] or None)
+    try:
+        return raw, status_of(raw)
+    except NotOurs:
+        raise client.not_ours(daemon.path) from None
+
+
+def attention(answer: StatusAnswer, output: Output) -> int:
+    """Say on stderr which syncs need attention. Returns the exit status."""
+    worth_a_look = list(_worth_a_look(answer))
+    if worth_a_look:
+        output.complain(f"Attention: {', '.join(worth_a_look)}.")
+    return ATTENTION if worth_a_look else OK
+
+
+def _worth_a_look(answer: StatusAnswer) -> Iterator[str]:
+    for sync in answer.syncs:
+        if severity(sync) != GOOD:
+            yield f"{sync.name} is {'stuck' if sync.stuck else sync.state}"
