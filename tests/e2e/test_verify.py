@@ -17,6 +17,7 @@ from orchestrator.control import main
 from tests.kit.csync2 import Cluster, csync2_binary
 from tests.kit.daemon import ROOT, Daemon, wait_until
 from tests.kit.need import program
+from tests.kit.rsyncd import RsyncDaemon
 from tests.kit.sshd import Sshd
 from tests.kit.trees import snapshot
 
@@ -311,3 +312,22 @@ def test_over_the_socket(box: Path) -> None:
         (result,) = lines[-1]["result"]["syncs"]
         assert followed[-1]["sync"] == result["name"] == "rsync"
         assert (followed[-1]["event"], followed[-1]["is_equal"], followed[-1]["differences"]) == ("verified", False, 4)
+
+
+def test_through_a_tunnel(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program("socat")
+    with RsyncDaemon(box, box / "trg") as rsyncd:
+        listen = "TCP-LISTEN:^localport,fork,reuseaddr,bind=127.0.0.1"
+        tunnel = (
+            f'tunnel{{ mode = "pool", readyDelay = 0.2, command = {{ "socat", "{listen}", '
+            f'"TCP:127.0.0.1:{rsyncd.port}" }}, checkMaxFailed = 1000, '
+            'checkCommand = { "socat", "-u", "OPEN:/dev/null", "TCP:127.0.0.1:^localport" } }'
+        )
+        lua = settings(box) + (
+            f'sync{{ default.rsync, name = "far", source = "{box}/src", target = "rsync://^localhost:^localport/m/", '
+            f"delay = 0, tunnel = {tunnel}, rsync = {{ archive = true }} }}"
+        )
+        with Daemon(box, lua=lua) as daemon:
+            daemon.wait_for("Startup of")
+            plant(box / "trg")
+            assert sorted(verify(box, capsys)[1][:-1]) == sorted(f"far: {one}" for one in PLANTED)
