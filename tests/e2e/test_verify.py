@@ -260,7 +260,7 @@ def test_by_ssh(box: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_by_csync2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Cluster(tmp_path / "cluster", 2) as cluster:
+    with Cluster(tmp_path / "cluster", 2, auto="first") as cluster:
         here, other = cluster.nodes
         for name in (b"f", b"g", NAME):
             (here.tree / os.fsdecode(name)).write_bytes(b"1")
@@ -279,6 +279,9 @@ def test_by_csync2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             status, lines = verify(tmp_path, capsys)
             assert status == 1
             assert sorted(lines[:-1]) == ["Sync1: content /f", "Sync1: extra /extra", f"Sync1: missing /{SHOWN}"]
+            verify(tmp_path, capsys, "--repair")
+            wait_until(lambda: (other.tree / "f").read_text() == "1", "the repair, as this host wins conflicts")
+            wait_until((other.tree / os.fsdecode(NAME)).exists, "the repair")
             other.stop()
             status, lines = verify(tmp_path, capsys)
             assert status == 1
