@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -303,7 +304,9 @@ SCRIPTS = {
     "itself": f"exec {WRITES}",
     "by a child": f"{WRITES}; exit 0",
     "by two children": f"head -c {MEGABYTE // 2} /dev/zero; head -c {MEGABYTE // 2} /dev/zero; exit 0",
-    "and a second one hands it on": f"exec 3>/dev/null; {WRITES} >&3; cat /dev/null; exit 0",
+    "and handed on by a child, as ssh does": (
+        f'exec {sys.executable} -SEc \'import os; p = os.popen("cat", "w"); p.write("x" * {MEGABYTE}); p.close()\''
+    ),
 }
 
 
