@@ -5,6 +5,7 @@ After each turn of the loop states are compared; queues at most every INTERVAL, 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Watch:
                 self._tell("state", sync, self._states, self._states, _fields(sync.status()))
 
     def _tell(self, topic: str, sync: Sync, known: _Shown, shown: _Shown, fields: dict[str, Any]) -> None:
-        has_changed = known.get(sync) != fields
+        before = known.get(sync)
+        has_changed = before is None or _without_ages(before) != _without_ages(fields)
         shown[sync] = fields
         if has_changed:
             self._feed.tell(topic, sync.name, **fields)
@@ -99,6 +101,11 @@ class Watch:
 
 def _fields(status: Mapping[str, Any]) -> dict[str, Any]:
     return {name: status[name] for name in STATE}
+
+
+def _without_ages(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Only numbers in the words for what a sync is stuck at, mostly ages, change with each look: that is no news."""
+    return {**fields, "stuck": re.sub(r"\d+", "", fields["stuck"])} if fields.get("stuck") else fields
 
 
 def queue_of(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -405,6 +405,10 @@ def test_a_sync_that_becomes_stuck_is_reported_though_nothing_happens(served: Se
     (event,) = client.lines()
     assert event["stuck"]
     assert served.clock.now() - begun == pytest.approx(600 + mail.options.delay, abs=1)
+    for _ in range(3):  # it has been so for longer, which is no news
+        served.clock.advance(100)
+        served.turn()
+    assert client.lines() == []
 
 
 def test_changes_are_followed_by_those_who_ask_for_them(served: Served) -> None:
