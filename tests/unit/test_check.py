@@ -162,6 +162,7 @@ ENDS = {
     "logfile is a directory": ('settings{logfile = "SRC"}' + SYNC, "logfile SRC cannot be made: Is a directory."),
     "pidfile": ('settings{pidfile = "BOX/no/pid"}' + SYNC, "pidfile BOX/no/pid cannot be made: there is no"),
     "control socket": ('settings{controlSocket = "BOX/c.lua"}' + SYNC, "Cannot create control socket"),
+    "control group": ('settings{controlGroup = "no such group"}' + SYNC, 'there is no group "no such group".'),
     "place of the target": (
         'sync{default.native, source = "SRC", target = "BOX/no/trg"}',
         "Sync1: its target cannot be made: there is no directory BOX/no ",

@@ -22,6 +22,10 @@ OTHERS = {
     "numbers as strings": """settings{statusInterval = "3", insist = 1, nodaemon = "false", "onepass"}
         sync{default.native, source = "SRC", target = "TRG", threads = 2.0, delay = "4"}
         sync{default.rsync, source = "SRC", target = "TRG", rsync = {bwlimit = "7", timeout = 3.5}}""",
+    "no control socket": """settings{controlSocket = false}
+        sync{default.native, source = "SRC", target = "TRG"}""",
+    "a control socket": """settings{controlSocket = "BOX/socket", controlGroup = "root"}
+        sync{default.native, source = "SRC", target = "TRG"}""",
     "a tunnel": """local t = tunnel{name = "t", mode = "pool", command = "ssh -NL ^localport:h:873 h",
                                 checkExitCodes = {0, 3}}
         sync{default.rsync, source = "SRC", target = "rsync://localhost:^localport/m/", tunnel = t}
