@@ -54,6 +54,7 @@ def test_another_daemon_knows(open_states: Callable[[], States], loop: Loop, nam
     restarted = open_states().paused
     assert [other for other in NAMES if restarted.has(other)] == [name]
     assert written(loop, restarted.remove, name) == ""
+    assert not restarted.has(name)
     assert written(loop, restarted.remove, name) == ""
     assert not len(open_states().paused)
 

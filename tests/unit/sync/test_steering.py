@@ -310,6 +310,17 @@ def test_the_answer_comes_when_a_restart_would_keep_to_it(world: World) -> None:
     assert not disk.keys
 
 
+def test_what_goes_on_does_so_after_a_reload_too(world: World) -> None:
+    world.pause()
+    reloaded = World(Copying(), Options())
+    world.steering.begin(reloaded.sync)
+    assert reloaded.sync.state.value == "paused"
+    world.unpause()
+    reloaded = World(Copying(), Options())
+    world.steering.begin(reloaded.sync)
+    assert reloaded.sync.state.value == "in sync"
+
+
 def test_what_is_paused_is_remembered_in_another_place_too(world: World) -> None:
     world.pause()
     disk = Disk()
