@@ -239,6 +239,7 @@ def test_picture(tmp_path: Path, chrome: Chrome) -> None:
         here.page.sign_in()
         wait_until(lambda: here.page.one("[data-command='pause']").is_displayed(), "the buttons")
         here.page.press("docs", "pause")
+        here.page.wait_for(docs="paused")
         here.change("docs")
         here.change("mail")
         here.let("shop", "fail")

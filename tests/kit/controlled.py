@@ -11,6 +11,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.logic.syncnames import UnknownSync, chosen
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -138,11 +140,16 @@ class Controlled:
         except OSError:
             pass
 
+    def _chosen(self, words: list[str] | None) -> list[dict[str, Any]]:
+        if words is None:
+            return self.syncs
+        try:
+            return [self.syncs[place] for place in chosen(words, [one["name"] for one in self.syncs])]
+        except UnknownSync:
+            return []
+
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        command, syncs = (
-            request["command"],
-            [one for one in self.syncs if one["name"] in request.get("syncs", [one["name"]])],
-        )
+        command, syncs = request["command"], self._chosen(request.get("syncs"))
         if command == "status":
             return {"result": {"daemon": self.daemon, "syncs": syncs}}
         if command == "detail":

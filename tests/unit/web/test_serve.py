@@ -249,6 +249,19 @@ def test_events_come_as_they_happen(daemon: Controlled, server: Server) -> None:
     daemon.syncs[0]["state"] = "in sync"
 
 
+def test_a_name_with_the_characters_of_patterns_is_one_name(daemon: Controlled, server: Server) -> None:
+    with Following(server, "?topics=status") as following:
+        following.next()
+        daemon.syncs += [sync("[ab]*", number=3, waiting=7), sync("ab", number=4)]
+        try:
+            daemon.event("queue", sync="[ab]*", waiting=7, retrying=0, oldest=None, transfers=0, bytes=0)
+            part = following.next()[1]
+            assert [one["name"] for one in part["syncs"]] == ["[ab]*"]
+            assert part["syncs"][0]["waiting"] == 7
+        finally:
+            del daemon.syncs[2:]
+
+
 def test_the_last_hour(daemon: Controlled, server: Server) -> None:
     server.daemons()
     daemon.event("queue", sync="web", waiting=41, retrying=0, oldest=None, transfers=0, bytes=4096 + 1000)
