@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +72,24 @@ def test_a_path_that_no_socket_can_have(loop: Loop, tmp_path: Path) -> None:
         control(loop, path)
     with pytest.raises(OrchestratorError, match="107 bytes at most"):
         check_place(str(path))
+
+
+@pytest.mark.parametrize(("group", "mode"), [(False, 0o600), (True, 0o660)])
+def test_nobody_else_may_connect_from_the_first_moment_on(loop: Loop, tmp_path: Path, group: bool, mode: int) -> None:
+    before = os.umask(0)
+    try:
+        served = control(loop, tmp_path / "socket", os.getgid() if group else None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "socket").stat().st_mode) == mode
+    served.close()
+
+
+def test_a_socket_that_has_taken_its_place_stays(loop: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    served = control(loop, path)
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        served.close()
+        assert path.is_socket()
