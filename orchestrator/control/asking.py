@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.control import client
 from orchestrator.control.answer import NotOurs, StatusAnswer, status_of
 from orchestrator.control.exits import ATTENTION, OK
-from orchestrator.control.trouble import GOOD, severity
+from orchestrator.control.trouble import GOOD, reason, severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,4 +35,4 @@ def attention(answer: StatusAnswer, output: Output) -> int:
 def _worth_a_look(answer: StatusAnswer) -> Iterator[str]:
     for sync in answer.syncs:
         if severity(sync) != GOOD:
-            yield f"{sync.name} is {'stuck' if sync.stuck else sync.state}"
+            yield f"{sync.name} {reason(sync)}"

@@ -19,13 +19,26 @@ BAD: Final = 2
 """Nothing will come of it by itself."""
 
 STATES: Final[Mapping[str, int]] = {"retrying": POOR, "suspended": BAD, "left alone": BAD, "stopped": BAD}
-"""State → how bad it is; all others are good. A pause is somebody's wish: it is bad when changes get old in it."""
+"""State → how bad it is; all others are good. A pause is somebody's wish; `health --max-age` says when it is long."""
 
 
 def severity(sync: SyncAnswer) -> int:
     """GOOD, POOR or BAD."""
     is_poor = bool(sync.retrying or sync.unreachable or sync.differences or sync.conflicts)
     return max(STATES.get(sync.state, GOOD), POOR if is_poor else GOOD, BAD if sync.stuck else GOOD)
+
+
+def reason(sync: SyncAnswer) -> str:
+    """The worst of what is wrong with it, as the end of a sentence that begins with its name; it is not GOOD."""
+    if sync.stuck or sync.state in STATES:
+        return f"is {'stuck' if sync.stuck else sync.state}"
+    if sync.unreachable is not None:
+        return f"cannot reach {sync.unreachable.host}"
+    if sync.retrying:
+        return f"tries {counted(sync.retrying, 'path')} again"
+    if sync.differences:
+        return f"had {counted(sync.differences, 'difference')} when it was last verified"
+    return f"has {counted(sync.conflicts, 'conflict')}"
 
 
 def trouble(sync: SyncAnswer, now: float) -> str:

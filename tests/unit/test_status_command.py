@@ -191,3 +191,23 @@ def test_names_steer_no_terminal_and_forge_no_line(tmp_path: Path, capsys: pytes
 def test_passwords_are_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ask(tmp_path, report(name="rsync://u:pa55@h/m", state="stopped"))
     assert "pa55" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ("cannot reach web1", {"unreachable": {"host": "web1", "next_try": None}}),
+        ("tries 2 paths again", {"retrying": 2}),
+        (
+            "had 1 difference when it was last verified",
+            {"verified": {"time": 1e9, "is_equal": False, "differences": 1, "compared": 9, "error": ""}},
+        ),
+        ("has 1 conflict", {"conflicts": ["/a"]}),
+        ("is suspended", {"state": "suspended", "retrying": 2}),
+    ],
+)
+def test_the_reason_for_attention_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, values: dict[str, Any]
+) -> None:
+    assert ask(tmp_path, report(**values)) == 1
+    assert capsys.readouterr().err == f"Attention: Sync1 {words}.\n"
