@@ -179,6 +179,10 @@ class Daemon:
                 self._log("Warn", str(error))
                 self._read_signals()
             self._is_starting = False
+            if runner.settings.nodaemon and os.isatty(1):
+                from orchestrator.daemon.progress import StartupProgress  # late: few daemons are looked at
+
+                StartupProgress(self._host, lambda: runner.syncs, self._log.show_progress)
             self._serving.open(self._make_desk(runner), runner.settings)
             self._wait_for_orphaned_transfers(runner)
             self._turn(runner)

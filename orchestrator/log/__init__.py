@@ -97,6 +97,7 @@ class Log:
         self._handlers: list[int] = []
         self._file: LogFile | None = None
         self._terminal: int | None = None
+        self._screen: Terminal | None = None
         self._use([(sink, FORM)])
 
     def __call__(self, category: str, *parts: Any) -> None:
@@ -235,7 +236,8 @@ class Log:
         """
         code = facility_code(facility)
         file = self._open(logfile)
-        sinks: list[tuple[Sink, str]] = [] if self._detached else [(Terminal(self._clock), FORM)]
+        screen = None if self._detached else Terminal(self._clock)
+        sinks: list[tuple[Sink, str]] = [] if screen is None else [(screen, FORM)]
         if file:
             sinks.append((file, FORM))
         elif not nodaemon:
@@ -249,6 +251,7 @@ class Log:
             self._file = file
             self._use(sinks)
             self._terminal = None if self._detached else self._handlers[0]
+            self._screen = screen
 
     def check(self, *, logfile: str | bytes | None = None, facility: str | int | None = None) -> None:
         """Raise the errors that `configure` would raise, and switch nothing."""
@@ -267,6 +270,12 @@ class Log:
         # Errors are the sinks' own business. catch=True would swallow what a signal handler raises meanwhile.
         self._handlers = [self._logger.add(sink, format=form, level=0, catch=False) for sink, form in sinks]
 
+    def show_progress(self, text: str) -> None:
+        """Write a line on the terminal that the next message takes the place of; empty: take it away."""
+        with self._lock:
+            if self._screen is not None and not self._is_writing:
+                self._screen.show(text)
+
     @property
     def logfile(self) -> bytes | None:
         """The log file's absolute path, where one is set: children's output goes there as well."""
@@ -279,7 +288,7 @@ class Log:
             if self._terminal is not None:
                 self._handlers.remove(self._terminal)
                 self._logger.remove(self._terminal)
-                self._terminal = None
+                self._terminal = self._screen = None
 
     def close(self) -> None:
         """Close all places. Messages that are logged later are lost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from functools import lru_cache
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from orchestrator.clock import Clock
 
 
+_ERASE = b"\r\x1b[K"
+"""To the beginning of the line, and everything away (ECMA-48: CR, EL)."""
+
 _TERMINAL_TIMEOUT = 1000
 """Milliseconds that a terminal gets to make room."""
 
@@ -27,11 +31,25 @@ class Terminal:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._shows_progress = False
 
     def __call__(self, message: Message) -> None:
+        if self._shows_progress:
+            self.show("")
         category = message.record["level"].name
         stamp = _time_of_day(int(self._clock.wall()))
         _write_line(2 if category == "Error" else 1, category, to_bytes(f"{stamp} {message}"))
+
+    def show(self, text: str) -> None:
+        """Write a line on stdout that the next one, whoever writes it, takes the place of; empty: take it away."""
+        if not text and not self._shows_progress:
+            return
+        if text:
+            from orchestrator.logic.words import cut  # late: few daemons need it
+
+            text = cut(text, shutil.get_terminal_size().columns - 1)
+        _write(1, _ERASE + to_bytes(text) + b"\r")
+        self._shows_progress = bool(text)
 
 
 def before_startup(message: Message) -> None:

@@ -207,6 +207,7 @@ READS_THE_WALL_CLOCK = {
     "statusfile.py",
     "crontab.py",
     "desk.py",  # the same over the control socket
+    "progress.py",  # and on the terminal
     "history.py",  # last success and error, for the status
     "host.py",  # all other times in the status
     "tunnel.py",  # the start of its processes, for the status file
