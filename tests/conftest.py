@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.logic import secrets
 from tests.kit import mounttable
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ KINDS: dict[str, Callable[[], set[str]]] = {
     "descriptors": descriptors,
     "working directory": lambda: {os.getcwd()},
 }
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_a_test_are_its_own() -> Iterator[None]:
+    """A value that one test's config calls secret is masked in no other test's output."""
+    declared = set(secrets._declared)
+    yield
+    secrets._declared.clear()
+    secrets._declared.update(declared)
 
 
 @pytest.fixture(autouse=True)

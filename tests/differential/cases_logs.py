@@ -57,6 +57,8 @@ for category in ("Exec", "Delay", "Function", "Inotify", "Alarm", "Statusfile", 
         logged("Finished a list"),
         args=logs(category),
         hide=() if same else (category,),
+        # ours: there is no place for one in the sandbox, where /run cannot be written
+        cut=((r"(?m)^.*Debug: no control socket: .*\n", ""),) if category == "Debug" else (),
         ignore=() if same else ("err",),
     )
 live(

@@ -77,7 +77,8 @@ def test_one_of_several_by_its_process_id(run: Path) -> None:
     with ExitStack() as daemons:
         for pid in (31, 4, 100):
             daemons.enter_context(daemon(run / f"{pid}.sock"))
-        assert refusal() == (WRONG_CALL, "3 daemons run; choose one: --pid 4, --pid 31, --pid 100")
+        there_are = ", ".join(f"{pid} ({run}/{pid}.sock)" for pid in (4, 31, 100))
+        assert refusal() == (WRONG_CALL, f"3 daemons run; choose one by --pid: {there_are}")
         with reach(pid=100) as found:
             assert found.greeting["pid"] == 100
         with reach(path=str(run / "4.sock")) as found:

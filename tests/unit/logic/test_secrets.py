@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.logic import secrets
 from orchestrator.logic.secrets import COMMANDS_AT_MOST, declare, is_secret_input, mask, mask_output, mask_words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TEXTS = [
     # URLs
@@ -204,13 +199,6 @@ def test_of_a_line_with_too_many_commands_the_rest_is_masked() -> None:
     assert mask(line + "curl -u me:pa55 x\nnext") == line + "curl ***\nnext"
 
 
-@pytest.fixture
-def declared() -> Iterator[None]:
-    yield
-    secrets._declared.clear()
-
-
-@pytest.mark.usefixtures("declared")
 def test_what_a_config_declares_secret_is_masked_wherever_it_is() -> None:
     declare("pä55")
     declare("no")

@@ -70,9 +70,10 @@ class World:
         assert done.wait(PATIENCE)
 
     def age(self) -> None:
-        """Until the clock of file times goes on: what was changed is older than what follows."""
-        began = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
-        while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) == began:
+        """Until the clock of file times goes on: what was changed is older than what follows. Newer kernels may take a
+        file's time from a finer clock: the coarse one has to pass that, which it does late on a busy machine."""
+        began = time.time_ns()
+        while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) <= began:
             time.sleep(0.0005)
 
     def start(self, touched: Sequence[Touched] | None = None) -> Moment:
