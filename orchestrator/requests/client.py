@@ -135,6 +135,7 @@ class Client:
         if not self.is_gone and not self._is_full() and not self._is_at_end and not self._has_line():
             self._receive()
         if self.is_gone or self._is_full() or self._is_resting:
+            self._settle()  # it may have gone meanwhile
             return False
         has_changed = False
         line = self._take_line()

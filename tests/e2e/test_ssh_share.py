@@ -156,7 +156,8 @@ def test_a_server_that_lets_less_through_one_connection_gets_more_connections(wo
         connections, begun = world.relay.connections, world.begun()
         (world.box / "slow").touch()
         for side in "ab":
-            (world.box / side / "f").write_text("both at once")
+            (world.box / "f").write_text("both at once")
+            (world.box / "f").rename(world.box / side / "f")  # one change, so one transfer
         wait_until(lambda: world.begun() == begun + 2, f"both; it said:\n{daemon.said()}")
         (world.box / "slow").unlink()
         world.wait_equal(daemon)

@@ -181,6 +181,21 @@ def test_who_hangs_up_waits_for_nothing(served: Served, waiting: list[Call]) -> 
     waiting[0].answer({})
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["before", "meanwhile"])
+def test_who_hangs_up_while_requests_wait_is_forgotten(served: Served, waiting: list[Call], is_late: bool) -> None:
+    client = served.client()
+    client.send({"id": 1, "command": "wait", "sync": "mail"})
+    served.turn(3)
+    if not is_late:
+        client.socket.close()
+    served.server._owed_until = served.clock.now() + 60
+    served.server._rest(is_resting=True)
+    client.socket.close()
+    served.turn(2)
+    assert waiting[0].is_over
+    assert not served.server._clients
+
+
 def test_a_daemon_that_is_about_to_end_is_not_steered(served: Served, waiting: list[Call]) -> None:
     served.desk.is_ending = True
     client = served.client()
