@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.logic.syncnames import UnknownSync, chosen
+from tests.kit.daemon import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 START = 1_700_000_000.0
+NOW = START + 100
 CONFIG = "/etc/lsyncd/lsyncd.conf.lua"
 
 
@@ -57,14 +59,15 @@ def sync(name: str = "web", **values: Any) -> dict[str, Any]:
 
 
 class Controlled:
-    """`daemon` and `syncs` are its status; `asked` the requests so far, but for those that read."""
+    """`daemon` and `syncs` are its status; `requests` all so far, in the order in which they came; `asked` those that
+    do not read."""
 
     def __init__(self, path: Path, *, may: str = "steer", greeting: bytes | None = None, config: str = CONFIG) -> None:
         self.path = path
         self.daemon: dict[str, Any] = {
             "pid": 4711,
             "version": "1.2.0",
-            "time": START + 100,
+            "time": NOW,
             "started": START,
             "config": config,
             "processes": 1,
@@ -79,6 +82,7 @@ class Controlled:
             "log": [],
         }
         self.syncs = [sync()]
+        self.requests: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.refusal: dict[str, str] | None = None
         """The error that every request that steers is answered by."""
@@ -88,6 +92,7 @@ class Controlled:
         self._listener.listen()
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._followers = threading.Semaphore(0)  # one more with each that subscribes
         self._start(self._accept)
 
     def event(self, event: str, **values: Any) -> None:
@@ -100,16 +105,24 @@ class Controlled:
                 self._connections.remove(connection)
                 connection.close()
 
-    def stop(self) -> None:
-        """As a daemon that ends: no connection, no socket."""
-        self.path.unlink(missing_ok=True)
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def wait_for_follower(self) -> None:
+        """Wait until one more has subscribed to events."""
+        assert self._followers.acquire(timeout=DEADLINE)
+
+    def hang_up(self) -> None:
+        """On everybody."""
         for connection in self._connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def stop(self) -> None:
+        """As a daemon that ends: no connection, no socket."""
+        self.path.unlink(missing_ok=True)
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.hang_up()
         for thread in self._threads:
             thread.join()
         for connection in self._connections:
@@ -135,8 +148,11 @@ class Controlled:
             with connection.makefile("r") as lines:
                 for line in lines:
                     request = json.loads(line)
+                    self.requests.append(request)
                     answer = {"id": request["id"], **self._answer(request)}
                     connection.sendall(json.dumps(answer).encode() + b"\n")
+                    if request["command"] == "subscribe":
+                        self._followers.release()
         except OSError:
             pass
 

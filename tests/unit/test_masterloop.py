@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     read, write = os.pipe()
     yield read, write

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.control import main
+from tests.kit.controlled import NOW, Controlled, controlled, sync
 from tests.kit.daemon import ROOT
-from tests.kit.scripted import NOW, ScriptedDaemon, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[ScriptedDaemon]:
-    with ScriptedDaemon(tmp_path / "socket", sync()) as daemon:
+def daemon(tmp_path: Path) -> Iterator[Controlled]:
+    with controlled(tmp_path / "socket") as daemon:
+        daemon.syncs = [sync("web1")]
         yield daemon
 
 
@@ -35,45 +36,49 @@ def meanwhile(act: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_events_are_lines_until_the_daemon_ends(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_are_lines_until_the_daemon_ends(daemon: Controlled, capsys: pytest.CaptureFixture[str]) -> None:
     def act() -> None:
-        daemon.tell("state", sync="a\x1b[2J\n12:00:00 b", state="retrying")
-        daemon.tell("change", sync="web1", etype="Modify", path="/x")
+        daemon.wait_for_follower()
+        daemon.event("state", sync="a\x1b[2J\n12:00:00 b", state="retrying")
+        daemon.event("change", sync="web1", etype="Modify", path="/x")
         daemon.hang_up()
 
     thread = meanwhile(act)
-    assert main(["events", "--socket", daemon.path, "web*"]) == 3
+    assert main(["events", "--socket", str(daemon.path), "web*"]) == 3
     thread.join()
     captured = capsys.readouterr()
     first, second = captured.out.splitlines()
     assert first.endswith(" a\\x1b[2J\\n12:00:00 b is retrying")
     assert second.endswith(" web1 Modify /x")
     assert captured.err == "Error: the daemon has ended\n"
-    assert daemon.asked[-1]["syncs"] == ["web*"]
-    assert "change" in daemon.asked[-1]["topics"]
+    assert daemon.requests[-1]["syncs"] == ["web*"]
+    assert "change" in daemon.requests[-1]["topics"]
 
 
-def test_events_as_json_and_of_some_topics(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_as_json_and_of_some_topics(daemon: Controlled, capsys: pytest.CaptureFixture[str]) -> None:
     def act() -> None:
-        daemon.tell("log", category="Warn", text="\x1b")
+        daemon.wait_for_follower()
+        daemon.event("log", category="Warn", text="\x1b")
         daemon.hang_up()
 
     thread = meanwhile(act)
-    assert main(["events", "--json", "--socket", daemon.path, "--topics", "log,ended"]) == 3
+    assert main(["events", "--json", "--socket", str(daemon.path), "--topics", "log,ended"]) == 3
     thread.join()
     out = capsys.readouterr().out
     assert json.loads(out) == {"event": "log", "time": NOW, "category": "Warn", "text": "\x1b"}
     assert "\x1b" not in out
-    assert daemon.asked[-1]["topics"] == ["log", "ended"]
-    assert "syncs" not in daemon.asked[-1]
+    assert daemon.requests[-1]["topics"] == ["log", "ended"]
+    assert "syncs" not in daemon.requests[-1]
 
 
-def test_the_next_daemon_is_waited_for(daemon: ScriptedDaemon) -> None:
-    with Terminal("events", "--reconnect", "--socket", daemon.path) as terminal:
-        daemon.tell("lost", count=1)
+def test_the_next_daemon_is_waited_for(daemon: Controlled) -> None:
+    with Terminal("events", "--reconnect", "--socket", str(daemon.path)) as terminal:
+        daemon.wait_for_follower()
+        daemon.event("lost", count=1)
         terminal.wait_for(" 1 event left out")
         daemon.hang_up()
-        daemon.tell("lost", count=2)
+        daemon.wait_for_follower()
+        daemon.event("lost", count=2)
         terminal.wait_for(" 2 events left out")
         assert terminal.interrupted() == (0, "")
 
@@ -99,14 +104,14 @@ def test_a_topic_that_there_is_not(arguments: list[str], capsys: pytest.CaptureF
     ],
 )
 def test_health(
-    daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str], changed: Any, options: list[str], code: int
+    daemon: Controlled, capsys: pytest.CaptureFixture[str], changed: Any, options: list[str], code: int
 ) -> None:
-    daemon.syncs = [sync(**changed)]
-    assert main(["health", *options, "--socket", daemon.path, "web1"]) == code
+    daemon.syncs = [sync("web1", **changed)]
+    assert main(["health", *options, "--socket", str(daemon.path), "web1"]) == code
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"LSYNCD {('OK', 'WARNING', 'CRITICAL')[code]} - ")
-    assert daemon.asked[-1]["syncs"] == ["web1"]
-    assert main(["health", "--json", *options, "--socket", daemon.path]) == code
+    assert daemon.requests[-1]["syncs"] == ["web1"]
+    assert main(["health", "--json", *options, "--socket", str(daemon.path)]) == code
     assert json.loads(capsys.readouterr().out)["code"] == code
 
 
@@ -169,19 +174,20 @@ class Terminal:
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
-def test_the_table_is_drawn_again_when_something_changes(daemon: ScriptedDaemon, no_color: str) -> None:
-    with Terminal("status", "--watch", "--socket", daemon.path, NO_COLOR=no_color) as terminal:
+def test_the_table_is_drawn_again_when_something_changes(daemon: Controlled, no_color: str) -> None:
+    with Terminal("status", "--watch", "--socket", str(daemon.path), NO_COLOR=no_color) as terminal:
         terminal.wait_for("1 in sync")
-        daemon.syncs = [sync(state="retrying", waiting=7)]
-        daemon.tell("state", sync="web1", state="retrying")
+        daemon.syncs = [sync("web1", state="retrying", waiting=7)]
+        daemon.wait_for_follower()
+        daemon.event("state", sync="web1", state="retrying")
         terminal.wait_for("7 changes wait")
         assert "1 retrying" in terminal.shown
         assert ("\x1b[33m" in terminal.shown) == (not no_color)
         assert terminal.interrupted() == (1, "Attention: web1 is retrying.\n")
 
 
-def test_a_watched_daemon_that_ends(daemon: ScriptedDaemon) -> None:
-    with Terminal("status", "--watch", "--socket", daemon.path) as terminal:
+def test_a_watched_daemon_that_ends(daemon: Controlled) -> None:
+    with Terminal("status", "--watch", "--socket", str(daemon.path)) as terminal:
         terminal.wait_for("1 in sync")
         daemon.hang_up()
         status, said = terminal.ended()
@@ -190,6 +196,6 @@ def test_a_watched_daemon_that_ends(daemon: ScriptedDaemon) -> None:
         assert len(said.splitlines()) == 1
 
 
-def test_watching_needs_a_terminal(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--watch", "--socket", daemon.path]) == 2
+def test_watching_needs_a_terminal(daemon: Controlled, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--watch", "--socket", str(daemon.path)]) == 2
     assert "--watch needs a terminal" in capsys.readouterr().err

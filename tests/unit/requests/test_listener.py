@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.masterloop import Loop
 from orchestrator.requests.listener import Listener, check_place
 from tests.kit.descriptors import descriptors_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
+    from orchestrator.masterloop import Loop
 
 
 def control(loop: Loop, path: Path, group: int | None = None) -> Listener:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.masterloop import Loop
 from orchestrator.state.place import Unusable
 from orchestrator.state.states import States
 
@@ -14,14 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from orchestrator.masterloop import Loop
+
 NAMES = ["web", "Sync1", "with / and \udcff", "/src/\0host:/trg", "x" * 300, ".."]
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture

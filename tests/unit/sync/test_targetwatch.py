@@ -350,14 +350,19 @@ def test_a_sync_that_stops_while_its_target_is_looked_at_waits_for_it_no_more() 
     world.close()
 
 
-def test_two_transfers_that_find_it_gone_make_it_be_looked_at_once() -> None:
+def with_a_target_that_is_gone() -> tuple[World, list[bytes]]:
+    """A world whose target's marker is never there, and the names that it has been asked for."""
     asked: list[bytes] = []
 
     def ask(name: bytes) -> list[str | bytes]:
         asked.append(name)
         return ["sh", "-c", "exit 23"]
 
-    world = World(Target(b"host:/trg/", ask=ask), b".mounted")
+    return World(Target(b"host:/trg/", ask=ask), b".mounted"), asked
+
+
+def test_two_transfers_that_find_it_gone_make_it_be_looked_at_once() -> None:
+    world, asked = with_a_target_that_is_gone()
     world.sync.options.max_processes = 2
     for path in (b"/a", b"/b"):
         world.change(path)
@@ -373,13 +378,7 @@ def test_two_transfers_that_find_it_gone_make_it_be_looked_at_once() -> None:
 
 @pytest.mark.parametrize("is_paused", [False, True])
 def test_a_paused_sync_does_not_look_for_its_target(is_paused: bool) -> None:
-    asked: list[bytes] = []
-
-    def ask(name: bytes) -> list[str | bytes]:
-        asked.append(name)
-        return ["sh", "-c", "exit 23"]
-
-    world = World(Target(b"host:/trg/", ask=ask), b".mounted")
+    world, asked = with_a_target_that_is_gone()
     world.transfer(b"/a")
     tries = len(asked)
     if is_paused:
@@ -393,13 +392,7 @@ def test_a_paused_sync_does_not_look_for_its_target(is_paused: bool) -> None:
 
 
 def test_a_target_that_is_gone_is_looked_at_when_somebody_asks_for_that() -> None:
-    asked: list[bytes] = []
-
-    def ask(name: bytes) -> list[str | bytes]:
-        asked.append(name)
-        return ["sh", "-c", "exit 23"]
-
-    world = World(Target(b"host:/trg/", ask=ask), b".mounted")
+    world, asked = with_a_target_that_is_gone()
     world.transfer(b"/a")
     world.run(200)
     tries = len(asked)
