@@ -6,7 +6,6 @@ came. A field that is left out is null, as from an older daemon.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +61,7 @@ class SyncAnswer:
 
 @dataclass(frozen=True)
 class StatusAnswer:
-    """`time`: now, of the daemon's clock; `max_processes`: None is no limit."""
+    """`time`: now, of the daemon's clock."""
 
     pid: int
     config: str
@@ -91,7 +90,7 @@ def _status(answer: Mapping[str, Any]) -> StatusAnswer:
         pid=_integer(daemon["pid"]),
         config=_text(daemon.get("config") or ""),
         state=_text(daemon.get("state") or "running"),
-        time=_time(daemon["time"]),
+        time=time_of(daemon["time"]),
         processes=_integer(daemon.get("processes") or 0),
         watches=_integer(daemon.get("watches") or 0),
         polled=_integer(daemon.get("polled") or 0),
@@ -139,7 +138,7 @@ def _failure(value: Mapping[str, Any] | None) -> Failure | None:
     if value is None:
         return None
     code = value.get("exit_code")
-    return Failure(_time(value["time"]), None if code is None else _integer(code), _text(value.get("cause") or ""))
+    return Failure(time_of(value["time"]), None if code is None else _integer(code), _text(value.get("cause") or ""))
 
 
 def _progress(startup: Mapping[str, Any] | None) -> str:
@@ -192,8 +191,9 @@ def _integer(value: object) -> int:
     return value
 
 
-def _time(value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+def time_of(value: object) -> float:
+    """A time, or seconds, that a daemon of ours could have said. Raises TypeError and ValueError."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError("no time")
     if not 0 <= value <= MOST_SECONDS:
         raise ValueError("no time of ours")
@@ -201,4 +201,4 @@ def _time(value: object) -> float:
 
 
 def _optional_time(value: object) -> float | None:
-    return None if value is None else _time(value)
+    return None if value is None else time_of(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.control import client
 from orchestrator.control.answer import NotOurs, StatusAnswer, status_of
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from orchestrator.control.output import Output
 
 
-def ask(daemon: client.Connection, syncs: Sequence[str]) -> tuple[dict[str, Any], StatusAnswer]:
-    """The status of these syncs (none: all), as it came and checked. Raises Refused."""
-    raw = daemon.ask("status", syncs=[*syncs] or None)
+CHANGES_STATUS: Final = ("state", "queue", "started", "ended", "verified", "reloaded", "ending")
+"""Topics of the events that change a row of the status."""
+
+
+def ask(
+    daemon: client.Connection, syncs: Sequence[str], patience: float = client.PATIENCE
+) -> tuple[dict[str, Any], StatusAnswer]:
+    """The status of these syncs (none: all), as it came and checked. `patience`: seconds to wait. Raises Refused."""
+    raw = daemon.ask("status", patience=patience, syncs=[*syncs] or None)
     try:
         return raw, status_of(raw)
     except NotOurs:

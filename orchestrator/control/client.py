@@ -127,10 +127,6 @@ class Connection:
             if "event" in line:
                 self._events.append(line)
 
-    def fileno(self) -> int:
-        """Of the socket: to wait until something comes."""
-        return self._socket.fileno()
-
     def interrupt(self) -> None:
         """From another thread: whoever waits for the daemon goes on as if it had hung up."""
         try:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from orchestrator.control import client, exits
 from orchestrator.control.asking import ask
+from orchestrator.control.output import clean
 from orchestrator.control.trouble import GOOD, POOR, severity, trouble
-from orchestrator.logic.message import printable
-from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import counted
 from orchestrator.logic.words import age
 
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     limits = Limits(options.warning_age, options.max_age, options.warning_delays, options.max_delays)
     try:
         with client.reach(options.socket, options.pid, options.timeout) as daemon:
-            verdict = judge(ask(daemon, options.syncs)[1], limits)
+            verdict = judge(ask(daemon, options.syncs, options.timeout)[1], limits)
     except exits.Refused as refusal:
         verdict = Verdict(_code_of(refusal), _short(str(refusal)), {})
     if options.json:
@@ -139,7 +138,7 @@ def _beyond(value: float, warning: float | None, critical: float | None) -> int:
 
 def _short(text: str) -> str:
     """Harmless for a terminal, and for a monitor, to which a bar begins the perfdata."""
-    text = printable(mask(text)).replace("|", "/")
+    text = clean(text).replace("|", "/")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def clean(text: object) -> str:
+    """Somebody else's text as one harmless line: passwords masked, what is no character to be seen written out."""
+    return printable(mask(str(text)))
+
+
 class Output:
     """Where the report goes."""
 
@@ -25,8 +30,8 @@ class Output:
         self._stream = stream
 
     def line(self, text: str) -> None:
-        """A line of the report: passwords masked, what is no character to be seen written out."""
-        self.raw(printable(mask(text)))
+        """A line of the report (see clean)."""
+        self.raw(clean(text))
 
     def raw(self, text: str) -> None:
         """Text that is meant to be read by a program."""
@@ -51,7 +56,7 @@ class Output:
 
     def complain(self, text: str) -> None:
         """A line on stderr."""
-        sys.stderr.write(printable(mask(text)) + "\n")
+        sys.stderr.write(clean(text) + "\n")
 
 
 @contextlib.contextmanager

@@ -40,11 +40,15 @@ class _Parser(argparse.ArgumentParser):
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+_LONGEST = 1e9
+"""Seconds; what waits for longer waits for ever, and would not fit into the kernel's times."""
+
+
 def _duration(text: str) -> float:
     match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd]?)", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, or 10m, 2h, 1d")
-    return float(match[1]) * _UNITS[match[2]]
+    return min(float(match[1]) * _UNITS[match[2]], _LONGEST)
 
 
 def _number(text: str) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from orchestrator.control.output import clean
 from orchestrator.control.trouble import BAD, GOOD, POOR, severity, trouble
 from orchestrator.logic import words
-from orchestrator.logic.message import printable
-from orchestrator.logic.secrets import mask
 from orchestrator.logic.text import counted
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ _TARGET: Final = 2
 def table(answer: StatusAnswer, columns: int | None, *, is_coloured: bool) -> Iterator[str]:
     """Its lines, the summary last. `columns` of the terminal; None: as wide as it gets, nothing is cut."""
     rows = [_cells(sync, answer.time) for sync in answer.syncs]
-    troubles = [_shown(trouble(sync, answer.time)) for sync in answer.syncs]
+    troubles = [clean(trouble(sync, answer.time)) for sync in answer.syncs]
     if rows:
         widths = _widths(rows, columns)
         indent = sum(widths) + len(GAP) * len(widths)
@@ -82,17 +81,13 @@ def _lines(row: str, said: str, room: int | None, columns: int | None) -> Iterat
 
 def _cells(sync: SyncAnswer, now: float) -> list[str]:
     return [
-        _shown(sync.name),
-        _shown(f"{sync.state} {sync.progress}" if sync.progress else sync.state) + (", stuck" if sync.stuck else ""),
-        _shown(sync.target) or "-",
+        clean(sync.name),
+        clean(f"{sync.state} {sync.progress}" if sync.progress else sync.state) + (", stuck" if sync.stuck else ""),
+        clean(sync.target) or "-",
         str(sync.waiting),
         "-" if sync.oldest is None else words.age(max(0.0, now - sync.oldest)),
         "-" if sync.last_success is None else f"{words.age(max(0.0, now - sync.last_success))} ago",
     ]
-
-
-def _shown(text: str) -> str:
-    return printable(mask(text))
 
 
 def _widths(rows: Sequence[Sequence[str]], columns: int | None) -> list[int]:
@@ -132,10 +127,10 @@ def summary(answer: StatusAnswer) -> Iterator[str]:
     """Lines about the whole daemon."""
     states = Counter(sync.state for sync in answer.syncs)
     stuck = sum(1 for sync in answer.syncs if sync.stuck)
-    parts = [f"{number} {_shown(state)}" for state, number in states.most_common()]
+    parts = [f"{number} {clean(state)}" for state, number in states.most_common()]
     parts += [f"{stuck} stuck"] if stuck else []
     yield (
-        f"lsyncd {answer.pid}{'' if answer.state == 'running' else f' ({_shown(answer.state)})'}: "
+        f"lsyncd {answer.pid}{'' if answer.state == 'running' else f' ({clean(answer.state)})'}: "
         f"{counted(len(answer.syncs), 'sync')}{': ' if parts else ''}{', '.join(parts)}"
     )
     more = f", {counted(answer.polled, 'directory', 'directories')} polled for lack of watches" if answer.polled else ""
@@ -146,4 +141,4 @@ def summary(answer: StatusAnswer) -> Iterator[str]:
         f"{counted(waiting, 'change waits', 'changes wait')}, {counted(answer.processes, 'transfer')} running, "
         f"{counted(answer.watches, 'directory', 'directories')} watched{more}"
     )
-    yield from map(_shown, answer.ssh)
+    yield from map(clean, answer.ssh)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.control import client
-from orchestrator.control.asking import ask, attention
+from orchestrator.control.asking import CHANGES_STATUS, ask, attention
 from orchestrator.control.exits import NO_DAEMON, WRONG_CALL, Refused
 from orchestrator.control.table import table
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from orchestrator.control.answer import StatusAnswer
     from orchestrator.control.output import Output
-
-TOPICS: Final = ("state", "queue", "started", "ended", "verified", "reloaded", "ending")
-"""All that changes a row of the table."""
 
 OFTEN: Final = 0.5
 """Seconds between two questions to the daemon, at least."""
@@ -69,7 +66,7 @@ class _Changes:
     """The daemon's events, read in a thread: all that is kept of them is that there were some."""
 
     def __init__(self, teller: client.Connection, syncs: Sequence[str]) -> None:
-        teller.ask("subscribe", syncs=[*syncs] or None, topics=[*TOPICS])
+        teller.ask("subscribe", syncs=[*syncs] or None, topics=[*CHANGES_STATUS])
         self._event = threading.Event()
         self.is_over = False
         threading.Thread(target=self._read, args=(teller,), daemon=True).start()

@@ -45,13 +45,14 @@ class Serving:
         if self._desk is None:
             return
         self._desk.reloads += 1
-        if (settings.control_socket, settings.control_group) != (before.control_socket, before.control_group):
+        is_same = (settings.control_socket, settings.control_group) == (before.control_socket, before.control_group)
+        if self._server is None or not is_same:
             self._close()
             try:
                 self.open(self._desk, settings)
             except OrchestratorError as error:  # what could be checked was
                 self._log("Error", str(error))
-        elif self._server is not None:
+        else:
             self._server.reloaded()
 
     def timeout(self, now: float, timeout: float | None) -> float | None:

@@ -34,8 +34,8 @@ class TooManyPatterns(Exception):
 def chosen(words: Sequence[str], names: Sequence[str], *, skips_unknown: bool = False) -> list[int]:
     """The places in `names` of the syncs that the words mean, each once, in the order of `names`.
 
-    A name goes before `SyncN` (the N-th), that before a pattern. Raises UnknownSync unless such words are skipped, and
-    TooManyPatterns.
+    A name goes before `SyncN` (the N-th), that before a pattern. Raises UnknownSync, and TooManyPatterns,
+    unless such words are skipped: names that a reload has taken away may look like patterns.
     """
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
@@ -50,10 +50,13 @@ def chosen(words: Sequence[str], names: Sequence[str], *, skips_unknown: bool = 
             meant = [int(numbered[1]) - 1]
         elif len(word) <= LONGEST and _IS_PATTERN.search(word):
             patterns += 1
-            if patterns > MOST_PATTERNS:
+            if patterns <= MOST_PATTERNS:
+                matches = re.compile(fnmatch.translate(word)).match
+                meant = [place for place, name in enumerate(names) if matches(name)]
+            elif skips_unknown:
+                meant = []
+            else:
                 raise TooManyPatterns
-            matches = re.compile(fnmatch.translate(word)).match
-            meant = [place for place, name in enumerate(names) if matches(name)]
         else:
             meant = []
         if not meant and not skips_unknown:

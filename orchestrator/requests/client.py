@@ -76,7 +76,7 @@ class Client:
         """
         if self.is_gone or self._is_at_end:
             return
-        if len(self._outgoing) + len(line) > ROOM:
+        if self._is_full():
             self.lose(1)
             return
         if self._lost:

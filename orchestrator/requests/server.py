@@ -39,6 +39,8 @@ SHARE: Final = 3.0
 BURST: Final = 0.01
 """Seconds that requests may owe it before they wait."""
 
+A_BUG: Final = "a bug in the daemon; its log has more"
+
 RETRY_AFTER: Final = 1.0
 """Seconds until clients are taken in again, after descriptors or memory were short."""
 
@@ -180,18 +182,25 @@ class Server:
         except RequestError as error:
             client.answer(protocol.failure(number, error))
             return False
+        except Exception as error:
+            self._say(error, "a request")
+            client.end(protocol.failure(number, RequestError(Code.FAILED, A_BUG)))
+            return False
         call = Call(self._desk, self._subscriptions, client, number, arguments, syncs)
         try:
             result = command.meet(call)
+            if result is not None:
+                call.answer(result)
         except RequestError as error:
             call.fail(error)
         except OrchestratorError:
             raise
-        except Exception as error:  # a bug of ours: no client ends the daemon with it
-            self._desk.log("Error", f"the request {request.command} failed: {error!r}")
-            self._desk.log("Debug", trace(error))
-            call.fail(RequestError(Code.FAILED, "a bug in the daemon; its log has more"))
-        else:
-            if result is not None:
-                call.answer(result)
+        except Exception as error:
+            self._say(error, f"the request {request.command}")
+            call.fail(RequestError(Code.FAILED, A_BUG))
         return command.right is Right.STEER
+
+    def _say(self, error: Exception, what: str) -> None:
+        """A bug of ours: no client ends the daemon with it."""
+        self._desk.log("Error", f"{what} failed: {error!r}")
+        self._desk.log("Debug", trace(error))

@@ -155,10 +155,11 @@ def test_a_server_that_lets_less_through_one_connection_gets_more_connections(wo
         world.wait_open(daemon)
         connections, begun = world.relay.connections, world.begun()
         (world.box / "slow").touch()
-        for side in "ab":
+        # one after the other: before each of its transfers a's target is asked for the marker, over the same connection
+        for number, side in enumerate("ab", 1):
             (world.box / "f").write_text("both at once")
             (world.box / "f").rename(world.box / side / "f")  # one change, so one transfer
-        wait_until(lambda: world.begun() == begun + 2, f"both; it said:\n{daemon.said()}")
+            wait_until(lambda number=number: world.begun() == begun + number, f"it; the daemon said:\n{daemon.said()}")  # type: ignore[misc]
         (world.box / "slow").unlink()
         world.wait_equal(daemon)
         assert world.relay.connections == connections + 1

@@ -16,10 +16,11 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from orchestrator.control.answer import NotOurs
+from orchestrator.control.answer import NotOurs, time_of
+from orchestrator.control.output import clean
 from orchestrator.control.top.feed import Answer, Came, Feed, Gone, Heard, Said
 from orchestrator.control.top.picture import BARS, IS_ASKED_FOR, IS_STATUS_OLD, PLAIN_BARS, Picture
-from orchestrator.control.top.shown import PATHS, Widths, clean, detail, head, heads, matches, outcome, row
+from orchestrator.control.top.shown import PATHS, Widths, detail, head, heads, matches, outcome, row
 from orchestrator.control.trouble import BAD, POOR, severity
 from orchestrator.logic.words import cut, width
 
@@ -161,7 +162,7 @@ class Top(App[None]):
                 self._event(heard.event)
             else:
                 self._answered(heard)
-        except NotOurs:
+        except (NotOurs, ArithmeticError, LookupError, TypeError, ValueError):
             self._say("the daemon's answer is not understood")
 
     def _came(self, came: Came) -> None:
@@ -179,8 +180,8 @@ class Top(App[None]):
     def _event(self, event: dict[str, Any]) -> None:
         kind, name = event.get("event"), str(event.get("sync"))
         self.picture.take_event(event)
-        if isinstance(event.get("time"), (int, float)):
-            self._set_clock(event["time"])
+        if "time" in event:
+            self._set_clock(time_of(event["time"]))
         if kind == "ending":
             self._say(f"the daemon ends: {clean(event.get('reason') or 'asked to')}")
         if kind in IS_STATUS_OLD and "sync" in event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from orchestrator.control.asking import CHANGES_STATUS
 from orchestrator.control.exits import Refused
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 PAUSE: Final = 1.0
 """Seconds between two tries to find a daemon that has gone."""
-
-TOPICS: Final = ("state", "queue", "started", "ended", "verified", "reloaded", "ending")
 
 
 class Came(NamedTuple):
@@ -134,7 +133,7 @@ class Feed:
             self._is_closed.wait(PAUSE)
 
     def _listen(self, connection: Connection) -> None:
-        connection.ask("subscribe", topics=TOPICS, syncs=self._syncs)
+        connection.ask("subscribe", topics=CHANGES_STATUS, syncs=self._syncs)
         self._path = connection.path
         self._say(Came(connection.greeting, connection.ask("status", syncs=self._syncs)))
         for event in connection.events():

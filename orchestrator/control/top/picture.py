@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.control.answer import status_of
+from orchestrator.control.answer import status_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,9 +110,8 @@ class Picture:
         raw = {**self._raw[name], **{field: event.get(field) for field in fields}}
         (self._syncs[name],) = status_of({"daemon": self._answer["daemon"], "syncs": [raw]}).syncs
         self._raw[name] = raw
-        time = event.get("time")
-        if isinstance(time, (int, float)):
-            self._note(name, time, event.get("bytes"))
+        if "time" in event:
+            self._note(name, time_of(event["time"]), event.get("bytes"))
 
     def _note(self, name: str, time: float, total: object) -> None:
         if isinstance(total, int) and name in self.activity:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.control.output import clean
 from orchestrator.control.top.picture import BARS, Activity, sparkline
 from orchestrator.control.trouble import BAD, severity, trouble
-from orchestrator.logic.message import printable
-from orchestrator.logic.secrets import mask
 from orchestrator.logic.summary import summary
 from orchestrator.logic.text import counted
 from orchestrator.logic.words import age, cut, cut_front, pad, size, wrapped
@@ -48,11 +47,6 @@ class Widths:
         has_trouble = left - max(LEAST_NAME, min(longest_name, 24)) >= LEAST_TROUBLE
         self.name = max(LEAST_NAME, min(longest_name, 24)) if has_trouble else left
         self.trouble = left - self.name if has_trouble else 0
-
-
-def clean(text: object) -> str:
-    """Somebody else's text as one harmless line."""
-    return printable(mask(str(text)))
 
 
 def row(sync: SyncAnswer, activity: Activity, now: float, widths: Widths, bars: str = BARS) -> tuple[str, ...]:

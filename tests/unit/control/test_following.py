@@ -116,7 +116,7 @@ def test_health(
 
 
 def test_health_without_a_daemon_is_critical(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["health", "--socket", str(tmp_path / "none")]) == 2
+    assert main(["health", "--socket", str(tmp_path / "none"), "--timeout", "999999999d"]) == 2
     assert capsys.readouterr().out.startswith(f"LSYNCD CRITICAL - no daemon answers at {tmp_path}/none: ")
     (tmp_path / "file").touch()
     assert main(["health", "--socket", str(tmp_path / "file")]) == 3

@@ -76,6 +76,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a pattern that nobody would write": ({"command": "status", "syncs": ["*" * 1025]}, "unknown sync", "****"),
     "no list": ({"command": "status", "syncs": "mail"}, "bad request", '"syncs" is a list of texts'),
     "a slip": ({"command": "status", "sync": "mail"}, "bad request", 'no argument "sync"; it has syncs'),
+    "a time beyond all": ({"command": "flush", "wait": 10**400}, "bad request", '"wait" is a number'),
     "no topic": ({"command": "subscribe", "topics": ["x"]}, "bad request", 'no topic "x"'),
 }
 
@@ -94,7 +95,7 @@ def test_a_wrong_request_is_answered_and_the_next_one_met(served: Served, case: 
 
 @pytest.mark.parametrize(
     "line", [b"hello\n", b"[1]\n", b"\xff\n", b"\n", b"3\n", b"[" * 60_000 + b"\n", b'{"id": NaN}\n', b'{"id": []}\n',
-             b'{"id": 1e999}\n', b'{"id": true}\n', b'{"a": "' + b"x" * LONGEST_LINE]
+             b'{"id": 1e999}\n', b'{"id": true}\n', b'{"id": 1' + b"0" * 400 + b"}\n", b'{"a": "' + b"x" * LONGEST_LINE]
 )  # fmt: skip
 def test_a_line_that_is_no_request_ends_the_connection(served: Served, line: bytes) -> None:
     client, other = served.client(), served.client()
@@ -341,6 +342,33 @@ def test_events_of_a_sync_that_comes_with_a_reload(served: Served) -> None:
     reloaded, ended = client.lines()
     assert (reloaded["event"], names({"result": reloaded})) == ("reloaded", ["web3", "mail"])
     assert ended["sync"] == "web3"
+
+
+def test_a_bug_before_a_command_is_met_ends_one_connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def err(value: Any) -> bool:
+        raise OverflowError("too large")
+
+    monkeypatch.setitem(COMMANDS, "odd", Command(lambda call: {}, Right.READ, {"odd": TEXT._replace(accepts=err)}))
+    client, other = served.client(), served.client()
+    assert error(client.ask("odd", odd="x")) == ("failed", "a bug in the daemon; its log has more")
+    assert client.line_or_end() is None
+    assert names(other.ask("status", syncs=["mail"])) == ["mail"]
+    assert [text for category, text in served.log.lines if category == "Error"] == [
+        "a request failed: OverflowError('too large')"
+    ]
+
+
+def test_a_result_that_is_no_json_is_an_error(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "odd", Command(lambda call: {"odd": b""}, Right.READ, {}))
+    assert error(served.client().ask("odd"))[0] == "failed"
+
+
+def test_an_event_longer_than_all_that_may_wait_comes_to_who_has_read_all(served: Served) -> None:
+    client = served.client()
+    client.ask("subscribe")
+    served.feed.tell("ended", "mail", paths="x" * (client_module.ROOM + 1))
+    (event,) = client.lines()
+    assert len(event["paths"]) == client_module.ROOM + 1
 
 
 def test_who_reads_too_slowly_hears_how_much_was_lost(served: Served) -> None:

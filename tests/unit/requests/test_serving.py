@@ -77,6 +77,9 @@ def test_a_reload_makes_it_anew_only_where_its_settings_are_others(served: Serve
     assert not (tmp_path / "socket").exists()
     assert [category for category, _ in served.log.lines] == ["Error"], "the daemon goes on without one"
     assert served.desk.reloads == 3
+    (tmp_path / "file").unlink()
+    serving.change(Settings(control_socket=str(tmp_path / "file")), Settings(control_socket=str(tmp_path / "file")))
+    assert stat.S_ISSOCK(os.lstat(tmp_path / "file").st_mode), "the next reload tries again"
     serving.change(group, Settings(control_socket=False))
     serving.close()
 

@@ -95,7 +95,8 @@ def test_events_move_the_table(tmp_path: Path) -> None:
 def test_a_daemon_that_says_nonsense_is_shown_as_it_was(tmp_path: Path) -> None:
     async def script(pilot: Pilot[None], daemon: Controlled) -> None:
         await shows(pilot, r"^web +in sync$")
-        daemon.event("queue", sync="web", waiting="many", oldest=[])
+        for event in ({"waiting": "many", "oldest": []}, {"time": float("nan"), "bytes": 1 << 40}, {"event": []}):
+            daemon.event(**{"event": "queue", "sync": "web", **event})
         await shows(pilot, r"^the daemon's answer is not understood$", r"^web +in sync$")
         daemon.event("no such event", sync=7)
         daemon.event("state", sync="web", state="syncing", stuck=None)
