@@ -29,6 +29,10 @@ MOST: Final = 100_000
 """Differences that are kept; more are counted only."""
 
 
+_NOT_IN_THE_TREE: Final = frozenset((b"", b".", b".."))
+"""Names that no path of a tree has in it."""
+
+
 class Difference(NamedTuple):
     """`path`: with a leading slash, relative to the source; a directory's ends with a slash. `kind`: one of KINDS."""
 
@@ -47,6 +51,9 @@ class Found:
         """One more. Of a path that has lost one thing and gained another, as a file that became a directory, the type
         is different."""
         path, kind = difference
+        if path != b"/" and not _NOT_IN_THE_TREE.isdisjoint(path.strip(b"/").split(b"/")):
+            self.left_out += 1  # a name with a newline in it, perhaps, in the output of somebody's program
+            return
         plain = path.rstrip(b"/") or b"/"
         other = plain if path != plain else path + b"/"
         before = self.kinds.get(path) or self.kinds.get(other)
@@ -97,7 +104,7 @@ class Candidates:
         if path.endswith(b"/"):
             self._touched_directories.add(path)
         else:
-            self._touched.update((path, path + b"/"))
+            self._touched.update(self._looking.intersection((path, path + b"/")))
         self._touched.update(directory for directory in _above(path) if directory in self._looking)
 
     def looked(self, found: Mapping[bytes, str]) -> list[Difference]:

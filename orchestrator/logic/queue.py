@@ -268,17 +268,6 @@ class Queue:
                 heappush(self._parked, (now, delay.seq))
         self._changed(0)
 
-    def span(self) -> tuple[int, int] | None:
-        """The places of the first delay and of the last one; None: the queue is empty."""
-        first, last = next(iter(self._delays), None), next(reversed(self._delays), None)
-        return None if first is None or last is None else (first, last)
-
-    def is_clear(self, span: tuple[int, int]) -> bool:
-        """Whether all delays have gone that were there when `span` was taken."""
-        first, last = span
-        place = next((seq for seq in self._delays if seq >= first), None)
-        return place is None or place > last
-
     def offer_again(self) -> None:
         """Offer again what was declined: the thing beside the queue that it waited for has changed."""
         self._changed(0)

@@ -28,7 +28,7 @@ class Child:
 
     __slots__ = (
         *("argv", "cause", "error", "feed", "is_resource_shortage", "is_transfer", "kind", "moved", "on_exit", "pid"),
-        *("serves", "started", "stderr", "stderr_tail", "stop", "thread"),
+        *("serves", "started", "stderr", "stderr_tail", "stop", "thread", "__weakref__"),
     )
 
     def __init__(self, argv: Sequence[bytes], started: float, on_exit: Callable[[Child, int], None]) -> None:

@@ -68,7 +68,9 @@ def nicely(job: Job) -> Job:
 
     @wraps(job)
     def work(stop: threading.Event) -> int | JobResult:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        thread = threading.get_native_id()
+        if os.getpriority(os.PRIO_PROCESS, thread) < NICE:  # to raise it is a privilege
+            os.setpriority(os.PRIO_PROCESS, thread, NICE)
         return job(stop)
 
     return work

@@ -36,7 +36,7 @@ def verify(call: Call) -> None:
             call.answer({"syncs": [results[sync] for sync in call.syncs]})
 
     def leave() -> None:
-        for verification in running:
+        for verification in reversed(running):  # else each would begin when the one before it ends
             verification.end("nobody waits for it any more")
 
     if not call.syncs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 from orchestrator.logic.alarms import INFINITY
 from orchestrator.logic.event import FULL, INIT, SPECIAL
@@ -129,7 +130,7 @@ class Figures:
         """Of plugins; None: nobody wants to hear of transfers."""
         self._host = host
         self._name = name
-        self._seen: dict[Child, Seen] = {}
+        self._seen: WeakKeyDictionary[Child, Seen] = WeakKeyDictionary()
 
     def counts(self) -> dict[str, Any]:
         """Since the start; `seconds` of transfers."""
@@ -216,7 +217,7 @@ class Figures:
 
     def look_at(self, child: Child, transfer: Transfer | None) -> Seen:
         """How much a running program or job has moved so far, and when it was last seen to move."""
-        seen = self._seen.setdefault(child, Seen())
+        seen = self._seen.setdefault(child, Seen())  # for as long as anybody knows the child
         now = self._host.clock.now()
         if child.pid:
             moved = moved_by(child.pid)
@@ -226,10 +227,6 @@ class Figures:
             progress = transfer.progress()
             seen.note(progress.bytes_done, progress.steps, now)
         return seen
-
-    def forget(self, child: Child) -> None:
-        """It runs no more."""
-        self._seen.pop(child, None)
 
 
 def total(parts: Sequence[Progress]) -> Progress:

@@ -26,10 +26,11 @@ class Flushed(NamedTuple):
 
 @dataclass(eq=False)
 class _Waiter:
-    """`spans`: what waited, by its places in the queue; None: nothing. `is_wanted()`: whether anybody still wants to
-    know."""
+    """`asked`: when, in seconds of the monotonic clock: changes that happened until then are waited for. `is_wanted()`:
+    whether anybody still wants to know."""
 
-    spans: list[tuple[Sync, tuple[int, int] | None]]
+    syncs: Sequence[Sync]
+    asked: float
     until: float
     done: Done
     is_wanted: Callable[[], bool]
@@ -50,8 +51,9 @@ class Flushes:
     def wait(self, syncs: Sequence[Sync], seconds: float, done: Done, is_wanted: Callable[[], bool]) -> None:
         """Call `done` once all that waits now has been transferred, or so many seconds have passed; not at all once
         `is_wanted` says that nobody wants to know any more."""
-        until = self._host.clock.now() + seconds
-        self._waiters.append(_Waiter([(sync, sync.queue.span()) for sync in syncs], until, done, is_wanted))
+        now = self._host.clock.now()
+        until = now + seconds
+        self._waiters.append(_Waiter(syncs, now, until, done, is_wanted))
         self._set_alarm(until)
         self.settle()
 
@@ -61,9 +63,9 @@ class Flushes:
         for waiter in list(self._waiters):
             if not waiter.is_wanted():
                 self._waiters.remove(waiter)
-            elif now >= waiter.until or all(_is_over(sync, span) for sync, span in waiter.spans):
+            elif now >= waiter.until or all(_is_over(sync, waiter.asked) for sync in waiter.syncs):
                 self._waiters.remove(waiter)
-                waiter.done([Flushed(sync, _is_done(sync, span), len(sync.queue)) for sync, span in waiter.spans])
+                waiter.done([Flushed(sync, _is_done(sync, waiter.asked), len(sync.queue)) for sync in waiter.syncs])
 
     def _set_alarm(self, when: float) -> None:
         if when < self._alarm:
@@ -76,11 +78,13 @@ class Flushes:
         self._set_alarm(min((waiter.until for waiter in self._waiters), default=INFINITY))
 
 
-def _is_done(sync: Sync, span: tuple[int, int] | None) -> bool:
-    return span is None or sync.queue.is_clear(span)
+def _is_done(sync: Sync, asked: float) -> bool:
+    """Whether nothing that had happened by then waits any more: not in the queue, nor where failing paths are kept."""
+    oldest = sync.oldest()
+    return oldest is None or oldest > asked
 
 
-def _is_over(sync: Sync, span: tuple[int, int] | None) -> bool:
+def _is_over(sync: Sync, asked: float) -> bool:
     """Whether there is nothing to wait for: all has gone, or nothing will until somebody does something about it."""
     life = sync.life
-    return _is_done(sync, span) or life.is_stopped or life.is_paused or life.is_leaving
+    return _is_done(sync, asked) or life.is_stopped or life.is_paused or life.is_leaving

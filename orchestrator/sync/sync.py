@@ -774,7 +774,9 @@ class Sync:
             return
         etypes = {"missing": CREATE, "extra": DELETE, "attributes": ATTRIB}
         for path, kind in differences:
-            self.queue.add(etypes.get(kind, MODIFY), self.host.clock.now(), path)
+            etype = etypes.get(kind, MODIFY)
+            if not self._is_excluded(etype, path):
+                self.queue.add(etype, self.host.clock.now(), path)
 
     # ---- its life ---------------------------------------------------------------------------
 

@@ -244,6 +244,7 @@ class Transfers:
         self.is_deferred = True
         self._queue.activate(transfer.agent.delays)
         self._host.alarms.add(self._host.clock.now() + PAUSE, lambda: self._wait_again(transfer.agent))
+        self._figures.withdrawn(transfer)
         transfer.on_finished()
 
     def _postpone(self, transfer: Transfer) -> None:
@@ -276,7 +277,6 @@ class Transfers:
 
     def _before_ended(self, child: Child, exit_code: int) -> None:
         transfer = self._running.pop(child)
-        self._figures.forget(child)
         if exit_code != 0:
             self._not_begun(transfer, f"ended with {exit_code}")
         elif not self._life.goes_on():
@@ -426,5 +426,4 @@ class Transfers:
     def _over(self, child: Child) -> Transfer:
         """A child has ended: what it was for."""
         self._timeouts.ended(child)
-        self._figures.forget(child)
         return self._running.pop(child)

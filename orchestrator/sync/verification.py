@@ -86,10 +86,12 @@ class Verification:
         self._child: Child | None = None
         self._waits = 0
         self._is_waiting = False
+        self._has_begun = False
         self._is_over = False
 
     def begin(self) -> None:
         """Compare everything."""
+        self._has_begun = True
         self.sync.verification_begins(self)
         self._run(None, self._has_compared)
 
@@ -212,7 +214,8 @@ class Verification:
             error or self._compared.error,
         )
         self._log(result)
-        self.sync.has_verified(result, self._differences)
+        if self._has_begun:  # else another one may be at work on the sync
+            self.sync.has_verified(result, self._differences)
         self._then(result, self._differences)
 
     def _log(self, result: Verified) -> None:

@@ -21,6 +21,7 @@ class Verifications:
     def __init__(self) -> None:
         self._line: deque[OneOfThem] = deque()
         self._current: OneOfThem | None = None
+        self._is_beginning = False
 
     def add(self, verification: OneOfThem) -> None:
         """Have it begin when those before it are over."""
@@ -53,6 +54,12 @@ class Verifications:
             current.end(reason)
 
     def _go_on(self) -> None:
-        if self._current is None and self._line:
-            self._current = self._line.popleft()
-            self._current.begin()
+        if self._is_beginning:  # one that is over as it begins: the loop below goes on
+            return
+        self._is_beginning = True
+        try:
+            while self._current is None and self._line:
+                self._current = self._line.popleft()
+                self._current.begin()
+        finally:
+            self._is_beginning = False

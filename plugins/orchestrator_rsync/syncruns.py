@@ -161,7 +161,6 @@ class Runs:
             runs.full_retry.max_size = None
             collected = _retry_everything(inlet, runs, outcome.stderr)
         elif exit_code == PARTIAL:
-            runs.quick_check.unequal.clear()
             collected = _collect_full(runs, outcome, complaints, self._by_paths)
         else:
             runs.quick_check.unequal.clear()
@@ -176,14 +175,15 @@ def _collect_batch(runs: SyncRuns, events: EventList, outcome: Outcome, complain
         return Collected()  # as nearly always
     inlet = events.inlet
     changes = [runs.widened(change) for change in changes_of(events)]
-    for noted in (runs.broken, runs.quick_check.unequal):
-        noted.difference_update(change.path for change in changes)
+    runs.broken.difference_update(change.path for change in changes)
     failing: list[ChangedPath] = []
     found: Failing | None = None
     if complaints is not None:
         found = None if complaints.is_unclear else of_batch(complaints.named, changes, roots_of(inlet))
         failing = changes if found is None else found.changes
         _warn_of_attributes(inlet, runs, found, outcome.stderr)
+    failed = {change.path for change in failing}
+    runs.quick_check.unequal.difference_update(change.path for change in changes if change.path not in failed)
     _retry_paths(runs, outcome, changes, failing)
     return _collected(failing, found)
 
@@ -205,6 +205,7 @@ def _collect_full(runs: SyncRuns, outcome: Outcome, complaints: Complaints, by_p
     if found is None or len(found.changes) > (MOST_OF_A_FULL_RUN if by_paths else 0):
         return _retry_everything(inlet, runs, outcome.stderr)
     runs.full_retry.succeeded()
+    runs.quick_check.unequal.intersection_update(change.path for change in found.changes)
     _warn_of_attributes(inlet, runs, found, outcome.stderr)
     _retry_paths(runs, outcome, [], found.changes)
     return _collected(found.changes, found)

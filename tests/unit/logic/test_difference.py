@@ -111,3 +111,12 @@ def test_a_change_between_two_looks_is_no_matter() -> None:
 def test_equal_is_what_has_no_difference_and_no_error(result: Verified, is_equal: bool) -> None:
     assert result.is_equal is is_equal
     assert result.fields()["is_equal"] is is_equal
+
+
+@pytest.mark.parametrize("path", [b"/../b", b"/a/../../b", b"/./a", b"/a//b", b"/.."])
+def test_a_path_that_names_nothing_in_the_tree_is_counted_and_never_used(path: bytes) -> None:
+    it = Found()
+    for one in (path, b"/", b"/..b/", b"/a/.c"):
+        it.add(Difference(one, "content"))
+    assert list(it.kinds) == [b"/", b"/..b/", b"/a/.c"]
+    assert it.left_out == 1

@@ -368,17 +368,3 @@ def test_what_waits_and_what_failed_is_hurried_along() -> None:
     assert queue.first_due(5.0, 1000) is first
     assert queue.select(None) == [first, second]
     assert third.alarm == 70.0, "it runs already"
-
-
-def test_what_was_there_at_a_time_has_gone() -> None:
-    queue = queue_of(("Modify", 0.0, b"/a"), ("Modify", 0.0, b"/b"))
-    span = queue.span()
-    assert span is not None
-    first, second = queue
-    queue.prepend("Full", 0.0, b"")
-    queue.add("Modify", 0.0, b"/c")
-    queue.remove(first)
-    assert not queue.is_clear(span)
-    queue.remove(second)
-    assert queue.is_clear(span), "whatever is in front of that, or behind it"
-    assert Queue(sets=True, on_move=False).span() is None

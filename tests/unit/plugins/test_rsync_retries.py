@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.api import RSYNC_EXIT_CODES
+from orchestrator.api import RSYNC_EXIT_CODES, Difference
 from orchestrator_direct.action import Direct
 from orchestrator_rsync.action import Rsync
 from orchestrator_rsync.fullretry import FullRetry
@@ -221,3 +222,23 @@ def test_where_it_is_unclear_what_failed_of_a_full_run_nothing_is_known(stderr: 
     inlet.startup()
     inlet.end(inlet.spawned[0], 23, stderr)
     assert (inlet.was_partial, inlet.collected.unsettled) == (True, None)
+
+
+def test_a_repair_that_fails_is_still_by_checksum_when_it_comes_back(tmp_path: Path) -> None:
+    """What verify has found to be of the same size and time, and yet different."""
+    pair, action = Pair(tmp_path), Rsync()
+    for name in (b"bad", b"good"):
+        write(pair.source + name, name)
+        os.utime(pair.source + name, (1.0, 1.0))
+    inlet = FakeInlet(action, pair.config(delay=DELAY))
+    action.repairs(inlet, [Difference(b"/bad", "content"), Difference(b"/good", "content")])
+    first = change(inlet, b"/bad", b"/good")
+    assert b"--checksum" in first.argv
+    inlet.end(first, 23, b'rsync: [sender] send_files failed to open "%sbad": No (13)\n' % pair.source)
+    inlet.advance(DELAY + 0.1)
+    inlet.advance(DELAY + 0.1)
+    inlet.turn()
+    assert inlet.running[-1].paths == [b"/bad"]
+    assert b"--checksum" in inlet.running[-1].argv
+    inlet.end(inlet.running[-1], 0)
+    assert b"--checksum" not in change(inlet, b"/bad").argv

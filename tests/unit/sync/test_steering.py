@@ -364,12 +364,35 @@ def test_the_answer_waits_for_what_waited_then_and_not_for_more(world: World) ->
     world.change(b"/b")
     world.flush(60.0)
     world.sync.invoke(world.clock.now())
+    world.clock.advance(0.001)
     world.change(b"/c")
     world.change(b"/a")
     assert not world.answers
     world.wait()
     world.steering.settle()
     assert world.answer == [(True, 2)]
+
+
+class Failing(Copying):
+    """One that tries paths again by itself, outside of the queue."""
+
+    def collect(self, outcome: Outcome) -> Collected:
+        return Collected("ok", failed=[])
+
+
+def test_a_path_that_the_action_tries_again_by_itself_has_not_arrived() -> None:
+    world = World(Failing(), Options(sets=True))
+    world.change(b"/a")
+    world.flush(60.0)
+    world.sync.inlet.report_retrying(1)
+    world.run()
+    world.wait()
+    world.steering.settle()
+    assert not world.answers, "it has left the queue, but not arrived"
+    world.sync.inlet.report_retrying(0)
+    world.steering.settle()
+    assert world.answer == [(True, 0)]
+    world.close()
 
 
 def test_nothing_waits_so_nothing_is_waited_for(world: World) -> None:

@@ -314,6 +314,28 @@ def test_one_at_a_time(world: World) -> None:
     assert len(world.results) == 3
 
 
+def test_a_long_line_of_them_that_all_fail_at_once_comes_to_its_end(world: World) -> None:
+    world.verify()
+    for _ in range(2000):
+        world.verify()
+    world.comparing.reason = "there is no way"
+    world.wait()
+    assert len(world.results) == 2001
+    assert world.results[-1].error == "there is no way"
+
+
+def test_one_that_waits_in_line_and_is_given_up_leaves_the_one_that_runs_alone(world: World) -> None:
+    world.comparing.unlike = {b"/f": "content"}
+    world.verify()
+    waiting = world.sync.verification_of()
+    world.host.verifications.add(waiting)
+    waiting.end("nobody waits for it any more")
+    assert world.sync.verified is None
+    world.comparing.during = lambda: world.sync.change("Modify", world.clock.now(), world.sync.source + b"f", None)
+    world.wait()
+    assert world.told == [], "it hears of changes"
+
+
 def test_it_takes_no_place_of_a_transfer(world: World) -> None:
     world.verify()
     (shown,) = world.sync.status()["transfers"]
@@ -343,6 +365,14 @@ def test_a_comparison_that_was_stopped_has_no_result(world: World) -> None:
     world.wait()
     (result,) = world.results
     assert (result.error, result.differences) == ("it was stopped", 0)
+
+
+def test_a_repair_leaves_out_excluded_paths(world: World) -> None:
+    world.sync.filters.add_exclude(b"/b")
+    world.comparing.unlike = {b"/b": "content", b"/f": "content"}
+    world.verify(repair=True)
+    world.wait()
+    assert [delay.path for delay in world.sync.queue] == [b"/f"]
 
 
 @pytest.mark.parametrize(
