@@ -29,7 +29,10 @@ def problem_with_plugins(
     if plugins.int_items():
         return (), "must be a table of plugins by their names, not a list"
     for name, own in sorted(plugins.items()):
-        found = _problem_with(name, own, known, problems)
+        try:
+            found = _problem_with(name, own, known, problems)
+        except RecursionError:
+            found = (name,), "is nested too deeply, or contains itself"
         if found is not None:
             return found
     return None

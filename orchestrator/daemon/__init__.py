@@ -139,6 +139,7 @@ class Daemon:
         loaded = self._loading.load()
         self._check_monitor(loaded.settings)
         self._signals.install_stop_handlers()
+        check(loaded.settings)
         self._switch_log(loaded.settings)
         self._log("Normal", "--- Startup ---" if loaded.settings.nodaemon else "--- Startup, daemonizing ---")
         if loaded.settings.nodaemon:
@@ -174,7 +175,6 @@ class Daemon:
         try:
             try:
                 runner.start(self._check_for_end)
-                self._service.ready()
             except Interrupted as error:
                 self._log("Warn", str(error))
                 self._read_signals()
@@ -184,6 +184,7 @@ class Daemon:
 
                 StartupProgress(self._host, lambda: runner.syncs, self._log.show_progress)
             self._serving.open(self._make_desk(runner), runner.settings)
+            self._service.ready()
             self._wait_for_orphaned_transfers(runner)
             self._turn(runner)
         finally:

@@ -190,6 +190,7 @@ def test_a_setting_that_cannot_be_met_ends_the_start(box: Path, settings: str, w
     with Daemon(box, lua=simple(box, settings)) as daemon:
         assert daemon.wait() == 255
         assert words in daemon.said()
+        assert "Startup" not in daemon.said(), "nothing has begun"
 
 
 def test_asking_nobody_is_one_line(box: Path, capsys: pytest.CaptureFixture[str]) -> None:

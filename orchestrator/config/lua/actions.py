@@ -68,7 +68,7 @@ def add_action(
     functions[b"init"] = lua.export(lambda event: calls.init(sync_of(event), event))
     functions[b"full"] = lua.export(lambda event: calls.full(sync_of(event), event))
     # one that judges in no way of its own shares default.collect
-    if any(name in vars(kind) for kind in type(action).__mro__[:-2] for name in ("collect", "exit_codes", "wording")):
+    if _has_own(action, "collect", "exit_codes", "wording"):
         functions[b"collect"] = lua.export(collect)
     values = to_lua(lua, {**_defaults(action.options), **action.defaults})
     gauge = to_lua(lua, _gauge(action.options))
@@ -87,7 +87,13 @@ def asked_target(action: Action, config: TableConfig) -> Target | None:
 
 def can_verify(action: Action) -> bool:
     """Whether an action has a comparison of source and target of its own."""
-    return any("verify" in vars(kind) for kind in type(action).__mro__[:-2])
+    return _has_own(action, "verify")
+
+
+def _has_own(action: Action, *names: str) -> bool:
+    """Whether it has any of these from elsewhere than Action itself."""
+    kinds = [kind for kind in type(action).__mro__ if kind.__module__ != "orchestrator.api"]
+    return any(name in vars(kind) for kind in kinds for name in names)
 
 
 def asked_undivided(action: Action, config: TableConfig) -> str | None:
@@ -127,7 +133,7 @@ class ActionCalls:
     @property
     def has_init(self) -> bool:
         """Whether it does anything at a startup."""
-        return any("init" in vars(kind) for kind in type(self.plugin).__mro__[:-2])
+        return _has_own(self.plugin, "init")
 
     def prepare(self, config: TableConfig, *, is_anchored: bool) -> str | None:
         """Check and complete a sync's config. Gives what is wrong with it. `is_anchored`: see anchor_paths."""

@@ -158,7 +158,8 @@ class Daemons:
     def _greeted(self, link: Link) -> None:
         known = self._known[link.path]
         known.gone_since = None
-        known.changed = set()
+        # an answer of the last daemon may have come after its end
+        known.status, known.syncs, known.changed = None, {}, set()
         known.pusher = asyncio.get_running_loop().create_task(self._welcome(known))
 
     def _lost(self, link: Link) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 64
 """Requests that wait for their answers."""
 
+BREATH: Final = 0.2
+"""Seconds between two tries at least, however often something changes beside the socket."""
+
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 
@@ -68,7 +71,7 @@ class Link:
             self._woken.clear()
             try:
                 await self._connect()
-            except (OSError, EOFError, ValueError, asyncio.TimeoutError, RecursionError) as error:
+            except Exception as error:  # whoever is at the socket may say anything
                 self._note(error)
             else:
                 pause = _FIRST_PAUSE
@@ -78,6 +81,7 @@ class Link:
                 self._on_loss(self)
             try:
                 await asyncio.wait_for(self._woken.wait(), pause)
+                await asyncio.sleep(BREATH)
                 pause = _FIRST_PAUSE
             except asyncio.TimeoutError:
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.api import Action, Config, Option
+from orchestrator.config.lua.actions import can_verify
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,3 +80,14 @@ def test_only_an_action_with_an_init_does_something_at_a_startup(world: World) -
         'sync{ default.idle, source = "SRC", init = function( event ) end }'
     ).syncs
     assert [sync.calls.has_startup() for sync in (idle, eager, own)] == [False, True, True]
+
+
+class Mixin:
+    def helper(self) -> None: ...
+
+
+def test_only_a_comparison_of_its_own_lets_an_action_verify() -> None:
+    assert not can_verify(Odd())
+    assert not can_verify(type("Mixed", (Odd, Mixin), {})())
+    assert can_verify(type("Mixed", (Odd, Mixin), {"verify": lambda *arguments, **how: None})())
+    assert can_verify(type("Mixed", (Odd, type("Verifying", (), {"verify": lambda *arguments, **how: None})), {})())

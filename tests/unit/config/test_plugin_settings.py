@@ -173,6 +173,11 @@ def test_secret_values_are_masked_within_tables(alerts: World) -> None:
     assert mask("single") == "***"
 
 
+def test_a_table_that_contains_itself_is_an_error(alerts: World) -> None:
+    with pytest.raises(ConfigError, match=r"alerts.* is nested too deeply, or contains itself"):
+        alerts.load("local t = {} t.t = t settings { plugins = { alerts = { labels = t } } }").finish()
+
+
 def test_relative_paths_count_from_where_the_daemon_was_started(alerts: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(alerts.directory)
     text = 'settings { plugins = { alerts = { file = "d/f", tls = { ca = "d/c" } } } %s }'

@@ -372,6 +372,14 @@ def test_what_is_no_daemon_of_this_kind_is_down(tmp_path: Path) -> None:
         assert server.ask("/api/v1/syncs/web").status == 404
 
 
+def test_a_daemon_that_answers_what_nobody_asked_is_down_until_the_next_try(tmp_path: Path) -> None:
+    greeting = b'{"protocol": 1, "version": "1", "pid": 1, "may": "read"}\n{"id": [1], "result": {}}'
+    path = tmp_path / "a.sock"
+    with controlled(path, greeting=greeting) as daemon, serving(tmp_path, "--socket", path) as server:
+        wait_until(lambda: sum(one["command"] == "subscribe" for one in daemon.requests) > 1, "another try")
+        wait_until(lambda: not server.daemons()[0]["is_up"], "it to be known as down")
+
+
 def test_without_a_token_it_only_reads(tmp_path: Path) -> None:
     with controlled(tmp_path / "a.sock") as daemon, serving(tmp_path, "--socket", tmp_path / "a.sock") as server:
         server.wait_for_daemons()
