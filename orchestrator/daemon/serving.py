@@ -75,7 +75,9 @@ class Serving:
             self._server.ending(reason)
 
     def close(self) -> None:
-        """No server any more."""
+        """No server any more. Its followers hear of the end now where no signal asked for it."""
+        if self._desk is not None and not self._desk.is_ending:
+            self.ending("its work is over")
         self._close()
         self._desk = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import socket
 import stat
@@ -100,6 +101,24 @@ def test_what_it_owes_to_the_loop(served: Served, tmp_path: Path) -> None:
         assert serving.timeout(now, 3.0) == 3.0
         assert serving.timeout(now + 60, 3.0) == 0.0
     serving.close()
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_whoever_follows_a_daemon_hears_once_of_its_end(served: Served, tmp_path: Path, is_asked: bool) -> None:
+    serving = Serving(served.log)
+    serving.open(served.desk, Settings(control_socket=str(tmp_path / "socket")))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "socket"))
+        client.sendall(b'{"command": "subscribe"}\n')
+        for _ in range(4):
+            served.loop.turn(0.0)
+        if is_asked:
+            serving.ending("signal TERM")
+        serving.close()
+        with client.makefile() as lines:
+            events = [json.loads(line) for line in lines][2:]
+    assert [event["event"] for event in events] == ["ending"]
+    assert events[0]["reason"] == ("signal TERM" if is_asked else "its work is over")
 
 
 def _own_group() -> str:
