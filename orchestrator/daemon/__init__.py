@@ -139,8 +139,8 @@ class Daemon:
         loaded = self._loading.load()
         self._check_monitor(loaded.settings)
         self._signals.install_stop_handlers()
-        check(loaded.settings)
         self._switch_log(loaded.settings)
+        check(loaded.settings)
         self._log("Normal", "--- Startup ---" if loaded.settings.nodaemon else "--- Startup, daemonizing ---")
         if loaded.settings.nodaemon:
             try:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from orchestrator.sync.verify import Verifier
 
 LOOKS: Final = 10
-"""Second looks at most: a path that has changed during each of them changes all the time."""
+"""Second looks at most, and waits for what is on its way: a path that has changed during each of them, or was on its
+way again after each, changes all the time."""
 
 PATIENCE: Final = 60.0
 """Seconds, beside twice the delay, that a transfer of doubtful paths is waited for."""
@@ -54,6 +55,7 @@ class Verifiable(Protocol):
     def why_not_compared(self) -> str | None: ...
     def verifier(self, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier: ...
     def pending(self) -> Callable[[bytes], bool]: ...
+    def oldest(self) -> float | None: ...
     def verification_begins(self, verification: Verification) -> None: ...
     def has_verified(self, result: Verified, differences: Sequence[Difference]) -> None: ...
 
@@ -85,6 +87,7 @@ class Verification:
         self._looks = 0
         self._child: Child | None = None
         self._waits = 0
+        self._waits_since = 0.0
         self._is_waiting = False
         self._has_begun = False
         self._is_over = False
@@ -110,8 +113,13 @@ class Verification:
     def transferred(self) -> None:
         """A transfer has ended."""
         if self._is_waiting:
-            self._is_waiting = False
-            self._host.alarms.add(self._host.clock.now(), self._look)  # once what follows from its end is done
+            self._host.alarms.add(self._host.clock.now(), self._go_on)  # once what follows from its end is done
+
+    def _go_on(self) -> None:
+        """Look again once all has been transferred that had happened when the wait began."""
+        oldest = self.sync.oldest()
+        if self._is_waiting and (oldest is None or oldest > self._waits_since):
+            self._look()
 
     def end(self, reason: str) -> None:
         """It comes to its end without a result: nobody wants it any more, or the sync is left."""
@@ -173,8 +181,10 @@ class Verification:
             self._run(paths, self._has_looked)
         elif paths:
             self._finish()  # they change all the time
-        elif self.sync.state in _GOES_ON:
+        elif self.sync.state in _GOES_ON and self._waits < LOOKS:
             self._wait()
+        elif self.sync.state in _GOES_ON:
+            self._finish()  # they are always on their way again
         else:
             waiting = counted(len(self._candidates), "path waits", "paths wait")
             self._finish(f"{waiting} to be transferred, as the sync is {self.sync.state.value}")
@@ -193,6 +203,7 @@ class Verification:
     def _wait(self) -> None:
         """Wait for the end of a transfer."""
         self._is_waiting = True
+        self._waits_since = self._host.clock.now()
         self._waits += 1
         number, patience = self._waits, PATIENCE + 2 * self.sync.inlet.delay
 

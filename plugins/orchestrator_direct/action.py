@@ -47,6 +47,7 @@ class Direct(RsyncAction):
     chains_moves = True
     options = OPTIONS
     retries_paths = False
+    brings_directory_times = False
     defaults: ClassVar[Mapping[str, Any]] = {"delay": 1, "maxProcesses": 1, "onMove": True}
     wording: ClassVar[Wording] = SHORT
 

@@ -27,10 +27,12 @@ class RsyncAction(Action):
 
     `runs` are its runs. When one has ended, an action's `collect` returns `runs.collect(…)`: paths that rsync could not
     transfer are tried again by themselves. `retries_paths`: single paths, by `spawn_changes`, else everything.
+    `brings_directory_times`: while running, too; else they are no difference to `verify`.
     """
 
     checks_types = False
     retries_paths: ClassVar[bool] = True
+    brings_directory_times: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.runs = Runs(by_paths=self.retries_paths)
@@ -58,7 +60,8 @@ class RsyncAction(Action):
     def verify(self, inlet: Inlet, paths: Sequence[bytes] | None, *, quick: bool) -> Verifier:
         from orchestrator_rsync.verify import verifier  # late: few have a use for it
 
-        return verifier(inlet, paths, self.runs.of(inlet).quick_check.now(), quick=quick)
+        how = () if self.brings_directory_times else (b"--omit-dir-times",)
+        return verifier(inlet, paths, self.runs.of(inlet).quick_check.now(), how, quick=quick)
 
     def repairs(self, inlet: Inlet, differences: Sequence[Difference]) -> None:
         self.runs.of(inlet).quick_check.unequal.update(path for path, kind in differences if kind == CONTENT)

@@ -41,16 +41,21 @@ _COMPARED_ALL: Final = frozenset({0, 24})
 """24: files that were gone when rsync came to them."""
 
 
-def verifier(inlet: Inlet, paths: Sequence[bytes] | None, now: float, *, quick: bool) -> Verifier:
-    """The comparison of a sync's trees, or of these paths. `now`: seconds since 1970. Raises CannotVerify."""
-    comparison = _Comparison(inlet, rsync_options(inlet.config), now, quick=quick)
+def verifier(
+    inlet: Inlet, paths: Sequence[bytes] | None, now: float, how: Sequence[bytes] = (), *, quick: bool
+) -> Verifier:
+    """The comparison of a sync's trees, or of these paths. `now`: seconds since 1970; `how`: more options. Raises
+    CannotVerify."""
+    comparison = _Comparison(inlet, rsync_options(inlet.config), now, how, quick=quick)
     return comparison.everything if paths is None else partial(comparison.some, list(paths))
 
 
 class _Comparison:
     """Made in the loop's thread, which the config belongs to; its methods are for a job's."""
 
-    def __init__(self, inlet: Inlet, options: RsyncOptions, now: float, *, quick: bool) -> None:
+    def __init__(
+        self, inlet: Inlet, options: RsyncOptions, now: float, how: Sequence[bytes] = (), *, quick: bool
+    ) -> None:
         self._read_program = inlet.read_program
         self._source = inlet.source
         self._quick = quick
@@ -63,7 +68,8 @@ class _Comparison:
         lead = [options.binary, *options.words, "-r", *rules, *deletes, *_LISTED]
         self._listed = inlet.through_tunnel(with_backups(inlet, [*lead, *run.argv[-2:]], now))
         has_times = bool(options.names & _TIMES) and options.names.isdisjoint(_NO_TIMES)
-        self._how: list[bytes] = [] if quick and has_times else [b"--size-only" if quick else b"--checksum"]
+        by_times = quick and has_times
+        self._how = [*how] if by_times else [*how, b"--size-only" if quick else b"--checksum"]
 
     def everything(self, stop: threading.Event, found: Found) -> Compared:
         """Compare the whole trees."""

@@ -229,6 +229,22 @@ def test_what_changes_all_the_time_is_not_waited_for_for_ever(world: World) -> N
     assert "1 path kept changing" in world.said[-1]
 
 
+def test_what_is_on_its_way_all_the_time_is_not_waited_for_for_ever(world: World) -> None:
+    world.change(b"/f")
+    world.comparing.unlike = {b"/f": "content"}
+    world.verify()
+    for _ in range(LOOKS + 2):
+        world.sync.invoke(world.clock.now() + 1.0)
+        world.clock.advance(0.5)
+        world.change(b"/f")  # again, before the transfer has ended
+        world.wait()
+        while (callback := world.host.alarms.pop_due(world.clock.now())) is not None:
+            callback()
+    (result,) = world.results
+    assert (result.differences, result.unsettled, result.error) == (0, 1, "")
+    assert world.comparing.looks == [None], "there was no moment to look at it"
+
+
 def test_a_transfer_that_never_ends_is_not_waited_for_for_ever(world: World) -> None:
     world.change(b"/f")
     world.sync.invoke(world.clock.now() + 1.0)
