@@ -234,6 +234,18 @@ def test_a_signal_while_a_tree_is_being_watched(tmp_path: Path, signum: signal.S
     assert turn(tmp_path, meddle, sync(tmp_path)) == 128 + signum
 
 
+def test_a_group_that_there_is_not_ends_the_start_before_anything_begins(tmp_path: Path) -> None:
+    said: list[TurnedDaemon] = []
+
+    def script(daemon: TurnedDaemon) -> Script:
+        said.append(daemon)
+        return iter(())
+
+    assert turn(tmp_path, script, 'settings{controlGroup = "no such group"}' + sync(tmp_path)) == DIED
+    assert said[0].lines() == ['controlGroup: there is no group "no such group".']
+    assert said[0].processes.started == []
+
+
 def test_a_config_that_does_not_load(tmp_path: Path) -> None:
     def script(daemon: TurnedDaemon) -> Script:
         said.append(daemon)
